@@ -1,0 +1,168 @@
+package model
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+)
+
+// The functions of this file change a Desired that the caller owns. They hold
+// the rules of single changes; Validate holds those of the whole.
+
+// AddNetwork adds a network under a new id and the bridge name that follows
+// from it, and returns it.
+func (d *Desired) AddNetwork(n Network) (Network, error) {
+	n.ID, n.Revision = NewID(), 1
+	n.VdsmName = VdsmName(n.ID, n.Name)
+	if other, taken := d.NetworkByName(n.Name); taken {
+		return Network{}, Conflictf("Cannot add Network. The name of the logical network '%s' is already used by an existing logical network in the same data-center.\n-Please choose a different name.", other.Name)
+	}
+	d.Networks[n.ID] = n
+	return n, nil
+}
+
+// UpdateNetwork replaces a network's own attributes.
+func (d *Desired) UpdateNetwork(n Network) error {
+	old, ok := d.Networks[n.ID]
+	if !ok {
+		return NotFoundf("Entity not found: %s", n.ID)
+	}
+	if n == old {
+		return nil
+	}
+	n.VdsmName, n.Revision = old.VdsmName, old.Revision+1
+	d.Networks[n.ID] = n
+	return nil
+}
+
+// RemoveNetwork removes a network and its attachments.
+func (d *Desired) RemoveNetwork(id ID) error {
+	if _, ok := d.Networks[id]; !ok {
+		return NotFoundf("Entity not found: %s", id)
+	}
+	delete(d.Networks, id)
+	maps.DeleteFunc(d.Attachments, func(_ ID, a Attachment) bool { return a.Network == id })
+	return nil
+}
+
+// Attach attaches a network to a host explicitly, or replaces the properties
+// of the explicit attachment that is there.
+func (d *Desired) Attach(host, network ID, properties map[string]string) (Attachment, error) {
+	if _, ok := d.Hosts[host]; !ok {
+		return Attachment{}, NotFoundf("Entity not found: %s", host)
+	}
+	if _, ok := d.Networks[network]; !ok {
+		return Attachment{}, Invalidf("Logical Network (id '%s') doesn't exist.", network)
+	}
+	id := AttachmentID(host, network)
+	d.Attachments[id] = Attachment{ID: id, Host: host, Network: network, Explicit: true, Properties: properties}
+	d.keep(host, network)
+	a, _ := d.AttachmentOf(host, network)
+	return a, nil
+}
+
+// Detach ends an explicit attachment. It refuses one that a label of the host
+// causes too, because the network would stay.
+func (d *Desired) Detach(host, network ID) error {
+	a, ok := d.AttachmentOf(host, network)
+	if !ok {
+		return NotFoundf("Entity not found: %s", AttachmentID(host, network))
+	}
+	if a.Label != "" {
+		return Conflictf("Cannot setup Networks. The following networks cannot be removed from the host since they are managed by the label: %s. Please remove the label '%s' from the host in order to remove the network.",
+			d.Networks[network].Name, a.Label)
+	}
+	delete(d.Attachments, a.ID)
+	return nil
+}
+
+// AddLabel gives a host a label.
+func (d *Desired) AddLabel(host ID, label string) error {
+	h, ok := d.Hosts[host]
+	if !ok {
+		return NotFoundf("Entity not found: %s", host)
+	}
+	if err := ValidateLabel(label); err != nil {
+		return err
+	}
+	if slices.Contains(h.Labels, label) {
+		return Conflictf("Cannot add Label. The host '%s' is already labeled with the specified label '%s'.", h.Name, label)
+	}
+	h.Labels = append(slices.Clone(h.Labels), label)
+	slices.Sort(h.Labels)
+	d.Hosts[host] = h
+	for _, a := range d.On(host) {
+		d.keep(host, a.Network)
+	}
+	return nil
+}
+
+// RemoveLabel takes a label from a host.
+func (d *Desired) RemoveLabel(host ID, label string) error {
+	h, ok := d.Hosts[host]
+	if !ok {
+		return NotFoundf("Entity not found: %s", host)
+	}
+	i := slices.Index(h.Labels, label)
+	if i < 0 {
+		return NotFoundf("Cannot setup Networks. Label '%s' cannot be removed, since it isn't attached to the host.", label)
+	}
+	h.Labels = slices.Delete(slices.Clone(h.Labels), i, i+1)
+	d.Hosts[host] = h
+	return nil
+}
+
+// Evict lets the bridges of networks be removed from a host although ports are
+// plugged into them.
+func (d *Desired) Evict(host ID, networks ...ID) {
+	h := d.Hosts[host]
+	h.Evicted = append(slices.Clone(h.Evicted), networks...)
+	slices.Sort(h.Evicted)
+	h.Evicted = slices.Compact(h.Evicted)
+	d.Hosts[host] = h
+}
+
+// keep ends an eviction: a network that is attached again is no longer evicted.
+func (d *Desired) keep(host, network ID) {
+	h := d.Hosts[host]
+	h.Evicted = slices.DeleteFunc(slices.Clone(h.Evicted), func(id ID) bool { return id == network })
+	d.Hosts[host] = h
+}
+
+// Undo takes back the change from before to after, as far as nobody has
+// changed the same things since: what is still as in after becomes as in
+// before.
+func (d *Desired) Undo(before, after *Desired) {
+	undo(d.Networks, before.Networks, after.Networks)
+	undo(d.Hosts, before.Hosts, after.Hosts)
+	undo(d.Attachments, before.Attachments, after.Attachments)
+	maps.DeleteFunc(d.Attachments, func(_ ID, a Attachment) bool {
+		_, host := d.Hosts[a.Host]
+		_, network := d.Networks[a.Network]
+		return !host || !network
+	})
+}
+
+func undo[V any](now, before, after map[ID]V) {
+	ids := map[ID]bool{}
+	for id := range before {
+		ids[id] = true
+	}
+	for id := range after {
+		ids[id] = true
+	}
+	for id := range ids {
+		old, had := before[id]
+		set, has := after[id]
+		current, present := now[id]
+		changed := had != has || !reflect.DeepEqual(old, set)
+		untouched := present == has && reflect.DeepEqual(current, set)
+		switch {
+		case !changed || !untouched:
+		case had:
+			now[id] = old
+		default:
+			delete(now, id)
+		}
+	}
+}

@@ -1,0 +1,141 @@
+package model
+
+import (
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// MTU bounds in bytes. 68 is the least MTU of IPv4 (RFC 791) and of the oVirt
+// engine; 65521 is the most that a tap device takes, which is what the bridges
+// of the userspace datapath are made of.
+const (
+	DefaultMTU = 1500
+	MinMTU     = 68
+	MaxMTU     = 65521
+)
+
+// Text limits in characters. 256 is the oVirt engine's limit for names; the
+// others keep one network within one small OVSDB row.
+const (
+	maxName        = 256
+	maxDescription = 4000
+	maxLabel       = 256
+)
+
+// Network is a logical network of the data center. On a host that it is
+// attached to it is one bridge without physical ports.
+type Network struct {
+	ID          ID
+	Name        string // unique
+	Description string
+	Comment     string
+	// MTU in bytes; 0 means DefaultMTU, as in the oVirt engine.
+	MTU int
+	// Label attaches the network to every host that has it; "" means none.
+	Label string
+	// VdsmName is the bridge's name on every host. It is fixed when the network
+	// is made and survives a renaming, so that a new name moves no VM's port.
+	VdsmName string
+	// PortIsolation is recorded and reported; it is not enforced yet.
+	PortIsolation bool
+	// Revision counts the changes of this network.
+	Revision int64
+}
+
+// EffectiveMTU returns the MTU in bytes that the network's ports must have.
+func (n Network) EffectiveMTU() int {
+	if n.MTU == 0 {
+		return DefaultMTU
+	}
+	return n.MTU
+}
+
+var vdsmNamePattern = regexp.MustCompile(`^[0-9a-zA-Z_-]{1,15}$`)
+
+// VdsmName returns the bridge name of a new network by oVirt's rule: the name
+// itself if it can be a Linux device's name, else "on" and the first 13
+// hexadecimal digits of the id.
+func VdsmName(id ID, name string) string {
+	if vdsmNamePattern.MatchString(name) {
+		return name
+	}
+	return "on" + strings.ReplaceAll(string(id), "-", "")[:13]
+}
+
+// Validate checks what can be checked of a network alone.
+func (n Network) Validate() error {
+	if _, ok := ParseID(string(n.ID)); !ok {
+		return Invalidf("Network id '%s' is not a UUID.", n.ID)
+	}
+	if err := validateName(n.Name); err != nil {
+		return err
+	}
+	if err := validateText("description", n.Description, maxDescription); err != nil {
+		return err
+	}
+	if err := validateText("comment", n.Comment, maxDescription); err != nil {
+		return err
+	}
+	if n.MTU != 0 && (n.MTU < MinMTU || n.MTU > MaxMTU) {
+		return Invalidf("MTU %d is not valid: use 0 for the default (%d) or a value from %d to %d bytes.",
+			n.MTU, DefaultMTU, MinMTU, MaxMTU)
+	}
+	if n.Label != "" {
+		if err := ValidateLabel(n.Label); err != nil {
+			return err
+		}
+	}
+	if !vdsmNamePattern.MatchString(n.VdsmName) {
+		return Invalidf("'%s' cannot name a bridge: use 1 to 15 English letters, digits, hyphens or underscores.", n.VdsmName)
+	}
+	return nil
+}
+
+func validateName(name string) error {
+	if name == "" {
+		return Invalidf("Network name must not be empty.")
+	}
+	if strings.TrimSpace(name) != name {
+		return Invalidf("Bad network name, it must not begin or end with a blank.")
+	}
+	if err := validateText("name", name, maxName); err != nil {
+		return err
+	}
+	if len(name) >= 4 && strings.EqualFold(name[:4], "bond") {
+		return Invalidf("Bad network name, network cannot start with 'bond'")
+	}
+	return nil
+}
+
+// validateText refuses what OVSDB or a log line could not carry: an OVSDB
+// server closes the connection on a NUL character.
+func validateText(field, text string, limit int) error {
+	if !utf8.ValidString(text) {
+		return Invalidf("Network %s is not valid UTF-8.", field)
+	}
+	if n := utf8.RuneCountInString(text); n > limit {
+		return Invalidf("Network %s has %d characters; the limit is %d.", field, n, limit)
+	}
+	for _, r := range text {
+		if r == unicode.ReplacementChar || (unicode.IsControl(r) && (field == "name" || (r != '\n' && r != '\t' && r != '\r'))) {
+			return Invalidf("Network %s must not have the character %U.", field, r)
+		}
+	}
+	return nil
+}
+
+var labelPattern = regexp.MustCompile(`^[0-9a-zA-Z_-]+$`)
+
+// ValidateLabel checks the form of a label, with the oVirt engine's pattern
+// and text (NETWORK_LABEL_FORMAT_INVALID).
+func ValidateLabel(label string) error {
+	if !labelPattern.MatchString(label) {
+		return Invalidf("Network label must be formed only from: English letters, numbers, hyphen or underscore.")
+	}
+	if len(label) > maxLabel {
+		return Invalidf("Network label has %d characters; the limit is %d.", len(label), maxLabel)
+	}
+	return nil
+}

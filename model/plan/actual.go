@@ -1,0 +1,97 @@
+package plan
+
+// Actual is what Open vSwitch has: an immutable copy of the rows that isonet
+// looks at (ovs-vswitchd.conf.db(5)), of one moment.
+type Actual struct {
+	// SystemID is Open_vSwitch external_ids:system-id.
+	SystemID string
+	// RootUUID is the UUID of the one row of the Open_vSwitch table.
+	RootUUID string
+	// NextCfg and CurCfg are Open_vSwitch next_cfg and cur_cfg: vswitchd has
+	// applied the configuration up to CurCfg.
+	NextCfg, CurCfg int
+	// OVSVersion and SchemaVersion describe the server; they may be empty.
+	OVSVersion, SchemaVersion string
+	// DatapathType is the datapath type for new bridges: "system" or "netdev".
+	DatapathType string
+	// Bridges holds every bridge of the host by its name, foreign ones too.
+	Bridges map[string]Bridge
+	// Devices are the names of network devices of the host that no bridge of
+	// Bridges accounts for. A new bridge must not take one of them.
+	Devices map[string]bool
+}
+
+// Bridge is one row of the Bridge table with its ports.
+type Bridge struct {
+	UUID         string
+	Name         string
+	DatapathType string
+	FailMode     string // "" is unset
+	ExternalIDs  map[string]string
+	OtherConfig  map[string]string
+	// How many rows each of these columns refers to; isonet wants none.
+	Controllers, Mirrors, NetFlow, SFlow, IPFIX, AutoAttach int
+	STP, RSTP, McastSnooping                                bool
+	Ports                                                   []Port // sorted by name
+}
+
+// Port is one row of the Port table with its interfaces.
+type Port struct {
+	UUID        string
+	Name        string
+	VLANMode    string // "" is unset
+	Tag         int    // -1 is unset
+	Trunks      []int
+	ExternalIDs map[string]string
+	Interfaces  []Interface // sorted by name
+}
+
+// Interface is one row of the Interface table.
+type Interface struct {
+	UUID        string
+	Name        string
+	Type        string
+	MTURequest  int // bytes; 0 is unset
+	MTU         int // bytes, as the device has it; 0 is unknown
+	OFPort      int // 0 is unknown, -1 says that OVS could not add it
+	Error       string
+	LinkUp      bool
+	ExternalIDs map[string]string
+}
+
+// Local returns the bridge's local port: the one of the bridge's own name.
+func (b Bridge) Local() (Port, bool) {
+	for _, p := range b.Ports {
+		if p.Name == b.Name {
+			return p, true
+		}
+	}
+	return Port{}, false
+}
+
+// Endpoints returns the bridge's other ports: those that libvirt or an
+// operator plugged in.
+func (b Bridge) Endpoints() []Port {
+	ports := make([]Port, 0, len(b.Ports))
+	for _, p := range b.Ports {
+		if p.Name != b.Name {
+			ports = append(ports, p)
+		}
+	}
+	return ports
+}
+
+// LivePorts returns the names of the endpoints that OVS has opened. A port
+// whose device never appeared is not live.
+func (b Bridge) LivePorts() []string {
+	var names []string
+	for _, p := range b.Endpoints() {
+		for _, i := range p.Interfaces {
+			if i.OFPort > 0 && i.Error == "" {
+				names = append(names, p.Name)
+				break
+			}
+		}
+	}
+	return names
+}

@@ -1,0 +1,134 @@
+package plan
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/isonet/isonet/model"
+)
+
+// Want is what a host must have.
+type Want struct {
+	Networks []model.Network
+	// Evicted are networks whose bridges go even with live ports.
+	Evicted []model.ID
+}
+
+// Diff returns what to change so that have becomes what want asks for. Bridges
+// that isonet did not make are never in a plan.
+func Diff(want Want, have *Actual) Plan {
+	var p Plan
+	ours := map[model.ID]Bridge{}
+	var surplus []Bridge
+	wanted := map[model.ID]model.Network{}
+	for _, n := range want.Networks {
+		wanted[n.ID] = n
+	}
+	for _, name := range slices.Sorted(maps.Keys(have.Bridges)) {
+		b := have.Bridges[name]
+		id := NetworkOf(b)
+		switch n, ok := wanted[id]; {
+		case id == "":
+		case ok && n.VdsmName == b.Name:
+			ours[id] = b
+		default:
+			surplus = append(surplus, b)
+		}
+	}
+	for _, n := range want.Networks {
+		spec := NewSpec(n, have.DatapathType)
+		b, exists := ours[n.ID]
+		if !exists {
+			p.create(n, spec, have)
+			continue
+		}
+		if r, differs := spec.repair(b); differs {
+			p.Repair = append(p.Repair, r)
+		}
+		p.requestMTU(b, spec.MTU)
+	}
+	for _, b := range surplus {
+		id := NetworkOf(b)
+		live := b.LivePorts()
+		if len(live) > 0 && !slices.Contains(want.Evicted, id) {
+			p.Held = append(p.Held, Held{Bridge: b.Name, NetworkID: id, Ports: live})
+			continue
+		}
+		p.Delete = append(p.Delete, b)
+	}
+	return p
+}
+
+func (p *Plan) create(n model.Network, spec Spec, have *Actual) {
+	if b, taken := have.Bridges[spec.Name]; taken {
+		reason := fmt.Sprintf("a bridge '%s' that isonet did not make exists on the host: rename or remove it, or rename the network", spec.Name)
+		if NetworkOf(b) != "" {
+			reason = fmt.Sprintf("the bridge '%s' still belongs to the network %s", spec.Name, NetworkOf(b))
+		}
+		p.Conflicts = append(p.Conflicts, Conflict{n, reason})
+		return
+	}
+	if have.Devices[spec.Name] {
+		p.Conflicts = append(p.Conflicts, Conflict{n, fmt.Sprintf(
+			"a network device '%s' exists on the host: rename or remove it, or make the network anew under another name", spec.Name)})
+		return
+	}
+	p.Create = append(p.Create, spec)
+}
+
+// requestMTU asks for the network's MTU on what is plugged in. Tunnels and
+// patch ports have no MTU of their own.
+func (p *Plan) requestMTU(b Bridge, mtu int) {
+	for _, port := range b.Endpoints() {
+		for _, i := range port.Interfaces {
+			if hasMTU(i.Type) && i.MTURequest != mtu {
+				p.MTU = append(p.MTU, MTU{Bridge: b.Name, Interface: i, Bytes: mtu})
+			}
+		}
+	}
+}
+
+func hasMTU(interfaceType string) bool {
+	switch interfaceType {
+	case "", "system", "internal", "tap", "dummy":
+		return true
+	}
+	return strings.HasPrefix(interfaceType, "dpdk")
+}
+
+// Problems returns in what the wanted networks are not realised, by what OVS
+// reports of the bridges' local ports. It is empty when vswitchd did all that
+// its database asks for.
+func Problems(want Want, have *Actual) []Problem {
+	var problems []Problem
+	add := func(n model.Network, format string, args ...any) {
+		problems = append(problems, Problem{n.ID, fmt.Sprintf(format, args...)})
+	}
+	for _, n := range want.Networks {
+		b, ok := have.Bridges[n.VdsmName]
+		if !ok || NetworkOf(b) != n.ID {
+			add(n, "the bridge '%s' does not exist", n.VdsmName)
+			continue
+		}
+		local, ok := b.Local()
+		if !ok {
+			add(n, "the bridge '%s' has no local port", n.VdsmName)
+			continue
+		}
+		for _, i := range local.Interfaces {
+			switch {
+			case i.Error != "":
+				add(n, "Open vSwitch cannot make the bridge '%s': %s", n.VdsmName, i.Error)
+			case i.OFPort <= 0 && i.OFPort != 0:
+				add(n, "Open vSwitch could not open the device of the bridge '%s'", n.VdsmName)
+			case i.OFPort == 0:
+				add(n, "Open vSwitch has not opened the bridge '%s' yet", n.VdsmName)
+			case i.MTU != 0 && i.MTU != n.EffectiveMTU():
+				add(n, "the bridge '%s' has an MTU of %d bytes instead of %d", n.VdsmName, i.MTU, n.EffectiveMTU())
+			}
+		}
+	}
+	return problems
+}

@@ -1,0 +1,84 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/isonet/isonet/model"
+)
+
+// Plan is what to change so that a host has the networks it must have. One
+// Plan becomes one OVSDB transaction.
+type Plan struct {
+	Create []Spec
+	Repair []Repair
+	MTU    []MTU
+	Delete []Bridge
+	// Conflicts are networks that cannot be made.
+	Conflicts []Conflict
+	// Held are bridges of networks that are no longer wanted but whose ports
+	// are in use.
+	Held []Held
+}
+
+// Empty reports whether there is nothing to change.
+func (p Plan) Empty() bool {
+	return len(p.Create)+len(p.Repair)+len(p.MTU)+len(p.Delete) == 0
+}
+
+// String says in one line what the plan does.
+func (p Plan) String() string {
+	return fmt.Sprintf("create %d, repair %d, set mtu %d, delete %d", len(p.Create), len(p.Repair), len(p.MTU), len(p.Delete))
+}
+
+// Repair sets columns of a bridge, or of its local port and interface, that
+// differ from the Spec.
+type Repair struct {
+	Spec Spec
+	Have Bridge
+	// Bridge, Port and Interface name the columns to set.
+	Bridge, Port, Interface []string
+	// AddLocal says that the bridge lacks its local port.
+	AddLocal bool
+}
+
+// Columns names all that the repair sets, for people.
+func (r Repair) Columns() string {
+	columns := append([]string(nil), r.Bridge...)
+	for _, c := range r.Port {
+		columns = append(columns, "port:"+c)
+	}
+	for _, c := range r.Interface {
+		columns = append(columns, "interface:"+c)
+	}
+	if r.AddLocal {
+		columns = append(columns, "local port")
+	}
+	return strings.Join(columns, ",")
+}
+
+// MTU requests a network's MTU from an interface that somebody plugged in.
+type MTU struct {
+	Bridge    string
+	Interface Interface
+	Bytes     int
+}
+
+// Conflict says why a network cannot be made on this host.
+type Conflict struct {
+	Network model.Network
+	Reason  string
+}
+
+// Held says which ports keep a bridge that should be removed.
+type Held struct {
+	Bridge    string
+	NetworkID model.ID
+	Ports     []string
+}
+
+// Problem says in what a network on this host is not as it must be.
+type Problem struct {
+	NetworkID model.ID
+	Reason    string
+}

@@ -1,0 +1,45 @@
+package model
+
+import "time"
+
+// Counters count a network's traffic as its endpoints see it: received is what
+// the network delivered to the attached ports, transmitted is what they sent
+// into it. Open vSwitch counts from the switch's side, so received is the sum
+// of the ports' tx_* keys of Interface:statistics (ovs-vswitchd.conf.db(5)).
+// The bridge's own local port is never counted.
+type Counters struct {
+	ReceivedBytes, ReceivedPackets, ReceivedDrops, ReceivedErrors             uint64
+	TransmittedBytes, TransmittedPackets, TransmittedDrops, TransmittedErrors uint64
+}
+
+// Plus returns the sum of both.
+func (c Counters) Plus(d Counters) Counters {
+	return Counters{
+		ReceivedBytes:      c.ReceivedBytes + d.ReceivedBytes,
+		ReceivedPackets:    c.ReceivedPackets + d.ReceivedPackets,
+		ReceivedDrops:      c.ReceivedDrops + d.ReceivedDrops,
+		ReceivedErrors:     c.ReceivedErrors + d.ReceivedErrors,
+		TransmittedBytes:   c.TransmittedBytes + d.TransmittedBytes,
+		TransmittedPackets: c.TransmittedPackets + d.TransmittedPackets,
+		TransmittedDrops:   c.TransmittedDrops + d.TransmittedDrops,
+		TransmittedErrors:  c.TransmittedErrors + d.TransmittedErrors,
+	}
+}
+
+// Traffic is what is known of a network's traffic on one host.
+type Traffic struct {
+	// Total only grows while Created stays the same.
+	Total Counters
+	// Created is when Total began to count from zero.
+	Created time.Time
+	// Updated is when OVS last published a counter of one of the ports.
+	Updated time.Time
+	// Rate is the traffic per second over the last interval between two
+	// publications. It is nil before there were two.
+	Rate *Rate
+}
+
+// Rate is traffic in bytes per second.
+type Rate struct {
+	ReceivedBytes, TransmittedBytes float64
+}

@@ -1,0 +1,55 @@
+package reconcile
+
+import (
+	"time"
+
+	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/model/plan"
+)
+
+// State says how far a network is on this host.
+type State string
+
+// The states of a network.
+const (
+	// Pending: OVS has been told, or is about to be, and has not finished.
+	Pending State = "pending"
+	// Active: OVS reports the bridge as it must be.
+	Active State = "active"
+	// Failed: the network cannot be realised before something else changes.
+	Failed State = "error"
+)
+
+// NetworkStatus is the verdict on one network of this host.
+type NetworkStatus struct {
+	State State
+	// Reason says why the network is not active, in words for an operator.
+	Reason string
+	// Since is when State last changed.
+	Since time.Time
+}
+
+// Status is what the loop knows, an immutable value of one moment.
+type Status struct {
+	// HostID is this host's id; "" before Open vSwitch was reached for the
+	// first time.
+	HostID model.ID
+	// Connected says that the session to Open_vSwitch is live, so that Actual
+	// is the present and not the past.
+	Connected bool
+	// Since is when Connected last changed.
+	Since time.Time
+	// Revision is the desired revision that the verdicts were made for.
+	Revision int64
+	// Networks holds a verdict for every network that this host must have.
+	Networks map[model.ID]NetworkStatus
+	// Held are bridges that should go and stay because ports are in use.
+	Held []plan.Held
+	// Repairs counts the changes that put back what somebody else had changed.
+	Repairs uint64
+	// LastError is the last failure of a transaction; "" after a success.
+	LastError string
+	// Actual is what the verdicts were made from; nil before the first
+	// snapshot. It is kept while Connected is false.
+	Actual *plan.Actual
+}
