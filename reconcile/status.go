@@ -25,6 +25,8 @@ type NetworkStatus struct {
 	State State
 	// Reason says why the network is not active, in words for an operator.
 	Reason string
+	// conflict says that a name is taken on the host.
+	conflict bool
 	// Since is when State last changed.
 	Since time.Time
 }

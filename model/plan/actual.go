@@ -16,8 +16,9 @@ type Actual struct {
 	DatapathType string
 	// Bridges holds every bridge of the host by its name, foreign ones too.
 	Bridges map[string]Bridge
-	// Devices are the names of network devices of the host that no bridge of
-	// Bridges accounts for. A new bridge must not take one of them.
+	// Devices are the names of network devices of the host that no bridge
+	// accounts for. A new bridge must not take one of them. It is nil where
+	// nobody looked.
 	Devices map[string]bool
 }
 
@@ -57,6 +58,13 @@ type Interface struct {
 	Error       string
 	LinkUp      bool
 	ExternalIDs map[string]string
+}
+
+// WithDevices returns a copy of a that knows the host's network devices.
+func (a *Actual) WithDevices(devices map[string]bool) *Actual {
+	c := *a
+	c.Devices = devices
+	return &c
 }
 
 // Local returns the bridge's local port: the one of the bridge's own name.

@@ -103,32 +103,36 @@ func hasMTU(interfaceType string) bool {
 // its database asks for.
 func Problems(want Want, have *Actual) []Problem {
 	var problems []Problem
-	add := func(n model.Network, format string, args ...any) {
-		problems = append(problems, Problem{n.ID, fmt.Sprintf(format, args...)})
-	}
 	for _, n := range want.Networks {
-		b, ok := have.Bridges[n.VdsmName]
-		if !ok || NetworkOf(b) != n.ID {
-			add(n, "the bridge '%s' does not exist", n.VdsmName)
-			continue
-		}
-		local, ok := b.Local()
-		if !ok {
-			add(n, "the bridge '%s' has no local port", n.VdsmName)
-			continue
-		}
-		for _, i := range local.Interfaces {
-			switch {
-			case i.Error != "":
-				add(n, "Open vSwitch cannot make the bridge '%s': %s", n.VdsmName, i.Error)
-			case i.OFPort <= 0 && i.OFPort != 0:
-				add(n, "Open vSwitch could not open the device of the bridge '%s'", n.VdsmName)
-			case i.OFPort == 0:
-				add(n, "Open vSwitch has not opened the bridge '%s' yet", n.VdsmName)
-			case i.MTU != 0 && i.MTU != n.EffectiveMTU():
-				add(n, "the bridge '%s' has an MTU of %d bytes instead of %d", n.VdsmName, i.MTU, n.EffectiveMTU())
-			}
+		if p := problemOf(n, have); p.Reason != "" {
+			p.NetworkID = n.ID
+			problems = append(problems, p)
 		}
 	}
 	return problems
+}
+
+func problemOf(n model.Network, have *Actual) Problem {
+	name := n.VdsmName
+	b, ok := have.Bridges[name]
+	if !ok || NetworkOf(b) != n.ID {
+		return Problem{Reason: fmt.Sprintf("the bridge '%s' does not exist", name)}
+	}
+	local, ok := b.Local()
+	if !ok {
+		return Problem{Reason: fmt.Sprintf("the bridge '%s' has no local port", name)}
+	}
+	for _, i := range local.Interfaces {
+		switch {
+		case i.Error != "":
+			return Problem{Reason: fmt.Sprintf("Open vSwitch cannot make the bridge '%s': %s", name, i.Error), Final: true}
+		case i.OFPort < 0:
+			return Problem{Reason: fmt.Sprintf("Open vSwitch could not open the device of the bridge '%s'; its log says why", name), Final: true}
+		case i.OFPort == 0:
+			return Problem{Reason: fmt.Sprintf("Open vSwitch has not opened the bridge '%s' yet", name)}
+		case i.MTU != 0 && i.MTU != n.EffectiveMTU():
+			return Problem{Reason: fmt.Sprintf("the bridge '%s' has an MTU of %d bytes instead of %d", name, i.MTU, n.EffectiveMTU())}
+		}
+	}
+	return Problem{}
 }

@@ -81,4 +81,6 @@ type Held struct {
 type Problem struct {
 	NetworkID model.ID
 	Reason    string
+	// Final says that OVS has tried and failed: waiting does not help.
+	Final bool
 }

@@ -1,0 +1,77 @@
+# Targets with a "##" text are for people: "make help" lists them.
+
+GOLANGCI_VERSION := v2.15.0
+GOLANGCI := bin/tools/golangci-lint-$(GOLANGCI_VERSION)
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
+COMMIT := $(shell git rev-parse HEAD 2>/dev/null)
+LDFLAGS := -s -w \
+	-X github.com/isonet/isonet/internal/version.version=$(VERSION) \
+	-X github.com/isonet/isonet/internal/version.commit=$(COMMIT)
+
+SCRIPTS := .ci/run $(shell find scripts -type f ! -name '*.*' ! -name Dockerfile)
+# The default timeout is too short for a cold cache on a small machine.
+LINT_FLAGS := --timeout 10m --allow-parallel-runners
+
+.DEFAULT_GOAL := build
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build static bin/isonetd and bin/isonet
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/isonetd ./cmd/isonet
+
+.PHONY: run
+run: build ## run the daemon against this machine's Open vSwitch, with its state in .state (root)
+	bin/isonetd --state-dir .state --socket .state/isonetd.sock --log-level debug
+
+.PHONY: demo
+demo: build ## show two isolated networks on a private Open vSwitch, with packets (root, under a minute)
+	scripts/demo
+
+.PHONY: test
+test: unit e2e ## run every test: unit and integration, then end to end
+
+.PHONY: unit
+unit: ## run the unit and integration tests with the race detector, against real Open vSwitch processes
+	scripts/install-deps gcc ip ovs-vswitchd
+	go test -race ./...
+
+.PHONY: e2e
+e2e: build ## run the end-to-end tests in a container, and the demo
+	cd test/e2e && go test -count=1 -timeout 15m ./...
+	scripts/demo
+
+.PHONY: lint
+lint: $(GOLANGCI) check-generated ## check the code, the scripts and the generated files
+	$(GOLANGCI) run $(LINT_FLAGS)
+	cd test/e2e && ../../$(GOLANGCI) run $(LINT_FLAGS) --config ../../.golangci.yml
+	scripts/install-deps shellcheck
+	shellcheck $(SCRIPTS)
+
+$(GOLANGCI):
+	GOBIN=$(CURDIR)/bin/tools/build go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	mv bin/tools/build/golangci-lint $@
+
+.PHONY: fmt
+fmt: $(GOLANGCI) ## format the Go code
+	$(GOLANGCI) fmt
+	cd test/e2e && ../../$(GOLANGCI) fmt --config ../../.golangci.yml
+
+.PHONY: generate
+generate: ## write the generated files anew
+	go generate ./...
+
+.PHONY: check-generated
+check-generated: ## fail if "make generate" would change anything
+	scripts/check-generated
+
+.PHONY: bench
+bench: ## measure the speed of network set-up and of the API against a real Open vSwitch (root)
+	go run ./test/bench
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin dist .state

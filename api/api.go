@@ -1,0 +1,111 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/reconcile"
+)
+
+// Store holds the desired state. Package store has the real one.
+type Store interface {
+	// Snapshot returns the newest desired state, which nobody changes.
+	Snapshot() *model.Desired
+	// Update runs change on a copy of the newest desired state and commits the
+	// difference, all or nothing. It runs change anew when someone else was
+	// faster. An error of change is returned unchanged and nothing is written.
+	Update(ctx context.Context, change func(*model.Desired) error) (revision int64, err error)
+}
+
+// Loop tells how far the desired state is realised on this host. Package
+// reconcile has the real one.
+type Loop interface {
+	Status() reconcile.Status
+	// Changed returns a channel that is closed when Status is another one.
+	Changed() <-chan struct{}
+	// WaitFor returns when each of the networks is as the desired revision
+	// asks. It returns a *reconcile.RealiseError when one cannot be, and an
+	// error that wraps ctx.Err() at the end of ctx.
+	WaitFor(ctx context.Context, revision int64, networks ...model.ID) error
+}
+
+// Traffic knows the traffic of this host's networks without any I/O.
+type Traffic interface {
+	Traffic() map[model.ID]model.Traffic
+}
+
+// Config is what the API needs. All of it is required, except Version.
+type Config struct {
+	Store   Store
+	Loop    Loop
+	Traffic Traffic
+	Logger  *slog.Logger
+	// Version is isonet's own version, shown in product_info.
+	Version string
+}
+
+// API serves requests. It has no state of its own.
+type API struct {
+	store   Store
+	loop    Loop
+	traffic Traffic
+	logger  *slog.Logger
+	version string
+	mux     *http.ServeMux
+}
+
+// New returns the API over the given parts.
+func New(c Config) (*API, error) {
+	if c.Store == nil || c.Loop == nil || c.Traffic == nil || c.Logger == nil {
+		return nil, errors.New("the API needs a store, a loop, traffic and a logger")
+	}
+	a := &API{store: c.Store, loop: c.Loop, traffic: c.Traffic, logger: c.Logger, version: c.Version}
+	a.mux = a.routes()
+	return a, nil
+}
+
+// Local returns the handler for the unix socket: whoever may connect to the
+// socket may use it.
+func (a *API) Local() http.Handler {
+	return &endpoint{api: a}
+}
+
+// Remote returns the handler for TCP: it asks for the password of one of users
+// and refuses requests that a browser sends on behalf of other sites.
+func (a *API) Remote(users *Users) http.Handler {
+	return &endpoint{api: a, users: users, crossOrigin: http.NewCrossOriginProtection()}
+}
+
+const (
+	headerTimeout = 10 * time.Second
+	readTimeout   = 30 * time.Second
+	// writeTimeout is for a reply that nothing extends. Writes extend it by the
+	// time that they may wait for Open vSwitch, watches by each line.
+	writeTimeout   = 60 * time.Second
+	idleTimeout    = 2 * time.Minute
+	maxHeaderBytes = 16 << 10
+)
+
+// NewServer returns a server for a handler of this package, with bounds on
+// everything that a client can make slow or large. Its Shutdown ends the
+// streams of isonet/watch.
+func NewServer(handler http.Handler, logger *slog.Logger) *http.Server {
+	ctx, cancel := context.WithCancel(context.Background())
+	server := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+	}
+	server.RegisterOnShutdown(cancel)
+	return server
+}

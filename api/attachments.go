@@ -1,0 +1,313 @@
+package api
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/model/plan"
+)
+
+// attachment renders an attachment with what Open vSwitch reports of it.
+func (v *view) attachment(a model.Attachment, f follow) *attachmentDTO {
+	e := v.at(string(a.ID), "hosts", string(a.Host), "networkattachments")
+	reported := v.reported(a)
+	inSync := !slices.ContainsFunc(reported, func(r reportedConfiguration) bool { return !bool(r.InSync) })
+	d := &attachmentDTO{
+		entity:                 e,
+		InSync:                 new(boolean(inSync)),
+		IPAddressAssignments:   &ipAssignmentsDTO{},
+		Properties:             propertiesOf(a.Properties),
+		ReportedConfigurations: &reportedConfigurations{reported},
+		Host:                   &hostDTO{entity: *v.ref("hosts", a.Host)},
+		Network:                &networkDTO{entity: *v.ref("networks", a.Network)},
+	}
+	if f["host"] {
+		d.Host = v.host(v.desired.Hosts[a.Host], nil)
+	}
+	if f["network"] {
+		d.Network = v.network(v.desired.Networks[a.Network], nil)
+	}
+	if f["statistics"] {
+		d.Statistics = v.statistics(a)
+	} else {
+		d.Link = append(d.Link, linkTo(e, "statistics"))
+	}
+	return d
+}
+
+func (v *view) attachments(list []model.Attachment, f follow) *attachmentsDTO {
+	d := &attachmentsDTO{}
+	for _, a := range list {
+		d.NetworkAttachment = append(d.NetworkAttachment, v.attachment(a, f))
+	}
+	return d
+}
+
+func (c *call) followAttachment() (follow, error) { return c.follow("host", "network", "statistics") }
+
+// reported compares the values that the network asks for with those read back
+// from Open vSwitch. A value that nobody reports is left out and not in sync.
+func (v *view) reported(a model.Attachment) []reportedConfiguration {
+	n := v.desired.Networks[a.Network]
+	mtu := reportedConfiguration{Name: "mtu", ExpectedValue: strconv.Itoa(n.EffectiveMTU())}
+	bridged := reportedConfiguration{Name: "bridged", ExpectedValue: "true"}
+	if v.here(a.Host) {
+		bridge, exists := bridgeOf(v.status.Actual, n)
+		bridged.ActualValue, bridged.InSync = strconv.FormatBool(exists), boolean(exists)
+		if actual := actualMTU(bridge); actual != 0 {
+			mtu.ActualValue, mtu.InSync = strconv.Itoa(actual), actual == n.EffectiveMTU()
+		}
+	}
+	return []reportedConfiguration{mtu, bridged}
+}
+
+// bridgeOf returns the bridge of a network if Open vSwitch has it.
+func bridgeOf(actual *plan.Actual, n model.Network) (plan.Bridge, bool) {
+	b, ok := actual.Bridges[n.VdsmName]
+	if !ok || plan.NetworkOf(b) != n.ID {
+		return plan.Bridge{}, false
+	}
+	return b, true
+}
+
+// actualMTU returns the MTU of a bridge's own device in bytes; 0 is unknown.
+func actualMTU(b plan.Bridge) int {
+	local, _ := b.Local()
+	for _, i := range local.Interfaces {
+		return i.MTU
+	}
+	return 0
+}
+
+func propertiesOf(properties map[string]string) *propertiesDTO {
+	if len(properties) == 0 {
+		return nil
+	}
+	d := &propertiesDTO{}
+	for _, name := range slices.Sorted(maps.Keys(properties)) {
+		d.Property = append(d.Property, propertyDTO{name, properties[name]})
+	}
+	return d
+}
+
+// attachment returns the attachment that the path names.
+func (c *call) attachment(d *model.Desired) (model.Attachment, error) {
+	h, err := c.host(d)
+	if err != nil {
+		return model.Attachment{}, err
+	}
+	id, err := c.id("attachment")
+	if err != nil {
+		return model.Attachment{}, err
+	}
+	a, ok := attachmentByID(d, h.ID, id)
+	if !ok {
+		return a, model.NotFoundf("Entity not found: %s", id)
+	}
+	return a, nil
+}
+
+func attachmentByID(d *model.Desired, host, id model.ID) (model.Attachment, bool) {
+	for _, n := range d.Networks {
+		if model.AttachmentID(host, n.ID) == id {
+			return d.AttachmentOf(host, n.ID)
+		}
+	}
+	return model.Attachment{}, false
+}
+
+func (a *API) listAttachments(c *call) (document, error) {
+	f, err := c.followAttachment()
+	if err != nil {
+		return nil, err
+	}
+	v := a.view(c)
+	h, err := c.host(v.desired)
+	if err != nil {
+		return nil, err
+	}
+	return v.attachments(limit(c, v.desired.On(h.ID)), f), nil
+}
+
+func (a *API) getAttachment(c *call) (document, error) {
+	f, err := c.followAttachment()
+	if err != nil {
+		return nil, err
+	}
+	v := a.view(c)
+	at, err := c.attachment(v.desired)
+	if err != nil {
+		return nil, err
+	}
+	return v.attachment(at, f), nil
+}
+
+func (a *API) addAttachment(c *call) (document, error) {
+	var body attachmentDTO
+	if err := c.read(&body); err != nil {
+		return nil, err
+	}
+	if body.ID != "" {
+		return nil, model.Invalidf("Cannot setup Networks. New Network attachment cannot be created with given ID. Please remove Network Attachment ID (id '%s') from request.", body.ID)
+	}
+	if !body.namesNetwork() {
+		return nil, refuse(errIncomplete, "NetworkAttachment [network.id|name] required for add")
+	}
+	var made model.Attachment
+	after, err := a.write(c, options{}, func(d *model.Desired) error {
+		h, err := c.host(d)
+		if err != nil {
+			return err
+		}
+		n, err := referred(d, body.Network)
+		if err != nil {
+			return err
+		}
+		if at, attached := d.AttachmentOf(h.ID, n.ID); attached {
+			return model.Invalidf("Cannot setup Networks. Network %s is already attached via attachment %s. A new attachment cannot be used for the same network, please reuse the existing one.", n.Name, at.ID)
+		}
+		made, err = body.attach(d, h.ID, n.ID)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return a.viewOf(c, after).attachment(made, nil), nil
+}
+
+func (a *API) updateAttachment(c *call) (document, error) {
+	var body attachmentDTO
+	if err := c.read(&body); err != nil {
+		return nil, err
+	}
+	var updated model.Attachment
+	after, err := a.write(c, options{}, func(d *model.Desired) error {
+		at, err := c.attachment(d)
+		if err != nil {
+			return err
+		}
+		if err := sameID(body.entity, at.ID); err != nil {
+			return err
+		}
+		if err := body.keepsNetwork(d, at); err != nil {
+			return err
+		}
+		updated, err = body.attach(d, at.Host, at.Network)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return a.viewOf(c, after).attachment(updated, nil), nil
+}
+
+func (a *API) removeAttachment(c *call) (document, error) {
+	_, err := a.write(c, options{force: c.flag("force")}, func(d *model.Desired) error {
+		at, err := c.attachment(d)
+		if err != nil {
+			return err
+		}
+		return d.Detach(at.Host, at.Network)
+	})
+	return complete(), err
+}
+
+func (d *attachmentDTO) namesNetwork() bool {
+	return d.Network != nil && (d.Network.ID != "" || value(d.Network.Name) != "")
+}
+
+// keepsNetwork refuses an update that names another network.
+func (d *attachmentDTO) keepsNetwork(desired *model.Desired, at model.Attachment) error {
+	if !d.namesNetwork() {
+		return nil
+	}
+	n, err := referred(desired, d.Network)
+	if err != nil {
+		return err
+	}
+	if n.ID != at.Network {
+		return model.Invalidf("Cannot setup Networks. Network of given Network Attachment (id %s) cannot be updated.", at.ID)
+	}
+	return nil
+}
+
+// attach makes the attachment be as the body says. An attachment that a label
+// causes stays so, unless the body brings properties: those belong to an
+// explicit attachment.
+func (d *attachmentDTO) attach(desired *model.Desired, host, network model.ID) (model.Attachment, error) {
+	if err := d.HostNIC.refuse(); err != nil {
+		return model.Attachment{}, err
+	}
+	if err := d.refuseAddresses(); err != nil {
+		return model.Attachment{}, err
+	}
+	properties, err := d.Properties.read()
+	if err != nil {
+		return model.Attachment{}, err
+	}
+	old, attached := desired.AttachmentOf(host, network)
+	if attached && (d.Properties == nil || maps.Equal(properties, old.Properties)) {
+		return old, nil
+	}
+	return desired.Attach(host, network, properties)
+}
+
+// refuseAddresses refuses IP addresses: the host is not in its isolated
+// networks.
+func (d *attachmentDTO) refuseAddresses() error {
+	if d.IPAddressAssignments == nil {
+		return nil
+	}
+	for _, assignment := range d.IPAddressAssignments.IPAddressAssignment {
+		switch method := value(assignment.AssignmentMethod); method {
+		case "", "none":
+		case "autoconf", "dhcp", "poly_dhcp_autoconf", "static":
+			return model.Invalidf("Cannot setup Networks. The host cannot have an IP address in an isolated network: use the assignment_method 'none' instead of '%s'.", method)
+		default:
+			return refuse(errValue, "Value '%s' isn't a valid assignment_method, it should be 'none'.", method)
+		}
+		if ip := assignment.IP; ip != nil && *ip != (ipDTO{}) {
+			return model.Invalidf("Cannot setup Networks. The host cannot have an IP address in an isolated network: remove the ip '%s' from the request.", ip.Address)
+		}
+	}
+	return nil
+}
+
+const (
+	maxProperties     = 64
+	maxPropertyLength = 1024
+)
+
+// read returns the properties; nil if there are none. It refuses what the
+// database could not hold.
+func (l *propertiesDTO) read() (map[string]string, error) {
+	if l == nil || len(l.Property) == 0 {
+		return nil, nil
+	}
+	if len(l.Property) > maxProperties {
+		return nil, model.Invalidf("The attachment has %d properties; the limit is %d.", len(l.Property), maxProperties)
+	}
+	properties := map[string]string{}
+	for _, p := range l.Property {
+		if _, twice := properties[p.Name]; twice {
+			return nil, model.Invalidf("The property '%s' is given twice.", p.Name)
+		}
+		if p.Name == "" {
+			return nil, model.Invalidf("A property of the attachment has no name.")
+		}
+		if len(p.Name) > maxPropertyLength || len(p.Value) > maxPropertyLength {
+			return nil, model.Invalidf("A property of the attachment is longer than %d bytes.", maxPropertyLength)
+		}
+		if strings.ContainsFunc(p.Name+p.Value, unprintable) {
+			return nil, model.Invalidf("The property %q must not have control characters.", p.Name)
+		}
+		properties[p.Name] = p.Value
+	}
+	return properties, nil
+}
+
+func unprintable(r rune) bool { return unicode.IsControl(r) || r == unicode.ReplacementChar }

@@ -1,0 +1,216 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/isonet/isonet/model"
+)
+
+// maxBody is the most bytes of a request's body. Ten thousand attachments in
+// one setupnetworks fit.
+const maxBody = 1 << 20
+
+// call is one request on its way.
+type call struct {
+	w http.ResponseWriter
+	r *http.Request
+	// base is the path that hrefs begin with: the one that the client used.
+	base string
+	// path is the request's escaped path below base, without empty segments.
+	path string
+	// format is the form of the reply.
+	format format
+	// correlation is the id that the client finds its request by.
+	correlation string
+	// user is who sent the request; "" on the unix socket.
+	user string
+	// status is the reply's status code; 0 before the reply.
+	status int
+	// err is what the handler returned.
+	err error
+}
+
+type callKey struct{}
+
+func callOf(r *http.Request) *call {
+	c, _ := r.Context().Value(callKey{}).(*call)
+	return c
+}
+
+func newCall(w http.ResponseWriter, r *http.Request) *call {
+	c := &call{w: w, r: r, format: responseFormat(r), correlation: correlationID(r)}
+	c.base, c.path = splitPath(r.URL.EscapedPath())
+	c.w.Header().Set("Correlation-Id", c.correlation)
+	if bodyless(r.Method) && r.ContentLength != 0 {
+		// libgovirt announces a body with every GET and does not always send
+		// it. Without this net/http would wait for it before the reply.
+		c.w.Header().Set("Connection", "close")
+	}
+	return c
+}
+
+// bodyless reports whether bodies of a method mean nothing and are not read.
+func bodyless(method string) bool {
+	return method == http.MethodGet || method == http.MethodHead || method == http.MethodDelete
+}
+
+// splitPath returns the base path of the API and what is below it. It returns
+// no base for a path outside of the API. Empty segments count for nothing,
+// because clients double slashes and a redirect would lose a POST's method.
+func splitPath(escaped string) (base, path string) {
+	segments := strings.FieldsFunc(escaped, func(r rune) bool { return r == '/' })
+	n := 0
+	switch {
+	case len(segments) >= 2 && segments[0] == "ovirt-engine" && segments[1] == "api":
+		n = 2
+	case len(segments) >= 1 && segments[0] == "api":
+		n = 1
+	default:
+		return "", escaped
+	}
+	if len(segments) > n && segments[n] == "v4" {
+		n++
+	}
+	return "/" + strings.Join(segments[:n], "/"), "/" + strings.Join(segments[n:], "/")
+}
+
+// below returns the request with the path below the base, for the mux.
+func (c *call) below(ctx context.Context) (*http.Request, error) {
+	path, err := url.PathUnescape(c.path)
+	if err != nil {
+		return nil, refuse(errNoResource, "There is no resource %s.", c.r.URL.Path)
+	}
+	for segment := range strings.SplitSeq(c.path, "/") {
+		if segment == "." || segment == ".." {
+			return nil, refuse(errNoResource, "There is no resource %s: do not use '%s' in a path.", c.r.URL.Path, segment)
+		}
+	}
+	r := c.r.WithContext(context.WithValue(ctx, callKey{}, c))
+	u := *c.r.URL
+	u.Path, u.RawPath = path, c.path
+	r.URL = &u
+	return r, nil
+}
+
+// correlationID returns the client's correlation id in the engine's alphabet
+// and length, or a new one.
+func correlationID(r *http.Request) string {
+	id := r.Header.Get("Correlation-Id")
+	if id == "" {
+		id = r.URL.Query().Get("correlation_id")
+	}
+	id = strings.Map(func(r rune) rune {
+		if r == '-' || r == '_' || (r >= '0' && r <= '9') || (r >= 'a' && r <= 'z') || (r >= 'A' && r <= 'Z') {
+			return r
+		}
+		return -1
+	}, id)
+	if id == "" {
+		return string(model.NewID())
+	}
+	return id[:min(len(id), 36)]
+}
+
+// read decodes the request's body. For an action an empty body is an empty
+// action.
+func (c *call) read(into document) error {
+	f, err := requestFormat(c.r.Header)
+	if err != nil {
+		return err
+	}
+	data, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, maxBody))
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return refuse(errTooLarge, "The body is larger than %d bytes: send less at once.", maxBody)
+	}
+	if err != nil {
+		return refuse(errSyntax, "The body did not arrive: %v.", err)
+	}
+	if _, action := into.(*actionDTO); action && len(data) == 0 {
+		return nil
+	}
+	return f.decode(data, into)
+}
+
+// send writes the reply.
+func (c *call) send(status int, d document) error {
+	body, err := c.format.encode(d)
+	if err != nil {
+		return err
+	}
+	c.sendBytes(status, c.format.contentType(), body)
+	return nil
+}
+
+func (c *call) sendBytes(status int, contentType string, body []byte) {
+	h := c.w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	c.status = status
+	c.w.WriteHeader(status)
+	_, _ = c.w.Write(body) // the client is gone, or has it
+}
+
+// retryAfter is when a client may try again what Open vSwitch's absence stopped.
+const retryAfter = 5 * time.Second
+
+// fail writes a fault. It writes nothing when the reply has begun.
+func (c *call) fail(err error) {
+	if c.status != 0 {
+		return
+	}
+	status, body := fault(err)
+	switch status {
+	case http.StatusUnauthorized:
+		c.w.Header().Set("WWW-Authenticate", `Basic realm="RESTAPI"`)
+	case http.StatusServiceUnavailable:
+		c.w.Header().Set("Retry-After", strconv.Itoa(int(retryAfter.Seconds())))
+	case http.StatusMethodNotAllowed:
+		if e, ok := errors.AsType[*methodError](err); ok {
+			c.w.Header().Set("Allow", e.allow)
+		}
+	}
+	c.w.Header().Del("Location")
+	_ = c.send(status, body) // a fault is two strings, which always encode
+}
+
+// id returns the id in the path. What is no id cannot name anything.
+func (c *call) id(name string) (model.ID, error) {
+	text := c.r.PathValue(name)
+	id, ok := model.ParseID(text)
+	if !ok {
+		return "", model.NotFoundf("Entity not found: %s", text)
+	}
+	return id, nil
+}
+
+// flag returns a boolean query parameter as the engine reads it: present but
+// empty is true, and what is no boolean is ignored.
+func (c *call) flag(name string) bool {
+	values, present := c.r.URL.Query()[name]
+	if !present {
+		return false
+	}
+	switch strings.ToLower(values[0]) {
+	case "", "true", "t", "yes", "y", "1":
+		return true
+	}
+	return false
+}
+
+// limit returns at most as many items as the query parameter max says.
+func limit[T any](c *call, items []T) []T {
+	n, err := strconv.Atoi(c.r.URL.Query().Get("max"))
+	if err != nil || n < 0 || n > len(items) {
+		return items
+	}
+	return items[:n]
+}

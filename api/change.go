@@ -1,0 +1,283 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/model/plan"
+	"github.com/isonet/isonet/reconcile"
+)
+
+const (
+	// realiseTimeout is how long a write waits for Open vSwitch, unless the
+	// client says otherwise.
+	realiseTimeout = 30 * time.Second
+	// commitTimeout bounds one transaction of the store.
+	commitTimeout = 30 * time.Second
+	// settleTimeout is how long a refused write waits until Open vSwitch is as
+	// it was before.
+	settleTimeout = 5 * time.Second
+)
+
+// options of a write.
+type options struct {
+	// force lets bridges go although ports are plugged in.
+	force bool
+	// timeout is how long to wait for Open vSwitch; 0 means realiseTimeout.
+	timeout time.Duration
+	// also names networks to wait for although the write does not change them.
+	also []model.ID
+}
+
+// change is one write of the desired state on its way.
+type change struct {
+	before, after *model.Desired
+	revision      int64
+	// touched are the networks that the local host gains, loses or has
+	// changed; waiting ends when they are realised.
+	touched []model.ID
+	// evicted are those among them that the local host may lose with ports
+	// plugged in.
+	evicted []model.ID
+	host    model.ID
+}
+
+// write is how everything is written. It commits edit's change of the desired
+// state, waits until Open vSwitch has it, and takes it back when Open vSwitch
+// refuses or takes too long. It returns the desired state that it made. A
+// change that does not touch this host waits for nothing.
+//
+// A client that goes away does not end a write, because it could not know what
+// became of it.
+func (a *API) write(c *call, o options, edit func(*model.Desired) error) (*model.Desired, error) {
+	if o.timeout == 0 {
+		o.timeout = realiseTimeout
+	}
+	ctx := context.WithoutCancel(c.r.Context())
+	deadline := time.Now().Add(2*commitTimeout + o.timeout + settleTimeout + writeTimeout)
+	_ = http.NewResponseController(c.w).SetWriteDeadline(deadline) // only servers have one
+
+	ch, err := a.commit(ctx, o, edit)
+	if err != nil {
+		return nil, err
+	}
+	if len(ch.touched) == 0 {
+		return ch.after, nil
+	}
+	wait, cancel := context.WithTimeout(ctx, o.timeout)
+	defer cancel()
+	if err := a.loop.WaitFor(wait, ch.revision, ch.touched...); err != nil {
+		return nil, a.takeBack(ctx, ch, err)
+	}
+	a.endEvictions(ctx, ch)
+	return ch.after, nil
+}
+
+// commit writes the change to the store, unless the local host forbids it.
+func (a *API) commit(ctx context.Context, o options, edit func(*model.Desired) error) (*change, error) {
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
+	var ch *change
+	revision, err := a.store.Update(ctx, func(d *model.Desired) error {
+		ch = &change{before: d.Clone()} // afresh, because Update may run it again
+		if err := edit(d); err != nil {
+			return err
+		}
+		if err := d.Validate(); err != nil {
+			return err
+		}
+		if err := ch.check(d, a.loop.Status(), o); err != nil {
+			return err
+		}
+		ch.after = d.Clone()
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	ch.revision = revision
+	return ch, nil
+}
+
+// check finds what the change means for the local host, and refuses what its
+// Open vSwitch would refuse. With force it evicts the lost networks.
+func (ch *change) check(d *model.Desired, status reconcile.Status, o options) error {
+	if status.HostID == "" {
+		return ch.checkUnknownHost(d, status)
+	}
+	ch.host = status.HostID
+	i := impactOn(status.HostID, ch.before, d)
+	ch.touched = append(i.ids(), o.also...)
+	if len(ch.touched) == 0 {
+		return nil
+	}
+	if !status.Connected || status.Actual == nil {
+		return unreachable(status)
+	}
+	if err := i.conflicts(d.HostNetworks(ch.host), status.Actual); err != nil {
+		return err
+	}
+	if !o.force {
+		return i.inUse(status.Actual)
+	}
+	for _, n := range i.lost {
+		ch.evicted = append(ch.evicted, n.ID)
+	}
+	if len(ch.evicted) > 0 {
+		d.Evict(ch.host, ch.evicted...)
+	}
+	return nil
+}
+
+// checkUnknownHost refuses changes of any host as long as it is not known which
+// of them is the local one.
+func (ch *change) checkUnknownHost(d *model.Desired, status reconcile.Status) error {
+	for host := range ch.before.Hosts {
+		if len(impactOn(host, ch.before, d).ids()) > 0 {
+			return unreachable(status)
+		}
+	}
+	return nil
+}
+
+func unreachable(status reconcile.Status) error {
+	advice := "check that ovsdb-server runs and that isonetd may use its socket"
+	if status.LastError != "" {
+		advice += " (" + status.LastError + ")"
+	}
+	return refuse(errUnreachable, "Open vSwitch is not reachable, so nothing was changed: %s.", advice)
+}
+
+// impact is what a change means for one host.
+type impact struct{ gained, changed, lost []model.Network }
+
+func impactOn(host model.ID, before, after *model.Desired) impact {
+	was := map[model.ID]model.Network{}
+	for _, n := range before.HostNetworks(host) {
+		was[n.ID] = n
+	}
+	var i impact
+	for _, n := range after.HostNetworks(host) {
+		old, had := was[n.ID]
+		delete(was, n.ID)
+		switch {
+		case !had:
+			i.gained = append(i.gained, n)
+		case n != old:
+			i.changed = append(i.changed, n)
+		}
+	}
+	for _, n := range before.HostNetworks(host) {
+		if _, lost := was[n.ID]; lost {
+			i.lost = append(i.lost, n)
+		}
+	}
+	return i
+}
+
+func (i impact) ids() []model.ID {
+	var ids []model.ID
+	for _, n := range slices.Concat(i.gained, i.changed, i.lost) {
+		ids = append(ids, n.ID)
+	}
+	return ids
+}
+
+// conflicts refuses gained networks whose bridge cannot be made on the host.
+func (i impact) conflicts(want []model.Network, actual *plan.Actual) error {
+	if len(i.gained) == 0 {
+		return nil
+	}
+	var reasons []string
+	for _, c := range plan.Diff(plan.Want{Networks: want}, actual).Conflicts {
+		if slices.ContainsFunc(i.gained, func(n model.Network) bool { return n.ID == c.Network.ID }) {
+			reasons = append(reasons, fmt.Sprintf("the network '%s': %s", c.Network.Name, c.Reason))
+		}
+	}
+	if len(reasons) == 0 {
+		return nil
+	}
+	return model.Conflictf("Cannot setup Networks. The host cannot have %s.", strings.Join(reasons, "; "))
+}
+
+// inUse refuses to take networks from the host while ports are plugged in.
+func (i impact) inUse(actual *plan.Actual) error {
+	var used []string
+	for _, n := range i.lost {
+		bridge, _ := bridgeOf(actual, n)
+		if ports := bridge.LivePorts(); len(ports) > 0 {
+			used = append(used, fmt.Sprintf("The following Logical Network: '%s' is being used by the following port(s): '%s'.",
+				n.Name, strings.Join(ports, ",")))
+		}
+	}
+	if len(used) == 0 {
+		return nil
+	}
+	return model.Conflictf("Cannot setup Networks. %s Please unplug them or stop their VM(s) and try again, or force it with force=true.",
+		strings.Join(used, " "))
+}
+
+// takeBack undoes a committed change that Open vSwitch did not realise, and
+// returns what to tell the client.
+func (a *API) takeBack(ctx context.Context, ch *change, cause error) error {
+	undo, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
+	revision, err := a.store.Update(undo, func(d *model.Desired) error {
+		d.Undo(ch.before, ch.after)
+		return nil
+	})
+	if err != nil {
+		a.logger.Error("cannot take back a change that Open vSwitch did not realise", "networks", ch.touched, "error", err)
+		return &unrealised{cause, "and could not be taken back, so it stays (" + oneLine(err) + ")"}
+	}
+	if !errors.Is(cause, context.DeadlineExceeded) {
+		settle, stop := context.WithTimeout(ctx, settleTimeout)
+		defer stop()
+		// Only for a client that looks at once; the loop goes on in any case.
+		_ = a.loop.WaitFor(settle, revision, ch.touched...)
+	}
+	return &unrealised{cause, "so it was taken back"}
+}
+
+// unrealised says why Open vSwitch does not have a change, and what became of
+// the change.
+type unrealised struct {
+	cause   error
+	outcome string
+}
+
+func (e *unrealised) Error() string {
+	return "Cannot setup Networks. Open vSwitch did not realise the change, " + e.outcome + ": " + oneLine(e.cause)
+}
+
+func (e *unrealised) Unwrap() error { return e.cause }
+
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
+
+// endEvictions forgets the evictions of a change that is done. One that stays
+// does no harm: it ends when its network is attached again.
+func (a *API) endEvictions(ctx context.Context, ch *change) {
+	if len(ch.evicted) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
+	_, err := a.store.Update(ctx, func(d *model.Desired) error {
+		h, ok := d.Hosts[ch.host]
+		if !ok {
+			return nil
+		}
+		h.Evicted = slices.DeleteFunc(slices.Clone(h.Evicted), func(id model.ID) bool { return slices.Contains(ch.evicted, id) })
+		d.Hosts[ch.host] = h
+		return nil
+	})
+	if err != nil {
+		a.logger.Warn("cannot forget that networks were evicted", "networks", ch.evicted, "error", err)
+	}
+}

@@ -1,0 +1,28 @@
+package api
+
+type statisticDTO struct {
+	entity
+	Name        string    `xml:"name" json:"name"`
+	Description string    `xml:"description" json:"description"`
+	Kind        string    `xml:"kind" json:"kind"`
+	Type        string    `xml:"type" json:"type"`
+	Unit        string    `xml:"unit" json:"unit"`
+	Values      valuesDTO `xml:"values" json:"values"`
+	Host        *entity   `xml:"host" json:"host,omitempty"`
+}
+
+func (*statisticDTO) element() string { return "statistic" }
+
+type statisticsDTO struct {
+	Statistic []*statisticDTO `xml:"statistic" json:"statistic,omitempty"`
+}
+
+func (*statisticsDTO) element() string { return "statistics" }
+
+type valuesDTO struct {
+	Value []valueDTO `xml:"value" json:"value,omitempty"`
+}
+
+type valueDTO struct {
+	Datum decimal `xml:"datum" json:"datum"`
+}

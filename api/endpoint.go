@@ -1,0 +1,105 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+)
+
+// endpoint is the handler of one listener.
+type endpoint struct {
+	api *API
+	// users is nil on the unix socket.
+	users *Users
+	// crossOrigin is nil on the unix socket, which no browser reaches.
+	crossOrigin *http.CrossOriginProtection
+}
+
+// ServeHTTP answers each request with a document or a fault, whatever happens.
+func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	started := time.Now()
+	c := newCall(w, r)
+	defer e.log(c, started)
+	defer e.rescue(c)
+	if err := e.serve(c); err != nil {
+		c.err = err
+		c.fail(err)
+	}
+}
+
+func (e *endpoint) serve(c *call) error {
+	if err := e.admit(c); err != nil {
+		return err
+	}
+	if c.base == "" {
+		return refuse(errNoResource, "There is no resource %s: the API is at /ovirt-engine/api.", c.r.URL.Path)
+	}
+	if v := c.r.Header.Get("Version"); v != "" && v != "4" {
+		return refuse(errVersion, "The API version %q is not supported: send the header 'Version: 4' or none.", v)
+	}
+	r, err := c.below(c.r.Context())
+	if err != nil {
+		return err
+	}
+	if err := unrouted(e.api.mux, r); err != nil {
+		return err
+	}
+	e.api.mux.ServeHTTP(c.w, r)
+	return c.err
+}
+
+// admit refuses who may not use the API through this listener.
+func (e *endpoint) admit(c *call) error {
+	if e.crossOrigin != nil {
+		if err := e.crossOrigin.Check(c.r); err != nil {
+			return refuse(errCrossOrigin, "The request comes from another site: %v.", err)
+		}
+	}
+	if e.users == nil {
+		return nil
+	}
+	return e.users.authenticate(c)
+}
+
+// rescue turns a panic of a handler into a fault, so that a defect costs one
+// request and not the daemon.
+func (e *endpoint) rescue(c *call) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		panic(p)
+	}
+	e.api.logger.Error("panic while serving a request", "method", c.r.Method, "path", c.base+c.path,
+		"correlation_id", c.correlation, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+	c.err = errors.New("internal error: see the log of isonetd for the correlation id " + c.correlation)
+	c.fail(c.err)
+}
+
+// log writes one line per request: writes and the daemon's own errors are of
+// interest, reads are not.
+func (e *endpoint) log(c *call, started time.Time) {
+	level := slog.LevelInfo
+	switch {
+	case c.status >= http.StatusInternalServerError:
+		level = slog.LevelError
+	case bodyless(c.r.Method) && c.r.Method != http.MethodDelete:
+		level = slog.LevelDebug
+	}
+	attrs := []slog.Attr{
+		slog.String("method", c.r.Method), slog.String("path", c.base+c.path), slog.Int("status", c.status),
+		slog.String("correlation_id", c.correlation), slog.Duration("took", time.Since(started)),
+	}
+	if c.user != "" {
+		attrs = append(attrs, slog.String("user", c.user))
+	}
+	if c.err != nil {
+		attrs = append(attrs, slog.Any("error", c.err))
+	}
+	e.api.logger.LogAttrs(context.WithoutCancel(c.r.Context()), level, "request", attrs...)
+}

@@ -1,0 +1,76 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/isonet/isonet/model"
+)
+
+// The kinds of refusal that come from the protocol and not from the model.
+var (
+	errSyntax       = errors.New("malformed body")
+	errIncomplete   = errors.New("incomplete parameters")
+	errValue        = errors.New("invalid value")
+	errVersion      = errors.New("unknown API version")
+	errUnauthorized = errors.New("no valid credentials")
+	errCrossOrigin  = errors.New("cross-origin request")
+	errNoResource   = errors.New("no such resource")
+	errMethod       = errors.New("method not allowed")
+	errTooLarge     = errors.New("body too large")
+	errMediaType    = errors.New("unsupported media type")
+	errUnreachable  = errors.New("open vswitch not reachable")
+)
+
+const operationFailed = "Operation Failed"
+
+// answers is the one table from a kind of error to what a client gets. The
+// first kind that an error wraps counts; what wraps none is an internal error.
+// Statuses and reasons are the oVirt engine's as far as it has the case. A
+// timeout is 504: the engine has none, because it does not wait for the host's
+// report.
+var answers = []struct {
+	kind   error
+	status int
+	reason string
+}{
+	{errSyntax, http.StatusBadRequest, "Request syntactically incorrect."},
+	{errIncomplete, http.StatusBadRequest, "Incomplete parameters"},
+	{errValue, http.StatusBadRequest, "Invalid value"},
+	{errVersion, http.StatusBadRequest, "Unsupported version"},
+	{errUnauthorized, http.StatusUnauthorized, "Unauthorized"},
+	{errCrossOrigin, http.StatusForbidden, "Forbidden"},
+	{errNoResource, http.StatusNotFound, "Not Found"},
+	{errMethod, http.StatusMethodNotAllowed, "Method Not Allowed"},
+	{errTooLarge, http.StatusRequestEntityTooLarge, "Request Entity Too Large"},
+	{errMediaType, http.StatusUnsupportedMediaType, "Unsupported Media Type"},
+	{errUnreachable, http.StatusServiceUnavailable, operationFailed},
+	{model.ErrInvalid, http.StatusBadRequest, operationFailed},
+	{model.ErrNotFound, http.StatusNotFound, operationFailed},
+	{model.ErrConflict, http.StatusConflict, operationFailed},
+	{context.DeadlineExceeded, http.StatusGatewayTimeout, operationFailed},
+}
+
+// refuse makes an error of a kind with a text for the person who asked.
+func refuse(kind error, format string, args ...any) error {
+	return &model.Error{Kind: kind, Text: fmt.Sprintf(format, args...)}
+}
+
+// fault returns the status code and the body for an error. The engine writes
+// the texts of failed operations as a list in brackets.
+func fault(err error) (int, *faultDTO) {
+	status, reason := http.StatusInternalServerError, operationFailed
+	for _, a := range answers {
+		if errors.Is(err, a.kind) {
+			status, reason = a.status, a.reason
+			break
+		}
+	}
+	detail := err.Error()
+	if reason == operationFailed {
+		detail = "[" + detail + "]"
+	}
+	return status, &faultDTO{Detail: detail, Reason: reason}
+}

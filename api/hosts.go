@@ -1,0 +1,133 @@
+package api
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/isonet/isonet/model"
+)
+
+// host renders a host.
+func (v *view) host(h model.Host, f follow) *hostDTO {
+	e := *v.ref("hosts", h.ID)
+	d := &hostDTO{
+		entity: e, Name: &h.Name, Comment: new(""), Address: &h.Name,
+		Actions: &linksDTO{},
+		Status:  v.hostStatus(h.ID),
+		Type:    "rhel",
+		Cluster: v.ref("clusters", clusterID()),
+	}
+	for _, rel := range []string{"commitnetconfig", "setupnetworks", "syncallnetworks"} {
+		d.Actions.Link = append(d.Actions.Link, linkTo(e, rel))
+	}
+	for _, rel := range []string{"networkattachments", "networklabels", "nics", "unmanagednetworks"} {
+		if !f[rel] {
+			d.Link = append(d.Link, linkTo(e, rel))
+		}
+	}
+	if f["networkattachments"] {
+		d.NetworkAttachments = v.attachments(v.desired.On(h.ID), f.under("networkattachments"))
+	}
+	if f["networklabels"] {
+		d.NetworkLabels = v.labelsOfHost(h)
+	}
+	if f["nics"] {
+		d.NICs = &nicsDTO{}
+	}
+	return d
+}
+
+// hostStatus is "up" only for the host of this daemon: it cannot see the Open
+// vSwitch of others that share the desired state.
+func (v *view) hostStatus(id model.ID) string {
+	if v.here(id) {
+		return "up"
+	}
+	return "non_responsive"
+}
+
+func (c *call) followHost() (follow, error) {
+	return c.follow("networkattachments", "networkattachments.host", "networkattachments.network",
+		"networkattachments.statistics", "networklabels", "nics", "nics.statistics")
+}
+
+// host returns the host that the path names.
+func (c *call) host(d *model.Desired) (model.Host, error) {
+	id, err := c.id("host")
+	if err != nil {
+		return model.Host{}, err
+	}
+	h, ok := d.Hosts[id]
+	if !ok {
+		return model.Host{}, model.NotFoundf("Entity not found: %s", id)
+	}
+	return h, nil
+}
+
+func (a *API) listHosts(c *call) (document, error) {
+	f, err := c.followHost()
+	if err != nil {
+		return nil, err
+	}
+	v := a.view(c)
+	hosts := slices.SortedFunc(maps.Values(v.desired.Hosts), func(a, b model.Host) int {
+		return strings.Compare(a.Name+"\x00"+string(a.ID), b.Name+"\x00"+string(b.ID))
+	})
+	found, err := find(c, hosts, fields[model.Host]{
+		"name":       func(h model.Host) string { return h.Name },
+		"address":    func(h model.Host) string { return h.Name },
+		"id":         func(h model.Host) string { return string(h.ID) },
+		"status":     func(h model.Host) string { return v.hostStatus(h.ID) },
+		"cluster":    func(model.Host) string { return defaultName },
+		"datacenter": func(model.Host) string { return defaultName },
+	})
+	if err != nil {
+		return nil, err
+	}
+	list := &hostsDTO{}
+	for _, h := range found {
+		list.Host = append(list.Host, v.host(h, f))
+	}
+	return list, nil
+}
+
+func (a *API) getHost(c *call) (document, error) {
+	f, err := c.followHost()
+	if err != nil {
+		return nil, err
+	}
+	v := a.view(c)
+	h, err := c.host(v.desired)
+	if err != nil {
+		return nil, err
+	}
+	return v.host(h, f), nil
+}
+
+// emptyOfHost answers for a sub-collection that is empty on every host.
+func (a *API) emptyOfHost(name string) func(*call) (document, error) {
+	return func(c *call) (document, error) {
+		if _, err := c.host(a.store.Snapshot()); err != nil {
+			return nil, err
+		}
+		return emptyList{name}, nil
+	}
+}
+
+// refuse refuses a NIC. An empty element means that there is none.
+func (n *nicDTO) refuse() error {
+	if n == nil || (n.ID == "" && strings.TrimSpace(n.Name) == "") {
+		return nil
+	}
+	return model.Invalidf("Cannot setup Networks. The host network interface (id %s, name %s) does not exist. Isolated networks have no NIC: remove host_nic from the request.",
+		n.ID, n.Name)
+}
+
+// refuse refuses bonds, which are made of NICs.
+func (l *nicsDTO) refuse() error {
+	if l == nil || len(l.HostNIC) == 0 {
+		return nil
+	}
+	return model.Invalidf("Cannot setup Networks. The host has no network interfaces for isolated networks, so that bonds cannot be changed: remove them from the request.")
+}

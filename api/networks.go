@@ -1,0 +1,288 @@
+package api
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/isonet/isonet/model"
+)
+
+// network renders a network of the data center.
+func (v *view) network(n model.Network, f follow) *networkDTO {
+	e := *v.ref("networks", n.ID)
+	d := &networkDTO{
+		entity: e, Name: &n.Name, Description: &n.Description, Comment: &n.Comment,
+		Link:          []linkDTO{linkTo(e, "networklabels")},
+		MTU:           new(integer(n.MTU)),
+		PortIsolation: new(boolean(n.PortIsolation)),
+		STP:           new(boolean(false)),
+		Usages:        &usagesDTO{[]string{"vm"}},
+		VdsmName:      &n.VdsmName,
+		DataCenter:    &dataCenterDTO{entity: *v.ref("datacenters", dataCenterID())},
+	}
+	if f["networklabels"] {
+		d.Link, d.NetworkLabels = nil, v.labelsOfNetwork(n)
+	}
+	if f["datacenter"] {
+		d.DataCenter = v.dataCenter()
+	}
+	return d
+}
+
+// followNetwork names the links of a network.
+func (c *call) followNetwork() (follow, error) { return c.follow("networklabels", "datacenter") }
+
+func sortedNetworks(d *model.Desired) []model.Network {
+	return slices.SortedFunc(maps.Values(d.Networks), func(a, b model.Network) int {
+		return strings.Compare(a.Name, b.Name)
+	})
+}
+
+// network returns the network that the path names.
+func (c *call) network(d *model.Desired) (model.Network, error) {
+	id, err := c.id("network")
+	if err != nil {
+		return model.Network{}, err
+	}
+	n, ok := d.Networks[id]
+	if !ok {
+		return model.Network{}, model.NotFoundf("Entity not found: %s", id)
+	}
+	return n, nil
+}
+
+// referred returns the network that a body refers to by its id, name or both.
+func referred(d *model.Desired, ref *networkDTO) (model.Network, error) {
+	name := value(ref.Name)
+	byName, named := d.NetworkByName(name)
+	if ref.ID == "" {
+		if !named {
+			return model.Network{}, model.Invalidf("Logical Network (name '%s') doesn't exist.", name)
+		}
+		return byName, nil
+	}
+	id, _ := model.ParseID(ref.ID)
+	n, ok := d.Networks[id]
+	if !ok {
+		return model.Network{}, model.Invalidf("Logical Network (id '%s') doesn't exist.", ref.ID)
+	}
+	if name != "" && name != n.Name {
+		return model.Network{}, model.Invalidf(
+			"The request does not reference network coherently. Network name and id reference different networks: networkId %s networkName %s.", ref.ID, name)
+	}
+	return n, nil
+}
+
+func (a *API) listNetworks(c *call) (document, error) {
+	f, err := c.followNetwork()
+	if err != nil {
+		return nil, err
+	}
+	v := a.view(c)
+	found, err := find(c, sortedNetworks(v.desired), fields[model.Network]{
+		"name":        func(n model.Network) string { return n.Name },
+		"description": func(n model.Network) string { return n.Description },
+		"comment":     func(n model.Network) string { return n.Comment },
+		"label":       func(n model.Network) string { return n.Label },
+		"mtu":         func(n model.Network) string { return strconv.Itoa(n.MTU) },
+		"datacenter":  func(model.Network) string { return defaultName },
+	})
+	if err != nil {
+		return nil, err
+	}
+	list := &networksDTO{}
+	for _, n := range found {
+		list.Network = append(list.Network, v.network(n, f))
+	}
+	return list, nil
+}
+
+func (a *API) getNetwork(c *call) (document, error) {
+	f, err := c.followNetwork()
+	if err != nil {
+		return nil, err
+	}
+	v := a.view(c)
+	n, err := c.network(v.desired)
+	if err != nil {
+		return nil, err
+	}
+	return v.network(n, f), nil
+}
+
+func (a *API) addNetwork(c *call) (document, error) {
+	var body networkDTO
+	if err := c.read(&body); err != nil {
+		return nil, err
+	}
+	if value(body.Name) == "" {
+		return nil, refuse(errIncomplete, "Network [name] required for add")
+	}
+	if body.ID != "" {
+		return nil, model.Invalidf("A new network cannot be created with a given id: remove the id '%s' from the request.", body.ID)
+	}
+	f, err := c.followNetwork()
+	if err != nil {
+		return nil, err
+	}
+	var made model.Network
+	after, err := a.write(c, options{}, func(d *model.Desired) error {
+		var n model.Network
+		if err := body.apply(&n); err != nil {
+			return err
+		}
+		var err error
+		if made, err = d.AddNetwork(n); err != nil {
+			return err
+		}
+		return body.sameBridge(made)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return a.viewOf(c, after).network(after.Networks[made.ID], f), nil
+}
+
+func (a *API) updateNetwork(c *call) (document, error) {
+	var body networkDTO
+	if err := c.read(&body); err != nil {
+		return nil, err
+	}
+	f, err := c.followNetwork()
+	if err != nil {
+		return nil, err
+	}
+	var id model.ID
+	after, err := a.write(c, options{}, func(d *model.Desired) error {
+		n, err := c.network(d)
+		if err != nil {
+			return err
+		}
+		id = n.ID
+		if err := sameID(body.entity, id); err != nil {
+			return err
+		}
+		if err := body.apply(&n); err != nil {
+			return err
+		}
+		if err := body.sameBridge(n); err != nil {
+			return err
+		}
+		return d.UpdateNetwork(n)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return a.viewOf(c, after).network(after.Networks[id], f), nil
+}
+
+func (a *API) removeNetwork(c *call) (document, error) {
+	_, err := a.write(c, options{force: c.flag("force")}, func(d *model.Desired) error {
+		n, err := c.network(d)
+		if err != nil {
+			return err
+		}
+		return d.RemoveNetwork(n.ID)
+	})
+	return complete(), err
+}
+
+// sameID refuses a body that carries another object's id.
+func sameID(e entity, id model.ID) error {
+	if other, _ := model.ParseID(e.ID); e.ID != "" && other != id {
+		return model.Invalidf("The id '%s' in the body is not the one in the path: remove it from the request.", e.ID)
+	}
+	return nil
+}
+
+// apply sets what the body has and leaves the rest as it is. It refuses what an
+// isolated network cannot have.
+func (d *networkDTO) apply(n *model.Network) error {
+	if err := d.refuseForeign(n.Name); err != nil {
+		return err
+	}
+	set(&n.Name, d.Name)
+	set(&n.Description, d.Description)
+	set(&n.Comment, d.Comment)
+	if d.MTU != nil {
+		n.MTU = int(*d.MTU)
+	}
+	if d.PortIsolation != nil {
+		n.PortIsolation = bool(*d.PortIsolation)
+	}
+	if d.NetworkLabels == nil {
+		return nil
+	}
+	labels := d.NetworkLabels.items()
+	if len(labels) > 1 {
+		return model.Invalidf("A network can have one label, but the request has %d.", len(labels))
+	}
+	n.Label = ""
+	for _, l := range labels {
+		if n.Label = l.ID; n.Label == "" {
+			return refuse(errIncomplete, "NetworkLabel [id] required for add")
+		}
+	}
+	return nil
+}
+
+func set(to *string, from *string) {
+	if from != nil {
+		*to = *from
+	}
+}
+
+func (d *networkDTO) refuseForeign(name string) error {
+	if d.Name != nil {
+		name = *d.Name
+	}
+	if dc := d.DataCenter; dc != nil && !isDefaultDataCenter(dc) {
+		return model.Invalidf("Data Center doesn't exist.")
+	}
+	if d.VLAN != nil && d.VLAN.ID != nil {
+		return model.Invalidf("The isolated network '%s' cannot have the VLAN %d: it has no physical NIC. Remove the vlan from the request.", name, *d.VLAN.ID)
+	}
+	if d.STP != nil && *d.STP {
+		return model.Invalidf("STP cannot be enabled on the isolated network '%s'.", name)
+	}
+	if d.Usages == nil {
+		return nil
+	}
+	return d.Usages.check(name)
+}
+
+func isDefaultDataCenter(dc *dataCenterDTO) bool {
+	if id, _ := model.ParseID(dc.ID); dc.ID != "" && id != dataCenterID() {
+		return false
+	}
+	return dc.Name == nil || *dc.Name == defaultName
+}
+
+// check refuses what is not only a VM network.
+func (u *usagesDTO) check(network string) error {
+	vm := false
+	for _, usage := range u.Usage {
+		switch usage {
+		case "vm":
+			vm = true
+		case "default_route", "display", "gluster", "management", "migration":
+			return model.Invalidf("The isolated network '%s' cannot have the usage '%s': the host does not reach it. Use 'vm' only.", network, usage)
+		default:
+			return refuse(errValue, "Value '%s' isn't a valid usage, it should be 'vm'.", usage)
+		}
+	}
+	if !vm {
+		return model.Conflictf("The following networks (%s) are not defined as VM networks. An isolated network must have the usage 'vm'.", network)
+	}
+	return nil
+}
+
+// sameBridge refuses another bridge name than the one that the network has.
+func (d *networkDTO) sameBridge(n model.Network) error {
+	if name := value(d.VdsmName); name != "" && name != n.VdsmName {
+		return model.Invalidf("The vdsm_name of the network '%s' is '%s' and cannot be set: remove it from the request.", n.Name, n.VdsmName)
+	}
+	return nil
+}

@@ -1,0 +1,140 @@
+package api
+
+import (
+	"net/http"
+)
+
+// route joins a pattern of http.ServeMux, below the base path, to a handler.
+type route struct {
+	pattern string
+	handle  func(*call) error
+}
+
+func (a *API) table() []route {
+	get := func(path string, f func(*call) (document, error)) route {
+		return route{"GET " + path, answer(http.StatusOK, f)}
+	}
+	add := func(path string, f func(*call) (document, error)) route {
+		return route{"POST " + path, answer(http.StatusCreated, f)}
+	}
+	set := func(path string, f func(*call) (document, error)) route {
+		return route{"PUT " + path, answer(http.StatusOK, f)}
+	}
+	remove := func(path string, f func(*call) (document, error)) route {
+		return route{"DELETE " + path, answer(http.StatusOK, f)}
+	}
+	act := func(path string, f func(*call) (document, error)) route {
+		return route{"POST " + path, answer(http.StatusOK, f)}
+	}
+	return []route{
+		get("/{$}", a.getRoot),
+		get("/datacenters", a.listDataCenters),
+		get("/datacenters/{datacenter}", a.getDataCenter),
+		get("/datacenters/{datacenter}/clusters", a.listDataCenterClusters),
+		get("/datacenters/{datacenter}/networks", a.listDataCenterNetworks),
+		add("/datacenters/{datacenter}/networks", a.addDataCenterNetwork),
+		get("/datacenters/{datacenter}/networks/{network}", a.getDataCenterNetwork),
+		get("/clusters", a.listClusters),
+		get("/clusters/{cluster}", a.getCluster),
+		get("/clusters/{cluster}/networks", a.listClusterNetworks),
+		add("/clusters/{cluster}/networks", a.addClusterNetwork),
+		get("/clusters/{cluster}/networks/{network}", a.getClusterNetwork),
+		get("/vms", empty("vms")),
+		get("/vnicprofiles", empty("vnic_profiles")),
+
+		get("/networks", a.listNetworks),
+		add("/networks", a.addNetwork),
+		get("/networks/{network}", a.getNetwork),
+		set("/networks/{network}", a.updateNetwork),
+		remove("/networks/{network}", a.removeNetwork),
+		get("/networks/{network}/networklabels", a.listLabelsOfNetwork),
+		add("/networks/{network}/networklabels", a.addLabelToNetwork),
+		get("/networks/{network}/networklabels/{label}", a.getLabelOfNetwork),
+		remove("/networks/{network}/networklabels/{label}", a.removeLabelFromNetwork),
+
+		get("/hosts", a.listHosts),
+		get("/hosts/{host}", a.getHost),
+		get("/hosts/{host}/nics", a.emptyOfHost("host_nics")),
+		get("/hosts/{host}/unmanagednetworks", a.emptyOfHost("unmanaged_networks")),
+		get("/hosts/{host}/networklabels", a.listLabelsOfHost),
+		add("/hosts/{host}/networklabels", a.addLabelToHost),
+		get("/hosts/{host}/networklabels/{label}", a.getLabelOfHost),
+		remove("/hosts/{host}/networklabels/{label}", a.removeLabelFromHost),
+		get("/hosts/{host}/networkattachments", a.listAttachments),
+		add("/hosts/{host}/networkattachments", a.addAttachment),
+		get("/hosts/{host}/networkattachments/{attachment}", a.getAttachment),
+		set("/hosts/{host}/networkattachments/{attachment}", a.updateAttachment),
+		remove("/hosts/{host}/networkattachments/{attachment}", a.removeAttachment),
+		get("/hosts/{host}/networkattachments/{attachment}/statistics", a.listStatistics),
+		get("/hosts/{host}/networkattachments/{attachment}/statistics/{statistic}", a.getStatistic),
+		act("/hosts/{host}/setupnetworks", a.setupNetworks),
+		act("/hosts/{host}/commitnetconfig", a.commitNetConfig),
+		act("/hosts/{host}/syncallnetworks", a.syncAllNetworks),
+
+		{"GET /isonet/status", a.getStatus},
+		{"GET /isonet/watch", a.watchStatus},
+	}
+}
+
+// answer makes a handler of a function that returns a document. A document of
+// a new object gives its Location.
+func answer(status int, f func(*call) (document, error)) func(*call) error {
+	return func(c *call) error {
+		d, err := f(c)
+		if err != nil {
+			return err
+		}
+		if e, ok := d.(interface{ location() string }); ok && status == http.StatusCreated {
+			c.w.Header().Set("Location", e.location())
+		}
+		return c.send(status, d)
+	}
+}
+
+func empty(name string) func(*call) (document, error) {
+	return func(*call) (document, error) { return emptyList{name}, nil }
+}
+
+// routes returns a mux over the table. Its handlers leave an error in the call.
+func (a *API) routes() *http.ServeMux {
+	mux := http.NewServeMux()
+	for _, route := range a.table() {
+		mux.HandleFunc(route.pattern, func(_ http.ResponseWriter, r *http.Request) {
+			c := callOf(r)
+			c.r = r // it has the path values
+			c.err = route.handle(c)
+		})
+	}
+	return mux
+}
+
+// unrouted returns the error for a request that the mux has no handler for: the
+// mux itself would answer with plain text, which oVirt's clients cannot read.
+func unrouted(mux *http.ServeMux, r *http.Request) error {
+	handler, pattern := mux.Handler(r)
+	if pattern != "" {
+		return nil
+	}
+	probe := &discard{header: http.Header{}}
+	handler.ServeHTTP(probe, r)
+	if allow := probe.header.Get("Allow"); allow != "" {
+		return &methodError{method: r.Method, allow: allow}
+	}
+	return refuse(errNoResource, "There is no resource %s: see the links of the API's root.", r.URL.Path)
+}
+
+// methodError says which methods a resource has.
+type methodError struct{ method, allow string }
+
+func (e *methodError) Error() string {
+	return "The resource has no method " + e.method + ": use one of " + e.allow + "."
+}
+
+func (e *methodError) Unwrap() error { return errMethod }
+
+// discard keeps nothing of a reply but its header.
+type discard struct{ header http.Header }
+
+func (d *discard) Header() http.Header         { return d.header }
+func (d *discard) Write(p []byte) (int, error) { return len(p), nil }
+func (d *discard) WriteHeader(int)             {}

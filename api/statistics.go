@@ -1,0 +1,119 @@
+package api
+
+import (
+	"github.com/isonet/isonet/model"
+)
+
+// statistic is one of the engine's statistics of a NIC. Their ids are the same
+// for every attachment: version 3 UUIDs of the names.
+type statistic struct {
+	id, name, description string
+	kind, valueType, unit string
+	// read returns the value, and false when it is not known yet.
+	read func(model.Traffic) (decimal, bool)
+}
+
+// statisticTable lists the statistics in the engine's order. Received is what
+// the network delivered to the attached ports. Errors are the sum of dropped
+// packets, which the engine reports, and of erroneous ones.
+func statisticTable() []statistic {
+	return []statistic{
+		{
+			"ecd0559f-e88f-3330-94b4-1f091b0ffdf7", "data.current.rx", "Receive data rate",
+			"gauge", "decimal", "bytes_per_second",
+			rate(func(r *model.Rate) float64 { return r.ReceivedBytes }),
+		},
+		{
+			"2c6fe105-4913-3f90-9425-07ddfeca5417", "data.current.tx", "Transmit data rate",
+			"gauge", "decimal", "bytes_per_second",
+			rate(func(r *model.Rate) float64 { return r.TransmittedBytes }),
+		},
+		{
+			"87211eae-bb7c-382e-9e1b-378cf4505e2f", "data.current.rx.bps", "Receive data rate",
+			"gauge", "decimal", "bits_per_second",
+			rate(func(r *model.Rate) float64 { return 8 * r.ReceivedBytes }),
+		},
+		{
+			"939bae68-c68f-3e94-8960-766668395f86", "data.current.tx.bps", "Transmit data rate",
+			"gauge", "decimal", "bits_per_second",
+			rate(func(r *model.Rate) float64 { return 8 * r.TransmittedBytes }),
+		},
+		{
+			"0b9ddd6a-fc1b-398a-9f95-7a863c753017", "data.total.rx", "Total received data",
+			"counter", "integer", "bytes",
+			total(func(c model.Counters) uint64 { return c.ReceivedBytes }),
+		},
+		{
+			"4d75baca-1fc9-3b19-b44f-6d32abda3888", "data.total.tx", "Total transmitted data",
+			"counter", "integer", "bytes",
+			total(func(c model.Counters) uint64 { return c.TransmittedBytes }),
+		},
+		{
+			"50b8f057-7795-30bd-825a-1acadd37a9d7", "errors.total.rx", "Total receive errors",
+			"counter", "integer", "none",
+			total(func(c model.Counters) uint64 { return c.ReceivedDrops + c.ReceivedErrors }),
+		},
+		{
+			"7211a516-3e61-3c4e-be79-739424d13461", "errors.total.tx", "Total transmit errors",
+			"counter", "integer", "none",
+			total(func(c model.Counters) uint64 { return c.TransmittedDrops + c.TransmittedErrors }),
+		},
+	}
+}
+
+func rate(of func(*model.Rate) float64) func(model.Traffic) (decimal, bool) {
+	return func(t model.Traffic) (decimal, bool) {
+		if t.Rate == nil {
+			return "", false
+		}
+		return gauge(of(t.Rate)), true
+	}
+}
+
+func total(of func(model.Counters) uint64) func(model.Traffic) (decimal, bool) {
+	return func(t model.Traffic) (decimal, bool) { return counter(of(t.Total)), true }
+}
+
+// statistics renders the statistics of an attachment. One without traffic has
+// them without values.
+func (v *view) statistics(a model.Attachment) *statisticsDTO {
+	list := &statisticsDTO{}
+	traffic, known := v.traffic[a.Network]
+	known = known && v.status.HostID == a.Host
+	for _, s := range statisticTable() {
+		d := &statisticDTO{
+			entity: v.at(s.id, "hosts", string(a.Host), "networkattachments", string(a.ID), "statistics"),
+			Name:   s.name, Description: s.description, Kind: s.kind, Type: s.valueType, Unit: s.unit,
+			Host: v.ref("hosts", a.Host),
+		}
+		if datum, ok := s.read(traffic); ok && known {
+			d.Values.Value = []valueDTO{{datum}}
+		}
+		list.Statistic = append(list.Statistic, d)
+	}
+	return list
+}
+
+func (a *API) listStatistics(c *call) (document, error) {
+	v := a.view(c)
+	at, err := c.attachment(v.desired)
+	if err != nil {
+		return nil, err
+	}
+	return &statisticsDTO{limit(c, v.statistics(at).Statistic)}, nil
+}
+
+func (a *API) getStatistic(c *call) (document, error) {
+	v := a.view(c)
+	at, err := c.attachment(v.desired)
+	if err != nil {
+		return nil, err
+	}
+	id := c.r.PathValue("statistic")
+	for _, s := range v.statistics(at).Statistic {
+		if s.ID == id {
+			return s, nil
+		}
+	}
+	return nil, model.NotFoundf("Entity not found: %s", id)
+}

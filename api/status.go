@@ -1,0 +1,244 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/model/plan"
+	"github.com/isonet/isonet/reconcile"
+)
+
+// HostStatus is the body of GET isonet/status and each line of isonet/watch: all
+// that isonet knows of the host that it runs on. It is JSON with native values;
+// members may be added.
+type HostStatus struct {
+	Host HostName `json:"host"`
+	// Connected says that the session to Open vSwitch is live. While it is
+	// not, all that Open vSwitch reported is of the past.
+	Connected bool `json:"connected"`
+	// Since is when Connected last changed.
+	Since time.Time `json:"since,omitzero"`
+	// Revision is the desired revision that the networks' states are for.
+	Revision     int64  `json:"revision"`
+	OVSVersion   string `json:"ovs_version"`
+	DatapathType string `json:"datapath_type"`
+	// Repairs counts the changes that put back what somebody else had changed.
+	Repairs   uint64 `json:"repairs"`
+	LastError string `json:"last_error"`
+	// Held are bridges that should be gone and are kept by ports in use.
+	Held     []HeldStatus    `json:"held"`
+	Networks []NetworkStatus `json:"networks"`
+}
+
+// HostName says which host it is. Its ID is empty before Open vSwitch was
+// reached for the first time.
+type HostName struct {
+	ID   model.ID `json:"id"`
+	Name string   `json:"name"`
+}
+
+// HeldStatus is a bridge of a network that the host should not have any more.
+type HeldStatus struct {
+	Bridge    string   `json:"bridge"`
+	NetworkID model.ID `json:"network_id"`
+	Ports     []string `json:"ports"`
+}
+
+// NetworkStatus is one network that the host must have.
+type NetworkStatus struct {
+	ID     model.ID `json:"id"`
+	Name   string   `json:"name"`
+	Bridge string   `json:"bridge"`
+	MTU    MTU      `json:"mtu"`
+	// State is "pending", "active" or "error"; Reason says why it is not
+	// active and Since when it became so.
+	State  reconcile.State `json:"state"`
+	Reason string          `json:"reason"`
+	Since  time.Time       `json:"since,omitzero"`
+	Cause  Cause           `json:"cause"`
+	Ports  []PortStatus    `json:"ports"`
+	// Traffic is absent as long as nothing is known of it.
+	Traffic *TrafficStatus `json:"traffic,omitempty"`
+}
+
+// Cause says why a network is on the host: because somebody attached it by
+// itself, because the host has its label ("" if not), or both.
+type Cause struct {
+	Explicit bool   `json:"explicit"`
+	Label    string `json:"label"`
+}
+
+// MTU compares the MTU in bytes that a network asks for with the one that its
+// bridge has; 0 is unknown.
+type MTU struct {
+	Wanted int `json:"wanted"`
+	Actual int `json:"actual"`
+}
+
+// PortStatus is one port that somebody plugged into a network.
+type PortStatus struct {
+	Name   string `json:"name"`
+	LinkUp bool   `json:"link_up"`
+	// MTU in bytes; 0 is unknown.
+	MTU int `json:"mtu"`
+	// VMID and IfaceID are the external_ids vm-id and iface-id that libvirt
+	// sets on a port.
+	VMID    string `json:"vm_id"`
+	IfaceID string `json:"iface_id"`
+	// Error is what Open vSwitch says is wrong with the port.
+	Error string `json:"error"`
+}
+
+// TrafficStatus is a network's traffic as its endpoints see it.
+type TrafficStatus struct {
+	// Since is when Total began to count, Updated when OVS last published it.
+	Since   time.Time   `json:"since,omitzero"`
+	Updated time.Time   `json:"updated,omitzero"`
+	Total   TotalStatus `json:"total"`
+	Rate    *RateStatus `json:"rate,omitempty"`
+}
+
+// TotalStatus counts traffic since TrafficStatus.Since.
+type TotalStatus struct {
+	ReceivedBytes      uint64 `json:"received_bytes"`
+	ReceivedPackets    uint64 `json:"received_packets"`
+	ReceivedDrops      uint64 `json:"received_drops"`
+	ReceivedErrors     uint64 `json:"received_errors"`
+	TransmittedBytes   uint64 `json:"transmitted_bytes"`
+	TransmittedPackets uint64 `json:"transmitted_packets"`
+	TransmittedDrops   uint64 `json:"transmitted_drops"`
+	TransmittedErrors  uint64 `json:"transmitted_errors"`
+}
+
+// RateStatus is traffic in bytes per second.
+type RateStatus struct {
+	ReceivedBytes    float64 `json:"received_bytes_per_second"`
+	TransmittedBytes float64 `json:"transmitted_bytes_per_second"`
+}
+
+// native renders what the isonet resources tell.
+func (v *view) native() HostStatus {
+	s := v.status
+	h := HostStatus{
+		Host:      HostName{s.HostID, v.desired.Hosts[s.HostID].Name},
+		Connected: s.Connected, Since: s.Since, Revision: s.Revision,
+		Repairs: s.Repairs, LastError: s.LastError,
+		Held: []HeldStatus{}, Networks: []NetworkStatus{},
+	}
+	if s.Actual != nil {
+		h.OVSVersion, h.DatapathType = s.Actual.OVSVersion, s.Actual.DatapathType
+	}
+	for _, held := range s.Held {
+		h.Held = append(h.Held, HeldStatus(held))
+	}
+	for _, at := range v.desired.On(s.HostID) {
+		h.Networks = append(h.Networks, v.nativeNetwork(at))
+	}
+	return h
+}
+
+func (v *view) nativeNetwork(at model.Attachment) NetworkStatus {
+	n := v.desired.Networks[at.Network]
+	s := NetworkStatus{
+		ID: n.ID, Name: n.Name, Bridge: n.VdsmName, MTU: MTU{Wanted: n.EffectiveMTU()},
+		State: reconcile.Pending, Reason: "not looked at yet",
+		Cause: Cause{at.Explicit, at.Label}, Ports: []PortStatus{},
+	}
+	if verdict, ok := v.status.Networks[n.ID]; ok {
+		s.State, s.Reason, s.Since = verdict.State, verdict.Reason, verdict.Since
+	}
+	if v.status.Actual != nil {
+		bridge, _ := bridgeOf(v.status.Actual, n)
+		s.MTU.Actual = actualMTU(bridge)
+		s.Ports = nativePorts(bridge)
+	}
+	if t, ok := v.traffic[n.ID]; ok {
+		s.Traffic = nativeTraffic(t)
+	}
+	return s
+}
+
+func nativePorts(b plan.Bridge) []PortStatus {
+	ports := []PortStatus{}
+	for _, p := range b.Endpoints() {
+		for _, i := range p.Interfaces {
+			ports = append(ports, PortStatus{
+				Name: i.Name, LinkUp: i.LinkUp, MTU: i.MTU,
+				VMID: i.ExternalIDs["vm-id"], IfaceID: i.ExternalIDs["iface-id"], Error: i.Error,
+			})
+		}
+	}
+	return ports
+}
+
+func nativeTraffic(t model.Traffic) *TrafficStatus {
+	s := &TrafficStatus{Since: t.Created, Updated: t.Updated, Total: TotalStatus(t.Total)}
+	if t.Rate != nil {
+		rate := RateStatus(*t.Rate)
+		s.Rate = &rate
+	}
+	return s
+}
+
+// getStatus answers GET isonet/status.
+func (a *API) getStatus(c *call) error {
+	body, err := json.Marshal(a.view(c).native())
+	if err != nil {
+		return err
+	}
+	c.sendBytes(http.StatusOK, formatJSON.contentType(), append(body, '\n'))
+	return nil
+}
+
+// watchStatus answers GET isonet/watch: the status in a line of JSON at once and
+// after each change. Changes that come faster than the client reads become one
+// line.
+func (a *API) watchStatus(c *call) error {
+	stream := http.NewResponseController(c.w)
+	// The request has been read; its deadline must not end the stream.
+	_ = stream.SetReadDeadline(time.Time{})
+	c.w.Header().Set("Content-Type", "application/x-ndjson")
+	c.w.Header().Set("Cache-Control", "no-store")
+	c.status = http.StatusOK
+	c.w.WriteHeader(http.StatusOK)
+	if c.r.Method == http.MethodHead {
+		return nil
+	}
+	var last []byte
+	for gone := false; !gone; {
+		changed := a.loop.Changed()
+		line, err := json.Marshal(a.view(c).native())
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(line, last) {
+			gone = writeLine(c.w, stream, line) != nil
+		}
+		last = line
+		gone = gone || !waitChange(c.r.Context(), changed)
+	}
+	return nil
+}
+
+func writeLine(w io.Writer, stream *http.ResponseController, line []byte) error {
+	_ = stream.SetWriteDeadline(time.Now().Add(writeTimeout)) // only servers have one
+	if _, err := w.Write(append(line, '\n')); err != nil {
+		return err
+	}
+	return stream.Flush()
+}
+
+// waitChange reports whether the change came before the end of ctx.
+func waitChange(ctx context.Context, changed <-chan struct{}) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-changed:
+		return true
+	}
+}

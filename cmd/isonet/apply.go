@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/isonet/isonet/cmd/isonet/internal/client"
+	"github.com/isonet/isonet/cmd/isonet/internal/setup"
+)
+
+// host is the daemon's host with all that a plan needs.
+type host struct {
+	id string
+	setup.Current
+}
+
+// current asks the daemon what there is.
+func current(ctx context.Context, c *client.Client) (host, error) {
+	status, err := c.Status(ctx)
+	if err != nil {
+		return host{}, err
+	}
+	if status.Host.ID == "" {
+		return host{}, errors.New("isonetd has not reached Open vSwitch yet and does not know its host: is openvswitch running? look with 'isonet status'")
+	}
+	h := host{id: status.Host.ID, Current: setup.Current{Attached: map[string]bool{}}}
+	for _, n := range status.Networks {
+		h.Attached[n.ID] = n.Cause.Explicit
+	}
+	if h.Networks, err = c.Networks(ctx); err != nil {
+		return host{}, err
+	}
+	h.Labels, err = c.HostLabels(ctx, h.id)
+	return h, err
+}
+
+// apply carries a plan out and returns the steps that were done, all of them if
+// the error is nil.
+func (a *app) apply(ctx context.Context, c *client.Client, h host, p setup.Plan, force bool) ([]setup.Step, error) {
+	steps := p.Steps()
+	progress := a.progress()
+	defer progress.clear()
+	ids := make(map[string]string, len(h.Networks)+len(p.Create))
+	for _, n := range h.Networks {
+		ids[n.Name] = n.ID
+	}
+	done, total := 0, len(p.Create)+len(p.Update)
+	for _, change := range p.Create {
+		progress.show("networks created or updated: %d of %d", done, total)
+		n, err := c.CreateNetwork(ctx, change)
+		if err != nil {
+			return steps[:done], fmt.Errorf("create network '%s': %w", *change.Name, err)
+		}
+		ids[n.Name] = n.ID
+		done++
+	}
+	for _, u := range p.Update {
+		progress.show("networks created or updated: %d of %d", done, total)
+		if _, err := c.UpdateNetwork(ctx, u.ID, u.Change); err != nil {
+			return steps[:done], fmt.Errorf("update network '%s': %w", u.Name, err)
+		}
+		done++
+	}
+	if !p.Host() {
+		return steps, nil
+	}
+	stop := a.follow(ctx, c, progress)
+	err := c.SetupNetworks(ctx, h.id, client.SetupNetworks{
+		Attach: idsOf(ids, p.Attach), Detach: idsOf(ids, p.Detach),
+		AddLabels: p.AddLabels, RemoveLabels: p.RemoveLabels, Force: force, Timeout: patience(ctx),
+	})
+	stop()
+	if err != nil {
+		return steps[:done], err
+	}
+	return steps, nil
+}
+
+// patience is how long the daemon shall wait for Open vSwitch: three quarters of
+// the time that is left, so that its answer comes in time.
+func patience(ctx context.Context) time.Duration {
+	const most = time.Hour // the daemon refuses more
+	deadline, limited := ctx.Deadline()
+	if !limited {
+		return most
+	}
+	return min(max(time.Until(deadline)*3/4, time.Second), most)
+}
+
+func idsOf(ids map[string]string, names []string) []string {
+	list := make([]string, len(names))
+	for i, name := range names {
+		list[i] = ids[name]
+	}
+	return list
+}
+
+// report prints the steps that were done and passes an error on. Without any
+// step it says that nothing had to change, unless there was an error.
+func (a *app) report(done []setup.Step, err error) error {
+	if err != nil && len(done) == 0 {
+		return err
+	}
+	if printed := a.printSteps(done, false); printed != nil {
+		return printed
+	}
+	if err != nil {
+		return fmt.Errorf("stopped after %s: %w", count(len(done), "step"), err)
+	}
+	return nil
+}
+
+// stepReport is the machine form of what was done, or would be.
+type stepReport struct {
+	DryRun  bool         `json:"dry_run"`
+	Changed bool         `json:"changed"`
+	Steps   []setup.Step `json:"steps"`
+}
+
+func (a *app) printSteps(steps []setup.Step, dryRun bool) error {
+	r := stepReport{DryRun: dryRun, Changed: !dryRun && len(steps) > 0, Steps: append([]setup.Step{}, steps...)}
+	return a.print(r, func(t *table) {
+		for _, s := range steps {
+			t.line("%s", sentence(s, dryRun))
+		}
+		switch {
+		case len(steps) == 0:
+			t.line("nothing to change")
+		case len(steps) > 1:
+			t.line("%s", summary(steps, dryRun))
+		}
+	})
+}
+
+// sentence tells one step.
+func sentence(s setup.Step, dryRun bool) string {
+	verb, noun := verb(s.Action)
+	prefix := past(verb)
+	if dryRun {
+		prefix = "would " + verb
+	}
+	text := fmt.Sprintf("%s %s '%s'", prefix, noun, s.Name)
+	if len(s.Changes) > 0 {
+		text += ": " + strings.Join(s.Changes, ", ")
+	}
+	return text
+}
+
+// verb splits an action such as add-label into its verb and what it is done to.
+func verb(action string) (verb, noun string) {
+	if verb, ok := strings.CutSuffix(action, "-label"); ok {
+		return verb, "label"
+	}
+	return action, "network"
+}
+
+func past(verb string) string {
+	if strings.HasSuffix(verb, "e") {
+		return verb + "d"
+	}
+	return verb + "ed"
+}
+
+// summary counts the steps by what they do.
+func summary(steps []setup.Step, dryRun bool) string {
+	var parts []string
+	for i := 0; i < len(steps); {
+		n := 1
+		for i+n < len(steps) && steps[i+n].Action == steps[i].Action {
+			n++
+		}
+		verb, noun := verb(steps[i].Action)
+		parts = append(parts, count(n, noun)+" "+past(verb))
+		i += n
+	}
+	text := strings.Join(parts, ", ")
+	if dryRun {
+		return "in all: " + text + " (not done: --dry-run)"
+	}
+	return "in all: " + text
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

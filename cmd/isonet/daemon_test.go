@@ -1,0 +1,190 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	flag.Bool("update", false, "write the golden files anew")
+	goleak.VerifyTestMain(m)
+}
+
+// answer is what the daemon of a test says to one request.
+type answer struct {
+	status int
+	body   string
+	// hang leaves the request unanswered until the client is gone.
+	hang bool
+}
+
+func ok(body string) answer { return answer{status: http.StatusOK, body: body} }
+
+func refusal(status int, detail string) answer {
+	return answer{status: status, body: fmt.Sprintf(`{"detail": %q, "reason": "Operation Failed"}`, detail)}
+}
+
+// daemon plays recorded answers of isonetd and writes down what it was asked.
+type daemon struct {
+	answers map[string]answer
+	mu      sync.Mutex
+	asked   bytes.Buffer
+	authed  []string
+}
+
+func (d *daemon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	request := r.Method + " " + strings.TrimPrefix(r.URL.RequestURI(), "/ovirt-engine/api")
+	d.mu.Lock()
+	fmt.Fprintf(&d.asked, "%s\n", request)
+	if len(body) > 0 {
+		fmt.Fprintf(&d.asked, "    %s\n", body)
+	}
+	if user, password, ok := r.BasicAuth(); ok {
+		d.authed = append(d.authed, user+":"+password)
+	}
+	d.mu.Unlock()
+	a, known := d.answers[request]
+	switch {
+	case !known:
+		a = answer{status: http.StatusTeapot, body: `{"detail": "the test has no answer to ` + request + `"}`}
+	case a.hang:
+		<-r.Context().Done()
+		return
+	case r.Header.Get("Accept") != "application/json" || (len(body) > 0 && r.Header.Get("Content-Type") != "application/json"):
+		a = answer{status: http.StatusUnsupportedMediaType}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(a.status)
+	_, _ = io.WriteString(w, a.body) // the client may be gone
+}
+
+func (d *daemon) requests() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.asked.String()
+}
+
+// start serves the daemon on a unix socket and returns its path.
+func (d *daemon) start(t *testing.T) string {
+	t.Helper()
+	return serve(t, d)
+}
+
+// serve serves a handler on a unix socket and returns its path.
+func serve(t *testing.T, handler http.Handler) string {
+	t.Helper()
+	socket := filepath.Join(shortDir(t), "d.sock")
+	listener, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: handler, ErrorLog: discardLog()}}
+	server.Start()
+	t.Cleanup(server.Close)
+	return socket
+}
+
+func discardLog() *log.Logger { return log.New(io.Discard, "", 0) }
+
+// shortDir returns a directory whose path leaves room for the name of a socket:
+// unix(7) allows 108 bytes in all.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "isonet")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
+// outcome is all that can be seen of a command.
+type outcome struct {
+	code           int
+	stdout, stderr string
+}
+
+// command is one command line.
+type command struct {
+	args     []string
+	stdin    string
+	socket   string
+	terminal bool
+}
+
+func (c command) run(ctx context.Context) outcome {
+	var stdout, stderr bytes.Buffer
+	code := run(ctx, c.args, system{
+		stdin: strings.NewReader(c.stdin), stdout: &stdout, stderr: &stderr, terminal: c.terminal,
+		socket: c.socket,
+		now:    func() time.Time { return time.Date(2026, 11, 23, 10, 30, 0, 0, time.UTC) },
+	})
+	return outcome{code: code, stdout: stdout.String(), stderr: stderr.String()}
+}
+
+// transcript writes a command and its outcome as a golden file has it.
+func transcript(c command, o outcome, requests string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "$ isonet %s\n", strings.Join(c.args, " "))
+	fmt.Fprintf(&b, "-- exit code: %d\n", o.code)
+	for _, part := range []struct{ name, text string }{{"stdout", o.stdout}, {"stderr", o.stderr}, {"requests", requests}} {
+		if part.text != "" {
+			fmt.Fprintf(&b, "-- %s:\n%s", part.name, part.text)
+		}
+	}
+	return b.String()
+}
+
+// golden compares with the golden file of that name.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", "golden", name+".txt")
+	if flag.Lookup("update").Value.String() == "true" {
+		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", path, diff)
+	}
+}
+
+// recorded returns a recorded answer.
+func recorded(t *testing.T, name string) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata", "daemon", name+".json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}

@@ -1,0 +1,172 @@
+package setup
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/isonet/isonet/cmd/isonet/internal/client"
+)
+
+// Current is what the daemon has.
+type Current struct {
+	Networks []client.Network
+	// Labels are those of the host.
+	Labels []string
+	// Attached holds the ids of the networks that are attached to the host by
+	// themselves, not by a label.
+	Attached map[string]bool
+}
+
+// Plan is what to do, in the order of its fields. The parts after Update are
+// done as one change of the host.
+type Plan struct {
+	Create       []client.NetworkChange
+	Update       []Update
+	Attach       []string // names of networks
+	Detach       []string // names of networks
+	AddLabels    []string
+	RemoveLabels []string
+}
+
+// Update changes one network.
+type Update struct {
+	ID, Name string
+	Change   client.NetworkChange
+	// Changes are the changed attributes for a reader, such as
+	// "mtu 1500 -> 1400".
+	Changes []string
+}
+
+// Step is one part of a plan, for a reader.
+type Step struct {
+	// Action is create, update, delete, attach, detach, add-label or
+	// remove-label.
+	Action string `json:"action"`
+	// Name is the name of the network, or the label.
+	Name string `json:"name"`
+	// Changes are the attributes that an update changes.
+	Changes []string `json:"changes,omitempty"`
+}
+
+// Make returns the plan that leads from what is to what is wanted. It returns
+// an error if the wish contradicts itself.
+func Make(have Current, want Wanted) (Plan, error) {
+	byName := make(map[string]client.Network, len(have.Networks))
+	for _, n := range have.Networks {
+		byName[n.Name] = n
+	}
+	var p Plan
+	p.AddLabels = missing(want.Labels, have.Labels)
+	labels := slices.Concat(have.Labels, p.AddLabels)
+	for _, w := range want.Networks {
+		n, exists := byName[w.Name]
+		label := n.Label
+		if w.Label != nil {
+			label = *w.Label
+		}
+		labelled := label != "" && slices.Contains(labels, label)
+		if w.Attach != nil && !*w.Attach && labelled {
+			return Plan{}, &LabelledError{Network: w.Name, Label: label}
+		}
+		if exists {
+			if u := update(n, w); !u.Change.Empty() {
+				p.Update = append(p.Update, u)
+			}
+		} else {
+			p.Create = append(p.Create, w.create())
+		}
+		attached := labelled || (exists && have.Attached[n.ID])
+		switch {
+		case w.Attach == nil || *w.Attach == attached:
+		case *w.Attach:
+			p.Attach = append(p.Attach, w.Name)
+		default:
+			p.Detach = append(p.Detach, w.Name)
+		}
+	}
+	return p, nil
+}
+
+// LabelledError says that a network must not be attached and must be, because
+// of a label.
+type LabelledError struct{ Network, Label string }
+
+// Error tells how to get out of the contradiction.
+func (e *LabelledError) Error() string {
+	return fmt.Sprintf("network '%s' cannot be detached: the host's label '%s' attaches it; remove that label from the host or from the network",
+		e.Network, e.Label)
+}
+
+// missing returns the members of want that have lacks, each once.
+func missing(want, have []string) []string {
+	var list []string
+	for _, s := range want {
+		if !slices.Contains(have, s) && !slices.Contains(list, s) {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+func (n Network) create() client.NetworkChange {
+	return client.NetworkChange{
+		Name: &n.Name, Description: n.Description, Comment: n.Comment, Label: n.Label,
+		MTU: n.MTU, PortIsolation: n.PortIsolation,
+	}
+}
+
+func update(have client.Network, want Network) Update {
+	u := Update{ID: have.ID, Name: have.Name}
+	text := func(field, from string, to *string) *string {
+		if to == nil || *to == from {
+			return nil
+		}
+		u.Changes = append(u.Changes, fmt.Sprintf("%s %q -> %q", field, from, *to))
+		return to
+	}
+	u.Change.Description = text("description", have.Description, want.Description)
+	u.Change.Comment = text("comment", have.Comment, want.Comment)
+	u.Change.Label = text("label", have.Label, want.Label)
+	if want.MTU != nil && *want.MTU != have.MTU {
+		u.Change.MTU = want.MTU
+		u.Changes = append(u.Changes, fmt.Sprintf("mtu %s -> %s", mtu(have.MTU), mtu(*want.MTU)))
+	}
+	if want.PortIsolation != nil && *want.PortIsolation != have.PortIsolation {
+		u.Change.PortIsolation = want.PortIsolation
+		u.Changes = append(u.Changes, fmt.Sprintf("port_isolation %t -> %t", have.PortIsolation, *want.PortIsolation))
+	}
+	return u
+}
+
+func mtu(n int) string {
+	if n == 0 {
+		return "default"
+	}
+	return strconv.Itoa(n)
+}
+
+// Host says whether the plan changes the host: its attachments or labels.
+func (p Plan) Host() bool {
+	return len(p.Attach)+len(p.Detach)+len(p.AddLabels)+len(p.RemoveLabels) > 0
+}
+
+// Steps lists the plan for a reader, in the order in which it is done.
+func (p Plan) Steps() []Step {
+	steps := []Step{}
+	for _, n := range p.Create {
+		steps = append(steps, Step{Action: "create", Name: *n.Name})
+	}
+	for _, u := range p.Update {
+		steps = append(steps, Step{Action: "update", Name: u.Name, Changes: u.Changes})
+	}
+	for _, part := range []struct {
+		action string
+		names  []string
+	}{{"attach", p.Attach}, {"detach", p.Detach}, {"add-label", p.AddLabels}, {"remove-label", p.RemoveLabels}} {
+		for _, name := range part.names {
+			steps = append(steps, Step{Action: part.action, Name: name})
+		}
+	}
+	return steps
+}

@@ -1,0 +1,291 @@
+package setup_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/isonet/isonet/cmd/isonet/internal/client"
+	"github.com/isonet/isonet/cmd/isonet/internal/setup"
+)
+
+func TestMake(t *testing.T) {
+	have := setup.Current{
+		Networks: []client.Network{
+			{ID: "1", Name: "blue", MTU: 1400, Label: "lab", Description: "old", PortIsolation: true},
+			{ID: "2", Name: "green"},
+			{ID: "3", Name: "red", Label: "web"},
+		},
+		Labels:   []string{"web"},
+		Attached: map[string]bool{"1": true},
+	}
+	tests := []struct {
+		name string
+		want setup.Wanted
+		plan setup.Plan
+	}{
+		{"nothing", setup.Wanted{}, setup.Plan{}},
+		{
+			"as it is",
+			setup.Wanted{
+				Networks: []setup.Network{
+					{Name: "blue", MTU: ptr(1400), Label: ptr("lab"), Description: ptr("old"), Comment: ptr(""), PortIsolation: ptr(true), Attach: ptr(true)},
+					{Name: "green", MTU: ptr(0), Attach: ptr(false)},
+				},
+				Labels: []string{"web"},
+			},
+			setup.Plan{},
+		},
+		{
+			"a new network with all",
+			setup.Wanted{Networks: []setup.Network{
+				{Name: "new", MTU: ptr(9000), Label: ptr("x"), Description: ptr("d"), Comment: ptr("c"), PortIsolation: ptr(false), Attach: ptr(true)},
+			}},
+			setup.Plan{
+				Create: []client.NetworkChange{
+					{Name: ptr("new"), MTU: ptr(9000), Label: ptr("x"), Description: ptr("d"), Comment: ptr("c"), PortIsolation: ptr(false)},
+				},
+				Attach: []string{"new"},
+			},
+		},
+		{
+			"a new network that must not be attached",
+			setup.Wanted{Networks: []setup.Network{{Name: "new", Attach: ptr(false)}}},
+			setup.Plan{Create: []client.NetworkChange{{Name: ptr("new")}}},
+		},
+		{
+			"only what differs is updated",
+			setup.Wanted{Networks: []setup.Network{
+				{Name: "blue", MTU: ptr(0), Label: ptr(""), Description: ptr("old"), PortIsolation: ptr(false)},
+			}},
+			setup.Plan{Update: []setup.Update{{
+				ID: "1", Name: "blue",
+				Change:  client.NetworkChange{MTU: ptr(0), Label: ptr(""), PortIsolation: ptr(false)},
+				Changes: []string{`label "lab" -> ""`, "mtu 1400 -> default", "port_isolation true -> false"},
+			}}},
+		},
+		{
+			"attach, detach and label",
+			setup.Wanted{
+				Networks: []setup.Network{{Name: "green", Attach: ptr(true)}, {Name: "blue", Attach: ptr(false)}},
+				Labels:   []string{"web", "db", "db"},
+			},
+			setup.Plan{Attach: []string{"green"}, Detach: []string{"blue"}, AddLabels: []string{"db"}},
+		},
+		{
+			"a label attaches as well",
+			setup.Wanted{
+				Networks: []setup.Network{{Name: "red", Attach: ptr(true)}, {Name: "new", Label: ptr("lab"), Attach: ptr(true)}},
+				Labels:   []string{"lab"},
+			},
+			setup.Plan{
+				Create:    []client.NetworkChange{{Name: ptr("new"), Label: ptr("lab")}},
+				AddLabels: []string{"lab"},
+			},
+		},
+		{
+			"a label is taken from the network that must go",
+			setup.Wanted{Networks: []setup.Network{{Name: "red", Label: ptr(""), Attach: ptr(false)}}},
+			setup.Plan{
+				Update: []setup.Update{{
+					ID: "3", Name: "red", Change: client.NetworkChange{Label: ptr("")}, Changes: []string{`label "web" -> ""`},
+				}},
+			},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := setup.Make(have, tt.want)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.plan, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestMakeRefusesContradictions(t *testing.T) {
+	have := setup.Current{
+		Networks: []client.Network{{ID: "1", Name: "red", Label: "web"}, {ID: "2", Name: "blue", Label: "lab"}, {ID: "3", Name: "grey"}},
+		Labels:   []string{"web"},
+		Attached: map[string]bool{"1": true},
+	}
+	tests := []struct {
+		name string
+		want setup.Wanted
+		err  setup.LabelledError
+	}{
+		{
+			"the label is there",
+			setup.Wanted{Networks: []setup.Network{{Name: "red", Attach: ptr(false)}}},
+			setup.LabelledError{Network: "red", Label: "web"},
+		},
+		{
+			"the host gets the label",
+			setup.Wanted{Networks: []setup.Network{{Name: "blue", Attach: ptr(false)}}, Labels: []string{"lab"}},
+			setup.LabelledError{Network: "blue", Label: "lab"},
+		},
+		{
+			"the network gets the label",
+			setup.Wanted{Networks: []setup.Network{{Name: "grey", Label: ptr("web"), Attach: ptr(false)}}},
+			setup.LabelledError{Network: "grey", Label: "web"},
+		},
+		{
+			"a new network gets the label",
+			setup.Wanted{Networks: []setup.Network{{Name: "new", Label: ptr("web"), Attach: ptr(false)}}},
+			setup.LabelledError{Network: "new", Label: "web"},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := setup.Make(have, tt.want)
+			var got *setup.LabelledError
+			if !errors.As(err, &got) || *got != tt.err {
+				t.Errorf("got the error %v, want %v", err, &tt.err)
+			}
+		})
+	}
+}
+
+// TestMakeLeadsThere checks on random states and wishes that a plan, carried
+// out, gives what was wanted and leaves the rest, and that a second plan is
+// empty.
+func TestMakeLeadsThere(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		have, want := drawCurrent(t), drawWanted(t)
+		plan, err := setup.Make(have, want)
+		var labelled *setup.LabelledError
+		if errors.As(err, &labelled) {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		then := carryOut(have, plan)
+		again, err := setup.Make(then, want)
+		if err != nil {
+			t.Fatalf("the second plan: %v", err)
+		}
+		if steps := again.Steps(); len(steps) > 0 {
+			t.Fatalf("the second run would do %v", steps)
+		}
+		checkUntouched(t, have, then, want)
+	})
+}
+
+// checkUntouched checks that only the named networks and labels changed.
+func checkUntouched(t *rapid.T, have, then setup.Current, want setup.Wanted) {
+	named := func(name string) bool {
+		return slices.ContainsFunc(want.Networks, func(n setup.Network) bool { return n.Name == name })
+	}
+	for i, n := range have.Networks {
+		if !named(n.Name) && (then.Networks[i] != n || then.Attached[n.ID] != have.Attached[n.ID]) {
+			t.Fatalf("network %s was changed", n.Name)
+		}
+	}
+	for _, label := range have.Labels {
+		if !slices.Contains(then.Labels, label) {
+			t.Fatalf("label %s is gone", label)
+		}
+	}
+}
+
+// carryOut does what the daemon would do.
+func carryOut(have setup.Current, p setup.Plan) setup.Current {
+	then := setup.Current{
+		Networks: slices.Clone(have.Networks),
+		Labels:   slices.Concat(have.Labels, p.AddLabels),
+		Attached: map[string]bool{},
+	}
+	for id, attached := range have.Attached {
+		then.Attached[id] = attached
+	}
+	for _, c := range p.Create {
+		n := client.Network{ID: "id of " + *c.Name}
+		change(&n, c)
+		then.Networks = append(then.Networks, n)
+	}
+	ids := map[string]string{}
+	for i, n := range then.Networks {
+		ids[n.Name] = n.ID
+		for _, u := range p.Update {
+			if u.ID == n.ID {
+				change(&then.Networks[i], u.Change)
+			}
+		}
+	}
+	for _, name := range p.Attach {
+		// The daemon leaves an attachment that a label causes as it is.
+		i := slices.IndexFunc(then.Networks, func(n client.Network) bool { return n.Name == name })
+		if label := then.Networks[i].Label; label == "" || !slices.Contains(then.Labels, label) {
+			then.Attached[ids[name]] = true
+		}
+	}
+	for _, name := range p.Detach {
+		delete(then.Attached, ids[name])
+	}
+	return then
+}
+
+func change(n *client.Network, c client.NetworkChange) {
+	set(&n.Name, c.Name)
+	set(&n.Description, c.Description)
+	set(&n.Comment, c.Comment)
+	set(&n.Label, c.Label)
+	set(&n.MTU, c.MTU)
+	set(&n.PortIsolation, c.PortIsolation)
+}
+
+func set[T any](to, from *T) {
+	if from != nil {
+		*to = *from
+	}
+}
+
+func someNames() *rapid.Generator[[]string] {
+	return rapid.SliceOfDistinct(rapid.SampledFrom([]string{"a", "b", "c", "d", "e"}), rapid.ID)
+}
+
+func someLabels() *rapid.Generator[string] { return rapid.SampledFrom([]string{"", "x", "y"}) }
+
+func someMTUs() *rapid.Generator[int] { return rapid.SampledFrom([]int{0, 1400, 1500}) }
+
+func hostLabels() *rapid.Generator[[]string] {
+	return rapid.SliceOfDistinct(rapid.SampledFrom([]string{"x", "y"}), rapid.ID)
+}
+
+func drawCurrent(t *rapid.T) setup.Current {
+	c := setup.Current{Labels: hostLabels().Draw(t, "labels"), Attached: map[string]bool{}}
+	for _, name := range someNames().Draw(t, "names") {
+		n := client.Network{
+			ID: "id of " + name, Name: name, Label: someLabels().Draw(t, "label"), MTU: someMTUs().Draw(t, "mtu"),
+			Comment: someLabels().Draw(t, "comment"), PortIsolation: rapid.Bool().Draw(t, "isolation"),
+		}
+		c.Networks = append(c.Networks, n)
+		if rapid.Bool().Draw(t, "attached") {
+			c.Attached[n.ID] = true
+		}
+	}
+	return c
+}
+
+func drawWanted(t *rapid.T) setup.Wanted {
+	w := setup.Wanted{Labels: hostLabels().Draw(t, "wanted labels")}
+	for _, name := range someNames().Draw(t, "wanted names") {
+		w.Networks = append(w.Networks, setup.Network{
+			Name:          name,
+			Description:   rapid.Ptr(someLabels(), true).Draw(t, "wanted description"),
+			Comment:       rapid.Ptr(someLabels(), true).Draw(t, "wanted comment"),
+			Label:         rapid.Ptr(someLabels(), true).Draw(t, "wanted label"),
+			MTU:           rapid.Ptr(someMTUs(), true).Draw(t, "wanted mtu"),
+			PortIsolation: rapid.Ptr(rapid.Bool(), true).Draw(t, "wanted isolation"),
+			Attach:        rapid.Ptr(rapid.Bool(), true).Draw(t, "wanted attach"),
+		})
+	}
+	return w
+}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/isonet/isonet/cmd/isonet/internal/setup"
+	"github.com/isonet/isonet/model"
+)
+
+func (a *app) labelCommand() *cobra.Command {
+	return a.group("label", "Show and change the labels of the host",
+		`Show and change the labels of the host. A label attaches every network that has
+the same label. Give a network its label with 'isonet network create --label' or
+'isonet network update --label'.`,
+		a.labelAddCommand(), a.labelRemoveCommand(), a.labelListCommand())
+}
+
+func (a *app) labelAddCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:               "add LABEL...",
+		Short:             "Give the host labels, and with them their networks",
+		Args:              labelArguments,
+		ValidArgsFunction: a.completeLabels(networkLabels),
+		RunE: a.with(func(ctx context.Context, s session) error {
+			h, err := current(ctx, s.Client)
+			if err != nil {
+				return err
+			}
+			plan, err := setup.Make(h.Current, setup.Wanted{Labels: s.args})
+			if err != nil {
+				return err
+			}
+			return a.report(a.apply(ctx, s.Client, h, plan, false))
+		}),
+	}
+}
+
+func (a *app) labelRemoveCommand() *cobra.Command {
+	var force bool
+	cmd := &cobra.Command{
+		Use:               "rm LABEL...",
+		Short:             "Take labels from the host, and with them their networks",
+		Args:              labelArguments,
+		ValidArgsFunction: a.completeLabels(hostLabels),
+		RunE: a.with(func(ctx context.Context, s session) error {
+			h, err := current(ctx, s.Client)
+			if err != nil {
+				return err
+			}
+			var plan setup.Plan
+			for _, label := range h.Labels {
+				if slices.Contains(s.args, label) {
+					plan.RemoveLabels = append(plan.RemoveLabels, label)
+				}
+			}
+			return a.report(a.apply(ctx, s.Client, h, plan, force))
+		}),
+	}
+	cmd.Flags().BoolVar(&force, "force", false, "detach the networks even if ports are in use")
+	return cmd
+}
+
+// labelArguments wants at least one label, and only labels that can exist.
+func labelArguments(cmd *cobra.Command, args []string) error {
+	if err := arguments(1, -1, "LABEL")(cmd, args); err != nil {
+		return err
+	}
+	for _, label := range args {
+		if err := model.ValidateLabel(label); err != nil {
+			return usageFor(cmd, "'"+label+"': "+strings.TrimSuffix(err.Error(), "."))
+		}
+	}
+	return nil
+}
+
+// labelInfo is a label of the host and the networks that it attaches.
+type labelInfo struct {
+	Label    string   `json:"label"`
+	Networks []string `json:"networks"`
+}
+
+func (a *app) labelListCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "List the labels of the host and the networks that they attach",
+		Args:  arguments(0, 0, ""),
+		RunE: a.with(func(ctx context.Context, s session) error {
+			h, err := current(ctx, s.Client)
+			if err != nil {
+				return err
+			}
+			list := []labelInfo{}
+			for _, label := range h.Labels {
+				info := labelInfo{Label: label, Networks: []string{}}
+				for _, n := range h.Networks {
+					if n.Label == label {
+						info.Networks = append(info.Networks, n.Name)
+					}
+				}
+				list = append(list, info)
+			}
+			return a.print(list, func(t *table) {
+				t.row("LABEL", "NETWORKS")
+				for _, info := range list {
+					t.row(info.Label, strings.Join(info.Networks, ", "))
+				}
+			})
+		}),
+	}
+}

@@ -1,0 +1,234 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/isonet/isonet/cmd/isonet/internal/client"
+	"github.com/isonet/isonet/cmd/isonet/internal/setup"
+	"github.com/isonet/isonet/model"
+)
+
+func (a *app) networkCommand() *cobra.Command {
+	return a.group("network", "Show and change networks", "",
+		a.networkListCommand(), a.networkShowCommand(), a.networkCreateCommand(),
+		a.networkUpdateCommand(), a.networkDeleteCommand())
+}
+
+func (a *app) networkListCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "List all networks",
+		Args:  arguments(0, 0, ""),
+		RunE: a.with(func(ctx context.Context, s session) error {
+			networks, err := s.Networks(ctx)
+			if err != nil {
+				return err
+			}
+			return a.print(networks, func(t *table) {
+				t.row("NETWORK", "ID", "BRIDGE", "MTU", "LABEL", "DESCRIPTION")
+				for _, n := range networks {
+					t.row(n.Name, n.ID, n.Bridge, mtu(n.MTU), n.Label, n.Description)
+				}
+			})
+		}),
+	}
+}
+
+func (a *app) networkShowCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:               "show NETWORK",
+		Short:             "Show one network",
+		Args:              arguments(1, 1, "NETWORK"),
+		ValidArgsFunction: a.completeNetworks(1),
+		RunE: a.with(func(ctx context.Context, s session) error {
+			networks, err := s.Networks(ctx)
+			if err != nil {
+				return err
+			}
+			found, err := resolve(networks, s.args)
+			if err != nil {
+				return err
+			}
+			n := found[0]
+			return a.print(n, func(t *table) {
+				t.row("name:", n.Name)
+				t.row("id:", n.ID)
+				t.row("description:", n.Description)
+				t.row("comment:", n.Comment)
+				t.row("mtu:", mtu(n.MTU))
+				t.row("label:", n.Label)
+				t.row("bridge:", n.Bridge)
+				t.row("port isolation:", strconv.FormatBool(n.PortIsolation))
+			})
+		}),
+	}
+}
+
+// mtu writes an MTU as the network's ports get it.
+func mtu(n int) string {
+	return strconv.Itoa(model.Network{MTU: n}.EffectiveMTU())
+}
+
+func (a *app) networkCreateCommand() *cobra.Command {
+	var attributes attributeFlags
+	cmd := &cobra.Command{
+		Use:   "create NAME",
+		Short: "Create a network",
+		Args:  arguments(1, 1, "NAME"),
+		RunE: a.with(func(ctx context.Context, s session) error {
+			change := attributes.change(s.cmd)
+			change.Name = &s.args[0]
+			n, err := s.CreateNetwork(ctx, change)
+			if err != nil {
+				return err
+			}
+			return a.print(n, func(t *table) { t.line("created network '%s', id %s", n.Name, n.ID) })
+		}),
+		ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	a.addAttributeFlags(cmd, &attributes)
+	return cmd
+}
+
+func (a *app) networkUpdateCommand() *cobra.Command {
+	var attributes attributeFlags
+	cmd := &cobra.Command{
+		Use:               "update NETWORK",
+		Short:             "Change the attributes of a network that are given as flags",
+		Args:              arguments(1, 1, "NETWORK"),
+		ValidArgsFunction: a.completeNetworks(1),
+		PreRunE: func(cmd *cobra.Command, _ []string) error {
+			if attributes.change(cmd).Empty() {
+				return usageFor(cmd, "nothing to update: give at least one attribute")
+			}
+			return nil
+		},
+		RunE: a.with(func(ctx context.Context, s session) error {
+			networks, err := s.Networks(ctx)
+			if err != nil {
+				return err
+			}
+			found, err := resolve(networks, s.args)
+			if err != nil {
+				return err
+			}
+			n, err := s.UpdateNetwork(ctx, found[0].ID, attributes.change(s.cmd))
+			if err != nil {
+				return err
+			}
+			return a.print(n, func(t *table) { t.line("updated network '%s'", n.Name) })
+		}),
+	}
+	a.addAttributeFlags(cmd, &attributes)
+	cmd.Flags().StringVar(&attributes.name, "name", "", "new name; the bridge keeps its name")
+	must(cmd.RegisterFlagCompletionFunc("name", cobra.NoFileCompletions))
+	return cmd
+}
+
+// attributeFlags are the flags for a network's attributes.
+type attributeFlags struct {
+	name, label, description, comment string
+	mtu                               int
+	portIsolation                     bool
+}
+
+func (a *app) addAttributeFlags(cmd *cobra.Command, f *attributeFlags) {
+	flags := cmd.Flags()
+	flags.IntVar(&f.mtu, "mtu", 0, "MTU in bytes; 0 means 1500")
+	flags.StringVar(&f.label, "label", "", "attach the network to hosts that have this label; '' means none")
+	flags.StringVar(&f.description, "description", "", "what the network is for")
+	flags.StringVar(&f.comment, "comment", "", "free text")
+	flags.BoolVar(&f.portIsolation, "port-isolation", false, "record that the ports must not reach each other")
+	must(cmd.RegisterFlagCompletionFunc("label", a.completeLabelFlag))
+	for _, name := range []string{"mtu", "description", "comment"} {
+		must(cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions))
+	}
+}
+
+// change returns the attributes whose flags were given.
+func (f *attributeFlags) change(cmd *cobra.Command) client.NetworkChange {
+	var c client.NetworkChange
+	set(cmd, "name", &c.Name, &f.name)
+	set(cmd, "label", &c.Label, &f.label)
+	set(cmd, "description", &c.Description, &f.description)
+	set(cmd, "comment", &c.Comment, &f.comment)
+	set(cmd, "mtu", &c.MTU, &f.mtu)
+	set(cmd, "port-isolation", &c.PortIsolation, &f.portIsolation)
+	return c
+}
+
+func set[T any](cmd *cobra.Command, flag string, to **T, from *T) {
+	if cmd.Flags().Changed(flag) {
+		*to = from
+	}
+}
+
+func (a *app) networkDeleteCommand() *cobra.Command {
+	var force bool
+	cmd := &cobra.Command{
+		Use:               "delete NETWORK...",
+		Short:             "Delete networks",
+		Long:              "Delete networks, and with each its bridge on every host it is attached to.",
+		Args:              arguments(1, -1, "NETWORK"),
+		ValidArgsFunction: a.completeNetworks(-1),
+		RunE: a.with(func(ctx context.Context, s session) error {
+			networks, err := s.Networks(ctx)
+			if err != nil {
+				return err
+			}
+			found, err := resolve(networks, s.args)
+			if err != nil {
+				return err
+			}
+			var done []setup.Step
+			for _, n := range found {
+				if err = s.DeleteNetwork(ctx, n.ID, force); err != nil {
+					err = fmt.Errorf("delete network '%s': %w", n.Name, err)
+					break
+				}
+				done = append(done, setup.Step{Action: "delete", Name: n.Name})
+			}
+			return a.report(done, err)
+		}),
+	}
+	cmd.Flags().BoolVar(&force, "force", false, "delete even if ports are in use")
+	return cmd
+}
+
+// resolve finds networks by id or name, each once. An id comes before a name
+// that looks like one.
+func resolve(networks []client.Network, references []string) ([]client.Network, error) {
+	index := make(map[string]client.Network, 2*len(networks))
+	for _, n := range networks {
+		index[n.Name] = n
+	}
+	for _, n := range networks {
+		index[n.ID] = n
+	}
+	var found []client.Network
+	var missing []string
+	seen := map[string]bool{}
+	for _, reference := range references {
+		n, ok := index[reference]
+		if id, isID := model.ParseID(reference); !ok && isID {
+			n, ok = index[string(id)]
+		}
+		switch {
+		case !ok && !slices.Contains(missing, reference):
+			missing = append(missing, reference)
+		case ok && !seen[n.ID]:
+			seen[n.ID] = true
+			found = append(found, n)
+		}
+	}
+	if len(missing) > 0 {
+		return nil, fmt.Errorf("there is no network '%s'; see 'isonet network list'", strings.Join(missing, "', '"))
+	}
+	return found, nil
+}

@@ -1,0 +1,264 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// The dummies of the recorded answers.
+const (
+	hostID  = "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa"
+	blueID  = "11111111-1111-4111-8111-111111111111"
+	greenID = "22222222-2222-4222-8222-222222222222"
+	longID  = "33333333-3333-4333-8333-33333333abcd"
+	// webID is the network that is called like an id.
+	webID = "44444444-4444-4444-8444-444444444444"
+	redID = "55555555-5555-4555-8555-555555555555"
+)
+
+// standard is a daemon with four networks. Two of them are attached: blue by
+// itself, and the one that is called like an id by the label web.
+func standard(t *testing.T) map[string]answer {
+	t.Helper()
+	return map[string]answer{
+		"GET /isonet/status":                                 ok(recorded(t, "status")),
+		"GET /networks?follow=network_labels":                ok(recorded(t, "networks")),
+		"GET /hosts/" + hostID + "/networklabels":            ok(recorded(t, "hostlabels")),
+		"POST /hosts/" + hostID + "/setupnetworks":           ok(recorded(t, "complete")),
+		"POST /networks?follow=network_labels":               {status: http.StatusCreated, body: recorded(t, "created")},
+		"PUT /networks/" + blueID + "?follow=network_labels": ok(recorded(t, "blue")),
+		"PUT /networks/" + webID + "?follow=network_labels":  ok(recorded(t, "blue")),
+		"DELETE /networks/" + blueID:                         ok(recorded(t, "complete")),
+		"DELETE /networks/" + greenID:                        ok(recorded(t, "complete")),
+		"DELETE /networks/" + blueID + "?force=true":         ok(recorded(t, "complete")),
+	}
+}
+
+// words splits a command line at blanks.
+func words(line string) []string {
+	return regexp.MustCompile(` +`).Split(line, -1)
+}
+
+// seconds is what depends on the time that a test takes.
+func seconds(requests string) string {
+	return regexp.MustCompile(`"connectivity_timeout":"\d+"`).ReplaceAllString(requests, `"connectivity_timeout":"N"`)
+}
+
+// check runs a command line against a daemon and compares all that can be seen
+// with a golden file.
+func check(t *testing.T, name string, c command, answers map[string]answer) {
+	t.Helper()
+	d := &daemon{answers: answers}
+	c.socket = d.start(t)
+	text := transcript(c, c.run(t.Context()), seconds(d.requests()))
+	golden(t, name, strings.ReplaceAll(text, c.socket, "SOCKET"))
+}
+
+func TestCommands(t *testing.T) {
+	setupFile := filepath.Join("testdata", "setup.yaml")
+	asItIs := filepath.Join("testdata", "as-it-is.yaml")
+	tests := []struct {
+		name  string
+		args  []string
+		stdin string
+	}{
+		{name: "network-list", args: words("network list")},
+		{name: "network-list-json", args: words("network list -o json")},
+		{name: "network-list-yaml", args: words("network list -o yaml")},
+		{name: "network-show", args: words("network show blue")},
+		{name: "network-show-by-id", args: words("network show " + longID)},
+		{name: "network-show-by-upper-case-id", args: words("network show 33333333-3333-4333-8333-33333333ABCD -o yaml")},
+		{name: "network-show-named-like-an-id", args: words("network show 99991111-1111-4111-8111-111111111111")},
+		{name: "network-show-missing", args: words("network show nope")},
+		{
+			name: "network-create",
+			args: words("network create red --mtu 1400 --label lab --description d --comment c --port-isolation"),
+		},
+		{name: "network-create-plain-json", args: words("network create red -o json")},
+		{name: "network-update", args: words("network update blue --name azure --mtu 0 --label= --port-isolation=false")},
+		{name: "network-update-description", args: append(words("network update blue --description"), "a b <&> 🚀")},
+		{name: "network-delete", args: words("network delete green blue green")},
+		{name: "network-delete-force-json", args: words("network delete --force blue -o json")},
+		{name: "network-delete-some-missing", args: words("network delete green nope blue neither nope")},
+
+		{name: "attach", args: words("attach green blue")},
+		{name: "attach-json", args: append(words("attach -o json green"), "a name too long for a bridge")},
+		{name: "attach-nothing-to-do", args: words("attach blue " + webID)},
+		{name: "attach-nothing-to-do-yaml", args: words("attach blue -o yaml")},
+		{name: "detach", args: words("detach blue green")},
+		{name: "detach-force", args: words("detach blue --force")},
+		{name: "detach-labelled", args: words("detach " + webID)},
+
+		{name: "label-list", args: words("label list")},
+		{name: "label-list-json", args: words("label list -o json")},
+		{name: "label-add", args: words("label add lab web")},
+		{name: "label-add-nothing-to-do", args: words("label add web")},
+		{name: "label-rm", args: words("label rm web lab")},
+		{name: "label-rm-force", args: words("label rm web --force")},
+		{name: "label-rm-nothing-to-do", args: words("label rm lab")},
+
+		{name: "setup", args: words("setup -f " + setupFile)},
+		{name: "setup-dry-run", args: words("setup --dry-run -f " + setupFile)},
+		{name: "setup-dry-run-json", args: words("setup --dry-run -o json -f " + setupFile)},
+		{name: "setup-json-on-stdin", args: words("setup --force -f -"), stdin: `{"networks": [{"name": "blue", "attach": false}]}`},
+		{name: "setup-again", args: words("setup -f " + asItIs)},
+		{name: "setup-again-dry-run", args: words("setup --dry-run -f " + asItIs)},
+		{name: "setup-contradiction", args: words("setup -f -"), stdin: "networks: [{name: blue, attach: false}]\nlabels: [lab]\n"},
+
+		{name: "status", args: words("status")},
+		{name: "status-json", args: words("status -o json")},
+		{name: "status-network", args: words("status blue")},
+		{name: "status-network-without-ports", args: words("status " + webID)},
+		{name: "status-network-json", args: words("status blue -o json")},
+		{name: "status-network-not-attached", args: words("status green")},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			check(t, tt.name, command{args: tt.args, stdin: tt.stdin}, standard(t))
+		})
+	}
+}
+
+func TestStatusExitCode(t *testing.T) {
+	tests := []struct{ name, args, status string }{
+		{"status-not-active", "status", "status-bad"},
+		{"status-not-active-yaml", "status -o yaml", "status-bad"},
+		{"status-network-not-active", "status blue", "status-bad"},
+		{"status-network-active-beside-others", "status " + webID, "status-bad"},
+		{"status-disconnected", "status", "status-disconnected"},
+		{"status-network-disconnected", "status blue", "status-disconnected"},
+		{"status-never-connected", "status", "status-new"},
+		{"status-empty", "status", "status-empty"},
+		{"status-empty-json", "status -o json", "status-empty"},
+		{"attach-never-connected", "attach blue", "status-new"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			answers := standard(t)
+			answers["GET /isonet/status"] = ok(recorded(t, tt.status))
+			check(t, tt.name, command{args: words(tt.args)}, answers)
+		})
+	}
+}
+
+// TestRefusals checks what an operator sees when the daemon refuses.
+func TestRefusals(t *testing.T) {
+	const setupNetworks = "POST /hosts/" + hostID + "/setupnetworks"
+	setupFile := filepath.Join("testdata", "setup.yaml")
+	tests := []struct {
+		name, args, request string
+		answer              answer
+	}{
+		{
+			"refused-brackets", "attach green", setupNetworks,
+			refusal(http.StatusConflict, "[Cannot setup Networks. The host cannot have the network 'green': somebody else has that bridge.]"),
+		},
+		{
+			"refused-lines", "network create red", "POST /networks?follow=network_labels",
+			refusal(http.StatusConflict, "[Cannot add Network. The name is already used.\n-Please choose a different name.]"),
+		},
+		{
+			"refused-action", "attach green", setupNetworks,
+			answer{status: http.StatusBadRequest, body: `{"status": "failed", "fault": {"reason": "Operation Failed", "detail": "[no]"}}`},
+		},
+		{
+			"refused-without-detail", "attach green", setupNetworks,
+			answer{status: http.StatusServiceUnavailable, body: `{"reason": "Operation Failed", "detail": ""}`},
+		},
+		{"refused-without-body", "network list", "GET /networks?follow=network_labels", answer{status: http.StatusNotFound}},
+		{"refused-delete", "network delete green blue", "DELETE /networks/" + blueID, refusal(http.StatusConflict, "[in use]")},
+		{"refused-first-delete", "network delete blue green", "DELETE /networks/" + blueID, refusal(http.StatusConflict, "[in use]")},
+		{"refused-delete-json", "network delete green blue -o json", "DELETE /networks/" + blueID, refusal(http.StatusConflict, "[in use]")},
+		{"refused-setup-create", "setup -f " + setupFile, "POST /networks?follow=network_labels", refusal(http.StatusConflict, "[no]")},
+		{"refused-setup-update", "setup -f " + setupFile, "PUT /networks/" + webID + "?follow=network_labels", refusal(http.StatusConflict, "[no]")},
+		{"refused-setup-host", "setup -f " + setupFile, setupNetworks, refusal(http.StatusGatewayTimeout, "[too slow]")},
+		{"refused-labels", "label list", "GET /hosts/" + hostID + "/networklabels", refusal(http.StatusNotFound, "[Entity not found]")},
+		{"not-isonetd-html", "network list", "GET /networks?follow=network_labels", answer{status: http.StatusNotFound, body: "<html>404</html>"}},
+		{"not-isonetd-200", "status", "GET /isonet/status", ok("<html>hello</html>")},
+		{"not-isonetd-wrong-type", "status", "GET /isonet/status", ok(`{"networks": 7}`)},
+		{"not-isonetd-wrong-mtu", "network list", "GET /networks?follow=network_labels", ok(`{"network": [{"mtu": "big"}]}`)},
+		{"not-isonetd-wrong-boolean", "network list", "GET /networks?follow=network_labels", ok(`{"network": [{"port_isolation": "yes"}]}`)},
+		{"native-values", "network list", "GET /networks?follow=network_labels", ok(`{"network": [{"name": "n", "mtu": 1400, "port_isolation": true}]}`)},
+		{"no-networks", "network list -o json", "GET /networks?follow=network_labels", ok(`{}`)},
+		{"no-labels", "label list -o json", "GET /hosts/" + hostID + "/networklabels", ok(`{}`)},
+		{"redirect", "network list", "GET /networks?follow=network_labels", answer{status: http.StatusFound}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			answers := standard(t)
+			answers[tt.request] = tt.answer
+			check(t, tt.name, command{args: words(tt.args)}, answers)
+		})
+	}
+}
+
+// TestUsage checks the command lines that are wrong before any request.
+func TestUsage(t *testing.T) {
+	empty := filepath.Join(shortDir(t), "empty.yaml")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		args []string
+		want string
+	}{
+		{words("nope"), "unknown command 'nope'; see 'isonet --help'"},
+		{words("statsu"), "unknown command 'statsu' (did you mean 'status'?); see 'isonet --help'"},
+		{words("network nope"), "unknown command 'nope'; see 'isonet network --help'"},
+		{words("network lst"), "unknown command 'lst' (did you mean 'list'?); see 'isonet network --help'"},
+		{words("--nope"), "unknown flag: --nope; see 'isonet --help'"},
+		{words("status --nope"), "unknown flag: --nope; see 'isonet status --help'"},
+		{words("status -x"), "unknown shorthand flag: 'x' in -x; see 'isonet status --help'"},
+		{words("status a b"), "too many arguments: 'b'; see 'isonet status --help'"},
+		{words("status -o xml"), "unknown output form 'xml': use table, json or yaml; see 'isonet status --help'"},
+		{words("status --timeout -1s"), "--timeout must not be negative; see 'isonet status --help'"},
+		{words("status --timeout 5"), "invalid argument \"5\" for \"--timeout\" flag: time: missing unit in duration \"5\"; see 'isonet status --help'"},
+		{words("watch x"), "too many arguments: 'x'; see 'isonet watch --help'"},
+		{words("network list x"), "too many arguments: 'x'; see 'isonet network list --help'"},
+		{words("network show"), "missing argument: NETWORK; see 'isonet network show --help'"},
+		{words("network create"), "missing argument: NAME; see 'isonet network create --help'"},
+		{words("network create a b"), "too many arguments: 'b'; see 'isonet network create --help'"},
+		{words("network create a --mtu big"), "invalid argument \"big\" for \"--mtu\" flag: strconv.ParseInt: parsing \"big\": invalid syntax; see 'isonet network create --help'"},
+		{words("network update a"), "nothing to update: give at least one attribute; see 'isonet network update --help'"},
+		{words("network delete"), "missing argument: NETWORK; see 'isonet network delete --help'"},
+		{words("attach"), "missing argument: NETWORK; see 'isonet attach --help'"},
+		{words("detach"), "missing argument: NETWORK; see 'isonet detach --help'"},
+		{words("label add"), "missing argument: LABEL; see 'isonet label add --help'"},
+		{words("label add a/b"), "'a/b': Network label must be formed only from: English letters, numbers, hyphen or underscore; see 'isonet label add --help'"},
+		{words("label rm"), "missing argument: LABEL; see 'isonet label rm --help'"},
+		{words("setup"), "missing flag: -f FILE; see 'isonet setup --help'"},
+		{words("setup file.yaml"), "too many arguments: 'file.yaml'; see 'isonet setup --help'"},
+		{words("setup -f " + empty), empty + ": the file is empty: name networks or labels in it"},
+		{words("setup -f -"), "standard input: line 1: unknown key 'nets': use networks, labels"},
+		{words("completion"), "missing argument: bash, zsh or fish; see 'isonet completion --help'"},
+		{words("completion tcsh"), "unknown shell 'tcsh': use bash, zsh or fish; see 'isonet completion --help'"},
+		{words("version x"), "too many arguments: 'x'; see 'isonet version --help'"},
+		{words("status --url https://h:1 --socket /x"), "--socket and --url exclude each other; see 'isonet status --help'"},
+		{words("status --user u"), "--user, --password-file and --cacert need --url; see 'isonet status --help'"},
+		{words("status --url https://h:1 --user u"), "--user and --password-file need each other; see 'isonet status --help'"},
+		{words("status --url https://h:1 --password-file f"), "--user and --password-file need each other; see 'isonet status --help'"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.want, func(t *testing.T) {
+			got := command{args: tt.args, stdin: "nets: []\n", socket: "/nonexistent"}.run(t.Context())
+			want := outcome{code: exitUsage, stderr: "isonet: " + tt.want + "\n"}
+			if got != want {
+				t.Errorf("isonet %v:\ngot  %+v\nwant %+v", tt.args, got, want)
+			}
+		})
+	}
+}
+
+func TestHelp(t *testing.T) {
+	for _, args := range [][]string{{}, {"--help"}, {"network"}, {"help", "setup"}} {
+		got := command{args: args}.run(context.Background())
+		if got.code != exitOK || got.stderr != "" || !regexp.MustCompile(`(?s)Usage:\n  isonet.*Flags:`).MatchString(got.stdout) {
+			t.Errorf("isonet %v: %+v", args, got)
+		}
+	}
+}

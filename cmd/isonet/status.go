@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/isonet/isonet/cmd/isonet/internal/client"
+)
+
+func (a *app) statusCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "status [NETWORK]",
+		Short: "Show how the host's networks stand",
+		Long: `Show how the networks of the host stand, or one of them with its ports.
+
+The exit code is 0 if all of them are active, and 3 if one is not or Open
+vSwitch is not connected.`,
+		Args:              arguments(0, 1, ""),
+		ValidArgsFunction: a.completeAttached,
+		RunE: a.with(func(ctx context.Context, s session) error {
+			status, err := s.Status(ctx)
+			if err != nil {
+				return err
+			}
+			if len(s.args) == 1 {
+				err = a.printNetworkStatus(&status, s.args[0])
+			} else {
+				err = a.print(status, func(t *table) { statusTable(t, status) })
+			}
+			if err == nil && !healthy(status) {
+				return errNotActive
+			}
+			return err
+		}),
+	}
+}
+
+func healthy(s client.Status) bool {
+	for _, n := range s.Networks {
+		if !n.Active() {
+			return false
+		}
+	}
+	return s.Connected
+}
+
+// printNetworkStatus prints one network and leaves only that in the status.
+func (a *app) printNetworkStatus(s *client.Status, reference string) error {
+	networks := make([]client.Network, len(s.Networks))
+	byID := make(map[string]client.NetworkStatus, len(s.Networks))
+	for i, n := range s.Networks {
+		networks[i] = client.Network{ID: n.ID, Name: n.Name}
+		byID[n.ID] = n
+	}
+	found, err := resolve(networks, []string{reference})
+	if err != nil {
+		return fmt.Errorf("network '%s' is not attached to this host: attach it with 'isonet attach'", reference)
+	}
+	n := byID[found[0].ID]
+	s.Networks = []client.NetworkStatus{n}
+	return a.print(n, func(t *table) {
+		if !s.Connected {
+			t.row("Open vSwitch:", disconnected(*s))
+		}
+		networkDetail(t, n)
+	})
+}
+
+func networkDetail(t *table, n client.NetworkStatus) {
+	received, transmitted := traffic(n.Traffic)
+	t.row("network:", n.Name)
+	t.row("id:", n.ID)
+	t.row("state:", fmt.Sprintf("%s since %s", n.State, moment(n.Since)))
+	t.row("reason:", n.Reason)
+	t.row("bridge:", n.Bridge)
+	t.row("mtu:", mtuStatus(n.MTU))
+	t.row("cause:", cause(n.Cause))
+	t.row("received:", received)
+	t.row("transmitted:", transmitted)
+	t.line("")
+	if len(n.Ports) == 0 {
+		t.line("no ports")
+		return
+	}
+	t.row("PORT", "LINK", "MTU", "VM", "INTERFACE", "ERROR")
+	for _, p := range n.Ports {
+		t.row(p.Name, link(p.LinkUp), number(p.MTU), p.VMID, p.IfaceID, p.Error)
+	}
+}
+
+func statusTable(t *table, s client.Status) {
+	t.row("host:", s.Host.Name, s.Host.ID)
+	if s.Connected {
+		t.row("Open vSwitch:", fmt.Sprintf("connected since %s, version %s, datapath %s", moment(s.Since), s.OVSVersion, s.DatapathType))
+	} else {
+		t.row("Open vSwitch:", disconnected(s))
+	}
+	t.row("repairs:", strconv.FormatUint(s.Repairs, 10))
+	if s.LastError != "" {
+		t.row("last error:", s.LastError)
+	}
+	for _, h := range s.Held {
+		t.row("held:", fmt.Sprintf("bridge %s should go and stays while these ports are in use: %s", h.Bridge, strings.Join(h.Ports, ", ")))
+	}
+	t.line("")
+	if len(s.Networks) == 0 {
+		t.line("no network is attached to this host")
+		return
+	}
+	networkTable(t, s.Networks)
+}
+
+func disconnected(s client.Status) string {
+	if s.Host.ID == "" {
+		return "NOT CONNECTED, and never was since isonetd started"
+	}
+	return fmt.Sprintf("NOT CONNECTED since %s; what follows is the past", moment(s.Since))
+}
+
+func networkTable(t *table, networks []client.NetworkStatus) {
+	t.line("Traffic is what the ports received and transmitted in all (and now), in binary units: 1 KiB = 1024 B.")
+	t.row("NETWORK", "STATE", "BRIDGE", "MTU", "PORTS", "CAUSE", "RECEIVED", "TRANSMITTED", "REASON")
+	for _, n := range networks {
+		received, transmitted := traffic(n.Traffic)
+		t.row(n.Name, n.State, n.Bridge, mtuStatus(n.MTU), ports(n.Ports), cause(n.Cause), received, transmitted, n.Reason)
+	}
+}
+
+func mtuStatus(m client.MTU) string {
+	if m.Actual == m.Wanted {
+		return strconv.Itoa(m.Wanted)
+	}
+	return fmt.Sprintf("%s, wanted %d", number(m.Actual), m.Wanted)
+}
+
+// number writes a number whose 0 means that it is unknown.
+func number(n int) string {
+	if n == 0 {
+		return "unknown"
+	}
+	return strconv.Itoa(n)
+}
+
+func link(up bool) string {
+	if up {
+		return "up"
+	}
+	return "down"
+}
+
+// ports writes how many ports there are, and how many have no link.
+func ports(list []client.Port) string {
+	down := 0
+	for _, p := range list {
+		if !p.LinkUp {
+			down++
+		}
+	}
+	if down == 0 {
+		return strconv.Itoa(len(list))
+	}
+	return fmt.Sprintf("%d, %d down", len(list), down)
+}
+
+func cause(c client.Cause) string {
+	switch {
+	case c.Explicit && c.Label != "":
+		return "explicit, label " + c.Label
+	case c.Label != "":
+		return "label " + c.Label
+	default:
+		return "explicit"
+	}
+}
+
+// traffic writes both directions: the total and, when it is known, the rate.
+func traffic(t *client.Traffic) (received, transmitted string) {
+	if t == nil {
+		return "", ""
+	}
+	received, transmitted = size(float64(t.Total.ReceivedBytes)), size(float64(t.Total.TransmittedBytes))
+	if t.Rate == nil {
+		return received, transmitted
+	}
+	return fmt.Sprintf("%s (%s/s)", received, size(t.Rate.ReceivedBytes)),
+		fmt.Sprintf("%s (%s/s)", transmitted, size(t.Rate.TransmittedBytes))
+}
+
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return "unknown"
+	}
+	return t.UTC().Format(time.RFC3339)
+}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestWatch(t *testing.T) {
+	stream, err := os.ReadFile(filepath.Join("testdata", "daemon", "stream.ndjson"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name, args string
+		answer     answer
+	}{
+		{"watch", "watch", ok(string(stream))},
+		{"watch-json", "watch -o json", ok("{\"any\":  1}\n\n{\"line\": true}")},
+		{"watch-yaml", "watch -o yaml", ok("{\"revision\": 1}\n{\"revision\": 2}\n")},
+		{"watch-never-connected", "watch", ok(strings.ReplaceAll(recorded(t, "status-new"), "\n", " "))},
+		{"watch-garbage", "watch", ok("<html>\n")},
+		{"watch-garbage-yaml", "watch -o yaml", ok("<html>\n")},
+		{"watch-refused", "watch", refusal(http.StatusServiceUnavailable, "[no]")},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			check(t, tt.name, command{args: words(tt.args)}, map[string]answer{"GET /isonet/watch": tt.answer})
+		})
+	}
+}
+
+// TestWatchInterrupted checks that an interrupt ends a watch without an error,
+// and that --timeout does not.
+func TestWatchInterrupted(t *testing.T) {
+	status := strings.ReplaceAll(recorded(t, "status"), "\n", " ")
+	socket := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, status+"\n") // the test sees it if it fails
+		if err := http.NewResponseController(w).Flush(); err != nil {
+			t.Error(err)
+		}
+		<-r.Context().Done()
+	}))
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	reader, writer := io.Pipe()
+	code := make(chan int)
+	go func() {
+		code <- run(ctx, words("watch --timeout 1ns"), system{
+			stdin: strings.NewReader(""), stdout: writer, stderr: writer, socket: socket, now: time.Now,
+		})
+		if err := writer.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	first, err := bufio.NewReader(reader).ReadString('\n')
+	if err != nil || !strings.Contains(first, "Open vSwitch: connected, version 3.1.0, datapath system") {
+		t.Errorf("the first line is %q (%v)", first, err)
+	}
+	interrupt()
+	rest, err := io.ReadAll(reader)
+	if err != nil || len(rest) > 0 && strings.Contains(string(rest), "isonet:") {
+		t.Errorf("after the interrupt: %q (%v)", rest, err)
+	}
+	if got := <-code; got != exitOK {
+		t.Errorf("the exit code is %d", got)
+	}
+}

@@ -1,0 +1,146 @@
+// Command isonetd makes isolated networks on a virtualization host: it serves
+// oVirt's REST API for them, realises them as Open vSwitch bridges without
+// physical ports, keeps them so, and exports their metrics.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/isonet/isonet/daemon"
+	"github.com/isonet/isonet/internal/version"
+)
+
+const defaultConfig = "/etc/isonet/isonetd.yaml"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run returns the exit code: 0 after a stop by signal, 1 after a failure, 2 for
+// a wrong command line or configuration.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	code := 2
+	cmd := command(func(cfg daemon.Config) error {
+		code = 1
+		return serve(ctx, cfg, stderr)
+	})
+	cmd.SetArgs(args)
+	cmd.SetOut(stdout)
+	cmd.SetErr(stderr)
+	if err := cmd.Execute(); err != nil {
+		fmt.Fprintf(stderr, "isonetd: %v\n", err)
+		return code
+	}
+	return 0
+}
+
+func serve(ctx context.Context, cfg daemon.Config, stderr io.Writer) error {
+	options := &slog.HandlerOptions{Level: cfg.LogLevel}
+	var handler slog.Handler = slog.NewTextHandler(stderr, options)
+	if cfg.JSONLog {
+		handler = slog.NewJSONHandler(stderr, options)
+	}
+	log := slog.New(handler)
+	log.Info("starting", "version", version.String())
+	d, err := daemon.New(cfg, log)
+	if err != nil {
+		return err
+	}
+	return d.Run(ctx)
+}
+
+func command(serve func(daemon.Config) error) *cobra.Command {
+	file := defaultConfig
+	flags := daemon.DefaultOptions()
+	cmd := &cobra.Command{
+		Use:           "isonetd",
+		Short:         "Isolated networks on Open vSwitch",
+		Version:       version.String(),
+		Args:          cobra.NoArgs,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	cmd.Flags().StringVar(&file, "config", file, "configuration file; its keys are the names of these flags")
+	bind(cmd.Flags(), &flags)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		options, err := readFile(file, cmd.Flags().Changed("config"))
+		if err != nil {
+			return err
+		}
+		// What the command line says goes over what the file says.
+		over := pflag.NewFlagSet("", pflag.ContinueOnError)
+		bind(over, &options)
+		cmd.Flags().Visit(func(given *pflag.Flag) {
+			if f := over.Lookup(given.Name); f != nil {
+				err = errors.Join(err, f.Value.Set(given.Value.String()))
+			}
+		})
+		if err != nil {
+			return err
+		}
+		cfg, err := options.Parse()
+		if err != nil {
+			return err
+		}
+		return serve(cfg)
+	}
+	return cmd
+}
+
+// bind makes a flag for every option, with the option's value as its default.
+func bind(f *pflag.FlagSet, o *daemon.Options) {
+	for _, option := range []struct {
+		name  string
+		value *string
+		usage string
+	}{
+		{"ovsdb", &o.OVSDB, "the host's Open vSwitch database: unix:PATH, tcp:HOST:PORT or ssl:HOST:PORT"},
+		{"store", &o.Store, "OVSDB server with the Isolated_Networks database, several of one cluster with commas; empty runs one on --state-dir"},
+		{"store-ca", &o.StoreCA, "PEM file with the CA of ssl: stores"},
+		{"store-cert", &o.StoreCert, "PEM file with the certificate for ssl: stores"},
+		{"store-key", &o.StoreKey, "PEM file with the key of --store-cert"},
+		{"state-dir", &o.StateDir, "directory of the store's own database"},
+		{"socket", &o.Socket, "unix socket of the API, mode 0660"},
+		{"listen", &o.Listen, "HOST:PORT of the API, with passwords from --users-file"},
+		{"users-file", &o.UsersFile, "users of --listen: an htpasswd file with bcrypt hashes"},
+		{"tls-cert", &o.TLSCert, "PEM file with the certificate of --listen"},
+		{"tls-key", &o.TLSKey, "PEM file with the key of --tls-cert"},
+		{"metrics-listen", &o.MetricsListen, "HOST:PORT of /metrics; empty is off"},
+		{"datapath-type", &o.DatapathType, "datapath of the bridges: auto, system or netdev"},
+		{"log-level", &o.LogLevel, "debug, info, warn or error"},
+		{"log-format", &o.LogFormat, "text or json"},
+	} {
+		f.StringVar(option.value, option.name, *option.value, option.usage)
+	}
+}
+
+// readFile reads the configuration file. Only one that was asked for has to
+// exist.
+func readFile(path string, asked bool) (daemon.Options, error) {
+	options := daemon.DefaultOptions()
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) && !asked {
+		return options, nil
+	}
+	if err != nil {
+		return options, fmt.Errorf("open the configuration: %w", err)
+	}
+	defer f.Close() //nolint:errcheck // it was only read
+	if err := options.ReadOptions(f); err != nil {
+		return options, fmt.Errorf("%s: %w", path, err)
+	}
+	return options, nil
+}

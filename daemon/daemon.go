@@ -1,0 +1,153 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/isonet/isonet/api"
+	"github.com/isonet/isonet/exporter"
+	"github.com/isonet/isonet/internal/version"
+	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/ovs"
+	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/store"
+)
+
+// stopTimeout bounds how long requests under way may delay the end.
+const stopTimeout = 10 * time.Second
+
+// Daemon is one isonetd.
+type Daemon struct {
+	log   *slog.Logger
+	store *store.Store
+	sw    *ovs.Switch
+	loop  *reconcile.Loop
+
+	listeners []listener
+	running   sync.WaitGroup
+	failed    chan error
+	stops     []func() // the last first
+}
+
+// listener is a server and where it listens.
+type listener struct {
+	name     string
+	server   *http.Server
+	listener net.Listener
+}
+
+// New puts a daemon together and opens its listeners, so that whoever starts
+// it learns at once of an address that is taken. Call Run or Stop afterwards.
+func New(cfg Config, log *slog.Logger) (*Daemon, error) {
+	d := &Daemon{log: log, failed: make(chan error, 8)}
+	d.store = store.New(store.Config{
+		Endpoints: cfg.Store, TLS: cfg.StoreTLS, StateDir: cfg.StateDir, RunDir: filepath.Dir(cfg.Socket),
+		Logger: log.With("component", "store"),
+	})
+	metrics := exporter.New(exporter.Sources{
+		Desired: d.store.Snapshot,
+		// The loop and the switch report to the exporter and come after it.
+		Status:  func() reconcile.Status { return d.loop.Status() },
+		Traffic: func() map[model.ID]model.Traffic { return d.sw.Traffic() },
+	}, exporter.BuildInfo{Version: version.Version(), Revision: version.Commit()}, log.With("component", "exporter"))
+	d.sw = ovs.New(ovs.Config{
+		Endpoints: cfg.OVSDB, DatapathType: cfg.DatapathType, Observer: metrics, Logger: log.With("component", "ovs"),
+	})
+	d.loop = reconcile.New(d.store, d.sw, metrics, log.With("component", "reconcile"))
+	apiLog := log.With("component", "api")
+	rest, err := api.New(api.Config{
+		Store: d.store, Loop: d.loop, Traffic: d.sw, Logger: apiLog, Version: version.Version(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("set up the API: %w", err)
+	}
+	if err := d.listen(cfg, rest, metrics.Handler(), apiLog); err != nil {
+		d.closeListeners()
+		return nil, err
+	}
+	return d, nil
+}
+
+// Addr returns where the named listener ("socket", "listen" or "metrics")
+// listens; nil when it is off.
+func (d *Daemon) Addr(name string) net.Addr {
+	for _, l := range d.listeners {
+		if l.name == name {
+			return l.listener.Addr()
+		}
+	}
+	return nil
+}
+
+// Run starts the daemon, and stops it when ctx ends or when a part fails.
+func (d *Daemon) Run(ctx context.Context) error {
+	d.Start()
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-d.failed:
+	}
+	return errors.Join(err, d.Stop())
+}
+
+// Start starts every part. A part's failure ends Run.
+func (d *Daemon) Start() {
+	// What is stopped last starts first: a request under way needs the loop,
+	// and the loop needs both databases.
+	d.start("store", d.store.Run)
+	d.start("ovs", d.sw.Run)
+	d.start("reconcile", d.loop.Run)
+	for _, l := range d.listeners {
+		d.log.Info("listening", "for", l.name, "address", l.listener.Addr().String())
+		d.running.Go(func() {
+			if err := l.server.Serve(l.listener); !errors.Is(err, http.ErrServerClosed) {
+				d.failed <- fmt.Errorf("serve %s: %w", l.name, err)
+			}
+		})
+	}
+}
+
+// start runs a part until Stop.
+func (d *Daemon) start(name string, run func(context.Context) error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	d.running.Go(func() {
+		defer close(ended)
+		if err := run(ctx); err != nil {
+			d.failed <- fmt.Errorf("%s: %w", name, err)
+		}
+	})
+	d.stops = append(d.stops, func() { cancel(); <-ended })
+}
+
+// Stop ends every part and waits for them. Bridges and traffic stay as they
+// are.
+func (d *Daemon) Stop() error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	var errs []error
+	for _, l := range d.listeners {
+		if err := l.server.Shutdown(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("stop serving %s: %w", l.name, err), l.server.Close())
+		}
+	}
+	d.closeListeners() // those that never served
+	for i := len(d.stops) - 1; i >= 0; i-- {
+		d.stops[i]()
+	}
+	d.running.Wait()
+	return errors.Join(errs...)
+}
+
+func (d *Daemon) closeListeners() {
+	for _, l := range d.listeners {
+		_ = l.listener.Close() // it may be closed already
+	}
+}

@@ -1,0 +1,98 @@
+package daemon
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/isonet/isonet/api"
+)
+
+const (
+	socketUmask = 0o117 // leaves 0660: the owner and the group
+	runDirMode  = 0o755 // the socket's own mode decides who may use it
+	// scrapeTimeout bounds how long a slow reader of the metrics is served.
+	scrapeTimeout = 30 * time.Second
+)
+
+// listen opens the listeners that the configuration asks for.
+func (d *Daemon) listen(cfg Config, rest *api.API, metrics http.Handler, apiLog *slog.Logger) error {
+	socket, err := listenUnix(cfg.Socket)
+	if err != nil {
+		return err
+	}
+	d.serve("socket", api.NewServer(rest.Local(), apiLog), socket)
+	if cfg.Listen != "" {
+		users, err := api.LoadUsers(cfg.UsersFile)
+		if err != nil {
+			return err
+		}
+		tcp, err := net.Listen("tcp", cfg.Listen)
+		if err != nil {
+			return fmt.Errorf("listen for the API: %w", err)
+		}
+		if cfg.TLS != nil {
+			tcp = tls.NewListener(tcp, cfg.TLS)
+		} else {
+			apiLog.Warn("the API is served over TCP without TLS: passwords cross the network in the clear", "listen", cfg.Listen)
+		}
+		d.serve("listen", api.NewServer(rest.Remote(users), apiLog), tcp)
+	}
+	if cfg.Metrics != "" {
+		tcp, err := net.Listen("tcp", cfg.Metrics)
+		if err != nil {
+			return fmt.Errorf("listen for metrics: %w", err)
+		}
+		d.serve("metrics", &http.Server{
+			Handler: metrics, ReadTimeout: scrapeTimeout, WriteTimeout: scrapeTimeout,
+			ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelWarn),
+		}, tcp)
+	}
+	return nil
+}
+
+func (d *Daemon) serve(name string, server *http.Server, l net.Listener) {
+	d.listeners = append(d.listeners, listener{name, server, l})
+}
+
+// listenUnix opens a unix socket that its owner and group may use. A socket
+// that nobody answers is a left-over of a crash and is replaced; anything else
+// in its place is not.
+func listenUnix(path string) (net.Listener, error) {
+	if err := os.MkdirAll(filepath.Dir(path), runDirMode); err != nil {
+		return nil, fmt.Errorf("make the directory of the API's socket: %w", err)
+	}
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return nil, fmt.Errorf("look at the API's socket: %w", err)
+	case info.Mode().Type() != fs.ModeSocket:
+		return nil, fmt.Errorf("%s is not a socket: remove it, or choose another --socket", path)
+	default:
+		if conn, err := net.Dial("unix", path); err == nil {
+			_ = conn.Close() // it only had to be opened
+			return nil, fmt.Errorf("another isonetd serves %s: stop it, or choose another --socket", path)
+		}
+		if err := os.Remove(path); err != nil {
+			return nil, fmt.Errorf("replace the API's old socket: %w", err)
+		}
+	}
+	// The mode must be right from the first moment, so it is the umask that
+	// sets it. Nothing else of the process makes files yet.
+	old := syscall.Umask(socketUmask)
+	defer syscall.Umask(old)
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("listen for the API: %w", err)
+	}
+	return l, nil
+}

@@ -1,0 +1,171 @@
+package daemon
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/isonet/isonet/ovs"
+	"github.com/isonet/isonet/ovsdb"
+)
+
+// Options are the settings as an operator writes them, in the configuration
+// file or as flags of the same names.
+type Options struct {
+	OVSDB         string `yaml:"ovsdb"`
+	Store         string `yaml:"store"`
+	StoreCA       string `yaml:"store-ca"`
+	StoreCert     string `yaml:"store-cert"`
+	StoreKey      string `yaml:"store-key"`
+	StateDir      string `yaml:"state-dir"`
+	Socket        string `yaml:"socket"`
+	Listen        string `yaml:"listen"`
+	UsersFile     string `yaml:"users-file"`
+	TLSCert       string `yaml:"tls-cert"`
+	TLSKey        string `yaml:"tls-key"`
+	MetricsListen string `yaml:"metrics-listen"`
+	DatapathType  string `yaml:"datapath-type"`
+	LogLevel      string `yaml:"log-level"`
+	LogFormat     string `yaml:"log-format"`
+}
+
+// DefaultOptions returns the settings of a host where nothing is configured.
+func DefaultOptions() Options {
+	return Options{
+		OVSDB:         "unix:/run/openvswitch/db.sock",
+		StateDir:      "/var/lib/isonet",
+		Socket:        "/run/isonet/isonetd.sock",
+		MetricsListen: "127.0.0.1:9475",
+		DatapathType:  ovs.AutoDatapath,
+		LogLevel:      "info",
+		LogFormat:     "text",
+	}
+}
+
+// ReadOptions reads a YAML file over the defaults in o. It refuses keys that do
+// not exist, because a misspelt one would silently be a default.
+func (o *Options) ReadOptions(r io.Reader) error {
+	decoder := yaml.NewDecoder(r)
+	decoder.KnownFields(true)
+	if err := decoder.Decode(o); err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("read the configuration: %w", err)
+	}
+	return nil
+}
+
+// Config is the typed configuration of a daemon.
+type Config struct {
+	OVSDB        []string
+	Store        []string    // empty: a database of its own in StateDir
+	StoreTLS     *tls.Config // for ssl endpoints of Store
+	StateDir     string
+	Socket       string
+	Listen       string // "" is off
+	UsersFile    string
+	TLS          *tls.Config // of Listen; nil is off
+	Metrics      string      // "" is off
+	DatapathType string
+	LogLevel     slog.Level
+	JSONLog      bool
+}
+
+// Parse checks the settings and reads the files that they name. Its error
+// names every setting that is wrong.
+func (o Options) Parse() (Config, error) {
+	cfg := Config{
+		StateDir: o.StateDir, Socket: o.Socket, Listen: o.Listen, UsersFile: o.UsersFile,
+		Metrics: o.MetricsListen, DatapathType: o.DatapathType, JSONLog: o.LogFormat == "json",
+	}
+	var errs []error
+	fail := func(setting string, err error) { errs = append(errs, fmt.Errorf("%s: %w", setting, err)) }
+	var err error
+	if cfg.OVSDB, err = ovsdb.ParseEndpoints(o.OVSDB); err != nil {
+		fail("ovsdb", err)
+	}
+	if o.Store != "" {
+		if cfg.Store, err = ovsdb.ParseEndpoints(o.Store); err != nil {
+			fail("store", err)
+		}
+	}
+	if cfg.StoreTLS, err = o.storeTLS(cfg.Store); err != nil {
+		fail("store", err)
+	}
+	if cfg.TLS, err = o.listenTLS(); err != nil {
+		fail("tls-cert", err)
+	}
+	if err := o.checkListeners(); err != nil {
+		fail("listen", err)
+	}
+	for setting, path := range map[string]string{"state-dir": o.StateDir, "socket": o.Socket} {
+		if !filepath.IsAbs(path) {
+			fail(setting, fmt.Errorf("%q is not an absolute path", path))
+		}
+	}
+	if o.DatapathType != ovs.AutoDatapath && o.DatapathType != "system" && o.DatapathType != "netdev" {
+		fail("datapath-type", fmt.Errorf("%q is not auto, system or netdev", o.DatapathType))
+	}
+	if err := cfg.LogLevel.UnmarshalText([]byte(o.LogLevel)); err != nil {
+		fail("log-level", fmt.Errorf("%q is not debug, info, warn or error", o.LogLevel))
+	}
+	if o.LogFormat != "text" && o.LogFormat != "json" {
+		fail("log-format", fmt.Errorf("%q is not text or json", o.LogFormat))
+	}
+	return cfg, errors.Join(errs...)
+}
+
+func (o Options) checkListeners() error {
+	if o.MetricsListen != "" {
+		if _, _, err := net.SplitHostPort(o.MetricsListen); err != nil {
+			return fmt.Errorf("metrics-listen: want HOST:PORT: %w", err)
+		}
+	}
+	if o.Listen == "" {
+		return nil
+	}
+	if _, _, err := net.SplitHostPort(o.Listen); err != nil {
+		return fmt.Errorf("want HOST:PORT: %w", err)
+	}
+	if o.UsersFile == "" {
+		return errors.New("users-file is needed with it: the API is not served over TCP without passwords")
+	}
+	return nil
+}
+
+func (o Options) listenTLS() (*tls.Config, error) {
+	if o.TLSCert == "" && o.TLSKey == "" {
+		return nil, nil //nolint:nilnil // no certificate, no TLS, no error
+	}
+	pair, err := tls.LoadX509KeyPair(o.TLSCert, o.TLSKey)
+	if err != nil {
+		return nil, fmt.Errorf("load the certificate and tls-key: %w", err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
+}
+
+func (o Options) storeTLS(endpoints []string) (*tls.Config, error) {
+	if !strings.HasPrefix(strings.Join(endpoints, ","), "ssl:") {
+		return nil, nil //nolint:nilnil // no ssl endpoint, no TLS, no error
+	}
+	ca, err := os.ReadFile(o.StoreCA)
+	if err != nil {
+		return nil, fmt.Errorf("an ssl endpoint needs store-ca: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(ca) {
+		return nil, fmt.Errorf("store-ca %s has no certificate in PEM form", o.StoreCA)
+	}
+	pair, err := tls.LoadX509KeyPair(o.StoreCert, o.StoreKey)
+	if err != nil {
+		return nil, fmt.Errorf("an ssl endpoint needs store-cert and store-key: %w", err)
+	}
+	return &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
+}

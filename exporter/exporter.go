@@ -1,0 +1,109 @@
+package exporter
+
+import (
+	"log/slog"
+	"net/http"
+	"runtime"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/reconcile"
+)
+
+// maxScrapes is how many scrapes may run at once; the next one is answered
+// with 503. Two Prometheus servers and a curious operator fit.
+const maxScrapes = 4
+
+// Sources are the snapshots that the metrics are made from. The functions are
+// called once per scrape, from several goroutines, and must not block. None of
+// them returns nil, except that Traffic may.
+type Sources struct {
+	Desired func() *model.Desired
+	Status  func() reconcile.Status
+	Traffic func() map[model.ID]model.Traffic
+}
+
+// BuildInfo says which build of isonet this is.
+type BuildInfo struct {
+	Version, Revision string
+}
+
+// Exporter holds the metrics of one daemon.
+type Exporter struct {
+	registry     *prometheus.Registry
+	reconciles   *prometheus.HistogramVec
+	transactions *prometheus.HistogramVec
+	log          *slog.Logger
+}
+
+// New returns an Exporter with a registry of its own, which also has the
+// metrics of the Go runtime and of the process. Errors of scrapes go to log.
+func New(sources Sources, build BuildInfo, log *slog.Logger) *Exporter {
+	e := &Exporter{
+		registry:     prometheus.NewRegistry(),
+		reconciles:   reconcileDurations().vector(),
+		transactions: transactionDurations().vector(),
+		log:          log,
+	}
+	e.registry.MustRegister(
+		newCollector(sources),
+		newBuildInfo(build),
+		e.reconciles,
+		e.transactions,
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	return e
+}
+
+// ObserveReconcile records one pass of the reconcile loop and its result:
+// "unchanged", "applied" or "error".
+func (e *Exporter) ObserveReconcile(d time.Duration, result string) {
+	e.reconciles.WithLabelValues(result).Observe(d.Seconds())
+}
+
+// ObserveTransaction records one transaction with Open_vSwitch and its result:
+// "committed" or "error".
+func (e *Exporter) ObserveTransaction(d time.Duration, result string) {
+	e.transactions.WithLabelValues(result).Observe(d.Seconds())
+}
+
+// Handler returns the pages of the metrics listener: /metrics, in the text or
+// the OpenMetrics format as the client asks for, and / with a link to it. It
+// answers GET and HEAD only.
+func (e *Exporter) Handler() http.Handler {
+	metrics := promhttp.HandlerFor(e.registry, promhttp.HandlerOpts{
+		ErrorLog: slog.NewLogLogger(e.log.Handler(), slog.LevelError),
+		// One sample that cannot be had must not cost all others.
+		ErrorHandling:       promhttp.ContinueOnError,
+		Registry:            e.registry,
+		MaxRequestsInFlight: maxScrapes,
+		EnableOpenMetrics:   true,
+	})
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.InstrumentMetricHandler(e.registry, metrics))
+	mux.HandleFunc("GET /{$}", landingPage)
+	return mux
+}
+
+func landingPage(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	// An error means that the client is gone.
+	_, _ = w.Write([]byte("<!DOCTYPE html>\n<html lang=\"en\"><head><title>isonet</title></head>" +
+		"<body><h1>isonet</h1><p><a href=\"metrics\">Metrics</a></p></body></html>\n"))
+}
+
+func newBuildInfo(build BuildInfo) prometheus.Collector {
+	m := buildInfo()
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: m.Name,
+		Help: m.Help,
+		ConstLabels: prometheus.Labels{
+			"version": build.Version, "revision": build.Revision, "goversion": runtime.Version(),
+		},
+	}, func() float64 { return 1 })
+}

@@ -1,0 +1,504 @@
+package exporter
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/prometheus/common/expfmt"
+
+	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/model/plan"
+	trafficcount "github.com/isonet/isonet/model/traffic"
+	"github.com/isonet/isonet/reconcile"
+)
+
+const (
+	hostID  = model.ID("11111111-1111-4111-8111-111111111111")
+	redID   = model.ID("22222222-2222-4222-8222-222222222222")
+	blueID  = model.ID("33333333-3333-4333-8333-333333333333")
+	otherID = model.ID("44444444-4444-4444-8444-444444444444")
+)
+
+// moment is what the sources say at one time.
+type moment struct {
+	desired *model.Desired
+	status  reconcile.Status
+	traffic map[model.ID]model.Traffic
+}
+
+func (m moment) sources() Sources {
+	return Sources{
+		Desired: func() *model.Desired { return m.desired },
+		Status:  func() reconcile.Status { return m.status },
+		Traffic: func() map[model.ID]model.Traffic { return m.traffic },
+	}
+}
+
+func newExporter(t *testing.T, s Sources) *Exporter {
+	t.Helper()
+	return New(s, BuildInfo{Version: "1.2.3", Revision: "abc"}, slog.New(slog.NewTextHandler(t.Output(), nil)))
+}
+
+// busy is a host in the middle of its work: red is as it must be and has two
+// VMs and a bond, blue is not there yet, other is attached to no host.
+func busy() moment {
+	d := model.NewDesired()
+	d.Revision = 7
+	d.Networks[redID] = model.Network{ID: redID, Name: "red", VdsmName: "red", MTU: 9000, Label: "lab", Revision: 1}
+	d.Networks[blueID] = model.Network{ID: blueID, Name: "blue", VdsmName: "on3333333333334", Revision: 1}
+	d.Networks[otherID] = model.Network{ID: otherID, Name: "other", VdsmName: "other", Revision: 1}
+	d.Hosts[hostID] = model.Host{ID: hostID, SystemID: string(hostID), Name: "host", Labels: []string{"lab"}}
+	attachment := model.AttachmentID(hostID, blueID)
+	d.Attachments[attachment] = model.Attachment{ID: attachment, Host: hostID, Network: blueID, Explicit: true}
+
+	port := func(name string, interfaces ...plan.Interface) plan.Port {
+		return plan.Port{Name: name, Interfaces: interfaces}
+	}
+	return moment{
+		desired: d,
+		status: reconcile.Status{
+			HostID: hostID, Connected: true, Revision: 6, Repairs: 3,
+			Networks: map[model.ID]reconcile.NetworkStatus{redID: {State: reconcile.Active}},
+			Held:     []plan.Held{{Bridge: "gone", Ports: []string{"vnet9"}}},
+			Actual: &plan.Actual{
+				NextCfg: 12, CurCfg: 10, OVSVersion: "3.1.0", SchemaVersion: "8.3.1", DatapathType: "system",
+				Bridges: map[string]plan.Bridge{
+					"red": {
+						Name: "red", DatapathType: "netdev",
+						ExternalIDs: map[string]string{plan.OwnerKey: plan.Owner, plan.NetworkKey: string(redID)},
+						Ports: []plan.Port{
+							port("bond", plan.Interface{Name: "e0", MTU: 9000}, plan.Interface{Name: "e1", MTU: 9000, LinkUp: true}),
+							port("red", plan.Interface{Name: "red", MTU: 9000, LinkUp: true}),
+							port("vnet0", plan.Interface{Name: "vnet0", MTU: 1500, LinkUp: true}),
+							port("vnet1", plan.Interface{Name: "vnet1"}),
+						},
+					},
+					"on3333333333334": {
+						Name: "on3333333333334", DatapathType: "netdev",
+						Ports: []plan.Port{port("eth0", plan.Interface{Name: "eth0", MTU: 1500, LinkUp: true})},
+					},
+				},
+			},
+		},
+		traffic: map[model.ID]model.Traffic{
+			redID: {
+				Created: time.Unix(1767323045, 0),
+				Total: model.Counters{
+					ReceivedBytes: 1, ReceivedPackets: 2, ReceivedDrops: 3, ReceivedErrors: 4,
+					TransmittedBytes: 5, TransmittedPackets: 6, TransmittedDrops: 7, TransmittedErrors: 1 << 52,
+				},
+			},
+			otherID: {Created: time.Unix(1, 0)},
+		},
+	}
+}
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// compare compares metrics of an exporter's registry with a golden file.
+func compare(t *testing.T, e *Exporter, file string, names []string) {
+	t.Helper()
+	path := filepath.Join("testdata", file)
+	if *update {
+		text, err := testutil.CollectAndFormat(e.registry, expfmt.TypeTextPlain, names...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	golden, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := testutil.GatherAndCompare(e.registry, bytes.NewReader(golden), names...); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestExposition(t *testing.T) {
+	disconnected := busy()
+	disconnected.status.Connected = false
+
+	unreached := busy()
+	unreached.status = reconcile.Status{}
+	unreached.traffic = nil
+
+	undone := busy()
+	undone.status.Networks[redID] = reconcile.NetworkStatus{State: reconcile.Failed}
+	undone.status.Actual = &plan.Actual{DatapathType: "system"}
+
+	for _, test := range []struct {
+		name   string
+		moment moment
+	}{
+		{"connected", busy()},
+		{"disconnected", disconnected},
+		{"unreached", unreached},
+		{"undone", undone},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var names []string
+			for _, f := range families() {
+				names = append(names, f.Name)
+			}
+			compare(t, newExporter(t, test.moment.sources()), test.name+".txt", names)
+		})
+	}
+}
+
+func TestDurations(t *testing.T) {
+	e := newExporter(t, busy().sources())
+	e.ObserveReconcile(3*time.Millisecond, "applied")
+	e.ObserveReconcile(5*time.Millisecond, "applied")
+	e.ObserveTransaction(time.Minute, "error")
+	compare(t, e, "durations.txt", []string{reconcileDurations().Name, transactionDurations().Name})
+}
+
+func TestBuildInfo(t *testing.T) {
+	e := newExporter(t, busy().sources())
+	want := "# HELP isonet_build_info Which build of isonet this is; always 1.\n# TYPE isonet_build_info gauge\n" +
+		fmt.Sprintf("isonet_build_info{goversion=%q,revision=\"abc\",version=\"1.2.3\"} 1\n", runtime.Version())
+	if err := testutil.GatherAndCompare(e.registry, strings.NewReader(want), "isonet_build_info"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestLint(t *testing.T) {
+	problems, err := testutil.GatherAndLint(newExporter(t, busy().sources()).registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
+
+// TestMetricsAreWhatIsServed compares the list that the documentation is made
+// from with a scrape in which every metric has a sample.
+func TestMetricsAreWhatIsServed(t *testing.T) {
+	families, err := newExporter(t, busy().sources()).registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var served []Metric
+	for _, f := range families {
+		if !strings.HasPrefix(f.GetName(), "isonet_") {
+			continue
+		}
+		m := Metric{Name: f.GetName(), Type: strings.ToLower(f.GetType().String()), Help: f.GetHelp()}
+		for _, l := range f.GetMetric()[0].GetLabel() {
+			m.Labels = append(m.Labels, l.GetName())
+		}
+		served = append(served, m)
+	}
+	want := Metrics()
+	for i := range want {
+		slices.Sort(want[i].Labels) // as the client library serves them
+	}
+	if diff := cmp.Diff(want, served); diff != "" {
+		t.Errorf("metrics (-listed +served):\n%s", diff)
+	}
+}
+
+func TestCreatedTimestamps(t *testing.T) {
+	m := busy()
+	families, err := newExporter(t, m.sources()).registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for _, f := range families {
+		if !strings.HasPrefix(f.GetName(), "isonet_network_") || !strings.HasSuffix(f.GetName(), "_total") {
+			continue
+		}
+		for _, metric := range f.GetMetric() {
+			seen++
+			if got := metric.GetCounter().GetCreatedTimestamp().AsTime(); !got.Equal(m.traffic[redID].Created) {
+				t.Errorf("%s was created at %s, want %s", f.GetName(), got, m.traffic[redID].Created)
+			}
+		}
+	}
+	if seen != 8 {
+		t.Errorf("%d counters of networks, want the 8 of red", seen)
+	}
+}
+
+// labels returns the values of the label "network" of a metric, sorted as
+// served.
+func labels(t *testing.T, g prometheus.Gatherer, name string) []string {
+	t.Helper()
+	families, err := g.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var values []string
+	for _, f := range families {
+		if f.GetName() != name {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			for _, l := range m.GetLabel() {
+				if l.GetName() == "network" {
+					values = append(values, l.GetValue())
+				}
+			}
+		}
+	}
+	return values
+}
+
+// TestHostileNames serves names that the model refuses: whatever a store may
+// hold, a scrape gives every network a series of its own.
+func TestHostileNames(t *testing.T) {
+	long := strings.Repeat("x", 10_000)
+	m := busy()
+	m.desired = model.NewDesired()
+	m.desired.Hosts[hostID] = model.Host{ID: hostID, Labels: []string{"\xff"}}
+	for id, name := range map[model.ID]string{
+		"1": "a\xff\xfe", "2": "a\xfe", "3": "same", "4": "same", "5": "quote\" back\\slash\nline", "6": "", "7": long, "8": "日本",
+	} {
+		m.desired.Networks[id] = model.Network{ID: id, Name: name, VdsmName: "\xf0", Label: "\xff"}
+	}
+	m.status.Actual.OVSVersion = "\xff"
+	m.status.Actual.DatapathType = "\xff"
+	e := newExporter(t, m.sources())
+
+	want := []string{"", "a\uFFFD (1)", "a\uFFFD (2)", "quote\" back\\slash\nline", "same (3)", "same (4)", long, "日本"}
+	slices.Sort(want)
+	for _, name := range []string{"isonet_network_ready", "isonet_network_info"} {
+		if diff := cmp.Diff(want, labels(t, e.registry, name)); diff != "" {
+			t.Errorf("networks of %s (-want +got):\n%s", name, diff)
+		}
+	}
+	body := get(t, e.Handler(), "/metrics", nil).body
+	for _, line := range []string{
+		`isonet_network_ready{network="quote\" back\\slash\nline"} 0`,
+		`isonet_network_ready{network="same (3)"} 0`,
+		"isonet_ovs_info{ovs_version=\"\uFFFD\",schema_version=\"8.3.1\"} 1",
+	} {
+		if !strings.Contains(body, line+"\n") {
+			t.Errorf("the scrape lacks %s", line)
+		}
+	}
+}
+
+// TestOneBadSample shows that two networks which cannot be told apart cost
+// their second series only.
+func TestOneBadSample(t *testing.T) {
+	m := busy()
+	for id, name := range map[model.ID]string{"1": "same", "2": "same", "3": "same (1)"} {
+		m.desired.Networks[id] = model.Network{ID: id, Name: name, Label: "lab"}
+	}
+	r := get(t, newExporter(t, m.sources()).Handler(), "/metrics", nil)
+	if r.status != http.StatusOK {
+		t.Fatalf("status %d, want 200", r.status)
+	}
+	for _, name := range []string{"same (1)", "same (2)", "red", "blue"} {
+		if line := fmt.Sprintf("isonet_network_mtu_bytes{network=%q}", name); strings.Count(r.body, line) != 1 {
+			t.Errorf("the scrape has %d samples %s, want 1", strings.Count(r.body, line), line)
+		}
+	}
+}
+
+type response struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func get(t *testing.T, h http.Handler, path string, header http.Header) response {
+	t.Helper()
+	return request(t, h, http.MethodGet, path, header)
+}
+
+func request(t *testing.T, h http.Handler, method, path string, header http.Header) response {
+	t.Helper()
+	server := httptest.NewServer(h)
+	defer server.Close()
+	r, err := http.NewRequestWithContext(t.Context(), method, server.URL+path, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header = header.Clone()
+	answer, err := server.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(answer.Body)
+	if err := errors.Join(err, answer.Body.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return response{answer.StatusCode, answer.Header, string(body)}
+}
+
+func TestHandler(t *testing.T) {
+	openMetrics := http.Header{"Accept": {"application/openmetrics-text;version=1.0.0"}}
+	for _, test := range []struct {
+		name, method, path string
+		header             http.Header
+		status             int
+		contentType        string
+		contains           string
+		suffix             string
+	}{
+		{
+			name: "text", method: "GET", path: "/metrics", status: 200, contentType: "text/plain; version=0.0.4",
+			contains: "\nisonet_network_receive_bytes_total{network=\"red\"} 1\n",
+		},
+		{
+			name: "OpenMetrics", method: "GET", path: "/metrics", header: openMetrics, status: 200, contentType: "application/openmetrics-text; version=1.0.0",
+			contains: "\n# TYPE isonet_network_receive_bytes counter\n", suffix: "\n# EOF\n",
+		},
+		{name: "Go runtime", method: "GET", path: "/metrics", status: 200, contains: "\ngo_goroutines "},
+		{name: "process", method: "GET", path: "/metrics", status: 200, contains: "\nprocess_start_time_seconds "},
+		{name: "scrapes", method: "GET", path: "/metrics", status: 200, contains: "\npromhttp_metric_handler_requests_in_flight 1\n"},
+		{name: "headers only", method: "HEAD", path: "/metrics", status: 200, contentType: "text/plain; version=0.0.4"},
+		{name: "no writing", method: "POST", path: "/metrics", status: 405},
+		{name: "landing page", method: "GET", path: "/", status: 200, contentType: "text/html", contains: `<a href="metrics">`},
+		{name: "no writing to the landing page", method: "DELETE", path: "/", status: 405},
+		{name: "elsewhere", method: "GET", path: "/debug/pprof/", status: 404},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := request(t, newExporter(t, busy().sources()).Handler(), test.method, test.path, test.header)
+			if r.status != test.status {
+				t.Errorf("status %d, want %d", r.status, test.status)
+			}
+			if got := r.header.Get("Content-Type"); !strings.HasPrefix(got, test.contentType) {
+				t.Errorf("content type %q, want %q", got, test.contentType)
+			}
+			if !strings.Contains(r.body, test.contains) {
+				t.Errorf("the body lacks %q", test.contains)
+			}
+			if !strings.HasSuffix(r.body, test.suffix) {
+				t.Errorf("the body does not end in %q", test.suffix)
+			}
+			if test.method == http.MethodHead && r.body != "" {
+				t.Errorf("an answer to HEAD has a body")
+			}
+		})
+	}
+}
+
+func TestTooManyScrapes(t *testing.T) {
+	started, finish := make(chan struct{}), make(chan struct{})
+	sources := busy().sources()
+	desired := sources.Desired
+	sources.Desired = func() *model.Desired {
+		started <- struct{}{}
+		<-finish
+		return desired()
+	}
+	h := newExporter(t, sources).Handler()
+	var scrapes sync.WaitGroup
+	for range maxScrapes {
+		scrapes.Go(func() {
+			recorder := httptest.NewRecorder()
+			h.ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))
+			if recorder.Code != http.StatusOK {
+				t.Errorf("status %d, want 200", recorder.Code)
+			}
+		})
+		<-started
+	}
+	if r := get(t, h, "/metrics", nil); r.status != http.StatusServiceUnavailable {
+		t.Errorf("status %d of a scrape too many, want 503", r.status)
+	}
+	close(finish)
+	scrapes.Wait()
+}
+
+// TestScrapeWhileTheWorldChanges scrapes while networks come and go and are
+// counted. The race detector judges it, and so do the scrapes: each succeeds,
+// the counters do not fall, and what is gone leaves nothing behind.
+func TestScrapeWhileTheWorldChanges(t *testing.T) {
+	var now atomic.Pointer[moment]
+	accumulator := trafficcount.New()
+	clock := time.Unix(1767323045, 0)
+	turn := func(i int) {
+		m := busy()
+		m.status.Connected = i%5 != 0
+		bridges := []trafficcount.Bridge{{Network: redID, Endpoints: []string{"vnet0"}}}
+		if i%2 == 0 {
+			delete(m.desired.Attachments, model.AttachmentID(hostID, blueID))
+		} else {
+			bridges = append(bridges, trafficcount.Bridge{Network: blueID})
+		}
+		now.Store(&m)
+		accumulator.Place(clock, bridges)
+		accumulator.Publish(clock.Add(time.Duration(i)*5*time.Second), map[string]trafficcount.Statistics{"vnet0": {"tx_bytes": 1 + i}})
+	}
+	turn(0)
+	e := newExporter(t, Sources{
+		Desired: func() *model.Desired { return now.Load().desired },
+		Status:  func() reconcile.Status { return now.Load().status },
+		Traffic: func() map[model.ID]model.Traffic { return accumulator.Snapshot(clock) },
+	})
+	stop := make(chan struct{})
+	var world sync.WaitGroup
+	world.Go(func() {
+		for i := 1; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+				turn(i)
+				e.ObserveReconcile(time.Millisecond, "applied")
+			}
+		}
+	})
+	last := 0.0
+	for range 200 {
+		families, err := e.registry.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range families {
+			if f.GetName() != "isonet_network_receive_bytes_total" {
+				continue
+			}
+			for _, m := range f.GetMetric() {
+				if m.GetLabel()[0].GetValue() != "red" {
+					continue
+				}
+				if value := m.GetCounter().GetValue(); value < last {
+					t.Errorf("the counter fell from %v to %v", last, value)
+				} else {
+					last = value
+				}
+			}
+		}
+	}
+	close(stop)
+	world.Wait()
+	if last == 0 {
+		t.Error("no scrape showed traffic")
+	}
+
+	blue := model.AttachmentID(hostID, blueID)
+	m := busy()
+	delete(m.desired.Attachments, blue)
+	now.Store(&m)
+	if got := labels(t, e.registry, "isonet_network_info"); !slices.Equal(got, []string{"red"}) {
+		t.Errorf("the networks %q have series, want red only", got)
+	}
+}

@@ -1,0 +1,327 @@
+package exporter
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/model/plan"
+	"github.com/isonet/isonet/reconcile"
+)
+
+// Metric describes one metric of isonet's own.
+type Metric struct {
+	Name   string
+	Type   string // counter, gauge or histogram
+	Labels []string
+	Help   string
+}
+
+// Metrics describes all metrics of isonet's own, sorted by name. Those of the
+// Go runtime, the process and the scrapes (go_, process_, promhttp_) come from
+// the Prometheus client library.
+func Metrics() []Metric {
+	metrics := []Metric{buildInfo(), reconcileDurations().Metric, transactionDurations().Metric}
+	for _, f := range families() {
+		metrics = append(metrics, f.Metric)
+	}
+	slices.SortFunc(metrics, func(a, b Metric) int { return cmp.Compare(a.Name, b.Name) })
+	return metrics
+}
+
+const (
+	counter   = "counter"
+	gauge     = "gauge"
+	histogram = "histogram"
+)
+
+func buildInfo() Metric {
+	return Metric{
+		"isonet_build_info", gauge,
+		[]string{"version", "revision", "goversion"},
+		"Which build of isonet this is; always 1.",
+	}
+}
+
+// duration is a histogram of what takes from least to 8192 times least
+// seconds, by result.
+type duration struct {
+	Metric
+	least   float64
+	results []string
+}
+
+func reconcileDurations() duration {
+	return duration{Metric{
+		"isonet_reconcile_duration_seconds", histogram,
+		[]string{"result"},
+		"Duration of the passes of the reconcile loop in seconds, by result: unchanged, applied or error.",
+	}, 0.001, []string{"unchanged", "applied", "error"}}
+}
+
+func transactionDurations() duration {
+	return duration{Metric{
+		"isonet_ovsdb_transaction_duration_seconds", histogram,
+		[]string{"result"},
+		"Duration of the transactions with the Open_vSwitch database in seconds, by result: committed or error.",
+	}, 0.0005, []string{"committed", "error"}}
+}
+
+// vector makes the histogram, with every result at zero: an increase() sees
+// only what begins with a zero.
+func (d duration) vector() *prometheus.HistogramVec {
+	v := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: d.Name, Help: d.Help,
+		Buckets: prometheus.ExponentialBuckets(d.least, 2, 14),
+	}, d.Labels)
+	for _, result := range d.results {
+		v.WithLabelValues(result)
+	}
+	return v
+}
+
+// family is a metric and how its samples follow from a view.
+type family struct {
+	Metric
+	collect func(v view, emit func(sample))
+}
+
+// families returns all metrics that are made from snapshots.
+func families() []family {
+	return slices.Concat(trafficFamilies(), networkFamilies(), hostFamilies())
+}
+
+func trafficFamilies() []family {
+	return []family{
+		traffic("isonet_network_receive_bytes_total",
+			"Bytes delivered from the network to its attached ports (OVS Interface statistics tx_bytes), local port excluded.",
+			func(c model.Counters) uint64 { return c.ReceivedBytes }),
+		traffic("isonet_network_receive_packets_total",
+			"Packets delivered from the network to its attached ports (OVS Interface statistics tx_packets), local port excluded.",
+			func(c model.Counters) uint64 { return c.ReceivedPackets }),
+		traffic("isonet_network_receive_drops_total",
+			"Packets for the network's attached ports that were dropped (OVS Interface statistics tx_dropped), local port excluded. A port that ignores a broadcast or is down counts too.",
+			func(c model.Counters) uint64 { return c.ReceivedDrops }),
+		traffic("isonet_network_receive_errors_total",
+			"Errors delivering packets from the network to its attached ports (OVS Interface statistics tx_errors), local port excluded.",
+			func(c model.Counters) uint64 { return c.ReceivedErrors }),
+		traffic("isonet_network_transmit_bytes_total",
+			"Bytes sent into the network by its attached ports (OVS Interface statistics rx_bytes), local port excluded.",
+			func(c model.Counters) uint64 { return c.TransmittedBytes }),
+		traffic("isonet_network_transmit_packets_total",
+			"Packets sent into the network by its attached ports (OVS Interface statistics rx_packets), local port excluded.",
+			func(c model.Counters) uint64 { return c.TransmittedPackets }),
+		traffic("isonet_network_transmit_drops_total",
+			"Packets sent by the network's attached ports that were dropped (OVS Interface statistics rx_dropped), local port excluded.",
+			func(c model.Counters) uint64 { return c.TransmittedDrops }),
+		traffic("isonet_network_transmit_errors_total",
+			"Errors taking packets from the network's attached ports (OVS Interface statistics rx_errors), local port excluded.",
+			func(c model.Counters) uint64 { return c.TransmittedErrors }),
+	}
+}
+
+func networkFamilies() []family {
+	return []family{{
+		Metric{
+			"isonet_network_info", gauge,
+			[]string{"network", "network_id", "bridge", "datapath_type", "label"},
+			"What a network attached to this host is: its id, its bridge, the bridge's datapath type and the network's label; always 1.",
+		},
+		func(v view, emit func(sample)) {
+			for _, n := range v.networks {
+				emit(one(n.label, string(n.ID), n.VdsmName, v.datapathType(n), n.Label))
+			}
+		},
+	}, {
+		Metric{
+			"isonet_network_ready", gauge,
+			[]string{"network"},
+			"Whether Open vSwitch reports the network's bridge as it must be (1) or not (0). Absent without a connection to OVSDB.",
+		},
+		func(v view, emit func(sample)) {
+			for _, n := range v.live() {
+				emit(sample{value: boolean(n.state == reconcile.Active), labels: []string{n.label}})
+			}
+		},
+	}, {
+		Metric{
+			"isonet_network_ports", gauge,
+			[]string{"network", "link_state"},
+			"Ports attached to the network by the state of their link (OVS Interface link_state), up or down, local port excluded. Absent without a connection to OVSDB.",
+		},
+		func(v view, emit func(sample)) {
+			for _, n := range v.live() {
+				up, down := n.ports()
+				emit(sample{value: float64(up), labels: []string{n.label, "up"}})
+				emit(sample{value: float64(down), labels: []string{n.label, "down"}})
+			}
+		},
+	}, {
+		Metric{
+			"isonet_network_mtu_bytes", gauge,
+			[]string{"network"},
+			"MTU in bytes that the network's ports must have.",
+		},
+		func(v view, emit func(sample)) {
+			for _, n := range v.networks {
+				emit(sample{value: float64(n.EffectiveMTU()), labels: []string{n.label}})
+			}
+		},
+	}, {
+		Metric{
+			"isonet_network_mtu_actual_bytes", gauge,
+			[]string{"network"},
+			"Smallest MTU in bytes in effect on the network's ports (OVS Interface mtu), local port included. Absent while none is known and without a connection to OVSDB.",
+		},
+		func(v view, emit func(sample)) {
+			for _, n := range v.live() {
+				if mtu, known := n.smallestMTU(); known {
+					emit(sample{value: float64(mtu), labels: []string{n.label}})
+				}
+			}
+		},
+	}}
+}
+
+func hostFamilies() []family {
+	return []family{{
+		Metric{
+			"isonet_networks", gauge,
+			[]string{"state"},
+			"Networks attached to this host by state: pending, active or error. Without a connection to OVSDB it is the last known state.",
+		},
+		func(v view, emit func(sample)) {
+			for _, state := range []reconcile.State{reconcile.Pending, reconcile.Active, reconcile.Failed} {
+				emit(sample{value: float64(v.inState(state)), labels: []string{string(state)}})
+			}
+		},
+	}, {
+		Metric{
+			"isonet_desired_revision", gauge, nil,
+			"Revision of the desired state. It grows with every change that operators make.",
+		},
+		func(v view, emit func(sample)) { emit(sample{value: float64(v.desired.Revision)}) },
+	}, {
+		Metric{
+			"isonet_reconciled_revision", gauge, nil,
+			"Revision of the desired state that this host's networks were last judged by.",
+		},
+		func(v view, emit func(sample)) { emit(sample{value: float64(v.status.Revision)}) },
+	}, {
+		Metric{
+			"isonet_drift_repairs_total", counter, nil,
+			"Changes that put back what somebody else had changed in Open vSwitch.",
+		},
+		func(v view, emit func(sample)) { emit(sample{value: float64(v.status.Repairs)}) },
+	}, {
+		Metric{
+			"isonet_held_bridges", gauge, nil,
+			"Bridges that should be removed but stay because ports are plugged in. Absent without a connection to OVSDB.",
+		},
+		func(v view, emit func(sample)) {
+			if v.connected() {
+				emit(sample{value: float64(len(v.status.Held))})
+			}
+		},
+	}, {
+		Metric{
+			"isonet_ovsdb_connected", gauge, nil,
+			"Whether the session to the Open_vSwitch database is live (1) or not (0).",
+		},
+		func(v view, emit func(sample)) { emit(sample{value: boolean(v.status.Connected)}) },
+	}, {
+		Metric{
+			"isonet_ovs_config_pending", gauge, nil,
+			"Configuration changes that ovs-vswitchd has not applied yet (OVS Open_vSwitch next_cfg minus cur_cfg). Absent without a connection to OVSDB.",
+		},
+		func(v view, emit func(sample)) {
+			if v.connected() {
+				emit(sample{value: float64(v.status.Actual.NextCfg - v.status.Actual.CurCfg)})
+			}
+		},
+	}, {
+		Metric{
+			"isonet_ovs_info", gauge,
+			[]string{"ovs_version", "schema_version"},
+			"Version of Open vSwitch and of its database schema (OVS Open_vSwitch ovs_version and db_version); always 1. Absent without a connection to OVSDB.",
+		},
+		func(v view, emit func(sample)) {
+			if v.connected() {
+				emit(one(v.status.Actual.OVSVersion, v.status.Actual.SchemaVersion))
+			}
+		},
+	}}
+}
+
+// traffic makes a counter of the networks' traffic.
+func traffic(name, help string, value func(model.Counters) uint64) family {
+	return family{
+		Metric{name, counter, []string{"network"}, help},
+		func(v view, emit func(sample)) {
+			for _, n := range v.networks {
+				if t, counted := v.traffic[n.ID]; counted {
+					emit(sample{float64(value(t.Total)), []string{n.label}, t.Created})
+				}
+			}
+		},
+	}
+}
+
+// one is a sample whose labels say it all.
+func one(labels ...string) sample { return sample{value: 1, labels: labels} }
+
+func boolean(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// datapathType returns the datapath type of a network's bridge, or that which
+// it will have.
+func (v view) datapathType(n network) string {
+	if v.status.Actual == nil {
+		return ""
+	}
+	if n.bridge.Name == "" {
+		return v.status.Actual.DatapathType
+	}
+	return cmp.Or(n.bridge.DatapathType, "system") // ovs-vswitchd.conf.db(5)
+}
+
+// inState counts the networks in a state.
+func (v view) inState(state reconcile.State) int {
+	count := 0
+	for _, n := range v.networks {
+		if n.state == state {
+			count++
+		}
+	}
+	return count
+}
+
+// ports counts the network's endpoints. A bond is up when one of its
+// interfaces is.
+func (n network) ports() (up, down int) {
+	for _, p := range n.bridge.Endpoints() {
+		if slices.ContainsFunc(p.Interfaces, func(i plan.Interface) bool { return i.LinkUp }) {
+			up++
+		} else {
+			down++
+		}
+	}
+	return up, down
+}
+
+func (n network) smallestMTU() (mtu int, known bool) {
+	for _, p := range n.bridge.Ports {
+		for _, i := range p.Interfaces {
+			if i.MTU > 0 && (!known || i.MTU < mtu) {
+				mtu, known = i.MTU, true
+			}
+		}
+	}
+	return mtu, known
+}

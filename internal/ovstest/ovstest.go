@@ -1,0 +1,233 @@
+// Package ovstest starts private Open vSwitch instances for tests and
+// benchmarks: a real ovsdb-server and a real ovs-vswitchd as child processes.
+package ovstest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Schema is where the package of Open vSwitch puts the schema of its database.
+const Schema = "/usr/share/openvswitch/vswitch.ovsschema"
+
+// patience bounds every wait. It is generous, because it only decides how long
+// a broken run takes.
+const patience = 60 * time.Second
+
+// OVS is one private instance. Its files are in a directory of their own; it
+// shares nothing with the machine's Open vSwitch.
+type OVS struct {
+	t         testing.TB
+	dir       string
+	namespace string
+	server    *exec.Cmd
+	vswitchd  *exec.Cmd
+}
+
+// Option changes how an instance starts.
+type Option func(*OVS)
+
+// InNamespace runs vswitchd in a network namespace that exists, with the real
+// userspace datapath (datapath_type=netdev). It needs root. Without it the
+// datapath is OVS's own dummy, which needs no privileges and moves no frames.
+func InNamespace(name string) Option { return func(o *OVS) { o.namespace = name } }
+
+// Start starts an instance that ends with the test.
+func Start(t testing.TB, options ...Option) *OVS {
+	t.Helper()
+	// Not t.TempDir: the path of a unix socket may have 107 bytes.
+	dir, err := os.MkdirTemp("", "ovs")
+	if err != nil {
+		t.Fatalf("make a directory: %v", err)
+	}
+	o := &OVS{t: t, dir: dir}
+	for _, option := range options {
+		option(o)
+	}
+	t.Cleanup(func() {
+		o.StopVSwitchd()
+		o.StopServer()
+		if err := os.RemoveAll(dir); err != nil {
+			t.Errorf("remove %s: %v", dir, err)
+		}
+	})
+	o.run("ovsdb-tool", "create", o.path("conf.db"), Schema)
+	o.StartServer()
+	o.Vsctl("--no-wait", "init")
+	o.StartVSwitchd()
+	return o
+}
+
+func (o *OVS) path(name string) string { return filepath.Join(o.dir, name) }
+
+// Endpoint returns the OVSDB endpoint of the instance.
+func (o *OVS) Endpoint() string { return "unix:" + o.path("db.sock") }
+
+// Dir returns the directory with the instance's sockets, logs and database.
+func (o *OVS) Dir() string { return o.dir }
+
+// StartServer starts ovsdb-server.
+func (o *OVS) StartServer() {
+	o.t.Helper()
+	o.server = o.start("ovsdb-server", "ovsdb-server", o.path("conf.db"),
+		"--remote=punix:"+o.path("db.sock"), "--unixctl="+o.path("ovsdb.ctl"),
+		"--log-file="+o.path("ovsdb-server.log"), "-vconsole:off")
+	Eventually(o.t, "ovsdb-server answers", func() error {
+		return o.command("ovsdb-client", "list-dbs", o.Endpoint()).Run()
+	})
+}
+
+// StartVSwitchd starts ovs-vswitchd and waits until it has configured itself.
+func (o *OVS) StartVSwitchd() {
+	o.t.Helper()
+	args := []string{
+		"ovs-vswitchd", o.Endpoint(), "--unixctl=" + o.path("vswitchd.ctl"),
+		"--log-file=" + o.path("ovs-vswitchd.log"), "-vconsole:off",
+	}
+	if o.namespace == "" {
+		args = append(args, "--enable-dummy=override", "--disable-system")
+	} else {
+		args = append([]string{"ip", "netns", "exec", o.namespace}, args...)
+	}
+	o.vswitchd = o.start("ovs-vswitchd", args...)
+	o.Vsctl("set", "Open_vSwitch", ".", "external_ids:ovstest=started") // waits for vswitchd
+}
+
+// StopServer kills ovsdb-server, as a crash would.
+func (o *OVS) StopServer() { o.kill(&o.server) }
+
+// StopVSwitchd kills ovs-vswitchd, as a crash would.
+func (o *OVS) StopVSwitchd() { o.kill(&o.vswitchd) }
+
+// SignalVSwitchd sends ovs-vswitchd a signal: SIGSTOP makes one that hangs.
+func (o *OVS) SignalVSwitchd(signal syscall.Signal) { o.signal(o.vswitchd, signal) }
+
+// SignalServer sends ovsdb-server a signal.
+func (o *OVS) SignalServer(signal syscall.Signal) { o.signal(o.server, signal) }
+
+func (o *OVS) signal(cmd *exec.Cmd, signal syscall.Signal) {
+	o.t.Helper()
+	if err := cmd.Process.Signal(signal); err != nil {
+		o.t.Fatalf("signal %s: %v", cmd.Path, err)
+	}
+}
+
+// Vsctl runs ovs-vsctl and returns its output without the last newline.
+func (o *OVS) Vsctl(args ...string) string {
+	o.t.Helper()
+	return o.run("ovs-vsctl", append([]string{"--db=" + o.Endpoint(), "--timeout=60"}, args...)...)
+}
+
+// Appctl runs ovs-appctl on ovs-vswitchd and returns its output.
+func (o *OVS) Appctl(args ...string) string {
+	o.t.Helper()
+	return o.run("ovs-appctl", append([]string{"-t", o.path("vswitchd.ctl")}, args...)...)
+}
+
+// VsctlCommand returns the command without running it; for benchmarks.
+func (o *OVS) VsctlCommand(args ...string) *exec.Cmd {
+	return o.command("ovs-vsctl", append([]string{"--db=" + o.Endpoint()}, args...)...)
+}
+
+func (o *OVS) command(name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(context.Background(), name, args...)
+	cmd.Env = append(os.Environ(), "OVS_RUNDIR="+o.dir, "OVS_LOGDIR="+o.dir, "OVS_DBDIR="+o.dir)
+	return cmd
+}
+
+func (o *OVS) run(name string, args ...string) string {
+	o.t.Helper()
+	out, err := o.command(name, args...).CombinedOutput()
+	if err != nil {
+		o.t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	}
+	return strings.TrimSuffix(string(out), "\n")
+}
+
+func (o *OVS) start(what string, args ...string) *exec.Cmd {
+	o.t.Helper()
+	cmd := o.command(args[0], args[1:]...)
+	if err := cmd.Start(); err != nil {
+		o.t.Fatalf("start %s (does the machine have Open vSwitch? `make test` installs it): %v", what, err)
+	}
+	return cmd
+}
+
+func (o *OVS) kill(cmd **exec.Cmd) {
+	if *cmd == nil {
+		return
+	}
+	// `ip netns exec` became the daemon, so the process is the daemon's. A
+	// stopped one dies of SIGKILL too.
+	if err := (*cmd).Process.Kill(); err != nil {
+		o.t.Errorf("kill %s: %v", (*cmd).Path, err)
+	}
+	_ = (*cmd).Wait() // it was killed: there is nothing to learn
+	*cmd = nil
+}
+
+// NextCfg returns Open_vSwitch next_cfg.
+func (o *OVS) NextCfg() int {
+	o.t.Helper()
+	n, err := strconv.Atoi(o.Vsctl("--no-wait", "get", "Open_vSwitch", ".", "next_cfg"))
+	if err != nil {
+		o.t.Fatalf("next_cfg: %v", err)
+	}
+	return n
+}
+
+// AwaitSessions waits until ovsdb-server has at least n client sessions.
+// vswitchd has one.
+func (o *OVS) AwaitSessions(n int) {
+	o.t.Helper()
+	Eventually(o.t, fmt.Sprintf("%d sessions", n), func() error {
+		usage := o.run("ovs-appctl", "-t", o.path("ovsdb.ctl"), "memory/show")
+		_, sessions, _ := strings.Cut(usage, "sessions:")
+		sessions, _, _ = strings.Cut(sessions, " ")
+		if have, err := strconv.Atoi(sessions); err != nil || have < n {
+			return fmt.Errorf("ovsdb-server says %q", usage)
+		}
+		return nil
+	})
+}
+
+// Namespace makes a network namespace that ends with the test, and returns its
+// name. It needs root.
+func Namespace(t testing.TB) string {
+	t.Helper()
+	name := fmt.Sprintf("isonet-%d-%d", os.Getpid(), time.Now().UnixNano()%1e9)
+	ip := func(args ...string) {
+		if out, err := exec.CommandContext(context.Background(), "ip", args...).CombinedOutput(); err != nil {
+			t.Fatalf("ip %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+	}
+	ip("netns", "add", name)
+	t.Cleanup(func() { ip("netns", "delete", name) })
+	ip("-n", name, "link", "set", "lo", "up")
+	return name
+}
+
+// Eventually waits until check returns nil, and fails the test with its last
+// error when that takes too long.
+func Eventually(t testing.TB, what string, check func() error) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for {
+		err := check()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not within %v: %v", what, patience, err)
+		}
+		time.Sleep(2 * time.Millisecond) // between two looks at the condition
+	}
+}

@@ -1,0 +1,282 @@
+package plan_test
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/model/plan"
+)
+
+func network(name string, mtu int) model.Network {
+	id := model.DeriveID(name)
+	return model.Network{ID: id, Name: name, MTU: mtu, VdsmName: model.VdsmName(id, name), Revision: 1}
+}
+
+func empty() *plan.Actual {
+	return &plan.Actual{SystemID: "s", DatapathType: "netdev", Bridges: map[string]plan.Bridge{}}
+}
+
+// apply does to have what Open vSwitch would do for p.
+func apply(have *plan.Actual, p plan.Plan) *plan.Actual {
+	next := *have
+	next.Bridges = maps.Clone(have.Bridges)
+	for _, s := range p.Create {
+		next.Bridges[s.Name] = made(s)
+	}
+	for _, r := range p.Repair {
+		b := made(r.Spec)
+		b.Ports = append(b.Ports, r.Have.Endpoints()...)
+		for key, v := range r.Have.ExternalIDs {
+			if _, ours := b.ExternalIDs[key]; !ours {
+				b.ExternalIDs[key] = v
+			}
+		}
+		next.Bridges[b.Name] = b
+	}
+	for _, m := range p.MTU {
+		b := next.Bridges[m.Bridge]
+		b.Ports = slices.Clone(b.Ports)
+		for i, port := range b.Ports {
+			port.Interfaces = slices.Clone(port.Interfaces)
+			for j := range port.Interfaces {
+				if port.Interfaces[j].UUID == m.Interface.UUID {
+					port.Interfaces[j].MTURequest = m.Bytes
+				}
+			}
+			b.Ports[i] = port
+		}
+		next.Bridges[m.Bridge] = b
+	}
+	for _, b := range p.Delete {
+		delete(next.Bridges, b.Name)
+	}
+	return &next
+}
+
+func made(s plan.Spec) plan.Bridge {
+	return plan.Bridge{
+		UUID: "uuid of " + s.Name, Name: s.Name, DatapathType: s.DatapathType,
+		ExternalIDs: maps.Clone(s.ExternalIDs), OtherConfig: maps.Clone(s.OtherConfig),
+		Ports: []plan.Port{{
+			Name: s.Name, VLANMode: s.VLANMode, Tag: -1, Trunks: slices.Clone(s.Trunks), ExternalIDs: s.PortExternalIDs(),
+			Interfaces: []plan.Interface{{UUID: "local of " + s.Name, Name: s.Name, Type: "internal", MTURequest: s.MTU, MTU: s.MTU, OFPort: 65534}},
+		}},
+	}
+}
+
+// plug adds a port that somebody made.
+func plug(have *plan.Actual, bridge, name, interfaceType string, ofport int) *plan.Actual {
+	next := *have
+	next.Bridges = maps.Clone(have.Bridges)
+	b := next.Bridges[bridge]
+	b.Ports = append(slices.Clone(b.Ports), plan.Port{
+		Name: name, Tag: -1,
+		Interfaces: []plan.Interface{{UUID: "interface " + name, Name: name, Type: interfaceType, OFPort: ofport}},
+	})
+	next.Bridges[bridge] = b
+	return &next
+}
+
+func TestConflictsNameWhatIsInTheWay(t *testing.T) {
+	red := network("red", 0)
+	want := plan.Want{Networks: []model.Network{red}}
+	foreign := empty()
+	foreign.Bridges["red"] = plan.Bridge{Name: "red", UUID: "foreign"}
+	other := empty()
+	other.Bridges["red"] = made(plan.NewSpec(model.Network{ID: model.NewID(), Name: "old", VdsmName: "red"}, "netdev"))
+	for name, c := range map[string]struct {
+		have *plan.Actual
+		want string
+	}{
+		"foreign bridge": {foreign, "a bridge 'red' that isonet did not make"},
+		"device":         {empty().WithDevices(map[string]bool{"red": true}), "a network device 'red' exists"},
+		"other network":  {other, "still belongs to the network"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := plan.Diff(want, c.have)
+			if len(p.Create) != 0 || len(p.Conflicts) != 1 || !strings.Contains(p.Conflicts[0].Reason, c.want) {
+				t.Errorf("plan %+v, want one conflict that says %q", p, c.want)
+			}
+		})
+	}
+}
+
+func TestABridgeOfAnUnwantedNetworkGoesUnlessItsPortsAreInUse(t *testing.T) {
+	red := network("red", 0)
+	have := apply(empty(), plan.Diff(plan.Want{Networks: []model.Network{red}}, empty()))
+	for name, c := range map[string]struct {
+		have    *plan.Actual
+		evicted []model.ID
+		gone    bool
+	}{
+		"no ports":              {have, nil, true},
+		"live port":             {plug(have, "red", "vm", "", 3), nil, false},
+		"port without device":   {plug(have, "red", "vm", "", -1), nil, true},
+		"live port, evicted":    {plug(have, "red", "vm", "", 3), []model.ID{red.ID}, true},
+		"live port, other evic": {plug(have, "red", "vm", "", 3), []model.ID{model.NewID()}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := plan.Diff(plan.Want{Evicted: c.evicted}, c.have)
+			if gone := len(p.Delete) == 1; gone != c.gone {
+				t.Errorf("removed: %v, want %v; plan %+v", gone, c.gone, p)
+			}
+			if !c.gone && (len(p.Held) != 1 || !slices.Equal(p.Held[0].Ports, []string{"vm"})) {
+				t.Errorf("held %+v, want one that names the port", p.Held)
+			}
+		})
+	}
+}
+
+func TestMTUIsRequestedFromDevicesOnly(t *testing.T) {
+	want := plan.Want{Networks: []model.Network{network("red", 9000)}}
+	have := apply(empty(), plan.Diff(want, empty()))
+	for interfaceType, wanted := range map[string]bool{
+		"": true, "system": true, "internal": true, "tap": true, "dpdk": true, "dpdkvhostuserclient": true,
+		"patch": false, "vxlan": false, "geneve": false, "gre": false,
+	} {
+		p := plan.Diff(want, plug(have, "red", "vm", interfaceType, 3))
+		if got := len(p.MTU) == 1; got != wanted {
+			t.Errorf("type %q: MTU requested %v, want %v", interfaceType, got, wanted)
+		}
+	}
+}
+
+func TestOneMarkIsEnoughToKnowOurBridge(t *testing.T) {
+	want := plan.Want{Networks: []model.Network{network("red", 0)}}
+	have := apply(empty(), plan.Diff(want, empty()))
+	b := have.Bridges["red"]
+	b.ExternalIDs = nil
+	have.Bridges["red"] = b
+	p := plan.Diff(want, have)
+	if len(p.Repair) != 1 || p.Repair[0].Columns() != "external_ids" {
+		t.Errorf("plan %+v, want the marks repaired", p)
+	}
+	b.Ports[0].ExternalIDs = nil
+	if p := plan.Diff(want, have); len(p.Conflicts) != 1 {
+		t.Errorf("plan %+v, want a conflict: without any mark the bridge is foreign", p)
+	}
+}
+
+func TestProblems(t *testing.T) {
+	red := network("red", 1400)
+	want := plan.Want{Networks: []model.Network{red}}
+	healthy := apply(empty(), plan.Diff(want, empty()))
+	for name, c := range map[string]struct {
+		spoil func(*plan.Interface)
+		want  string
+		final bool
+	}{
+		"healthy":       {func(*plan.Interface) {}, "", false},
+		"error":         {func(i *plan.Interface) { i.Error = "File exists" }, "cannot make the bridge 'red': File exists", true},
+		"not opened":    {func(i *plan.Interface) { i.OFPort = 0 }, "has not opened", false},
+		"ofport -1":     {func(i *plan.Interface) { i.OFPort = -1 }, "could not open", true},
+		"MTU":           {func(i *plan.Interface) { i.MTU = 1500 }, "1500 bytes instead of 1400", false},
+		"MTU not known": {func(i *plan.Interface) { i.MTU = 0 }, "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := made(plan.NewSpec(red, "netdev"))
+			c.spoil(&b.Ports[0].Interfaces[0])
+			problems := plan.Problems(want, &plan.Actual{Bridges: map[string]plan.Bridge{"red": b}})
+			switch {
+			case c.want == "" && len(problems) != 0:
+				t.Errorf("problems %+v", problems)
+			case c.want != "" && (len(problems) != 1 || !strings.Contains(problems[0].Reason, c.want) || problems[0].Final != c.final):
+				t.Errorf("problems %+v, want one that says %q, final %v", problems, c.want, c.final)
+			}
+		})
+	}
+	if problems := plan.Problems(want, empty()); len(problems) != 1 || !strings.Contains(problems[0].Reason, "does not exist") {
+		t.Errorf("problems without a bridge: %+v", problems)
+	}
+	if problems := plan.Problems(want, healthy); len(problems) != 0 {
+		t.Errorf("problems of what was applied: %+v", problems)
+	}
+}
+
+// drift changes one thing of our bridge, as an operator could.
+func drift(t *rapid.T, b plan.Bridge) plan.Bridge {
+	local := b.Ports[0]
+	local.Interfaces = slices.Clone(local.Interfaces)
+	b.ExternalIDs = maps.Clone(b.ExternalIDs)
+	switch rapid.IntRange(0, 9).Draw(t, "drift") {
+	case 0:
+		b.DatapathType = "system"
+	case 1:
+		b.FailMode = "secure"
+	case 2:
+		b.ExternalIDs[plan.NameKey] = "x"
+	case 3:
+		b.OtherConfig = nil
+	case 4:
+		b.Controllers, b.Mirrors, b.SFlow = 1, 2, 1
+	case 5:
+		b.RSTP, b.STP, b.McastSnooping = true, true, true
+	case 6:
+		local.Trunks = nil
+	case 7:
+		local.Tag, local.VLANMode = 5, "access"
+	case 8:
+		local.Interfaces[0].MTURequest = 1
+	case 9:
+		local.ExternalIDs = nil
+	}
+	b.Ports = append([]plan.Port{local}, b.Ports[1:]...)
+	return b
+}
+
+func TestDiffReachesTheDesiredStateAndNothingElse(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		draw := func(label string) plan.Want {
+			var want plan.Want
+			for i := range 6 {
+				if rapid.Bool().Draw(t, fmt.Sprintf("%s %d", label, i)) {
+					want.Networks = append(want.Networks, network(fmt.Sprintf("net%d", i), rapid.SampledFrom([]int{0, 1400}).Draw(t, "mtu")))
+				}
+			}
+			return want
+		}
+		have := empty()
+		foreign := plan.Bridge{Name: "theirs", UUID: "f", STP: true, Controllers: 1, ExternalIDs: map[string]string{"owner": "other"}}
+		have.Bridges["theirs"] = foreign
+		have = apply(have, plan.Diff(draw("first"), have))
+		for _, name := range slices.Sorted(maps.Keys(have.Bridges)) {
+			if name == "theirs" {
+				continue
+			}
+			if rapid.Bool().Draw(t, "drift of "+name) {
+				have.Bridges[name] = drift(t, have.Bridges[name])
+			}
+			if rapid.Bool().Draw(t, "port on "+name) {
+				have = plug(have, name, "vm-"+name, rapid.SampledFrom([]string{"", "patch"}).Draw(t, "type"), rapid.SampledFrom([]int{-1, 4}).Draw(t, "ofport"))
+			}
+		}
+		want := draw("second")
+		p := plan.Diff(want, have)
+		if again := plan.Diff(want, apply(have, plan.Plan{})); !reflect.DeepEqual(p, again) {
+			t.Fatal("Diff of equal inputs differs")
+		}
+		after := apply(have, p)
+		rest := plan.Diff(want, after)
+		if !rest.Empty() {
+			t.Fatalf("left to do after applying: %s %+v", rest, rest)
+		}
+		if problems := plan.Problems(want, after); len(problems) > 0 {
+			t.Fatalf("problems: %+v", problems)
+		}
+		if !reflect.DeepEqual(after.Bridges["theirs"], foreign) {
+			t.Fatal("the foreign bridge was touched")
+		}
+		for name, b := range have.Bridges {
+			if live := b.LivePorts(); len(live) > 0 && !slices.Equal(after.Bridges[name].LivePorts(), live) {
+				t.Fatalf("live ports of %s were %v, are %v", name, live, after.Bridges[name].LivePorts())
+			}
+		}
+	})
+}

@@ -1,0 +1,203 @@
+package ovs
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/ovn-kubernetes/libovsdb/ovsdb"
+
+	"github.com/isonet/isonet/model/plan"
+)
+
+// compile turns a plan into the operations of one transaction (RFC 7047
+// section 5.2). Its last operation selects the new next_cfg.
+//
+// What guards it: a repair or a removal waits, with a timeout of 0, for the
+// bridge to be as the plan saw it, so that a port plugged in meanwhile fails
+// the transaction instead of vanishing with its bridge. A new bridge needs no
+// wait: names are unique by the schema's index.
+func compile(p plan.Plan, root string) []ovsdb.Operation {
+	c := compiler{root: root}
+	for _, s := range p.Create {
+		c.create(s)
+	}
+	for _, r := range p.Repair {
+		c.repair(r)
+	}
+	for _, m := range p.MTU {
+		c.update("Interface", m.Interface.UUID, ovsdb.Row{"mtu_request": m.Bytes})
+	}
+	for _, b := range p.Delete {
+		c.guard(b)
+		c.deleted = append(c.deleted, ovsdb.UUID{GoUUID: b.UUID})
+	}
+	c.finish()
+	return c.operations
+}
+
+type compiler struct {
+	root             string
+	operations       []ovsdb.Operation
+	created, deleted []any
+}
+
+func (c *compiler) add(op ovsdb.Operation) { c.operations = append(c.operations, op) }
+
+func (c *compiler) create(s plan.Spec) {
+	name := fmt.Sprintf("bridge%d", len(c.created))
+	c.add(ovsdb.Operation{Op: ovsdb.OperationInsert, Table: "Bridge", UUIDName: name, Row: ovsdb.Row{
+		"name":          s.Name,
+		"datapath_type": s.DatapathType,
+		"ports":         c.localPort(s, len(c.created)),
+		"external_ids":  ovsMap(s.ExternalIDs),
+		"other_config":  ovsMap(s.OtherConfig),
+	}})
+	c.created = append(c.created, ovsdb.UUID{GoUUID: name})
+}
+
+// localPort inserts the local port of a bridge and returns the reference to it.
+func (c *compiler) localPort(s plan.Spec, n int) ovsdb.UUID {
+	portName, ifaceName := fmt.Sprintf("port%d", n), fmt.Sprintf("iface%d", n)
+	c.add(ovsdb.Operation{Op: ovsdb.OperationInsert, Table: "Interface", UUIDName: ifaceName, Row: ovsdb.Row{
+		"name":        s.Name,
+		"type":        "internal",
+		"mtu_request": s.MTU,
+	}})
+	c.add(ovsdb.Operation{Op: ovsdb.OperationInsert, Table: "Port", UUIDName: portName, Row: ovsdb.Row{
+		"name":         s.Name,
+		"interfaces":   ovsdb.UUID{GoUUID: ifaceName},
+		"vlan_mode":    s.VLANMode,
+		"trunks":       ovsSet(s.Trunks),
+		"external_ids": ovsMap(s.PortExternalIDs()),
+	}})
+	return ovsdb.UUID{GoUUID: portName}
+}
+
+func (c *compiler) repair(r plan.Repair) {
+	c.guard(r.Have)
+	row := ovsdb.Row{}
+	for _, column := range r.Bridge {
+		switch column {
+		case "datapath_type":
+			row[column] = r.Spec.DatapathType
+		case "external_ids":
+			c.mutateMap("Bridge", r.Have.UUID, column, r.Spec.ExternalIDs)
+		case "other_config":
+			c.mutateMap("Bridge", r.Have.UUID, column, r.Spec.OtherConfig)
+		case "stp_enable", "rstp_enable", "mcast_snooping_enable":
+			row[column] = false
+		default: // references and fail_mode: isonet wants none
+			row[column] = ovsdb.OvsSet{}
+		}
+	}
+	if r.AddLocal {
+		// Names must not clash with those of create: repairs come after.
+		local := c.localPort(r.Spec, len(c.created)+len(c.operations))
+		c.add(ovsdb.Operation{
+			Op: ovsdb.OperationMutate, Table: "Bridge", Where: byUUID(r.Have.UUID),
+			Mutations: []ovsdb.Mutation{*ovsdb.NewMutation("ports", ovsdb.MutateOperationInsert, ovsdb.OvsSet{GoSet: []any{local}})},
+		})
+	}
+	if len(row) > 0 {
+		c.update("Bridge", r.Have.UUID, row)
+	}
+	c.repairLocal(r)
+}
+
+func (c *compiler) repairLocal(r plan.Repair) {
+	local, ok := r.Have.Local()
+	if !ok {
+		return
+	}
+	row := ovsdb.Row{}
+	for _, column := range r.Port {
+		switch column {
+		case "vlan_mode":
+			row[column] = r.Spec.VLANMode
+		case "trunks":
+			row[column] = ovsSet(r.Spec.Trunks)
+		case "tag":
+			row[column] = ovsdb.OvsSet{}
+		case "external_ids":
+			c.mutateMap("Port", local.UUID, column, r.Spec.PortExternalIDs())
+		}
+	}
+	if len(row) > 0 {
+		c.update("Port", local.UUID, row)
+	}
+	if slices.Contains(r.Interface, "mtu_request") {
+		for _, i := range local.Interfaces {
+			c.update("Interface", i.UUID, ovsdb.Row{"mtu_request": r.Spec.MTU})
+		}
+	}
+}
+
+func (c *compiler) update(table, uuid string, row ovsdb.Row) {
+	c.add(ovsdb.Operation{Op: ovsdb.OperationUpdate, Table: table, Where: byUUID(uuid), Row: row})
+}
+
+// mutateMap sets some keys of a map and leaves the others alone. OVSDB's
+// insert keeps the value of a key that is there, so the keys go first.
+func (c *compiler) mutateMap(table, uuid, column string, want map[string]string) {
+	keys := make([]any, 0, len(want))
+	for _, key := range slices.Sorted(maps.Keys(want)) {
+		keys = append(keys, key)
+	}
+	c.add(ovsdb.Operation{
+		Op: ovsdb.OperationMutate, Table: table, Where: byUUID(uuid),
+		Mutations: []ovsdb.Mutation{
+			*ovsdb.NewMutation(column, ovsdb.MutateOperationDelete, ovsdb.OvsSet{GoSet: keys}),
+			*ovsdb.NewMutation(column, ovsdb.MutateOperationInsert, ovsMap(want)),
+		},
+	})
+}
+
+// guard makes the transaction fail unless the bridge still has the ports and
+// the marks that the plan saw.
+func (c *compiler) guard(b plan.Bridge) {
+	ports := make([]any, len(b.Ports))
+	for i, p := range b.Ports {
+		ports[i] = ovsdb.UUID{GoUUID: p.UUID}
+	}
+	noWait := 0
+	c.add(ovsdb.Operation{
+		Op: ovsdb.OperationWait, Table: "Bridge", Where: byUUID(b.UUID), Timeout: &noWait,
+		Columns: []string{"ports", "external_ids"}, Until: string(ovsdb.WaitConditionEqual),
+		Rows: []ovsdb.Row{{"ports": ovsdb.OvsSet{GoSet: ports}, "external_ids": ovsMap(b.ExternalIDs)}},
+	})
+}
+
+// finish adds and removes the bridges at the root, where the database's garbage
+// collection starts, and asks vswitchd to report when it has applied all.
+func (c *compiler) finish() {
+	mutations := []ovsdb.Mutation{*ovsdb.NewMutation("next_cfg", ovsdb.MutateOperationAdd, 1)}
+	if len(c.created) > 0 {
+		mutations = append(mutations, *ovsdb.NewMutation("bridges", ovsdb.MutateOperationInsert, ovsdb.OvsSet{GoSet: c.created}))
+	}
+	if len(c.deleted) > 0 {
+		mutations = append(mutations, *ovsdb.NewMutation("bridges", ovsdb.MutateOperationDelete, ovsdb.OvsSet{GoSet: c.deleted}))
+	}
+	c.add(ovsdb.Operation{Op: ovsdb.OperationMutate, Table: "Open_vSwitch", Where: byUUID(c.root), Mutations: mutations})
+	c.add(ovsdb.Operation{Op: ovsdb.OperationSelect, Table: "Open_vSwitch", Where: byUUID(c.root), Columns: []string{"next_cfg"}})
+}
+
+func byUUID(uuid string) []ovsdb.Condition {
+	return []ovsdb.Condition{ovsdb.NewCondition("_uuid", ovsdb.ConditionEqual, ovsdb.UUID{GoUUID: uuid})}
+}
+
+func ovsMap(m map[string]string) ovsdb.OvsMap {
+	converted := make(map[any]any, len(m))
+	for key, v := range m {
+		converted[key] = v
+	}
+	return ovsdb.OvsMap{GoMap: converted}
+}
+
+func ovsSet(values []int) ovsdb.OvsSet {
+	set := make([]any, len(values))
+	for i, v := range values {
+		set[i] = v
+	}
+	return ovsdb.OvsSet{GoSet: set}
+}

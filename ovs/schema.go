@@ -1,0 +1,88 @@
+package ovs
+
+import (
+	"fmt"
+
+	"github.com/ovn-kubernetes/libovsdb/client"
+	"github.com/ovn-kubernetes/libovsdb/model"
+)
+
+// The rows of ovs-vswitchd.conf.db(5), with the columns that isonet uses and
+// no others. Every column must exist in Open vSwitch 2.17, the oldest
+// supported: a server that lacks one refuses the whole session.
+
+const database = "Open_vSwitch"
+
+type openVSwitch struct {
+	UUID        string            `ovsdb:"_uuid"`
+	Bridges     []string          `ovsdb:"bridges"`
+	CurCfg      int               `ovsdb:"cur_cfg"`
+	NextCfg     int               `ovsdb:"next_cfg"`
+	ExternalIDs map[string]string `ovsdb:"external_ids"`
+	OVSVersion  *string           `ovsdb:"ovs_version"`
+	DBVersion   *string           `ovsdb:"db_version"`
+}
+
+type bridge struct {
+	UUID          string            `ovsdb:"_uuid"`
+	Name          string            `ovsdb:"name"`
+	DatapathType  string            `ovsdb:"datapath_type"`
+	FailMode      *string           `ovsdb:"fail_mode"`
+	ExternalIDs   map[string]string `ovsdb:"external_ids"`
+	OtherConfig   map[string]string `ovsdb:"other_config"`
+	Controller    []string          `ovsdb:"controller"`
+	Mirrors       []string          `ovsdb:"mirrors"`
+	NetFlow       *string           `ovsdb:"netflow"`
+	SFlow         *string           `ovsdb:"sflow"`
+	IPFIX         *string           `ovsdb:"ipfix"`
+	AutoAttach    *string           `ovsdb:"auto_attach"`
+	STP           bool              `ovsdb:"stp_enable"`
+	RSTP          bool              `ovsdb:"rstp_enable"`
+	McastSnooping bool              `ovsdb:"mcast_snooping_enable"`
+	Ports         []string          `ovsdb:"ports"`
+}
+
+type port struct {
+	UUID        string            `ovsdb:"_uuid"`
+	Name        string            `ovsdb:"name"`
+	Interfaces  []string          `ovsdb:"interfaces"`
+	VLANMode    *string           `ovsdb:"vlan_mode"`
+	Tag         *int              `ovsdb:"tag"`
+	Trunks      []int             `ovsdb:"trunks"`
+	ExternalIDs map[string]string `ovsdb:"external_ids"`
+}
+
+type iface struct {
+	UUID        string            `ovsdb:"_uuid"`
+	Name        string            `ovsdb:"name"`
+	Type        string            `ovsdb:"type"`
+	MTU         *int              `ovsdb:"mtu"`
+	MTURequest  *int              `ovsdb:"mtu_request"`
+	OFPort      *int              `ovsdb:"ofport"`
+	Error       *string           `ovsdb:"error"`
+	LinkState   *string           `ovsdb:"link_state"`
+	ExternalIDs map[string]string `ovsdb:"external_ids"`
+}
+
+// configuration is the session's view: everything but the counters.
+func configuration() (model.ClientDBModel, []client.MonitorOption, error) {
+	m, err := model.NewClientDBModel(database, map[string]model.Model{
+		"Open_vSwitch": &openVSwitch{}, "Bridge": &bridge{}, "Port": &port{}, "Interface": &iface{},
+	})
+	if err != nil {
+		return model.ClientDBModel{}, nil, fmt.Errorf("describe the %s database: %w", database, err)
+	}
+	var (
+		o openVSwitch
+		b bridge
+		p port
+		i iface
+	)
+	return m, []client.MonitorOption{
+		client.WithTable(&o, &o.Bridges, &o.CurCfg, &o.NextCfg, &o.ExternalIDs, &o.OVSVersion, &o.DBVersion),
+		client.WithTable(&b, &b.Name, &b.DatapathType, &b.FailMode, &b.ExternalIDs, &b.OtherConfig, &b.Controller,
+			&b.Mirrors, &b.NetFlow, &b.SFlow, &b.IPFIX, &b.AutoAttach, &b.STP, &b.RSTP, &b.McastSnooping, &b.Ports),
+		client.WithTable(&p, &p.Name, &p.Interfaces, &p.VLANMode, &p.Tag, &p.Trunks, &p.ExternalIDs),
+		client.WithTable(&i, &i.Name, &i.Type, &i.MTU, &i.MTURequest, &i.OFPort, &i.Error, &i.LinkState, &i.ExternalIDs),
+	}, nil
+}

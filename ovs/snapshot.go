@@ -1,0 +1,156 @@
+package ovs
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/ovn-kubernetes/libovsdb/model"
+	"github.com/vishvananda/netlink"
+
+	"github.com/isonet/isonet/model/plan"
+)
+
+// rows is the part of a session that a snapshot needs.
+type rows interface {
+	Rows(table string) map[string]model.Model
+}
+
+// snapshot copies a session's rows. It returns nil when the rows are of
+// different moments, which shows as a reference to a row that is not there: a
+// later snapshot will be whole.
+func snapshot(session rows, datapathType string) *plan.Actual {
+	// The root row comes first: with its cur_cfg come the results that vswitchd
+	// wrote in the same transaction, so those must not be older.
+	root := only[openVSwitch](session.Rows("Open_vSwitch"))
+	bridges, ports, ifaces := session.Rows("Bridge"), session.Rows("Port"), session.Rows("Interface")
+	if root == nil {
+		return nil
+	}
+	actual := &plan.Actual{
+		SystemID:      root.ExternalIDs["system-id"],
+		RootUUID:      root.UUID,
+		NextCfg:       root.NextCfg,
+		CurCfg:        root.CurCfg,
+		OVSVersion:    value(root.OVSVersion),
+		SchemaVersion: value(root.DBVersion),
+		DatapathType:  datapathType,
+		Bridges:       make(map[string]plan.Bridge, len(root.Bridges)),
+	}
+	for _, uuid := range root.Bridges {
+		row, ok := bridges[uuid].(*bridge)
+		if !ok {
+			return nil
+		}
+		b := newBridge(row)
+		for _, uuid := range row.Ports {
+			p, ok := newPort(uuid, ports, ifaces)
+			if !ok {
+				return nil
+			}
+			b.Ports = append(b.Ports, p)
+		}
+		slices.SortFunc(b.Ports, func(a, b plan.Port) int { return strings.Compare(a.Name, b.Name) })
+		actual.Bridges[b.Name] = b
+	}
+	return actual
+}
+
+// chooseDatapath picks the kernel's datapath for "auto" when the kernel has
+// it. vswitchd's own list of datapath types does not tell: it names "system"
+// whether or not the module is there.
+func chooseDatapath(wanted string) string {
+	if wanted != AutoDatapath {
+		return wanted
+	}
+	// Asking for the family by name makes the kernel load the module if it can.
+	if _, err := netlink.GenlFamilyGet("ovs_datapath"); err == nil {
+		return "system"
+	}
+	return "netdev"
+}
+
+func newBridge(row *bridge) plan.Bridge {
+	return plan.Bridge{
+		UUID:          row.UUID,
+		Name:          row.Name,
+		DatapathType:  row.DatapathType,
+		FailMode:      value(row.FailMode),
+		ExternalIDs:   row.ExternalIDs,
+		OtherConfig:   row.OtherConfig,
+		Controllers:   len(row.Controller),
+		Mirrors:       len(row.Mirrors),
+		NetFlow:       count(row.NetFlow),
+		SFlow:         count(row.SFlow),
+		IPFIX:         count(row.IPFIX),
+		AutoAttach:    count(row.AutoAttach),
+		STP:           row.STP,
+		RSTP:          row.RSTP,
+		McastSnooping: row.McastSnooping,
+	}
+}
+
+func newPort(uuid string, ports, ifaces map[string]model.Model) (plan.Port, bool) {
+	row, ok := ports[uuid].(*port)
+	if !ok {
+		return plan.Port{}, false
+	}
+	p := plan.Port{
+		UUID:        row.UUID,
+		Name:        row.Name,
+		VLANMode:    value(row.VLANMode),
+		Tag:         -1,
+		Trunks:      row.Trunks,
+		ExternalIDs: row.ExternalIDs,
+	}
+	if row.Tag != nil {
+		p.Tag = *row.Tag
+	}
+	for _, uuid := range row.Interfaces {
+		i, ok := ifaces[uuid].(*iface)
+		if !ok {
+			return plan.Port{}, false
+		}
+		p.Interfaces = append(p.Interfaces, plan.Interface{
+			UUID:        i.UUID,
+			Name:        i.Name,
+			Type:        i.Type,
+			MTURequest:  value(i.MTURequest),
+			MTU:         value(i.MTU),
+			OFPort:      value(i.OFPort),
+			Error:       value(i.Error),
+			LinkUp:      value(i.LinkState) == "up",
+			ExternalIDs: i.ExternalIDs,
+		})
+	}
+	slices.SortFunc(p.Interfaces, func(a, b plan.Interface) int { return strings.Compare(a.Name, b.Name) })
+	return p, true
+}
+
+// only returns the row of a table that has exactly one.
+func only[T any](table map[string]model.Model) *T {
+	if len(table) != 1 {
+		return nil
+	}
+	for _, row := range table {
+		if t, ok := row.(any).(*T); ok {
+			return t
+		}
+	}
+	return nil
+}
+
+// value returns what an optional column holds, or the zero value.
+func value[T any](column *T) T {
+	if column == nil {
+		var zero T
+		return zero
+	}
+	return *column
+}
+
+func count(reference *string) int {
+	if reference == nil {
+		return 0
+	}
+	return 1
+}

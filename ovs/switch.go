@@ -1,0 +1,268 @@
+package ovs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/google/uuid"
+	"github.com/ovn-kubernetes/libovsdb/client"
+	"github.com/ovn-kubernetes/libovsdb/model"
+	rfc "github.com/ovn-kubernetes/libovsdb/ovsdb"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/isonet/isonet/model/plan"
+	"github.com/isonet/isonet/model/traffic"
+	"github.com/isonet/isonet/ovsdb"
+)
+
+// AutoDatapath chooses the kernel's datapath ("system") if the kernel has it,
+// else the userspace one ("netdev").
+const AutoDatapath = "auto"
+
+// ErrDisconnected says that there is no session with Open vSwitch now.
+var ErrDisconnected = errors.New("no session with the Open vSwitch database: is ovsdb-server running, and may isonetd use its socket?")
+
+// maxDialPause caps the pause between two tries to reach the database.
+const maxDialPause = time.Second
+
+// Observer is told of every transaction; for metrics.
+type Observer interface {
+	// ObserveTransaction is called with the time that the server took to
+	// commit. Result is "committed" or "error".
+	ObserveTransaction(took time.Duration, result string)
+}
+
+// Config describes the host's Open vSwitch.
+type Config struct {
+	Endpoints    []string // of the Open_vSwitch database, see ovsdb.Config
+	DatapathType string   // AutoDatapath, "system" or "netdev"
+	Observer     Observer
+	Logger       *slog.Logger
+}
+
+// Switch is the host's Open vSwitch.
+type Switch struct {
+	cfg Config
+
+	mu      sync.Mutex
+	session *ovsdb.Session // nil while disconnected
+	actual  *plan.Actual   // kept while disconnected
+	changed chan struct{}
+	// lingering are names of bridges whose rows are gone and whose devices
+	// vswitchd may not have removed yet.
+	lingering map[string]bool
+
+	traffic *traffic.Accumulator
+}
+
+// New returns a Switch; Run runs it.
+func New(cfg Config) *Switch {
+	cfg.DatapathType = chooseDatapath(cfg.DatapathType)
+	cfg.Logger.Info("datapath of the bridges", "type", cfg.DatapathType)
+	return &Switch{cfg: cfg, changed: make(chan struct{}), lingering: map[string]bool{}, traffic: traffic.New()}
+}
+
+// Run keeps two sessions with the database until ctx ends: one for the
+// configuration, one for the counters.
+func (s *Switch) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.keep(ctx, configuration, s.follow) })
+	group.Go(func() error { return s.keep(ctx, counters, s.count) })
+	return group.Wait()
+}
+
+// keep runs sessions one after the other until ctx ends, with a growing pause
+// between those that fail at once.
+func (s *Switch) keep(ctx context.Context, describe func() (model.ClientDBModel, []client.MonitorOption, error),
+	use func(context.Context, *ovsdb.Session) error,
+) error {
+	m, monitor, err := describe()
+	if err != nil {
+		return err
+	}
+	cfg := ovsdb.Config{Endpoints: s.cfg.Endpoints, Model: m, Monitor: monitor, Logger: s.cfg.Logger}
+	pause := backoff.NewExponentialBackOff()
+	pause.InitialInterval, pause.MaxInterval = 20*time.Millisecond, maxDialPause
+	for {
+		start := time.Now()
+		err := ovsdb.Run(ctx, cfg, use)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if time.Since(start) > 10*maxDialPause {
+			pause.Reset()
+		}
+		wait := pause.NextBackOff()
+		s.cfg.Logger.Warn("no session with Open vSwitch; trying again", "error", err, "in", wait)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait):
+		}
+	}
+}
+
+// follow publishes a snapshot after every change, as long as the session lasts.
+func (s *Switch) follow(ctx context.Context, session *ovsdb.Session) error {
+	defer s.publish(nil, nil)
+	for {
+		actual := snapshot(session, s.cfg.DatapathType)
+		switch {
+		case actual == nil && len(session.Rows("Open_vSwitch")) == 0:
+			s.cfg.Logger.Warn("the Open vSwitch database is empty; run 'ovs-vsctl init' to make its first row")
+		case actual == nil: // mid-change
+		case actual.SystemID != "":
+			s.publish(session, actual)
+		default:
+			if err := s.identify(ctx, session, actual); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-session.Changed():
+		}
+	}
+}
+
+// identify gives a host without a system-id one. OVSDB's insert changes
+// nothing when another program was faster.
+func (s *Switch) identify(ctx context.Context, session *ovsdb.Session, actual *plan.Actual) error {
+	id := uuid.NewString()
+	_, err := session.Transact(ctx, rfc.Operation{
+		Op: rfc.OperationMutate, Table: "Open_vSwitch", Where: byUUID(actual.RootUUID),
+		Mutations: []rfc.Mutation{*rfc.NewMutation("external_ids", rfc.MutateOperationInsert, ovsMap(map[string]string{"system-id": id}))},
+	})
+	if err != nil {
+		return fmt.Errorf("set Open_vSwitch external_ids:system-id, which the host lacks: %w", err)
+	}
+	s.cfg.Logger.Info("gave the host a system-id", "system_id", id)
+	return nil
+}
+
+// publish replaces the snapshot; a nil session says that it is the past.
+func (s *Switch) publish(session *ovsdb.Session, actual *plan.Actual) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if actual == nil {
+		actual = s.actual
+	}
+	if s.actual != nil {
+		for name := range s.actual.Bridges {
+			if _, ok := actual.Bridges[name]; !ok {
+				s.lingering[name] = true
+			}
+		}
+	}
+	s.session, s.actual = session, actual
+	if session != nil {
+		s.place(actual)
+	}
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// Actual returns the newest snapshot, nil before the first, and whether it is
+// the present: whether there is a session.
+func (s *Switch) Actual() (actual *plan.Actual, connected bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.actual, s.session != nil
+}
+
+// Changed returns a channel that is closed when Actual changes.
+func (s *Switch) Changed() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.changed
+}
+
+// Devices lists the network devices of the host that belong to no bridge, now
+// or a moment ago. It must run in vswitchd's network namespace.
+func (s *Switch) Devices() (map[string]bool, error) {
+	interfaces, err := net.Interfaces()
+	if err != nil {
+		return nil, fmt.Errorf("list network devices: %w", err)
+	}
+	devices := make(map[string]bool, len(interfaces))
+	for _, i := range interfaces {
+		devices[i.Name] = true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name := range s.lingering {
+		if !devices[name] {
+			delete(s.lingering, name)
+		}
+		delete(devices, name)
+	}
+	if s.actual != nil {
+		for name := range s.actual.Bridges {
+			delete(devices, name)
+		}
+	}
+	return devices, nil
+}
+
+// Apply commits a plan as one durable transaction. It returns the next_cfg of
+// the transaction once Actual shows it, so that the caller does not compute
+// the same plan again from an older snapshot. An error that is an
+// ovsdb.ErrStale, an *ovsdb.Error or ErrDisconnected says that nothing changed.
+func (s *Switch) Apply(ctx context.Context, p plan.Plan) (int, error) {
+	s.mu.Lock()
+	session, actual := s.session, s.actual
+	s.mu.Unlock()
+	if session == nil {
+		return 0, ErrDisconnected
+	}
+	start := time.Now()
+	results, err := session.Transact(ctx, compile(p, actual.RootUUID)...)
+	if err != nil {
+		s.cfg.Observer.ObserveTransaction(time.Since(start), "error")
+		return 0, fmt.Errorf("apply to Open vSwitch (%s): %w", p, err)
+	}
+	s.cfg.Observer.ObserveTransaction(time.Since(start), "committed")
+	nextCfg, err := selectedNextCfg(results)
+	if err != nil {
+		return 0, err
+	}
+	return nextCfg, s.await(ctx, nextCfg)
+}
+
+// selectedNextCfg reads the answer of compile's last operation, which the
+// commit follows.
+func selectedNextCfg(results []rfc.OperationResult) (int, error) {
+	if len(results) >= 2 {
+		if rows := results[len(results)-2].Rows; len(rows) == 1 {
+			if n, ok := rows[0]["next_cfg"].(float64); ok {
+				return int(n), nil
+			}
+		}
+	}
+	return 0, errors.New("the Open vSwitch database did not tell its new next_cfg: its Open_vSwitch row is gone")
+}
+
+func (s *Switch) await(ctx context.Context, nextCfg int) error {
+	for {
+		changed := s.Changed()
+		actual, connected := s.Actual()
+		switch {
+		case !connected:
+			return ErrDisconnected
+		case actual.NextCfg >= nextCfg:
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for next_cfg %d to be seen: %w", nextCfg, ctx.Err())
+		case <-changed:
+		}
+	}
+}

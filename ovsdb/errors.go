@@ -1,0 +1,61 @@
+package ovsdb
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/ovn-kubernetes/libovsdb/ovsdb"
+)
+
+var (
+	// ErrLost says that a session ended because the server went away or
+	// stopped answering.
+	ErrLost = errors.New("session with the OVSDB server lost")
+	// ErrStale says that a wait operation found the database changed since the
+	// transaction was computed. Nothing was written: compute it again.
+	ErrStale = errors.New("database changed since the transaction was computed")
+	// ErrNoDatabase says that the server answers but does not have the
+	// database.
+	ErrNoDatabase = errors.New("the OVSDB server has no such database")
+)
+
+// Error is what the server said of a transaction that it refused. Nothing of
+// the transaction was written.
+type Error struct {
+	// Class is the error string of RFC 7047 section 3.1, such as
+	// "constraint violation".
+	Class string
+	// Details is the server's explanation; it may be empty.
+	Details string
+	// Op is the index of the operation that failed. It is len(operations) when
+	// all of them succeeded and the commit did not (RFC 7047 section 4.1.3).
+	Op int
+}
+
+// Error returns class and details.
+func (e *Error) Error() string {
+	if e.Details == "" {
+		return fmt.Sprintf("the OVSDB server refused the transaction: %s", e.Class)
+	}
+	return fmt.Sprintf("the OVSDB server refused the transaction: %s: %s", e.Class, e.Details)
+}
+
+// Is makes a timed-out wait an ErrStale: isonet's waits have a timeout of 0,
+// so the only thing that can time out is a guard.
+func (e *Error) Is(target error) bool {
+	return target == ErrStale && e.Class == "timed out"
+}
+
+// check finds the first error among the results, which may have one element
+// more than there were operations.
+func check(results []ovsdb.OperationResult, operations int) error {
+	for i, r := range results {
+		if r.Error != "" {
+			return &Error{Class: r.Error, Details: r.Details, Op: i}
+		}
+	}
+	if len(results) < operations {
+		return fmt.Errorf("the OVSDB server answered %d of %d operations", len(results), operations)
+	}
+	return nil
+}

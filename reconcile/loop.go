@@ -1,0 +1,408 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/model/plan"
+)
+
+// conflictRetry is how often a network that a foreign device keeps from being
+// made is tried again: no OVSDB event tells when the device goes.
+const conflictRetry = time.Second
+
+// Store is the desired state.
+type Store interface {
+	Ready() <-chan struct{}
+	Snapshot() *model.Desired
+	Changed() <-chan struct{}
+	Update(ctx context.Context, change func(*model.Desired) error) (int64, error)
+}
+
+// Switch is the host's Open vSwitch.
+type Switch interface {
+	// Actual returns the newest snapshot, nil before the first, and whether
+	// the session is live.
+	Actual() (actual *plan.Actual, connected bool)
+	// Changed is closed when the answer of Actual changes.
+	Changed() <-chan struct{}
+	// Devices lists the host's network devices that no bridge accounts for.
+	Devices() (map[string]bool, error)
+	// Apply commits the plan as one transaction and returns its next_cfg when
+	// Actual shows it.
+	Apply(ctx context.Context, p plan.Plan) (nextCfg int, err error)
+}
+
+// Observer is told what the loop did; for metrics.
+type Observer interface {
+	// ObserveReconcile is called after each pass. Result is "unchanged",
+	// "applied" or "error".
+	ObserveReconcile(took time.Duration, result string)
+}
+
+// Loop makes Open vSwitch what the desired state asks for, and keeps it so.
+type Loop struct {
+	store    Store
+	sw       Switch
+	observer Observer
+	log      *slog.Logger
+
+	mu      sync.Mutex
+	status  Status
+	changed chan struct{}
+
+	// The rest belongs to Run's goroutine.
+
+	// settled is the newest desired revision for which nothing was left to do:
+	// a difference that shows up for it later was made by somebody else.
+	settled int64
+	// touched holds the next_cfg of the last transaction about a network.
+	touched map[model.ID]int
+	// retry spaces the tries of a transaction that fails.
+	retry    *backoff.ExponentialBackOff
+	retryAt  time.Time
+	retryFor int64
+}
+
+// New returns a loop; Run runs it.
+func New(store Store, sw Switch, observer Observer, log *slog.Logger) *Loop {
+	retry := backoff.NewExponentialBackOff()
+	retry.InitialInterval, retry.MaxInterval = 2*time.Millisecond, 5*time.Second
+	return &Loop{
+		store: store, sw: sw, observer: observer, log: log,
+		status:  Status{Networks: map[model.ID]NetworkStatus{}, Since: time.Now()},
+		changed: make(chan struct{}),
+		settled: -1,
+		touched: map[model.ID]int{},
+		retry:   retry,
+	}
+}
+
+// Run works until ctx ends. Whatever woke it, it always does the same: look at
+// both sides and apply the difference.
+func (l *Loop) Run(ctx context.Context) error {
+	// Without the desired state every bridge would look like a left-over.
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-l.store.Ready():
+	}
+	for {
+		storeChanged, switchChanged := l.store.Changed(), l.sw.Changed()
+		again := l.pass(ctx)
+		var timer <-chan time.Time
+		if again >= 0 {
+			timer = time.After(again)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-storeChanged:
+		case <-switchChanged:
+		case <-timer:
+		}
+	}
+}
+
+// never says that only a change needs another pass.
+const never = time.Duration(-1)
+
+// pass compares and applies once. It returns when to do so again at the latest.
+func (l *Loop) pass(ctx context.Context) time.Duration {
+	actual, connected := l.sw.Actual()
+	if actual == nil || !connected {
+		l.publish(func(s *Status) { s.setConnected(false) })
+		return never
+	}
+	start := time.Now()
+	desired := l.store.Snapshot()
+	host, known := desired.Hosts[model.HostID(actual.SystemID)]
+	if !known {
+		return l.register(ctx, actual.SystemID)
+	}
+	want := plan.Want{Networks: desired.HostNetworks(host.ID), Evicted: host.Evicted}
+	p, actual, err := l.diff(want, actual)
+	if err == nil && !p.Empty() {
+		if wait := l.retryIn(desired.Revision); wait > 0 {
+			return wait
+		}
+		err = l.apply(ctx, p, desired.Revision)
+		if err == nil {
+			l.observer.ObserveReconcile(time.Since(start), "applied")
+			return 0 // look at the result
+		}
+	}
+	l.judge(host.ID, desired.Revision, want, p, actual, err)
+	if err != nil {
+		l.observer.ObserveReconcile(time.Since(start), "error")
+		return l.failed(ctx, desired.Revision, err)
+	}
+	l.observer.ObserveReconcile(time.Since(start), "unchanged")
+	l.settled = desired.Revision
+	l.retry.Reset()
+	l.retryAt = time.Time{}
+	if len(p.Conflicts) > 0 {
+		return conflictRetry
+	}
+	return never
+}
+
+// diff compares. It lists the host's devices only when a bridge is to be made.
+func (l *Loop) diff(want plan.Want, actual *plan.Actual) (plan.Plan, *plan.Actual, error) {
+	p := plan.Diff(want, actual)
+	if len(p.Create) == 0 {
+		return p, actual, nil
+	}
+	devices, err := l.sw.Devices()
+	if err != nil {
+		return plan.Plan{}, actual, fmt.Errorf("list the host's network devices: %w", err)
+	}
+	actual = actual.WithDevices(devices)
+	return plan.Diff(want, actual), actual, nil
+}
+
+func (l *Loop) apply(ctx context.Context, p plan.Plan, revision int64) error {
+	drift := l.settled == revision && len(p.Create)+len(p.Repair)+len(p.Delete) > 0
+	if drift {
+		l.logDrift(p)
+	}
+	nextCfg, err := l.sw.Apply(ctx, p)
+	if err != nil {
+		return err
+	}
+	l.log.Info("applied", "plan", p.String(), "revision", revision, "next_cfg", nextCfg)
+	for _, s := range p.Create {
+		l.touched[s.NetworkID] = nextCfg
+	}
+	for _, r := range p.Repair {
+		l.touched[r.Spec.NetworkID] = nextCfg
+	}
+	if drift {
+		repairs := uint64(len(p.Create) + len(p.Repair) + len(p.Delete))
+		l.publish(func(s *Status) { s.Repairs += repairs })
+	}
+	return nil
+}
+
+func (l *Loop) logDrift(p plan.Plan) {
+	for _, s := range p.Create {
+		l.log.Warn("bridge is gone though nobody asked for that; making it again", "bridge", s.Name)
+	}
+	for _, r := range p.Repair {
+		l.log.Warn("bridge was changed by somebody else; putting it back", "bridge", r.Spec.Name, "columns", r.Columns())
+	}
+	for _, b := range p.Delete {
+		l.log.Warn("bridge of a network that is not on this host appeared; removing it", "bridge", b.Name)
+	}
+}
+
+// retryIn returns how long to wait before a failed transaction is tried again.
+// A new desired revision does not wait.
+func (l *Loop) retryIn(revision int64) time.Duration {
+	if l.retryFor != revision {
+		l.retry.Reset()
+		return 0
+	}
+	return time.Until(l.retryAt)
+}
+
+func (l *Loop) failed(ctx context.Context, revision int64, err error) time.Duration {
+	if ctx.Err() != nil {
+		return never
+	}
+	wait := l.retry.NextBackOff()
+	l.retryFor, l.retryAt = revision, time.Now().Add(wait)
+	l.log.Warn("the change was not applied; trying again", "error", err, "in", wait)
+	return wait
+}
+
+// register makes this host known to the store.
+func (l *Loop) register(ctx context.Context, systemID string) time.Duration {
+	name, err := os.Hostname()
+	if err != nil {
+		name = systemID
+	}
+	_, err = l.store.Update(ctx, func(d *model.Desired) error {
+		id := model.HostID(systemID)
+		if _, known := d.Hosts[id]; !known {
+			d.Hosts[id] = model.Host{ID: id, SystemID: systemID, Name: name}
+		}
+		return nil
+	})
+	if err != nil {
+		return l.failed(ctx, l.store.Snapshot().Revision, fmt.Errorf("register the host in the store: %w", err))
+	}
+	l.log.Info("registered this host", "system_id", systemID, "name", name)
+	return 0
+}
+
+// judge publishes the verdicts on the wanted networks.
+func (l *Loop) judge(host model.ID, revision int64, want plan.Want, p plan.Plan, actual *plan.Actual, err error) {
+	verdicts := l.verdicts(want, p, actual)
+	l.publish(func(s *Status) {
+		now := time.Now()
+		for id, v := range verdicts {
+			v.Since = now
+			if old, ok := s.Networks[id]; ok && old.State == v.State {
+				v.Since = old.Since
+			}
+			verdicts[id] = v
+		}
+		s.setConnected(true)
+		s.HostID, s.Revision, s.Networks, s.Held, s.Actual = host, revision, verdicts, p.Held, actual
+		s.LastError = ""
+		if err != nil {
+			s.LastError = err.Error()
+		}
+	})
+}
+
+func (l *Loop) verdicts(want plan.Want, p plan.Plan, actual *plan.Actual) map[model.ID]NetworkStatus {
+	verdicts := make(map[model.ID]NetworkStatus, len(want.Networks))
+	applied := actual.CurCfg >= actual.NextCfg
+	for _, n := range want.Networks {
+		verdicts[n.ID] = NetworkStatus{State: Active}
+		if l.touched[n.ID] > actual.NextCfg { // the database was replaced
+			delete(l.touched, n.ID)
+		}
+		if l.touched[n.ID] > actual.CurCfg {
+			verdicts[n.ID] = NetworkStatus{State: Pending, Reason: "Open vSwitch has not applied the last change yet"}
+		}
+	}
+	for _, problem := range plan.Problems(want, actual) {
+		state := Pending
+		if problem.Final && applied {
+			state = Failed
+		}
+		verdicts[problem.NetworkID] = NetworkStatus{State: state, Reason: problem.Reason}
+	}
+	for _, c := range p.Conflicts {
+		verdicts[c.Network.ID] = NetworkStatus{State: Failed, Reason: c.Reason, conflict: true}
+	}
+	for id := range l.touched {
+		if _, wanted := verdicts[id]; !wanted {
+			delete(l.touched, id)
+		}
+	}
+	return verdicts
+}
+
+func (s *Status) setConnected(connected bool) {
+	if s.Connected != connected {
+		s.Connected, s.Since = connected, time.Now()
+	}
+}
+
+func (l *Loop) publish(change func(*Status)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	next := l.status
+	change(&next)
+	l.status = next
+	close(l.changed)
+	l.changed = make(chan struct{})
+}
+
+// Status returns what the loop knows. Its maps and slices are shared: do not
+// change them.
+func (l *Loop) Status() Status {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.status
+}
+
+// Changed returns a channel that is closed when Status changes.
+func (l *Loop) Changed() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.changed
+}
+
+// RealiseError says which networks could not be realised, and why.
+type RealiseError struct {
+	Problems []plan.Problem
+	conflict bool
+}
+
+// Error joins the reasons.
+func (e *RealiseError) Error() string {
+	reasons := make([]error, len(e.Problems))
+	for i, p := range e.Problems {
+		reasons[i] = errors.New(p.Reason)
+	}
+	return errors.Join(reasons...).Error()
+}
+
+// Is makes it a model.ErrConflict when a name is taken on the host.
+func (e *RealiseError) Is(target error) bool {
+	return e.conflict && target == model.ErrConflict
+}
+
+// WaitFor waits until the loop has looked at the desired revision, and each of
+// the networks is active, or is not on this host and has no bridge left. It
+// returns a *RealiseError when OVS cannot realise one of them, and an error
+// that wraps ctx's when ctx ends before.
+func (l *Loop) WaitFor(ctx context.Context, revision int64, networks ...model.ID) error {
+	for {
+		changed := l.Changed()
+		status := l.Status()
+		open, err := status.unsettled(revision, networks)
+		if err != nil || open == "" {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("not realised in time: %s: %w", open, ctx.Err())
+		case <-changed:
+		}
+	}
+}
+
+// unsettled says what is still open; "" when nothing is.
+func (s Status) unsettled(revision int64, networks []model.ID) (string, error) {
+	switch {
+	case !s.Connected:
+		return "Open vSwitch is not reachable", nil
+	case s.Revision < revision:
+		return "the change has not been looked at", nil
+	}
+	bridges := map[model.ID]string{}
+	for name, b := range s.Actual.Bridges {
+		bridges[plan.NetworkOf(b)] = name
+	}
+	var open string
+	failure := &RealiseError{}
+	for _, id := range networks {
+		verdict, wanted := s.Networks[id]
+		switch {
+		case wanted && verdict.State == Failed:
+			failure.Problems = append(failure.Problems, plan.Problem{NetworkID: id, Reason: verdict.Reason, Final: true})
+			failure.conflict = failure.conflict || verdict.conflict
+		case wanted && verdict.State == Pending:
+			open = verdict.Reason
+		case !wanted && bridges[id] != "":
+			open = s.held(id, bridges[id])
+		}
+	}
+	if len(failure.Problems) > 0 {
+		return "", failure
+	}
+	return open, nil
+}
+
+func (s Status) held(id model.ID, bridge string) string {
+	i := slices.IndexFunc(s.Held, func(h plan.Held) bool { return h.NetworkID == id })
+	if i < 0 {
+		return fmt.Sprintf("the bridge '%s' is still there", bridge)
+	}
+	return fmt.Sprintf("the bridge '%s' is kept by the ports %v", bridge, s.Held[i].Ports)
+}

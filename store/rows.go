@@ -1,0 +1,143 @@
+package store
+
+import (
+	"maps"
+	"slices"
+
+	lib "github.com/ovn-kubernetes/libovsdb/model"
+	rfc "github.com/ovn-kubernetes/libovsdb/ovsdb"
+
+	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/store/internal/schema"
+)
+
+// tables are rows by table and UUID, all of one moment.
+type tables = map[string]map[string]lib.Model
+
+func readRoot(t tables) (root, bool) {
+	for uuid, row := range t[schema.IsolatedNetworksTable] {
+		if r, ok := row.(*schema.IsolatedNetworks); ok {
+			return root{uuid: uuid, revision: int64(r.Revision), recent: r.Recent}, true
+		}
+	}
+	return root{}, false
+}
+
+// read returns the desired state that the rows describe. Rows that make it
+// invalid are left out and named, with the problem: whoever wrote them did not
+// use isonet.
+func read(t tables) (*model.Desired, map[string]string) {
+	all := model.NewDesired()
+	for uuid, row := range t[schema.NetworkTable] {
+		if r, ok := row.(*schema.Network); ok {
+			all.Networks[model.ID(uuid)] = network(r)
+		}
+	}
+	for uuid, row := range t[schema.HostTable] {
+		if r, ok := row.(*schema.Host); ok {
+			all.Hosts[model.ID(uuid)] = host(r)
+		}
+	}
+	for uuid, row := range t[schema.AttachmentTable] {
+		if r, ok := row.(*schema.Attachment); ok {
+			all.Attachments[model.ID(uuid)] = attachment(r)
+		}
+	}
+	if all.Validate() == nil {
+		return all, nil
+	}
+	return valid(all)
+}
+
+// valid adds what all has bit by bit and leaves out what does not fit to the
+// rest. The order is the same every time.
+func valid(all *model.Desired) (*model.Desired, map[string]string) {
+	good, invalid := model.NewDesired(), map[string]string{}
+	keepValid(good, good.Networks, all.Networks, schema.NetworkTable, invalid)
+	keepValid(good, good.Hosts, all.Hosts, schema.HostTable, invalid)
+	keepValid(good, good.Attachments, all.Attachments, schema.AttachmentTable, invalid)
+	return good, invalid
+}
+
+func keepValid[V any](whole *model.Desired, into, from map[model.ID]V, table string, invalid map[string]string) {
+	for _, id := range slices.Sorted(maps.Keys(from)) {
+		into[id] = from[id]
+		if err := whole.Validate(); err != nil {
+			delete(into, id)
+			invalid[table+" "+string(id)] = err.Error()
+		}
+	}
+}
+
+func network(r *schema.Network) model.Network {
+	n := model.Network{
+		ID: model.ID(r.UUID), Name: r.Name, VdsmName: r.VdsmName,
+		Description: r.Description, Comment: r.Comment,
+		MTU: r.MTU, PortIsolation: r.PortIsolation, Revision: int64(r.Revision),
+	}
+	if r.Label != nil {
+		n.Label = *r.Label
+	}
+	return n
+}
+
+func networkRow(n model.Network) rfc.Row {
+	label := []any{}
+	if n.Label != "" {
+		label = append(label, n.Label)
+	}
+	return rfc.Row{
+		"name": n.Name, "vdsm_name": n.VdsmName,
+		"description": n.Description, "comment": n.Comment,
+		"mtu": n.MTU, "port_isolation": n.PortIsolation, "revision": int(n.Revision),
+		"label": rfc.OvsSet{GoSet: label},
+	}
+}
+
+func host(r *schema.Host) model.Host {
+	h := model.Host{ID: model.ID(r.UUID), SystemID: r.SystemID, Name: r.Name, Labels: slices.Clone(r.Labels)}
+	for _, id := range r.Evicted {
+		h.Evicted = append(h.Evicted, model.ID(id))
+	}
+	slices.Sort(h.Labels)
+	slices.Sort(h.Evicted)
+	return h
+}
+
+func hostRow(h model.Host) rfc.Row {
+	labels, evicted := []any{}, []any{}
+	for _, label := range unique(h.Labels) {
+		labels = append(labels, label)
+	}
+	for _, id := range unique(h.Evicted) {
+		evicted = append(evicted, rfc.UUID{GoUUID: string(id)})
+	}
+	return rfc.Row{
+		"system_id": h.SystemID, "name": h.Name,
+		"labels": rfc.OvsSet{GoSet: labels}, "evicted": rfc.OvsSet{GoSet: evicted},
+	}
+}
+
+func unique[T ~string](list []T) []T {
+	return slices.Compact(slices.Sorted(slices.Values(list)))
+}
+
+func attachment(r *schema.Attachment) model.Attachment {
+	a := model.Attachment{ID: model.ID(r.UUID), Host: model.ID(r.Host), Network: model.ID(r.Network), Explicit: true}
+	if len(r.Properties) > 0 {
+		a.Properties = maps.Clone(r.Properties)
+	}
+	return a
+}
+
+func attachmentRow(a model.Attachment) rfc.Row {
+	properties := make(map[any]any, len(a.Properties))
+	for key, value := range a.Properties {
+		properties[key] = value
+	}
+	return rfc.Row{
+		"host":       rfc.UUID{GoUUID: string(a.Host)},
+		"network":    rfc.UUID{GoUUID: string(a.Network)},
+		"properties": rfc.OvsMap{GoMap: properties},
+	}
+}

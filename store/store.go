@@ -1,0 +1,209 @@
+package store
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"sync"
+
+	"github.com/ovn-kubernetes/libovsdb/client"
+	rfc "github.com/ovn-kubernetes/libovsdb/ovsdb"
+
+	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/ovsdb"
+	"github.com/isonet/isonet/store/internal/schema"
+)
+
+// Config says where the desired state is kept.
+type Config struct {
+	// Endpoints are OVSDB connection methods of a server that has the
+	// Isolated_Networks database; several are one cluster. Without any, the
+	// store runs an ovsdb-server of its own.
+	Endpoints []string
+	// TLS is for ssl endpoints.
+	TLS *tls.Config
+
+	// StateDir is the directory of the store's own database. It is made,
+	// accessible to the owner only, if it does not exist.
+	StateDir string
+	// RunDir is where the sockets of the store's own ovsdb-server go, in a
+	// directory of their own. Empty means StateDir.
+	RunDir string
+	// OVSDBServer and OVSDBTool are the programs ovsdb-server(1) and
+	// ovsdb-tool(1). Empty means the ones in PATH.
+	OVSDBServer, OVSDBTool string
+
+	Logger *slog.Logger
+}
+
+// Store is the desired state. Use New.
+type Store struct {
+	cfg     Config
+	desired *watched[*model.Desired]
+	view    *watched[view]
+	ready   chan struct{}
+	isReady sync.Once
+	// writing holds a value while an Update runs: writers of one process take
+	// turns, so that only those of other processes make work in vain.
+	writing chan struct{}
+}
+
+// view is what writers need: the newest state together with the session to
+// change it with.
+type view struct {
+	desired *model.Desired
+	root    root
+	// invalid are the rows that are not part of desired, and why.
+	invalid map[string]string
+	// session is nil while there is none; err then says why.
+	session *ovsdb.Session
+	err     error
+}
+
+// root is the database's root row.
+type root struct {
+	uuid     string
+	revision int64
+	recent   map[string]int
+}
+
+// New returns a store that is empty until Run has read its database.
+func New(cfg Config) *Store {
+	empty := model.NewDesired()
+	return &Store{
+		cfg:     cfg,
+		desired: newWatched(empty),
+		view:    newWatched(view{desired: empty, err: errors.New("it has not been reached yet")}),
+		ready:   make(chan struct{}),
+		writing: make(chan struct{}, 1),
+	}
+}
+
+// Run keeps the store connected until ctx ends, which is no error. It returns
+// an error when the store cannot begin: its own database cannot be prepared,
+// or its own ovsdb-server does not start. Call it once.
+func (s *Store) Run(ctx context.Context) error {
+	cfg := ovsdb.Config{Endpoints: s.cfg.Endpoints, TLS: s.cfg.TLS, Logger: s.cfg.Logger, Monitor: monitored()}
+	var err error
+	if cfg.Model, err = schema.FullDatabaseModel(); err != nil {
+		return fmt.Errorf("describe the database: %w", err)
+	}
+	if len(cfg.Endpoints) == 0 {
+		server, err := startServer(ctx, s.cfg)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("store in %s: %w", s.cfg.StateDir, err)
+		}
+		defer server.stop() // after the last session with it
+		cfg.Endpoints = []string{server.endpoint()}
+	}
+	ovsdb.Keep(ctx, cfg, s.follow, s.disconnected)
+	s.disconnected(errors.New("it has been stopped"))
+	return nil
+}
+
+// monitored names every column that the store reads.
+func monitored() []client.MonitorOption {
+	var (
+		i schema.IsolatedNetworks
+		n schema.Network
+		h schema.Host
+		a schema.Attachment
+	)
+	return []client.MonitorOption{
+		client.WithTable(&i, &i.Revision, &i.Recent),
+		client.WithTable(&n, &n.Name, &n.VdsmName, &n.Description, &n.Comment, &n.MTU, &n.Label, &n.PortIsolation, &n.Revision),
+		client.WithTable(&h, &h.SystemID, &h.Name, &h.Labels, &h.Evicted),
+		client.WithTable(&a, &a.Host, &a.Network, &a.Properties),
+	}
+}
+
+// follow publishes the state after every change, as long as the session lasts.
+func (s *Store) follow(ctx context.Context, session *ovsdb.Session) error {
+	for {
+		tables := session.Tables(schema.IsolatedNetworksTable, schema.NetworkTable, schema.HostTable, schema.AttachmentTable)
+		if tables == nil {
+			return ovsdb.ErrLost
+		}
+		if root, ok := readRoot(tables); ok {
+			s.publish(session, root, tables)
+		} else if err := s.createRoot(ctx, session); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-session.Changed():
+		}
+	}
+}
+
+// createRoot makes a new database usable. When another process is faster, the
+// server refuses, and the next session finds that one's row.
+func (s *Store) createRoot(ctx context.Context, session *ovsdb.Session) error {
+	now, _ := s.view.load()
+	_, err := session.Transact(ctx, rfc.Operation{
+		Op: rfc.OperationInsert, Table: schema.IsolatedNetworksTable,
+		// A revision that readers have seen means that somebody deleted the row.
+		Row: rfc.Row{"revision": int(now.root.revision)},
+	})
+	if err != nil {
+		return fmt.Errorf("create the root row of the database: %w", err)
+	}
+	return nil
+}
+
+func (s *Store) publish(session *ovsdb.Session, root root, tables tables) {
+	before, _ := s.view.load()
+	desired, invalid := read(tables)
+	desired.Revision = root.revision
+	for row, problem := range invalid {
+		if before.invalid[row] != problem {
+			s.cfg.Logger.Warn("ignoring a row that isonet did not write: correct or delete it with ovsdb-client", "row", row, "problem", problem)
+		}
+	}
+	if reflect.DeepEqual(desired, before.desired) {
+		desired = before.desired
+	} else {
+		s.desired.replace(desired)
+	}
+	// After desired: who sees a revision here finds it in the snapshot too.
+	s.view.replace(view{desired: desired, root: root, invalid: invalid, session: session})
+	s.isReady.Do(func() { close(s.ready) })
+}
+
+func (s *Store) disconnected(err error) {
+	now, _ := s.view.load()
+	now.session, now.err = nil, err
+	s.view.replace(now)
+}
+
+// Ready returns a channel that is closed when the first complete snapshot is
+// there.
+func (s *Store) Ready() <-chan struct{} { return s.ready }
+
+// Snapshot returns the newest desired state, which nobody changes: Clone it to
+// change it. It is empty before Ready, and the last one known while there is
+// no connection.
+func (s *Store) Snapshot() *model.Desired {
+	desired, _ := s.desired.load()
+	return desired
+}
+
+// Changed returns a channel that is closed when Snapshot returns something
+// new. Take it before the snapshot, so as to miss nothing.
+func (s *Store) Changed() <-chan struct{} {
+	_, replaced := s.desired.load()
+	return replaced
+}
+
+// Connected says whether the store follows its database at the moment.
+func (s *Store) Connected() bool {
+	now, _ := s.view.load()
+	return now.session != nil
+}

@@ -1,0 +1,194 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	rfc "github.com/ovn-kubernetes/libovsdb/ovsdb"
+
+	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/ovsdb"
+)
+
+const (
+	// updateTimeout bounds an Update whose caller sets no deadline.
+	updateTimeout = 30 * time.Second
+	// connectPatience is how long an Update waits for a connection.
+	connectPatience = 5 * time.Second
+)
+
+var (
+	// ErrUnavailable says that the store has no connection to its database.
+	// Nothing was written.
+	ErrUnavailable = errors.New("the store cannot reach its database")
+	// ErrUnknown says that the connection broke after a change had been sent
+	// and that it could not be found out whether it was made.
+	ErrUnknown = errors.New("it is unknown whether the change was made: look before you repeat it")
+)
+
+// Update runs change on a copy of the newest state and commits what it changed
+// in one durable transaction. It returns the revision with the change, and
+// Snapshot shows that by then. A change that changes nothing writes nothing.
+//
+// When another writer was faster, change runs again on the newer state. An
+// error of change is returned as it is. The other errors are those of
+// model.Desired.Validate, ErrUnavailable, ErrUnknown, an *ovsdb.Error when the
+// database refuses, and ctx's end. Nothing was written, except that ErrUnknown
+// leaves that open.
+//
+// It waits up to 5 seconds for a connection, and until ctx ends for its turn.
+func (s *Store) Update(ctx context.Context, change func(d *model.Desired) error) (int64, error) {
+	if _, bounded := ctx.Deadline(); !bounded {
+		var done context.CancelFunc
+		ctx, done = context.WithTimeout(ctx, updateTimeout)
+		defer done()
+	}
+	select {
+	case s.writing <- struct{}{}:
+		defer func() { <-s.writing }()
+	case <-ctx.Done():
+		return 0, fmt.Errorf("wait for the changes before this one: %w", context.Cause(ctx))
+	}
+	u := &update{store: s, id: uuid.NewString(), change: change}
+	revision, err := u.run(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return revision, s.await(ctx, revision)
+}
+
+// await returns when the snapshot shows a committed revision.
+func (s *Store) await(ctx context.Context, revision int64) error {
+	for {
+		now, replaced := s.view.load()
+		if now.root.revision >= revision {
+			return nil
+		}
+		select {
+		case <-replaced:
+		case <-ctx.Done():
+			return fmt.Errorf("the change is made as revision %d, but the store does not see it yet: %w", revision, context.Cause(ctx))
+		}
+	}
+}
+
+// update is one call of Update.
+type update struct {
+	store  *Store
+	id     string // of the transaction, in the root row's history
+	change func(d *model.Desired) error
+	doubt  *attempt // the newest one whose outcome is unknown
+}
+
+// attempt is what was or will be sent, and the view that it was computed from.
+type attempt struct {
+	view       view
+	operations []rfc.Operation
+}
+
+func (u *update) run(ctx context.Context) (int64, error) {
+	for {
+		now, replaced, err := u.connected(ctx)
+		if err != nil {
+			return 0, err
+		}
+		if revision, made := now.root.recent[u.id]; made {
+			return int64(revision), nil
+		}
+		a, err := u.prepare(now)
+		if err != nil {
+			return 0, err
+		}
+		if len(a.operations) == 0 {
+			return now.root.revision, nil
+		}
+		_, err = now.session.Transact(ctx, transaction(now.root, u.id, a.operations)...)
+		var refused *ovsdb.Error
+		switch {
+		case err == nil:
+			return now.root.revision + 1, nil
+		case errors.Is(err, ovsdb.ErrStale):
+			if err := u.stale(ctx, replaced); err != nil {
+				return 0, err
+			}
+		case errors.As(err, &refused):
+			select {
+			case <-replaced: // perhaps the reason is gone
+			default:
+				return 0, fmt.Errorf("write the desired state: %w", err)
+			}
+		default:
+			u.doubt = a
+		}
+	}
+}
+
+// prepare computes what to send. An attempt in doubt that can still be
+// committed is sent again as it was: its guard lets only one of the two
+// through, and it does not matter which. Once the revision has moved on it
+// cannot be committed any more, and was not, or the history would show it.
+func (u *update) prepare(now view) (*attempt, error) {
+	if u.doubt != nil {
+		switch passed := now.root.revision - u.doubt.view.root.revision; {
+		case passed == 0:
+			return &attempt{now, u.doubt.operations}, nil
+		case passed >= historyLength:
+			return nil, fmt.Errorf("%w: too many other changes were made since", ErrUnknown)
+		}
+		u.doubt = nil
+	}
+	wanted := now.desired.Clone()
+	if err := u.change(wanted); err != nil {
+		return nil, err
+	}
+	operations, err := compile(now.desired, wanted)
+	if err != nil {
+		return nil, err
+	}
+	if len(operations) > 0 {
+		if err := wanted.Validate(); err != nil {
+			return nil, err
+		}
+	}
+	return &attempt{now, operations}, nil
+}
+
+// connected waits for a session: after an attempt in doubt for another one,
+// because only that one tells the outcome.
+func (u *update) connected(ctx context.Context) (view, <-chan struct{}, error) {
+	patience := time.NewTimer(connectPatience)
+	defer patience.Stop()
+	for {
+		now, replaced := u.store.view.load()
+		if now.session != nil && (u.doubt == nil || now.session != u.doubt.view.session) {
+			return now, replaced, nil
+		}
+		select {
+		case <-replaced:
+		case <-ctx.Done():
+			return view{}, nil, u.unavailable(context.Cause(ctx))
+		case <-patience.C:
+			return view{}, nil, u.unavailable(now.err)
+		}
+	}
+}
+
+func (u *update) unavailable(cause error) error {
+	if u.doubt != nil {
+		return fmt.Errorf("%w: %w", ErrUnknown, cause)
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, cause)
+}
+
+// stale waits until the store has seen what made an attempt stale.
+func (u *update) stale(ctx context.Context, replaced <-chan struct{}) error {
+	select {
+	case <-replaced:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%w: others kept changing the same things: %w", context.Cause(ctx), ovsdb.ErrStale)
+	}
+}
