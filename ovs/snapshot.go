@@ -10,19 +10,10 @@ import (
 	"github.com/isonet/isonet/model/plan"
 )
 
-// rows is the part of a session that a snapshot needs.
-type rows interface {
-	Rows(table string) map[string]model.Model
-}
-
-// snapshot copies a session's rows. It returns nil when the rows are of
-// different moments, which shows as a reference to a row that is not there: a
-// later snapshot will be whole.
-func snapshot(session rows, datapathType string) *plan.Actual {
-	// The root row comes first: with its cur_cfg come the results that vswitchd
-	// wrote in the same transaction, so those must not be older.
-	root := only[openVSwitch](session.Rows("Open_vSwitch"))
-	bridges, ports, ifaces := session.Rows("Bridge"), session.Rows("Port"), session.Rows("Interface")
+// snapshot copies the rows of one moment. It returns nil when the database has
+// no root row.
+func snapshot(tables map[string]map[string]model.Model, datapathType string) *plan.Actual {
+	root := only[openVSwitch](tables["Open_vSwitch"])
 	if root == nil {
 		return nil
 	}
@@ -37,20 +28,10 @@ func snapshot(session rows, datapathType string) *plan.Actual {
 		Bridges:       make(map[string]plan.Bridge, len(root.Bridges)),
 	}
 	for _, uuid := range root.Bridges {
-		row, ok := bridges[uuid].(*bridge)
-		if !ok {
-			return nil
+		if row, ok := tables["Bridge"][uuid].(*bridge); ok {
+			b := newBridge(row, tables)
+			actual.Bridges[b.Name] = b
 		}
-		b := newBridge(row)
-		for _, uuid := range row.Ports {
-			p, ok := newPort(uuid, ports, ifaces)
-			if !ok {
-				return nil
-			}
-			b.Ports = append(b.Ports, p)
-		}
-		slices.SortFunc(b.Ports, func(a, b plan.Port) int { return strings.Compare(a.Name, b.Name) })
-		actual.Bridges[b.Name] = b
 	}
 	return actual
 }
@@ -69,8 +50,8 @@ func chooseDatapath(wanted string) string {
 	return "netdev"
 }
 
-func newBridge(row *bridge) plan.Bridge {
-	return plan.Bridge{
+func newBridge(row *bridge, tables map[string]map[string]model.Model) plan.Bridge {
+	b := plan.Bridge{
 		UUID:          row.UUID,
 		Name:          row.Name,
 		DatapathType:  row.DatapathType,
@@ -87,13 +68,16 @@ func newBridge(row *bridge) plan.Bridge {
 		RSTP:          row.RSTP,
 		McastSnooping: row.McastSnooping,
 	}
+	for _, uuid := range row.Ports {
+		if row, ok := tables["Port"][uuid].(*port); ok {
+			b.Ports = append(b.Ports, newPort(row, tables["Interface"]))
+		}
+	}
+	slices.SortFunc(b.Ports, func(a, b plan.Port) int { return strings.Compare(a.Name, b.Name) })
+	return b
 }
 
-func newPort(uuid string, ports, ifaces map[string]model.Model) (plan.Port, bool) {
-	row, ok := ports[uuid].(*port)
-	if !ok {
-		return plan.Port{}, false
-	}
+func newPort(row *port, ifaces map[string]model.Model) plan.Port {
 	p := plan.Port{
 		UUID:        row.UUID,
 		Name:        row.Name,
@@ -108,7 +92,7 @@ func newPort(uuid string, ports, ifaces map[string]model.Model) (plan.Port, bool
 	for _, uuid := range row.Interfaces {
 		i, ok := ifaces[uuid].(*iface)
 		if !ok {
-			return plan.Port{}, false
+			continue
 		}
 		p.Interfaces = append(p.Interfaces, plan.Interface{
 			UUID:        i.UUID,
@@ -123,7 +107,7 @@ func newPort(uuid string, ports, ifaces map[string]model.Model) (plan.Port, bool
 		})
 	}
 	slices.SortFunc(p.Interfaces, func(a, b plan.Interface) int { return strings.Compare(a.Name, b.Name) })
-	return p, true
+	return p
 }
 
 // only returns the row of a table that has exactly one.

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
 	"github.com/google/uuid"
 	"github.com/ovn-kubernetes/libovsdb/client"
 	"github.com/ovn-kubernetes/libovsdb/model"
@@ -27,9 +26,6 @@ const AutoDatapath = "auto"
 
 // ErrDisconnected says that there is no session with Open vSwitch now.
 var ErrDisconnected = errors.New("no session with the Open vSwitch database: is ovsdb-server running, and may isonetd use its socket?")
-
-// maxDialPause caps the pause between two tries to reach the database.
-const maxDialPause = time.Second
 
 // Observer is told of every transaction; for metrics.
 type Observer interface {
@@ -77,8 +73,6 @@ func (s *Switch) Run(ctx context.Context) error {
 	return group.Wait()
 }
 
-// keep runs sessions one after the other until ctx ends, with a growing pause
-// between those that fail at once.
 func (s *Switch) keep(ctx context.Context, describe func() (model.ClientDBModel, []client.MonitorOption, error),
 	use func(context.Context, *ovsdb.Session) error,
 ) error {
@@ -87,36 +81,22 @@ func (s *Switch) keep(ctx context.Context, describe func() (model.ClientDBModel,
 		return err
 	}
 	cfg := ovsdb.Config{Endpoints: s.cfg.Endpoints, Model: m, Monitor: monitor, Logger: s.cfg.Logger}
-	pause := backoff.NewExponentialBackOff()
-	pause.InitialInterval, pause.MaxInterval = 20*time.Millisecond, maxDialPause
-	for {
-		start := time.Now()
-		err := ovsdb.Run(ctx, cfg, use)
-		if ctx.Err() != nil {
-			return nil
-		}
-		if time.Since(start) > 10*maxDialPause {
-			pause.Reset()
-		}
-		wait := pause.NextBackOff()
-		s.cfg.Logger.Warn("no session with Open vSwitch; trying again", "error", err, "in", wait)
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(wait):
-		}
-	}
+	ovsdb.Keep(ctx, cfg, use, func(error) {})
+	return nil
 }
 
 // follow publishes a snapshot after every change, as long as the session lasts.
 func (s *Switch) follow(ctx context.Context, session *ovsdb.Session) error {
 	defer s.publish(nil, nil)
 	for {
-		actual := snapshot(session, s.cfg.DatapathType)
+		tables := session.Tables("Open_vSwitch", "Bridge", "Port", "Interface")
+		if tables == nil {
+			return ovsdb.ErrLost
+		}
+		actual := snapshot(tables, s.cfg.DatapathType)
 		switch {
-		case actual == nil && len(session.Rows("Open_vSwitch")) == 0:
+		case actual == nil:
 			s.cfg.Logger.Warn("the Open vSwitch database is empty; run 'ovs-vsctl init' to make its first row")
-		case actual == nil: // mid-change
 		case actual.SystemID != "":
 			s.publish(session, actual)
 		default:

@@ -135,7 +135,8 @@ func newClient(cfg Config, cancel context.CancelCauseFunc) (client.Client, error
 func dialError(cfg Config, err error) error {
 	// The client has no type for this error.
 	if strings.Contains(err.Error(), "target database "+cfg.Model.Name()+" not found") {
-		return fmt.Errorf("connect to %v: %w: %s", cfg.Endpoints, ErrNoDatabase, cfg.Model.Name())
+		return fmt.Errorf("connect to %v: %w: %s; make it with \"ovsdb-tool create FILE SCHEMA\" and \"ovs-appctl -t ovsdb-server ovsdb-server/add-db FILE\" there",
+			cfg.Endpoints, ErrNoDatabase, cfg.Model.Name())
 	}
 	return fmt.Errorf("connect to %v: %w", cfg.Endpoints, err)
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -342,15 +343,16 @@ func (e *RealiseError) Error() string {
 	return errors.Join(reasons...).Error()
 }
 
-// Is makes it a model.ErrConflict when a name is taken on the host.
+// Is makes it a model.ErrConflict when a name is taken on the host or ports
+// keep a bridge.
 func (e *RealiseError) Is(target error) bool {
 	return e.conflict && target == model.ErrConflict
 }
 
 // WaitFor waits until the loop has looked at the desired revision, and each of
 // the networks is active, or is not on this host and has no bridge left. It
-// returns a *RealiseError when OVS cannot realise one of them, and an error
-// that wraps ctx's when ctx ends before.
+// returns a *RealiseError when OVS cannot realise one of them or ports keep its
+// bridge, and an error that wraps ctx's when ctx ends before.
 func (l *Loop) WaitFor(ctx context.Context, revision int64, networks ...model.ID) error {
 	for {
 		changed := l.Changed()
@@ -390,7 +392,13 @@ func (s Status) unsettled(revision int64, networks []model.ID) (string, error) {
 		case wanted && verdict.State == Pending:
 			open = verdict.Reason
 		case !wanted && bridges[id] != "":
-			open = s.held(id, bridges[id])
+			if ports := s.heldBy(id); ports != nil {
+				failure.Problems = append(failure.Problems, plan.Problem{NetworkID: id, Final: true, Reason: fmt.Sprintf(
+					"the bridge '%s' is in use by the ports %s: unplug them, or remove it by force", bridges[id], strings.Join(ports, ", "))})
+				failure.conflict = true
+				continue
+			}
+			open = fmt.Sprintf("the bridge '%s' is still there", bridges[id])
 		}
 	}
 	if len(failure.Problems) > 0 {
@@ -399,10 +407,11 @@ func (s Status) unsettled(revision int64, networks []model.ID) (string, error) {
 	return open, nil
 }
 
-func (s Status) held(id model.ID, bridge string) string {
+// heldBy returns the ports that keep the bridge of a network.
+func (s Status) heldBy(id model.ID) []string {
 	i := slices.IndexFunc(s.Held, func(h plan.Held) bool { return h.NetworkID == id })
 	if i < 0 {
-		return fmt.Sprintf("the bridge '%s' is still there", bridge)
+		return nil
 	}
-	return fmt.Sprintf("the bridge '%s' is kept by the ports %v", bridge, s.Held[i].Ports)
+	return s.Held[i].Ports
 }

@@ -90,7 +90,7 @@ func (c *changeLog) network(before, now client.NetworkStatus, known bool) {
 		say("mtu %s", mtuStatus(now.MTU))
 	}
 	if known && now.Cause != before.Cause {
-		say("attached by %s", cause(now.Cause))
+		say("cause %s", cause(now.Cause))
 	}
 	portChanges(say, before.Ports, now.Ports)
 }

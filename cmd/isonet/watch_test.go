@@ -50,7 +50,7 @@ func TestWatchInterrupted(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
 	reader, writer := io.Pipe()
-	code := make(chan int)
+	code := make(chan int, 1)
 	go func() {
 		code <- run(ctx, words("watch --timeout 1ns"), system{
 			stdin: strings.NewReader(""), stdout: writer, stderr: writer, socket: socket, now: time.Now,

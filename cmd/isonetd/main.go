@@ -41,7 +41,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	cmd.SetOut(stdout)
 	cmd.SetErr(stderr)
 	if err := cmd.Execute(); err != nil {
-		fmt.Fprintf(stderr, "isonetd: %v\n", err)
+		_, _ = fmt.Fprintf(stderr, "isonetd: %v\n", err) // there is nowhere else to say it
 		return code
 	}
 	return 0

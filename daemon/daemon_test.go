@@ -1,0 +1,413 @@
+package daemon_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+	"golang.org/x/crypto/bcrypt"
+
+	"github.com/isonet/isonet/daemon"
+	"github.com/isonet/isonet/internal/ovstest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// host is a private Open vSwitch with an isonetd on it.
+type host struct {
+	*testing.T
+	ovs    *ovstest.OVS
+	cfg    daemon.Config
+	client *http.Client
+	stop   func()
+}
+
+func newHost(t *testing.T, change func(*daemon.Options)) *host {
+	t.Helper()
+	h := &host{T: t, ovs: ovstest.Start(t)}
+	options := daemon.DefaultOptions()
+	options.OVSDB = h.ovs.Endpoint()
+	options.StateDir = t.TempDir()
+	options.Socket = filepath.Join(h.ovs.Dir(), "run", "api.sock")
+	options.MetricsListen = "127.0.0.1:0"
+	if change != nil {
+		change(&options)
+	}
+	var err error
+	if h.cfg, err = options.Parse(); err != nil {
+		t.Fatal(err)
+	}
+	transport := &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", h.cfg.Socket)
+		},
+	}
+	t.Cleanup(transport.CloseIdleConnections)
+	h.client = &http.Client{Transport: transport}
+	return h
+}
+
+// start runs the daemon until stop, and waits until it knows its host.
+func (h *host) start() *daemon.Daemon {
+	h.Helper()
+	d, err := daemon.New(h.cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		h.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- d.Run(ctx) }()
+	stopped := false
+	h.stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		cancel()
+		if err := <-done; err != nil {
+			h.Errorf("Run: %v", err)
+		}
+	}
+	h.Cleanup(h.stop)
+	ovstest.Eventually(h, "the daemon knows its host", func() error {
+		if len(h.hosts()) != 1 {
+			return fmt.Errorf("hosts: %v", h.hosts())
+		}
+		return nil
+	})
+	return d
+}
+
+// call makes a request with a JSON body and returns the status and the reply.
+func (h *host) call(method, path, body string) (int, map[string]any) {
+	h.Helper()
+	req, err := http.NewRequestWithContext(context.Background(), method, "http://isonet/ovirt-engine/api"+path, strings.NewReader(body))
+	if err != nil {
+		h.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Accept", "application/json")
+	res, err := h.client.Do(req)
+	if err != nil {
+		h.Fatalf("%s %s: %v", method, path, err)
+	}
+	defer res.Body.Close() //nolint:errcheck // it was read to its end
+	data, err := io.ReadAll(res.Body)
+	if err != nil {
+		h.Fatal(err)
+	}
+	var reply map[string]any
+	if err := json.Unmarshal(data, &reply); err != nil {
+		h.Fatalf("%s %s: %d: %v in %s", method, path, res.StatusCode, err, data)
+	}
+	return res.StatusCode, reply
+}
+
+// must is a call that has to succeed.
+func (h *host) must(method, path, body string) map[string]any {
+	h.Helper()
+	status, reply := h.call(method, path, body)
+	if status >= 300 {
+		h.Fatalf("%s %s: %d %v", method, path, status, reply)
+	}
+	return reply
+}
+
+func (h *host) list(path, member string) []any {
+	h.Helper()
+	list, _ := h.must("GET", path, "")[member].([]any)
+	return list
+}
+
+func (h *host) hosts() []any { return h.list("/hosts", "host") }
+
+func (h *host) path() string { return "/hosts/" + h.hosts()[0].(map[string]any)["id"].(string) }
+
+func (h *host) network(body string) string {
+	h.Helper()
+	return h.must("POST", "/networks", body)["id"].(string)
+}
+
+func (h *host) bridges() []string { return strings.Fields(h.ovs.Vsctl("list-br")) }
+
+func attachAll(names ...string) string {
+	var list []string
+	for _, name := range names {
+		list = append(list, fmt.Sprintf(`{"network":{"name":%q}}`, name))
+	}
+	return `{"modified_network_attachments":{"network_attachment":[` + strings.Join(list, ",") + `]}}`
+}
+
+func TestManyNetworksInOneRequestAreOneTransaction(t *testing.T) {
+	h := newHost(t, nil)
+	h.start()
+	var names []string
+	for i := range 100 {
+		names = append(names, fmt.Sprintf("net%d", i))
+		h.network(fmt.Sprintf(`{"name":"net%d","mtu":"1400","data_center":{"name":"Default"}}`, i))
+	}
+	before := h.ovs.NextCfg()
+	h.must("POST", h.path()+"/setupnetworks", attachAll(names...))
+	if got := h.ovs.NextCfg(); got != before+1 {
+		t.Errorf("next_cfg went from %d to %d, want one transaction", before, got)
+	}
+	if got := len(h.bridges()); got != 100 {
+		t.Errorf("%d bridges after the answer, want 100", got)
+	}
+	for _, a := range h.list(h.path()+"/networkattachments", "network_attachment") {
+		if got := a.(map[string]any)["in_sync"]; got != "true" {
+			t.Fatalf("attachment %v is not in sync", a)
+		}
+	}
+}
+
+func TestALabelOnTheHostProvisionsAndItsRemovalRemoves(t *testing.T) {
+	h := newHost(t, nil)
+	h.start()
+	id := h.network(`{"name":"red","data_center":{"name":"Default"}}`)
+	h.must("POST", "/networks/"+id+"/networklabels", `{"id":"lab"}`)
+	h.must("POST", h.path()+"/networklabels", `{"id":"lab"}`)
+	if got := h.bridges(); len(got) != 1 || got[0] != "red" {
+		t.Fatalf("bridges %v after labelling, want red", got)
+	}
+	attachments := h.list(h.path()+"/networkattachments", "network_attachment")
+	if len(attachments) != 1 {
+		t.Fatalf("attachments: %v", attachments)
+	}
+	attachment := h.path() + "/networkattachments/" + attachments[0].(map[string]any)["id"].(string)
+	if got := len(h.list(attachment+"/statistics", "statistic")); got != 8 {
+		t.Errorf("%d statistics, want 8", got)
+	}
+	if status, fault := h.call("DELETE", attachment, ""); status != http.StatusConflict {
+		t.Errorf("DELETE of an attachment that a label causes: %d %v", status, fault)
+	}
+	h.must("DELETE", h.path()+"/networklabels/lab", "")
+	if got := h.bridges(); len(got) != 0 {
+		t.Errorf("bridges %v after the label is gone", got)
+	}
+}
+
+func TestARefusedChangeLeavesNothing(t *testing.T) {
+	h := newHost(t, nil)
+	h.start()
+	h.ovs.Vsctl("add-br", "theirs")
+	h.network(`{"name":"red","data_center":{"name":"Default"}}`)
+	h.network(`{"name":"theirs","data_center":{"name":"Default"}}`)
+	h.network(`{"name":"lo","data_center":{"name":"Default"}}`)
+	for _, names := range [][]string{{"red", "theirs"}, {"red", "lo"}, {"red", "missing"}} {
+		status, fault := h.call("POST", h.path()+"/setupnetworks", attachAll(names...))
+		if status != http.StatusConflict && status != http.StatusBadRequest {
+			t.Errorf("%v: status %d", names, status)
+		}
+		if detail, _ := fault["detail"].(string); !strings.Contains(detail, names[1]) {
+			t.Errorf("%v: fault %v does not name what is in the way", names, fault)
+		}
+		ovstest.Eventually(t, "nothing is left", func() error {
+			if got := h.bridges(); len(got) != 1 || got[0] != "theirs" {
+				return fmt.Errorf("bridges %v", got)
+			}
+			return nil
+		})
+		if got := h.list(h.path()+"/networkattachments", "network_attachment"); len(got) != 0 {
+			t.Errorf("%v: attachments %v", names, got)
+		}
+	}
+}
+
+func TestABridgeInUseIsRemovedByForceOnly(t *testing.T) {
+	h := newHost(t, nil)
+	h.start()
+	id := h.network(`{"name":"red","data_center":{"name":"Default"}}`)
+	h.must("POST", h.path()+"/setupnetworks", attachAll("red"))
+	h.ovs.Vsctl("add-port", "red", "vm1")
+	var fault map[string]any
+	ovstest.Eventually(t, "the port counts", func() error {
+		status, reply := h.call("DELETE", "/networks/"+id, "")
+		if fault = reply; status != http.StatusConflict {
+			return fmt.Errorf("status %d", status)
+		}
+		return nil
+	})
+	if detail, _ := fault["detail"].(string); !strings.Contains(detail, "vm1") {
+		t.Errorf("the fault %v does not name the port", fault)
+	}
+	if got := h.bridges(); len(got) != 1 {
+		t.Fatalf("bridges %v after a refused removal", got)
+	}
+	h.must("DELETE", "/networks/"+id+"?force=true", "")
+	if got := h.bridges(); len(got) != 0 {
+		t.Errorf("bridges %v after a forced removal", got)
+	}
+}
+
+func TestARestartChangesNothing(t *testing.T) {
+	h := newHost(t, nil)
+	h.start()
+	h.network(`{"name":"größe","mtu":"1300","description":"ünïcode","label":"","data_center":{"name":"Default"}}`)
+	h.must("POST", h.path()+"/setupnetworks", attachAll("größe"))
+	networks := h.list("/networks", "network")
+	before, version := h.ovs.NextCfg(), h.ovs.Vsctl("list", "bridge")
+	h.stop()
+	if got := h.ovs.Vsctl("list", "bridge"); got != version {
+		t.Errorf("the end of the daemon changed the bridge from\n%s\nto\n%s", version, got)
+	}
+	h.start()
+	status := h.must("GET", "/isonet/status", "")
+	if got := len(status["networks"].([]any)); got != 1 {
+		t.Errorf("%d networks after a restart", got)
+	}
+	if a, b := fmt.Sprint(networks), fmt.Sprint(h.list("/networks", "network")); a != b {
+		t.Errorf("networks before the restart\n%s\nafter\n%s", a, b)
+	}
+	if got := h.ovs.NextCfg(); got != before {
+		t.Errorf("the restart wrote to Open vSwitch: next_cfg %d, was %d", got, before)
+	}
+}
+
+func TestMetrics(t *testing.T) {
+	h := newHost(t, nil)
+	d := h.start()
+	h.network(`{"name":"red","data_center":{"name":"Default"}}`)
+	h.must("POST", h.path()+"/setupnetworks", attachAll("red"))
+	res, err := http.Get("http://" + d.Addr("metrics").String() + "/metrics") //nolint:noctx // bounded by the test
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close() //nolint:errcheck // it was read to its end
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	http.DefaultClient.CloseIdleConnections()
+	for _, want := range []string{
+		`isonet_network_receive_bytes_total{network="red"} 0`,
+		`isonet_network_ready{network="red"} 1`,
+		`isonet_ovsdb_connected 1`,
+		`isonet_ovsdb_transaction_duration_seconds_count{result="committed"} 1`,
+	} {
+		if !bytes.Contains(text, []byte(want+"\n")) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+}
+
+func TestTCPNeedsAPassword(t *testing.T) {
+	users := filepath.Join(t.TempDir(), "users")
+	hash, err := bcrypt.GenerateFromPassword([]byte("secret"), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(users, append([]byte("admin:"), hash...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h := newHost(t, func(o *daemon.Options) { o.Listen, o.UsersFile = "127.0.0.1:0", users })
+	d := h.start()
+	for password, want := range map[string]int{"": http.StatusUnauthorized, "wrong": http.StatusUnauthorized, "secret": http.StatusOK} {
+		req, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+d.Addr("listen").String()+"/ovirt-engine/api/networks", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if password != "" {
+			req.SetBasicAuth("admin@internal", password)
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close() // the status is all that is wanted
+		if res.StatusCode != want {
+			t.Errorf("password %q: %d, want %d", password, res.StatusCode, want)
+		}
+	}
+	http.DefaultClient.CloseIdleConnections()
+}
+
+func TestSocket(t *testing.T) {
+	h := newHost(t, nil)
+	h.start()
+	info, err := os.Stat(h.cfg.Socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := info.Mode().Perm(); got != 0o660 {
+		t.Errorf("mode %o, want 660", got)
+	}
+	if _, err := daemon.New(h.cfg, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "another isonetd") {
+		t.Errorf("a second daemon: %v", err)
+	}
+	h.stop()
+
+	// What a crash leaves behind is replaced.
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: h.cfg.Socket})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.SetUnlinkOnClose(false)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	h.start()
+	h.stop()
+
+	// Anything else is not.
+	if err := os.WriteFile(h.cfg.Socket, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := daemon.New(h.cfg, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "is not a socket") {
+		t.Errorf("a file in place of the socket: %v", err)
+	}
+	if data, err := os.ReadFile(h.cfg.Socket); err != nil || string(data) != "precious" {
+		t.Errorf("the file is %q, %v", data, err)
+	}
+}
+
+func TestOptionsAreChecked(t *testing.T) {
+	for want, change := range map[string]func(*daemon.Options){
+		"":                               func(*daemon.Options) {},
+		"ovsdb: ":                        func(o *daemon.Options) { o.OVSDB = "/run/db.sock" },
+		"store: ":                        func(o *daemon.Options) { o.Store = "tcp:nowhere" },
+		"an ssl endpoint needs store-ca": func(o *daemon.Options) { o.Store = "ssl:127.0.0.1:6645" },
+		"users-file is needed":           func(o *daemon.Options) { o.Listen = "127.0.0.1:0" },
+		"listen: want HOST:PORT":         func(o *daemon.Options) { o.Listen = "8080" },
+		"metrics-listen: want HOST:PORT": func(o *daemon.Options) { o.MetricsListen = "9475" },
+		"tls-cert: ":                     func(o *daemon.Options) { o.TLSCert = "/nowhere" },
+		"state-dir: ":                    func(o *daemon.Options) { o.StateDir = "state" },
+		"socket: ":                       func(o *daemon.Options) { o.Socket = "api.sock" },
+		`"magic" is not auto, system`:    func(o *daemon.Options) { o.DatapathType = "magic" },
+		`"loud" is not debug`:            func(o *daemon.Options) { o.LogLevel = "loud" },
+		`"xml" is not text or json`:      func(o *daemon.Options) { o.LogFormat = "xml" },
+	} {
+		options := daemon.DefaultOptions()
+		change(&options)
+		_, err := options.Parse()
+		if want == "" && err != nil {
+			t.Errorf("the defaults: %v", err)
+		}
+		if want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("error %v, want one that says %q", err, want)
+		}
+	}
+}
+
+func TestTheFileIsStrict(t *testing.T) {
+	options := daemon.DefaultOptions()
+	if err := options.ReadOptions(strings.NewReader("socket: /x\nlisten: ''\n")); err != nil || options.Socket != "/x" || options.StateDir == "" {
+		t.Errorf("options %+v, error %v", options, err)
+	}
+	if err := options.ReadOptions(strings.NewReader("")); err != nil {
+		t.Errorf("an empty file: %v", err)
+	}
+	if err := options.ReadOptions(strings.NewReader("sokcet: /x\n")); err == nil || !strings.Contains(err.Error(), "sokcet") {
+		t.Errorf("a misspelt key: %v", err)
+	}
+}
