@@ -15,7 +15,7 @@ func changes(before, now client.Status, first bool) []string {
 	var c changeLog
 	switch {
 	case now.Connected && (first || !before.Connected):
-		c.say("Open vSwitch: connected, version %s, datapath %s", now.OVSVersion, now.DatapathType)
+		c.say("Open vSwitch: connected, %s", kind(now))
 	case !now.Connected && (first || before.Connected):
 		c.say("Open vSwitch: NOT CONNECTED")
 	}
@@ -86,7 +86,8 @@ func (c *changeLog) network(before, now client.NetworkStatus, known bool) {
 			say("%s: %s", now.State, now.Reason)
 		}
 	}
-	if known && now.MTU != before.MTU {
+	learned := before.MTU.Actual == 0 && now.MTU.Actual == now.MTU.Wanted // of a bridge that came
+	if known && now.MTU != before.MTU && !learned {
 		say("mtu %s", mtuStatus(now.MTU))
 	}
 	if known && now.Cause != before.Cause {

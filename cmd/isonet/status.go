@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -96,7 +97,7 @@ func networkDetail(t *table, n client.NetworkStatus) {
 func statusTable(t *table, s client.Status) {
 	t.row("host:", s.Host.Name, s.Host.ID)
 	if s.Connected {
-		t.row("Open vSwitch:", fmt.Sprintf("connected since %s, version %s, datapath %s", moment(s.Since), s.OVSVersion, s.DatapathType))
+		t.row("Open vSwitch:", fmt.Sprintf("connected since %s, %s", moment(s.Since), kind(s)))
 	} else {
 		t.row("Open vSwitch:", disconnected(s))
 	}
@@ -113,6 +114,11 @@ func statusTable(t *table, s client.Status) {
 		return
 	}
 	networkTable(t, s.Networks)
+}
+
+// kind says what Open vSwitch tells of itself; it need not know its version.
+func kind(s client.Status) string {
+	return fmt.Sprintf("version %s, datapath %s", cmp.Or(s.OVSVersion, "unknown"), cmp.Or(s.DatapathType, "unknown"))
 }
 
 func disconnected(s client.Status) string {

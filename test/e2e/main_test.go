@@ -34,7 +34,17 @@ func prepare() error {
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the image %s: %w\n%s", image, err, out)
 	}
-	// Every test removes its own container. The library's reaper would be one
-	// more image to pull.
-	return os.Setenv("TESTCONTAINERS_RYUK_DISABLED", "true")
+	for name, value := range map[string]string{
+		// Every test removes its own container. The library's reaper would be
+		// one more image to pull.
+		"TESTCONTAINERS_RYUK_DISABLED": "true",
+		// The engine publishes ports on this machine. Where the tests run in a
+		// container themselves, the library would guess another address.
+		"TESTCONTAINERS_HOST_OVERRIDE": "127.0.0.1",
+	} {
+		if err := os.Setenv(name, value); err != nil {
+			return fmt.Errorf("set %s: %w", name, err)
+		}
+	}
+	return nil
 }

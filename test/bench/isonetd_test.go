@@ -1,0 +1,207 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/isonet/isonet/internal/ovstest"
+)
+
+// isonetd is the real program, on an Open vSwitch of its own.
+type isonetd struct {
+	*testing.B
+	ovs     *openvswitch
+	program string
+	socket  string
+	state   string
+	client  *http.Client
+	cmd     *exec.Cmd // nil while stopped
+	log     bytes.Buffer
+
+	host  string // path of the host's resource
+	names []string
+}
+
+// newISOnetd builds the program, makes the networks and stops.
+func newISOnetd(b *testing.B, o *openvswitch, networks int) *isonetd {
+	b.Helper()
+	dir := b.TempDir()
+	d := &isonetd{
+		B: b, ovs: o, program: filepath.Join(dir, "isonetd"), state: filepath.Join(dir, "state"),
+		socket: filepath.Join(o.Dir(), "isonet", "api.sock"),
+	}
+	build := exec.CommandContext(b.Context(), "go", "build", "-trimpath", "-o", d.program, "github.com/isonet/isonet/cmd/isonetd")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	must(b, build)
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", d.socket)
+	}}
+	d.client = &http.Client{Transport: transport}
+	b.Cleanup(transport.CloseIdleConnections)
+	b.Cleanup(d.stop)
+	d.start()
+	for i := range networks {
+		name := fmt.Sprintf("net%d", i)
+		d.post("/networks", `{"name":"`+name+`","data_center":{"name":"Default"}}`)
+		d.names = append(d.names, name)
+	}
+	d.stop()
+	return d
+}
+
+// start starts the daemon in vswitchd's network namespace, because it looks at
+// the devices there, and waits until it knows its host.
+func (d *isonetd) start() {
+	d.Helper()
+	d.log.Reset()
+	d.cmd = exec.CommandContext(context.Background(), "ip", "netns", "exec", d.ovs.namespace, d.program,
+		"--ovsdb", d.ovs.Endpoint(), "--state-dir", d.state, "--socket", d.socket, "--metrics-listen", "", "--datapath-type", "netdev")
+	d.cmd.Stderr = &d.log
+	if err := d.cmd.Start(); err != nil {
+		d.Fatal(err)
+	}
+	ovstest.Eventually(d.B, "isonetd knows its host", func() error {
+		reply, err := d.call("GET", "/hosts", "")
+		if err != nil {
+			return err
+		}
+		var hosts struct{ Host []struct{ ID string } }
+		if err := json.Unmarshal(reply, &hosts); err != nil {
+			return err
+		}
+		if len(hosts.Host) != 1 {
+			return fmt.Errorf("hosts: %s", reply)
+		}
+		d.host = "/hosts/" + hosts.Host[0].ID
+		return nil
+	})
+	d.post(d.host+"/syncallnetworks", "{}") // answered once it has looked at Open vSwitch
+}
+
+// stop ends the daemon, if it runs. Bridges stay as they are.
+func (d *isonetd) stop() {
+	d.Helper()
+	if d.cmd == nil {
+		return
+	}
+	cmd := d.cmd
+	d.cmd = nil
+	d.client.CloseIdleConnections()
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		d.Errorf("stop isonetd: %v", err)
+	}
+	if err := cmd.Wait(); err != nil {
+		d.Errorf("isonetd: %v\n%s", err, d.log.String())
+	}
+}
+
+// attachAll attaches all networks in one request. isonet answers when they are
+// realised.
+func (d *isonetd) attachAll() time.Duration {
+	d.Helper()
+	return d.setup("modified_network_attachments")
+}
+
+// detachAll is the reverse of attachAll.
+func (d *isonetd) detachAll() {
+	d.Helper()
+	d.setup("removed_network_attachments")
+}
+
+func (d *isonetd) setup(what string) time.Duration {
+	d.Helper()
+	items := make([]string, len(d.names))
+	for i, name := range d.names {
+		items[i] = `{"network":{"name":"` + name + `"}}`
+	}
+	body := fmt.Sprintf(`{"connectivity_timeout":"600",%q:{"network_attachment":[%s]}}`, what, strings.Join(items, ","))
+	start := time.Now()
+	d.post(d.host+"/setupnetworks", body)
+	return time.Since(start)
+}
+
+func (d *isonetd) post(path, body string) {
+	d.Helper()
+	if _, err := d.call("POST", path, body); err != nil {
+		d.Fatalf("%v\n%s", err, d.log.String())
+	}
+}
+
+func (d *isonetd) call(method, path, body string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(d.Context(), method, "http://isonet/ovirt-engine/api"+path, strings.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Accept", "application/json")
+	res, err := d.client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close() //nolint:errcheck // it was read to its end
+	reply, err := io.ReadAll(res.Body)
+	if err != nil {
+		return nil, err
+	}
+	if res.StatusCode >= 300 {
+		return nil, fmt.Errorf("%s %s: %s: %s", method, path, res.Status, reply)
+	}
+	return reply, nil
+}
+
+// memory returns the resident memory of the daemon and of its child, in MiB.
+func (d *isonetd) memory() (own, store float64) {
+	d.Helper()
+	pid := d.cmd.Process.Pid
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	if err != nil {
+		d.Fatal(err)
+	}
+	for _, file := range threads {
+		for _, child := range strings.Fields(d.read(file)) {
+			n, err := strconv.Atoi(child)
+			if err != nil {
+				d.Fatal(err)
+			}
+			store += d.resident(n)
+		}
+	}
+	return d.resident(pid), store
+}
+
+// resident reads VmRSS (proc_pid_status(5)).
+func (d *isonetd) resident(pid int) float64 {
+	d.Helper()
+	_, after, _ := strings.Cut(d.read(fmt.Sprintf("/proc/%d/status", pid)), "VmRSS:")
+	fields := strings.Fields(after)
+	if len(fields) == 0 {
+		d.Fatalf("process %d has no VmRSS", pid)
+	}
+	kib, err := strconv.Atoi(fields[0])
+	if err != nil {
+		d.Fatal(err)
+	}
+	return float64(kib) / 1024
+}
+
+func (d *isonetd) read(file string) string {
+	d.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		d.Fatal(err)
+	}
+	return string(data)
+}

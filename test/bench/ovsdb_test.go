@@ -1,0 +1,201 @@
+package bench
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/ovn-kubernetes/libovsdb/cache"
+	"github.com/ovn-kubernetes/libovsdb/client"
+	"github.com/ovn-kubernetes/libovsdb/model"
+	"github.com/ovn-kubernetes/libovsdb/ovsdb"
+)
+
+const (
+	database = "Open_vSwitch"
+	// localPort is the number of a bridge's local port once it is in use.
+	localPort = 65534
+	patience  = time.Minute
+)
+
+type root struct {
+	UUID   string `ovsdb:"_uuid"`
+	CurCfg int    `ovsdb:"cur_cfg"`
+}
+
+type bridge struct {
+	UUID string `ovsdb:"_uuid"`
+	Name string `ovsdb:"name"`
+}
+
+type iface struct {
+	UUID   string `ovsdb:"_uuid"`
+	Name   string `ovsdb:"name"`
+	OFPort *int   `ovsdb:"ofport"`
+}
+
+// event is what the database said of a bridge, or that cur_cfg changed.
+type event struct {
+	what string // "deleted", "added", "in use" or "cur_cfg"
+	name string
+	cfg  int
+	at   time.Time
+}
+
+// monitor opens a session of its own, with nothing of isonet's code. The
+// channel has the events in their order.
+func (o *openvswitch) monitor() (client.Client, <-chan event) {
+	o.Helper()
+	m, err := model.NewClientDBModel(database, map[string]model.Model{
+		database: &root{}, "Bridge": &bridge{}, "Interface": &iface{},
+	})
+	if err != nil {
+		o.Fatal(err)
+	}
+	c, err := client.NewOVSDBClient(m, client.WithEndpoint(o.Endpoint()))
+	if err != nil {
+		o.Fatal(err)
+	}
+	if err := c.Connect(o.Context()); err != nil {
+		o.Fatal(err)
+	}
+	events := make(chan event, 100_000) // it must never hold the session up
+	c.Cache().AddEventHandler(&cache.EventHandlerFuncs{
+		AddFunc:    func(_ string, row model.Model) { report(events, nil, row) },
+		UpdateFunc: func(_ string, old, row model.Model) { report(events, old, row) },
+		DeleteFunc: func(_ string, old model.Model) {
+			if b, ok := old.(*bridge); ok {
+				events <- event{what: "deleted", name: b.Name, at: time.Now()}
+			}
+		},
+	})
+	var r root
+	var b bridge
+	var i iface
+	_, err = c.Monitor(o.Context(), c.NewMonitor(
+		client.WithTable(&r, &r.CurCfg), client.WithTable(&b, &b.Name), client.WithTable(&i, &i.Name, &i.OFPort)))
+	if err != nil {
+		o.Fatal(err)
+	}
+	return c, events
+}
+
+func report(events chan<- event, old, row model.Model) {
+	now := time.Now()
+	switch r := row.(type) {
+	case *root:
+		events <- event{what: "cur_cfg", cfg: r.CurCfg, at: now}
+	case *bridge:
+		if old == nil {
+			events <- event{what: "added", name: r.Name, at: now}
+		}
+	case *iface:
+		if r.OFPort != nil && *r.OFPort == localPort {
+			events <- event{what: "in use", name: r.Name, at: now}
+		}
+	}
+}
+
+// next waits for an event.
+func (o *openvswitch) next(events <-chan event, what string) event {
+	o.Helper()
+	select {
+	case e := <-events:
+		return e
+	case <-time.After(patience):
+		o.Fatalf("%s: not within %v", what, patience)
+		return event{}
+	}
+}
+
+// raw makes all bridges in one transaction, with nothing but a connection that
+// is open already. It returns when vswitchd has applied all of it and every
+// local port is in use.
+func (o *openvswitch) raw(want []wanted) time.Duration {
+	o.Helper()
+	c, events := o.monitor()
+	defer c.Close()
+	start := time.Now()
+	results, err := c.Transact(o.Context(), insert(want)...)
+	if err != nil {
+		o.Fatal(err)
+	}
+	for i, r := range results {
+		if r.Error != "" {
+			o.Fatalf("operation %d: %s: %s", i, r.Error, r.Details)
+		}
+	}
+	nextCfg := int(results[len(results)-1].Rows[0]["next_cfg"].(float64))
+	inUse, curCfg := map[string]bool{}, 0
+	for curCfg < nextCfg || len(inUse) < len(want) {
+		e := o.next(events, "the bridges are in use")
+		switch e.what {
+		case "in use":
+			inUse[e.name] = true
+		case "cur_cfg":
+			curCfg = e.cfg
+		}
+	}
+	return time.Since(start)
+}
+
+// insert is the smallest transaction that makes the bridges.
+func insert(want []wanted) []ovsdb.Operation {
+	var operations []ovsdb.Operation
+	var bridges []any
+	add := func(table string, row ovsdb.Row) ovsdb.UUID {
+		name := fmt.Sprintf("row%d", len(operations))
+		operations = append(operations, ovsdb.Operation{Op: ovsdb.OperationInsert, Table: table, UUIDName: name, Row: row})
+		return ovsdb.UUID{GoUUID: name}
+	}
+	for _, w := range want {
+		port := with(w.port, "interfaces", add("Interface", w.networkCard))
+		bridges = append(bridges, add("Bridge", with(w.bridge, "ports", add("Port", port))))
+	}
+	return append(operations, ovsdb.Operation{
+		Op: ovsdb.OperationMutate, Table: database, Where: []ovsdb.Condition{},
+		Mutations: []ovsdb.Mutation{
+			*ovsdb.NewMutation("bridges", ovsdb.MutateOperationInsert, ovsdb.OvsSet{GoSet: bridges}),
+			*ovsdb.NewMutation("next_cfg", ovsdb.MutateOperationAdd, 1),
+		},
+	}, ovsdb.Operation{Op: ovsdb.OperationSelect, Table: database, Where: []ovsdb.Condition{}, Columns: []string{"next_cfg"}})
+}
+
+// with returns a copy of a row with one more column.
+func with(row map[string]any, column string, v any) ovsdb.Row {
+	c := ovsdb.Row{column: v}
+	for k, old := range row {
+		c[k] = old
+	}
+	return c
+}
+
+// repair is how long after a bridge's deletion was committed its row was back,
+// and the bridge in use.
+type repair struct{ committed, realised time.Duration }
+
+// drift deletes bridges behind isonet's back, one after the other. A client
+// that is not isonet's takes the times.
+func (o *openvswitch) drift(names []string) []repair {
+	o.Helper()
+	c, events := o.monitor()
+	defer c.Close()
+	var repairs []repair
+	for i := range driftRepairs {
+		name := names[i%len(names)]
+		o.Vsctl("--no-wait", "del-br", name)
+		deleted := o.seen(events, "deleted", name)
+		added := o.seen(events, "added", name)
+		used := o.seen(events, "in use", name)
+		repairs = append(repairs, repair{added.Sub(deleted), used.Sub(deleted)})
+	}
+	return repairs
+}
+
+func (o *openvswitch) seen(events <-chan event, what, name string) time.Time {
+	o.Helper()
+	for {
+		if e := o.next(events, name+" is "+what); e.what == what && e.name == name {
+			return e.at
+		}
+	}
+}
