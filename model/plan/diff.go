@@ -122,6 +122,10 @@ func problemOf(n model.Network, have *Actual) Problem {
 	if !ok {
 		return Problem{Reason: fmt.Sprintf("the bridge '%s' has no local port", name)}
 	}
+	if rstpInUse(b) {
+		return Problem{Final: true, Reason: fmt.Sprintf(
+			"somebody enabled RSTP on the bridge '%s'; isonet disables it as soon as the ports are unplugged, because doing so earlier would cut them off", name)}
+	}
 	for _, i := range local.Interfaces {
 		switch {
 		case i.Error != "":

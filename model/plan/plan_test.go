@@ -164,6 +164,24 @@ func TestOneMarkIsEnoughToKnowOurBridge(t *testing.T) {
 	}
 }
 
+func TestRSTPIsDisabledOnlyWhileNoPortWouldBeCutOff(t *testing.T) {
+	want := plan.Want{Networks: []model.Network{network("red", 0)}}
+	have := apply(empty(), plan.Diff(want, empty()))
+	b := have.Bridges["red"]
+	b.RSTP = true
+	have.Bridges["red"] = b
+	if p := plan.Diff(want, have); len(p.Repair) != 1 || p.Repair[0].Columns() != "rstp_enable" {
+		t.Errorf("without ports: plan %+v, want RSTP disabled", p)
+	}
+	have = plug(have, "red", "vm", "patch", 3)
+	if p := plan.Diff(want, have); !p.Empty() {
+		t.Errorf("with a port: plan %+v, want none", p)
+	}
+	if problems := plan.Problems(want, have); len(problems) != 1 || !strings.Contains(problems[0].Reason, "RSTP") {
+		t.Errorf("with a port: problems %+v, want one that says so", problems)
+	}
+}
+
 func TestProblems(t *testing.T) {
 	red := network("red", 1400)
 	want := plan.Want{Networks: []model.Network{red}}
@@ -217,7 +235,7 @@ func drift(t *rapid.T, b plan.Bridge) plan.Bridge {
 	case 4:
 		b.Controllers, b.Mirrors, b.SFlow = 1, 2, 1
 	case 5:
-		b.RSTP, b.STP, b.McastSnooping = true, true, true
+		b.STP, b.McastSnooping = true, true
 	case 6:
 		local.Trunks = nil
 	case 7:

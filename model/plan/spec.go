@@ -90,7 +90,7 @@ func (s Spec) repair(b Bridge) (Repair, bool) {
 		{"ipfix", b.IPFIX == 0},
 		{"auto_attach", b.AutoAttach == 0},
 		{"stp_enable", !b.STP},
-		{"rstp_enable", !b.RSTP},
+		{"rstp_enable", !b.RSTP || rstpInUse(b)},
 		{"mcast_snooping_enable", !b.McastSnooping},
 	} {
 		if !c.ok {
@@ -105,6 +105,12 @@ func (s Spec) repair(b Bridge) (Repair, bool) {
 	s.repairLocal(&r, local)
 	return r, len(r.Bridge)+len(r.Port)+len(r.Interface) > 0
 }
+
+// rstpInUse reports whether somebody enabled RSTP on a bridge that has ports.
+// Open vSwitch 3.1 floods to none of the ports that were there when RSTP is
+// disabled again, until each is unplugged and plugged in anew. Putting it back
+// would cut the VMs off, so that waits until the bridge is empty.
+func rstpInUse(b Bridge) bool { return b.RSTP && len(b.Endpoints()) > 0 }
 
 func (s Spec) repairLocal(r *Repair, local Port) {
 	if local.VLANMode != s.VLANMode {

@@ -24,8 +24,8 @@ type openvswitch struct {
 // wanted is a bridge that every way has to make: the same columns with the same
 // values as isonet's.
 type wanted struct {
-	name                      string
-	bridge, port, networkCard map[string]any
+	name                string
+	bridge, port, iface map[string]any
 }
 
 // columns are what isonet sets, by table. The name is the first.
@@ -132,7 +132,6 @@ func (o *openvswitch) awaitIdle(want []wanted) {
 		}
 		return nil
 	})
-	o.Vsctl("set", "Open_vSwitch", ".", "external_ids:bench=idle", "--", "remove", "Open_vSwitch", ".", "external_ids", "bench")
 	o.Vsctl("set", "Open_vSwitch", ".", "external_ids:bench=idle") // waits for vswitchd
 	o.Vsctl("remove", "Open_vSwitch", ".", "external_ids", "bench")
 }
@@ -172,7 +171,7 @@ func (w wanted) vsctl() []string {
 	for _, part := range []struct {
 		table string
 		row   map[string]any
-	}{{"Bridge", w.bridge}, {"Port", w.port}, {"Interface", w.networkCard}} {
+	}{{"Bridge", w.bridge}, {"Port", w.port}, {"Interface", w.iface}} {
 		args = append(args, "--", "set", part.table, w.name)
 		for column, v := range part.row {
 			if column != "name" && column != "type" {

@@ -148,16 +148,17 @@ func insert(want []wanted) []ovsdb.Operation {
 		return ovsdb.UUID{GoUUID: name}
 	}
 	for _, w := range want {
-		port := with(w.port, "interfaces", add("Interface", w.networkCard))
+		port := with(w.port, "interfaces", add("Interface", w.iface))
 		bridges = append(bridges, add("Bridge", with(w.bridge, "ports", add("Port", port))))
 	}
+	theOne := []ovsdb.Condition{ovsdb.NewCondition("next_cfg", ovsdb.ConditionGreaterThanOrEqual, 0)}
 	return append(operations, ovsdb.Operation{
-		Op: ovsdb.OperationMutate, Table: database, Where: []ovsdb.Condition{},
+		Op: ovsdb.OperationMutate, Table: database, Where: theOne,
 		Mutations: []ovsdb.Mutation{
 			*ovsdb.NewMutation("bridges", ovsdb.MutateOperationInsert, ovsdb.OvsSet{GoSet: bridges}),
 			*ovsdb.NewMutation("next_cfg", ovsdb.MutateOperationAdd, 1),
 		},
-	}, ovsdb.Operation{Op: ovsdb.OperationSelect, Table: database, Where: []ovsdb.Condition{}, Columns: []string{"next_cfg"}})
+	}, ovsdb.Operation{Op: ovsdb.OperationSelect, Table: database, Where: theOne, Columns: []string{"next_cfg"}})
 }
 
 // with returns a copy of a row with one more column.

@@ -44,7 +44,10 @@ func TestManyNetworksInOneTransaction(t *testing.T) {
 func (h *host) transactions(change string) []int {
 	h.t.Helper()
 	var counts []int
-	bridge := regexp.MustCompile(`(?m)^  table Bridge (?:` + change + ` row|row .* ` + change + `)`)
+	bridge := map[string]*regexp.Regexp{
+		"insert": regexp.MustCompile(`(?m)^  table Bridge insert row`),
+		"delete": regexp.MustCompile(`(?m)^  table Bridge row .*\n    delete row`),
+	}[change]
 	for record := range strings.SplitSeq(h.run(`ovsdb-tool -mm show-log /etc/openvswitch/conf.db`), "\nrecord ") {
 		if n := len(bridge.FindAllString(record, -1)); n > 0 {
 			counts = append(counts, n)

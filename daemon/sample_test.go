@@ -1,0 +1,90 @@
+package daemon_test
+
+import (
+	"os"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/isonet/isonet/daemon"
+)
+
+const (
+	sample = "../docs/isonetd.yaml.example"
+	readme = "../README.md"
+)
+
+// As it is the sample changes nothing; with its keys uncommented it says of
+// every option what DefaultOptions says.
+func TestSampleConfigurationIsTheDefaults(t *testing.T) {
+	text := read(t, sample)
+	asItIs := daemon.DefaultOptions()
+	if err := asItIs.ReadOptions(strings.NewReader(text)); err != nil {
+		t.Fatalf("the sample as it is: %v", err)
+	}
+	if diff := cmp.Diff(daemon.DefaultOptions(), asItIs); diff != "" {
+		t.Errorf("the sample as it is changes options (-default +sample):\n%s", diff)
+	}
+
+	// Every option starts with a wrong value, so that a key that is missing
+	// shows, whatever its default.
+	uncommented := wrongOptions()
+	keys := regexp.MustCompile(`(?m)^#([a-z-]+:)`).ReplaceAllString(text, "$1")
+	if err := uncommented.ReadOptions(strings.NewReader(keys)); err != nil {
+		t.Fatalf("the sample with its keys uncommented: %v", err)
+	}
+	if diff := cmp.Diff(daemon.DefaultOptions(), uncommented); diff != "" {
+		t.Errorf("the sample with its keys uncommented (-default +sample):\n%s", diff)
+	}
+}
+
+// The table of options in the README has exactly the options, with their
+// defaults.
+func TestReadmeNamesEveryOption(t *testing.T) {
+	want := map[string]string{}
+	defaults := reflect.ValueOf(daemon.DefaultOptions())
+	for i, key := range keys() {
+		want[key] = defaults.Field(i).String()
+	}
+	got := map[string]string{}
+	_, section, _ := strings.Cut(read(t, readme), "\n## Configuration\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	for _, row := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\| (?:`([^`]+)`|empty) \\|").FindAllStringSubmatch(section, -1) {
+		got[row[1]] = row[2]
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("options and their defaults (-isonetd +README):\n%s", diff)
+	}
+}
+
+// keys returns the keys of the configuration file, in the order of the fields
+// of Options.
+func keys() []string {
+	options := reflect.TypeFor[daemon.Options]()
+	list := make([]string, options.NumField())
+	for i := range list {
+		list[i] = options.Field(i).Tag.Get("yaml")
+	}
+	return list
+}
+
+// wrongOptions returns options of which none is a default.
+func wrongOptions() daemon.Options {
+	var o daemon.Options
+	for i := range keys() {
+		reflect.ValueOf(&o).Elem().Field(i).SetString("not set by the sample")
+	}
+	return o
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
