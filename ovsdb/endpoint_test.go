@@ -1,12 +1,161 @@
 package ovsdb_test
 
 import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"os"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/isonet/isonet/internal/ovstest"
 	"github.com/isonet/isonet/ovsdb"
 )
+
+// freePort returns a TCP port that was free a moment ago.
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+// awaitPort waits until somebody listens on a TCP port.
+func awaitPort(t *testing.T, port string) {
+	t.Helper()
+	ovstest.Eventually(t, "the server listens on "+port, func() error {
+		conn, err := net.Dial("tcp", "127.0.0.1:"+port)
+		if err != nil {
+			return err
+		}
+		return conn.Close()
+	})
+}
+
+// copied opens a session, inserts a row and returns what the copy then has.
+func copied(t *testing.T, cfg ovsdb.Config) (map[string]int, error) {
+	t.Helper()
+	var got map[string]int
+	err := ovsdb.Run(t.Context(), cfg, func(ctx context.Context, session *ovsdb.Session) error {
+		if _, err := session.Transact(ctx, insert("A", "x", 5)); err != nil {
+			return err
+		}
+		return until(ctx, session, func() bool {
+			got = counts(session.Rows("A"))
+			return len(got) > 0
+		})
+	})
+	return got, err
+}
+
+func TestEndpoints(t *testing.T) {
+	port := freePort(t)
+	for _, c := range []struct {
+		name      string
+		endpoints func(s *server) []string
+	}{
+		{"unix", func(s *server) []string { return []string{s.endpoint()} }},
+		{"tcp", func(*server) []string { return []string{"tcp:127.0.0.1:" + port} }},
+		{"the second of two", func(s *server) []string { return []string{"unix:/nonexistent/sock", s.endpoint()} }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := startServer(t)
+			s.kill()
+			s.start("--remote=ptcp:" + port + ":127.0.0.1")
+			awaitPort(t, port)
+			got, err := copied(t, config(t, c.endpoints(s)...))
+			if diff := cmp.Diff(map[string]int{"x": 5}, got); err != nil || diff != "" {
+				t.Errorf("error %v (-want +got):\n%s", err, diff)
+			}
+		})
+	}
+}
+
+// TestTLS lets server and client prove to each other who they are.
+func TestTLS(t *testing.T) {
+	s := startServer(t)
+	s.kill()
+	authority, pair := certificates(t, s)
+	port := freePort(t)
+	s.start("--remote=pssl:"+port+":127.0.0.1", "--private-key="+s.path("key.pem"), "--certificate="+s.path("cert.pem"), "--ca-cert="+s.path("ca.pem"))
+	awaitPort(t, port)
+	for _, c := range []struct {
+		name string
+		tls  *tls.Config
+		says string // "": it works
+	}{
+		{"both known", &tls.Config{RootCAs: authority, Certificates: []tls.Certificate{pair}}, ""},
+		{"server unknown", &tls.Config{RootCAs: x509.NewCertPool(), Certificates: []tls.Certificate{pair}}, "certificate signed by unknown authority"},
+		{"client unknown", &tls.Config{RootCAs: authority}, "ssl:127.0.0.1:" + port},
+	} {
+		cfg := config(t, "ssl:127.0.0.1:"+port)
+		cfg.TLS = c.tls
+		got, err := copied(t, cfg)
+		if c.says != "" {
+			if err == nil || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("%s: error %v; want one that says %q", c.name, err, c.says)
+			}
+			continue
+		}
+		if diff := cmp.Diff(map[string]int{"x": 5}, got); err != nil || diff != "" {
+			t.Errorf("%s: error %v (-want +got):\n%s", c.name, err, diff)
+		}
+	}
+}
+
+// certificates makes a certificate for both ends and writes what the server
+// needs into its directory. The certificate is its own authority.
+func certificates(t *testing.T, s *server) (*x509.CertPool, tls.Certificate) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	keyPEM := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})
+	for name, content := range map[string][]byte{"cert.pem": certPEM, "ca.pem": certPEM, "key.pem": keyPEM} {
+		if err := os.WriteFile(s.path(name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	authority := x509.NewCertPool()
+	authority.AppendCertsFromPEM(certPEM)
+	pair, err := tls.X509KeyPair(certPEM, keyPEM)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return authority, pair
+}
 
 func TestParseEndpoints(t *testing.T) {
 	for _, c := range []struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,7 +20,11 @@ import (
 	"github.com/isonet/isonet/ovsdb"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, leaderWatch) }
+
+// leaderWatch is a goroutine that the client leaves behind, one for each
+// session with several endpoints.
+var leaderWatch = goleak.IgnoreAnyFunction("github.com/ovn-kubernetes/libovsdb/client.(*ovsdbClient).watchForLeaderChange.func2")
 
 const testSchema = `{"name": "Test", "version": "1.0.0", "tables": {
   "A": {"isRoot": true, "indexes": [["name"]], "columns": {"name": {"type": "string"}, "count": {"type": "integer"}}},
@@ -70,19 +75,19 @@ func startServer(t *testing.T) *server {
 func (s *server) path(name string) string { return filepath.Join(s.dir, name) }
 func (s *server) endpoint() string        { return "unix:" + s.path("sock") }
 
-func (s *server) start() {
+func (s *server) start(options ...string) {
 	s.t.Helper()
-	if err := os.Remove(s.path("sock")); err != nil && !os.IsNotExist(err) {
-		s.t.Fatal(err)
-	}
-	s.cmd = exec.CommandContext(context.Background(), "ovsdb-server", s.path("db"),
-		"--remote=punix:"+s.path("sock"), "--unixctl="+s.path("ctl"), "-vsyslog:off", "-vconsole:off")
+	s.cmd = exec.CommandContext(context.Background(), "ovsdb-server", append(options, s.path("db"),
+		"--remote=punix:"+s.path("sock"), "--unixctl="+s.path("ctl"), "-vsyslog:off", "-vconsole:off")...)
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
 	ovstest.Eventually(s.t, "ovsdb-server listens", func() error {
-		_, err := os.Stat(s.path("sock"))
-		return err
+		conn, err := net.Dial("unix", s.path("sock"))
+		if err != nil {
+			return err
+		}
+		return conn.Close()
 	})
 }
 

@@ -117,9 +117,6 @@ func (s *server) begin(ctx context.Context) error {
 // compacts the database. Later on the server does that itself: when the file
 // has doubled beyond 10 MB, and once a day.
 func (s *server) launch(ctx context.Context) error {
-	if err := os.Remove(s.socket); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("remove the socket of an earlier server: %w", err)
-	}
 	// The server outlives ctx until halt: sessions end first.
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	listening, ended := make(chan struct{}), make(chan error, 1)
@@ -132,7 +129,7 @@ func (s *server) launch(ctx context.Context) error {
 		for range ended { // until it is closed
 		}
 	}
-	err := s.awaitSocket(ctx, ended)
+	err := s.awaitStart(ctx, ended)
 	if err == nil {
 		close(listening)
 		err = s.compact(ctx)
@@ -143,7 +140,9 @@ func (s *server) launch(ctx context.Context) error {
 	return err
 }
 
-func (s *server) awaitSocket(ctx context.Context, ended <-chan error) error {
+// awaitStart waits until the server answers a command. It does that only when
+// it has read the database and listens.
+func (s *server) awaitStart(ctx context.Context, ended <-chan error) error {
 	ticker := time.NewTicker(2 * time.Millisecond)
 	defer ticker.Stop()
 	for {
@@ -153,7 +152,7 @@ func (s *server) awaitSocket(ctx context.Context, ended <-chan error) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-ticker.C:
-			if _, err := os.Stat(s.socket); err == nil {
+			if s.command(ctx, "version") == nil {
 				return nil
 			}
 		}
@@ -209,8 +208,8 @@ func (s *server) run(ctx context.Context) error {
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start ovsdb-server (is Open vSwitch installed?): %w", err)
 	}
-	err := cmd.Wait()
-	return fmt.Errorf("%s ended: %w: %s", s.program, err, output.last())
+	_ = cmd.Wait() // the state says the same and is there in every case
+	return fmt.Errorf("%s ended (%s): %s", s.program, cmd.ProcessState, output.last())
 }
 
 // compact makes the server write its file anew, without the history and

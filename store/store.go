@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"reflect"
 	"sync"
+	"sync/atomic"
 
 	"github.com/ovn-kubernetes/libovsdb/client"
 	rfc "github.com/ovn-kubernetes/libovsdb/ovsdb"
@@ -42,8 +43,7 @@ type Config struct {
 // Store is the desired state. Use New.
 type Store struct {
 	cfg     Config
-	desired *watched[*model.Desired]
-	view    *watched[view]
+	newest  atomic.Pointer[view] // readers take no lock; Run is the only writer
 	ready   chan struct{}
 	isReady sync.Once
 	// writing holds a value while an Update runs: writers of one process take
@@ -51,8 +51,8 @@ type Store struct {
 	writing chan struct{}
 }
 
-// view is what writers need: the newest state together with the session to
-// change it with.
+// view is the newest state together with the session to change it with. Both
+// are published at once: an Update runs on what Snapshot has shown, or newer.
 type view struct {
 	desired *model.Desired
 	root    root
@@ -61,6 +61,17 @@ type view struct {
 	// session is nil while there is none; err then says why.
 	session *ovsdb.Session
 	err     error
+	// changed is closed when desired is replaced, replaced when anything is.
+	changed, replaced chan struct{}
+}
+
+// reason says why there is no session. While there is one, who asks waits for
+// another, because the last one broke.
+func (v *view) reason() error {
+	if v.err == nil {
+		return ovsdb.ErrLost
+	}
+	return v.err
 }
 
 // root is the database's root row.
@@ -72,14 +83,12 @@ type root struct {
 
 // New returns a store that is empty until Run has read its database.
 func New(cfg Config) *Store {
-	empty := model.NewDesired()
-	return &Store{
-		cfg:     cfg,
-		desired: newWatched(empty),
-		view:    newWatched(view{desired: empty, err: errors.New("it has not been reached yet")}),
-		ready:   make(chan struct{}),
-		writing: make(chan struct{}, 1),
-	}
+	s := &Store{cfg: cfg, ready: make(chan struct{}), writing: make(chan struct{}, 1)}
+	s.newest.Store(&view{
+		desired: model.NewDesired(), err: errors.New("it has not been reached yet"),
+		changed: make(chan struct{}), replaced: make(chan struct{}),
+	})
+	return s
 }
 
 // Run keeps the store connected until ctx ends, which is no error. It returns
@@ -146,11 +155,10 @@ func (s *Store) follow(ctx context.Context, session *ovsdb.Session) error {
 // createRoot makes a new database usable. When another process is faster, the
 // server refuses, and the next session finds that one's row.
 func (s *Store) createRoot(ctx context.Context, session *ovsdb.Session) error {
-	now, _ := s.view.load()
 	_, err := session.Transact(ctx, rfc.Operation{
 		Op: rfc.OperationInsert, Table: schema.IsolatedNetworksTable,
 		// A revision that readers have seen means that somebody deleted the row.
-		Row: rfc.Row{"revision": int(now.root.revision)},
+		Row: rfc.Row{"revision": int(s.newest.Load().root.revision)},
 	})
 	if err != nil {
 		return fmt.Errorf("create the root row of the database: %w", err)
@@ -159,7 +167,7 @@ func (s *Store) createRoot(ctx context.Context, session *ovsdb.Session) error {
 }
 
 func (s *Store) publish(session *ovsdb.Session, root root, tables tables) {
-	before, _ := s.view.load()
+	before := s.newest.Load()
 	desired, invalid := read(tables)
 	desired.Revision = root.revision
 	for row, problem := range invalid {
@@ -167,20 +175,29 @@ func (s *Store) publish(session *ovsdb.Session, root root, tables tables) {
 			s.cfg.Logger.Warn("ignoring a row that isonet did not write: correct or delete it with ovsdb-client", "row", row, "problem", problem)
 		}
 	}
+	changed := before.changed
 	if reflect.DeepEqual(desired, before.desired) {
 		desired = before.desired
 	} else {
-		s.desired.replace(desired)
+		changed = make(chan struct{})
 	}
-	// After desired: who sees a revision here finds it in the snapshot too.
-	s.view.replace(view{desired: desired, root: root, invalid: invalid, session: session})
+	s.replace(view{desired: desired, root: root, invalid: invalid, session: session, changed: changed})
 	s.isReady.Do(func() { close(s.ready) })
 }
 
 func (s *Store) disconnected(err error) {
-	now, _ := s.view.load()
+	now := *s.newest.Load()
 	now.session, now.err = nil, err
-	s.view.replace(now)
+	s.replace(now)
+}
+
+func (s *Store) replace(v view) {
+	v.replaced = make(chan struct{})
+	old := s.newest.Swap(&v)
+	close(old.replaced)
+	if v.changed != old.changed {
+		close(old.changed)
+	}
 }
 
 // Ready returns a channel that is closed when the first complete snapshot is
@@ -190,20 +207,11 @@ func (s *Store) Ready() <-chan struct{} { return s.ready }
 // Snapshot returns the newest desired state, which nobody changes: Clone it to
 // change it. It is empty before Ready, and the last one known while there is
 // no connection.
-func (s *Store) Snapshot() *model.Desired {
-	desired, _ := s.desired.load()
-	return desired
-}
+func (s *Store) Snapshot() *model.Desired { return s.newest.Load().desired }
 
 // Changed returns a channel that is closed when Snapshot returns something
 // new. Take it before the snapshot, so as to miss nothing.
-func (s *Store) Changed() <-chan struct{} {
-	_, replaced := s.desired.load()
-	return replaced
-}
+func (s *Store) Changed() <-chan struct{} { return s.newest.Load().changed }
 
 // Connected says whether the store follows its database at the moment.
-func (s *Store) Connected() bool {
-	now, _ := s.view.load()
-	return now.session != nil
-}
+func (s *Store) Connected() bool { return s.newest.Load().session != nil }

@@ -46,12 +46,10 @@ func (s *Store) Update(ctx context.Context, change func(d *model.Desired) error)
 		ctx, done = context.WithTimeout(ctx, updateTimeout)
 		defer done()
 	}
-	select {
-	case s.writing <- struct{}{}:
-		defer func() { <-s.writing }()
-	case <-ctx.Done():
-		return 0, fmt.Errorf("wait for the changes before this one: %w", context.Cause(ctx))
+	if err := s.takeTurn(ctx); err != nil {
+		return 0, err
 	}
+	defer func() { <-s.writing }()
 	u := &update{store: s, id: uuid.NewString(), change: change}
 	revision, err := u.run(ctx)
 	if err != nil {
@@ -60,15 +58,31 @@ func (s *Store) Update(ctx context.Context, change func(d *model.Desired) error)
 	return revision, s.await(ctx, revision)
 }
 
+// takeTurn waits until no other Update runs. A free turn is taken even when ctx
+// has ended, so that the error says what is wrong and not that nobody waited.
+func (s *Store) takeTurn(ctx context.Context) error {
+	select {
+	case s.writing <- struct{}{}:
+		return nil
+	default:
+	}
+	select {
+	case s.writing <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("wait for the changes before this one: %w", context.Cause(ctx))
+	}
+}
+
 // await returns when the snapshot shows a committed revision.
 func (s *Store) await(ctx context.Context, revision int64) error {
 	for {
-		now, replaced := s.view.load()
+		now := s.newest.Load()
 		if now.root.revision >= revision {
 			return nil
 		}
 		select {
-		case <-replaced:
+		case <-now.replaced:
 		case <-ctx.Done():
 			return fmt.Errorf("the change is made as revision %d, but the store does not see it yet: %w", revision, context.Cause(ctx))
 		}
@@ -85,13 +99,13 @@ type update struct {
 
 // attempt is what was or will be sent, and the view that it was computed from.
 type attempt struct {
-	view       view
+	view       *view
 	operations []rfc.Operation
 }
 
 func (u *update) run(ctx context.Context) (int64, error) {
 	for {
-		now, replaced, err := u.connected(ctx)
+		now, err := u.connected(ctx)
 		if err != nil {
 			return 0, err
 		}
@@ -105,18 +119,21 @@ func (u *update) run(ctx context.Context) (int64, error) {
 		if len(a.operations) == 0 {
 			return now.root.revision, nil
 		}
+		if ctx.Err() != nil { // sent now, its outcome could only be in doubt
+			return 0, u.late(ctx)
+		}
 		_, err = now.session.Transact(ctx, transaction(now.root, u.id, a.operations)...)
 		var refused *ovsdb.Error
 		switch {
 		case err == nil:
 			return now.root.revision + 1, nil
 		case errors.Is(err, ovsdb.ErrStale):
-			if err := u.stale(ctx, replaced); err != nil {
+			if err := u.stale(ctx, now); err != nil {
 				return 0, err
 			}
 		case errors.As(err, &refused):
 			select {
-			case <-replaced: // perhaps the reason is gone
+			case <-now.replaced: // perhaps the reason is gone
 			default:
 				return 0, fmt.Errorf("write the desired state: %w", err)
 			}
@@ -130,7 +147,7 @@ func (u *update) run(ctx context.Context) (int64, error) {
 // committed is sent again as it was: its guard lets only one of the two
 // through, and it does not matter which. Once the revision has moved on it
 // cannot be committed any more, and was not, or the history would show it.
-func (u *update) prepare(now view) (*attempt, error) {
+func (u *update) prepare(now *view) (*attempt, error) {
 	if u.doubt != nil {
 		switch passed := now.root.revision - u.doubt.view.root.revision; {
 		case passed == 0:
@@ -158,20 +175,20 @@ func (u *update) prepare(now view) (*attempt, error) {
 
 // connected waits for a session: after an attempt in doubt for another one,
 // because only that one tells the outcome.
-func (u *update) connected(ctx context.Context) (view, <-chan struct{}, error) {
+func (u *update) connected(ctx context.Context) (*view, error) {
 	patience := time.NewTimer(connectPatience)
 	defer patience.Stop()
 	for {
-		now, replaced := u.store.view.load()
+		now := u.store.newest.Load()
 		if now.session != nil && (u.doubt == nil || now.session != u.doubt.view.session) {
-			return now, replaced, nil
+			return now, nil
 		}
 		select {
-		case <-replaced:
+		case <-now.replaced:
 		case <-ctx.Done():
-			return view{}, nil, u.unavailable(context.Cause(ctx))
+			return nil, u.unavailable(fmt.Errorf("%w (%w)", now.reason(), context.Cause(ctx)))
 		case <-patience.C:
-			return view{}, nil, u.unavailable(now.err)
+			return nil, u.unavailable(now.reason())
 		}
 	}
 }
@@ -183,10 +200,17 @@ func (u *update) unavailable(cause error) error {
 	return fmt.Errorf("%w: %w", ErrUnavailable, cause)
 }
 
+func (u *update) late(ctx context.Context) error {
+	if u.doubt != nil {
+		return fmt.Errorf("%w: %w", ErrUnknown, context.Cause(ctx))
+	}
+	return fmt.Errorf("nothing was written: %w", context.Cause(ctx))
+}
+
 // stale waits until the store has seen what made an attempt stale.
-func (u *update) stale(ctx context.Context, replaced <-chan struct{}) error {
+func (u *update) stale(ctx context.Context, now *view) error {
 	select {
-	case <-replaced:
+	case <-now.replaced:
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("%w: others kept changing the same things: %w", context.Cause(ctx), ovsdb.ErrStale)

@@ -33,14 +33,16 @@ func BenchmarkNetworks(b *testing.B) {
 	o := &openvswitch{b, ovstest.Start(b, ovstest.InNamespace(namespace)), namespace}
 	d := newISOnetd(b, o, numberOfNetworks(b))
 
+	observer, events := o.monitor()
 	d.start()
 	d.attachAll()
 	want := o.readWant(d.names)
 	memory, storeMemory := d.memory()
-	drift := o.drift(d.names)
+	drift := o.drift(events, d.names)
 	o.check(want)
 	d.detachAll()
 	d.stop()
+	observer.Close()
 
 	ways := []*way{
 		{name: "raw OVSDB transaction: the floor", run: func() time.Duration { return o.raw(want) }},

@@ -174,12 +174,12 @@ func with(row map[string]any, column string, v any) ovsdb.Row {
 // and the bridge in use.
 type repair struct{ committed, realised time.Duration }
 
-// drift deletes bridges behind isonet's back, one after the other. A client
-// that is not isonet's takes the times.
-func (o *openvswitch) drift(names []string) []repair {
+// drift deletes bridges behind isonet's back, one after the other, and takes
+// the times when the events come. Their session must be older than isonet's:
+// ovsdb-server serves the oldest first, so that it tells of the deletion before
+// isonet can answer it, and does not tell of both in one message.
+func (o *openvswitch) drift(events <-chan event, names []string) []repair {
 	o.Helper()
-	c, events := o.monitor()
-	defer c.Close()
 	var repairs []repair
 	for i := range driftRepairs {
 		name := names[i%len(names)]

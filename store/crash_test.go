@@ -1,0 +1,448 @@
+package store_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/isonet/isonet/internal/ovstest"
+	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/store"
+)
+
+// writeForEver adds networks with ascending names and writes each name to the
+// standard output once the store has acknowledged it.
+func writeForEver(dir string) error {
+	s := store.New(store.Config{StateDir: dir, Logger: slog.New(slog.DiscardHandler)})
+	ctx := context.Background()
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	select {
+	case <-s.Ready():
+	case err := <-ended:
+		return fmt.Errorf("run: %w", err)
+	}
+	for i := len(s.Snapshot().Networks); ; i++ {
+		if _, err := s.Update(ctx, adding(strconv.Itoa(i))); err != nil {
+			return err
+		}
+		fmt.Println(i)
+	}
+}
+
+// TestAcknowledgedSurvivesTheProcess kills whole processes while they write.
+func TestAcknowledgedSurvivesTheProcess(t *testing.T) {
+	dir := tempDir(t)
+	acknowledged := 0
+	for round := range 5 {
+		cmd := exec.CommandContext(t.Context(), os.Args[0])
+		cmd.Env = append(os.Environ(), helperDir+"="+dir)
+		var problems bytes.Buffer
+		cmd.Stderr = &problems
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewScanner(out)
+		for written := 0; lines.Scan(); written++ {
+			if lines.Text() != strconv.Itoa(acknowledged) {
+				t.Fatalf("round %d: the process acknowledged %q; want %d", round, lines.Text(), acknowledged)
+			}
+			acknowledged++
+			if written == 3+round {
+				if err := cmd.Process.Kill(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		_ = cmd.Wait() // it was killed
+		if problems.Len() > 0 {
+			t.Fatalf("round %d: the process failed: %s", round, problems.String())
+		}
+
+		s := embedded(t, dir)
+		d := s.Snapshot()
+		for i := range acknowledged {
+			if _, ok := d.NetworkByName(strconv.Itoa(i)); !ok {
+				t.Errorf("round %d: acknowledged network %d is lost", round, i)
+			}
+		}
+		// The one that was being written may be there or not.
+		if n := len(d.Networks); n > acknowledged+1 {
+			t.Errorf("round %d: %d networks; at most %d were written", round, n, acknowledged+1)
+		}
+		acknowledged = len(d.Networks)
+		s.stop()
+		if pids := servers(t, dir); len(pids) > 0 {
+			t.Errorf("round %d: servers %v are left", round, pids)
+		}
+	}
+}
+
+// TestServerEndsWithItsProcess looks for a server that lost its store.
+func TestServerEndsWithItsProcess(t *testing.T) {
+	dir := tempDir(t)
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), helperDir+"="+dir)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if !bufio.NewScanner(out).Scan() {
+		t.Fatal("the process wrote nothing")
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // it was killed
+	ovstest.Eventually(t, "the server ends", func() error {
+		if pids := servers(t, dir); len(pids) > 0 {
+			return fmt.Errorf("servers %v run", pids)
+		}
+		return nil
+	})
+}
+
+// TestAcknowledgedSurvivesTheServer kills the server right after an answer.
+func TestAcknowledgedSurvivesTheServer(t *testing.T) {
+	dir := tempDir(t)
+	s := embedded(t, dir)
+	const rounds = 5
+	for i := range rounds {
+		s.must(adding(strconv.Itoa(i)))
+		killServer(t, dir)
+	}
+	s.must(adding("last"))
+	if n := len(s.Snapshot().Networks); n != rounds+1 {
+		t.Errorf("%d networks; want %d", n, rounds+1)
+	}
+	s.stop()
+	if n := len(embedded(t, dir).Snapshot().Networks); n != rounds+1 {
+		t.Errorf("%d networks after a restart; want %d", n, rounds+1)
+	}
+}
+
+// TestExactlyOnceWhileTheServerDies counts with two stores while the server is
+// killed again and again: no acknowledged step is lost and none counts twice.
+func TestExactlyOnceWhileTheServerDies(t *testing.T) {
+	dir := tempDir(t)
+	a := embedded(t, dir)
+	b := remote(t, endpoint(dir))
+	revision := a.must(adding("counter"))
+	b.until("both see the counter", func(d *model.Desired) bool { return d.Revision >= revision })
+	const writers, each = 4, 25
+	var work sync.WaitGroup
+	for i := range writers {
+		s := []*running{a, b}[i%2]
+		work.Go(func() {
+			for range each {
+				if _, err := s.Update(t.Context(), counting); err != nil {
+					t.Errorf("Update: %v", err)
+				}
+			}
+		})
+	}
+	ended := make(chan struct{})
+	go func() {
+		work.Wait()
+		close(ended)
+	}()
+	kills := 0
+	for milestone := 10; milestone < writers*each; milestone += 20 {
+		// Killed while others are on their way: the writers never pause.
+		a.until("the writers get on", func(d *model.Desired) bool { return count(d) >= milestone })
+		killServer(t, dir)
+		kills++
+	}
+	a.await(ended, "the writers are done")
+	for _, s := range []*running{a, b} {
+		s.until("the last change is there", func(d *model.Desired) bool { return d.Revision >= 1+writers*each })
+		if n := count(s.Snapshot()); n != writers*each {
+			t.Errorf("counted %d with %d kills; want %d", n, kills, writers*each)
+		}
+	}
+}
+
+// TestCutShort cuts bytes off the last record of the database, as a crash of
+// the machine could.
+func TestCutShort(t *testing.T) {
+	dir := tempDir(t)
+	s := embedded(t, dir)
+	s.must(full)
+	before, start := s.Snapshot(), len(contents(t, dir))
+	s.must(func(d *model.Desired) error { // several tables in one record
+		clear(d.Attachments)
+		for id, n := range d.Networks {
+			n.Comment = "changed"
+			d.Networks[id] = n
+		}
+		return adding("new")(d)
+	})
+	after, whole := s.Snapshot(), contents(t, dir)
+	s.stop()
+	if start >= len(whole) {
+		t.Fatalf("the change made the file no longer than %d bytes", len(whole))
+	}
+	cuts := []int{start, start + 1, start + 12, start + 40, start + 60, (start + len(whole)) / 2, len(whole) - 2, len(whole) - 1, len(whole)}
+	for _, cut := range cuts {
+		t.Run(fmt.Sprint(cut-len(whole)), func(t *testing.T) {
+			dir := tempDir(t)
+			if err := os.WriteFile(database(dir), whole[:cut], 0o600); err != nil {
+				t.Fatal(err)
+			}
+			s := embedded(t, dir)
+			d := s.Snapshot()
+			isOld, isNew := same(before, d) == "" && d.Revision == before.Revision, same(after, d) == "" && d.Revision == after.Revision
+			if !isOld && !isNew {
+				t.Errorf("neither the old nor the new state:\n%s", same(after, d))
+			}
+			if cut == len(whole) && !isNew {
+				t.Error("the whole file does not have the new state")
+			}
+			s.must(adding("goes on"))
+			s.stop()
+			if _, ok := embedded(t, dir).Snapshot().NetworkByName("goes on"); !ok {
+				t.Error("what was written afterwards is lost")
+			}
+		})
+	}
+}
+
+func TestUnusableDatabase(t *testing.T) {
+	newer := bytes.Replace(store.Schema, []byte(`"version": "1.0.0"`), []byte(`"version": "1.0.1"`), 1)
+	other := bytes.Replace(store.Schema, []byte(`"name": "Isolated_Networks"`), []byte(`"name": "Other"`), 1)
+	for _, c := range []struct {
+		name, says string
+		make       func(t *testing.T, dir string) store.Config
+	}{
+		{"newer version", "upgrade isonetd", func(t *testing.T, dir string) store.Config {
+			create(t, dir, newer)
+			return store.Config{StateDir: dir}
+		}},
+		{"other database", "another state directory", func(t *testing.T, dir string) store.Config {
+			create(t, dir, other)
+			return store.Config{StateDir: dir}
+		}},
+		{"not a database", "restore it from a backup", func(t *testing.T, dir string) store.Config {
+			if err := os.WriteFile(database(dir), []byte("garbage"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			return store.Config{StateDir: dir}
+		}},
+		{"no directory", "no state directory", func(*testing.T, string) store.Config { return store.Config{} }},
+		{"directory is a file", "make a directory", func(t *testing.T, dir string) store.Config {
+			file := filepath.Join(dir, "file")
+			if err := os.WriteFile(file, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			return store.Config{StateDir: file}
+		}},
+		{"no ovsdb-server", "is Open vSwitch installed?", func(_ *testing.T, dir string) store.Config {
+			return store.Config{StateDir: dir, OVSDBServer: filepath.Join(dir, "none")}
+		}},
+		{"no ovsdb-tool", "create the database", func(_ *testing.T, dir string) store.Config {
+			return store.Config{StateDir: dir, OVSDBTool: filepath.Join(dir, "none")}
+		}},
+		{"server that does not start", "ended", func(t *testing.T, dir string) store.Config {
+			failing, err := exec.LookPath("false")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return store.Config{StateDir: dir, OVSDBServer: failing}
+		}},
+		{"long path", "choose a shorter directory", func(_ *testing.T, dir string) store.Config {
+			return store.Config{StateDir: dir, RunDir: filepath.Join(dir, strings.Repeat("x", 100))}
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := tempDir(t)
+			cfg := c.make(t, dir)
+			cfg.Logger = slog.New(slog.DiscardHandler)
+			before, _ := os.ReadFile(database(dir)) // there may be none
+			err := store.New(cfg).Run(t.Context())
+			if err == nil || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("Run returned %v; want an error that says %q", err, c.says)
+			}
+			after, _ := os.ReadFile(database(dir))
+			if before != nil && !slices.Equal(before, after) {
+				t.Error("the database was changed")
+			}
+		})
+	}
+}
+
+// create makes a database with a schema in a state directory.
+func create(t *testing.T, dir string, schema []byte) {
+	t.Helper()
+	file := filepath.Join(tempDir(t), "schema")
+	if err := os.WriteFile(file, schema, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tool(t, "create", database(dir), file)
+}
+
+// TestConversion opens a database of an earlier schema, both whole and with a
+// last record that was cut short.
+func TestConversion(t *testing.T) {
+	schema, err := os.ReadFile("testdata/0.9.0.ovsschema")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const network, host = "11111111-1111-4111-8111-111111111111", systemID
+	id := string(model.AttachmentID(host, network))
+	for _, cut := range []int{0, 1, 30} {
+		t.Run(fmt.Sprint(cut), func(t *testing.T) {
+			dir := tempDir(t)
+			create(t, dir, schema)
+			tool(t, "transact", database(dir), `["Isolated_Networks",
+				{"op":"insert","table":"Isolated_Networks","row":{"revision":41}},
+				{"op":"insert","table":"Network","uuid":"`+network+`","row":{"name":"Büro","vdsm_name":"on1","description":"d","mtu":9000,"label":"l","revision":3}},
+				{"op":"insert","table":"Host","uuid":"`+host+`","row":{"system_id":"`+host+`","name":"h","labels":["set",["a","b"]]}},
+				{"op":"insert","table":"Attachment","uuid":"`+id+`","row":{"host":["uuid","`+host+`"],"network":["uuid","`+network+`"],"properties":["map",[["k","v"]]]}}]`)
+			tool(t, "transact", database(dir), `["Isolated_Networks",{"op":"update","table":"Network","where":[],"row":{"description":"cut off?"}}]`)
+			old := contents(t, dir)
+			if err := os.WriteFile(database(dir), old[:len(old)-cut], 0o600); err != nil {
+				t.Fatal(err)
+			}
+
+			s := embedded(t, dir)
+			want := model.NewDesired()
+			want.Networks[network] = model.Network{ID: network, Name: "Büro", VdsmName: "on1", Description: "d", MTU: 9000, Label: "l", Revision: 3}
+			want.Hosts[host] = model.Host{ID: host, SystemID: host, Name: "h", Labels: []string{"a", "b"}}
+			want.Attachments[model.ID(id)] = model.Attachment{ID: model.ID(id), Host: host, Network: network, Explicit: true, Properties: map[string]string{"k": "v"}}
+			if n := want.Networks[network]; cut == 0 {
+				n.Description = "cut off?"
+				want.Networks[network] = n
+			}
+			if diff := same(want, s.Snapshot()); diff != "" || s.Snapshot().Revision != 41 {
+				t.Errorf("revision %d (-want +got):\n%s", s.Snapshot().Revision, diff)
+			}
+			s.must(full)
+			s.stop()
+			if version := tool(t, "db-version", database(dir)); version != "1.0.0" {
+				t.Errorf("the database has version %s", version)
+			}
+			backup := database(dir) + ".backup-0.9.0"
+			if version := tool(t, "db-version", backup); version != "0.9.0" {
+				t.Errorf("the backup has version %s", version)
+			}
+			if rows := tool(t, "query", backup, `["Isolated_Networks",{"op":"select","table":"Network","where":[]}]`); !strings.Contains(rows, "Büro") {
+				t.Errorf("the backup has %s", rows)
+			}
+		})
+	}
+}
+
+// TestCrashWhileMaking leaves what a crash in the midst of a creation leaves.
+func TestCrashWhileMaking(t *testing.T) {
+	dir := tempDir(t)
+	half := filepath.Join(dir, "new-1234")
+	if err := os.Mkdir(half, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(half, "db"), []byte("OVSDB JSON 5"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := embedded(t, dir)
+	s.must(adding("n"))
+	if _, err := os.Stat(half); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the unfinished database is still there: %v", err)
+	}
+}
+
+func TestSecondInstanceIsRefused(t *testing.T) {
+	dir := tempDir(t)
+	s := embedded(t, dir)
+	err := store.New(store.Config{StateDir: dir, Logger: slog.New(slog.DiscardHandler)}).Run(t.Context())
+	want := fmt.Sprintf("in use by another isonetd or by its ovsdb-server (process %d)", os.Getpid())
+	if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), dir) {
+		t.Errorf("Run returned %v; want an error that names %s and says %q", err, dir, want)
+	}
+	s.must(adding("undisturbed"))
+	s.stop()
+	embedded(t, dir)
+}
+
+func TestFilesAreProtected(t *testing.T) {
+	parent := tempDir(t)
+	dir, run := filepath.Join(parent, "state"), filepath.Join(parent, "run")
+	s := open(t, store.Config{StateDir: dir, RunDir: run})
+	s.must(adding("n"))
+	for path, want := range map[string]os.FileMode{
+		dir:                                    0o700,
+		database(dir):                          0o600,
+		filepath.Join(dir, "lock"):             0o600,
+		filepath.Join(run, "ovsdb"):            0o700,
+		filepath.Join(run, "ovsdb", "db.sock"): 0o750,
+	} {
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Error(err)
+		} else if got := info.Mode().Perm(); got&^want != 0 {
+			t.Errorf("%s has mode %o; want at most %o", path, got, want)
+		}
+	}
+	s.stop()
+	if _, err := os.Stat(filepath.Join(run, "ovsdb", "db.sock")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the socket is left: %v", err)
+	}
+}
+
+func TestStartCompacts(t *testing.T) {
+	dir := tempDir(t)
+	s := embedded(t, dir)
+	s.must(adding("counter"))
+	for range 50 {
+		s.must(counting)
+	}
+	want := s.Snapshot()
+	s.stop()
+	grown := len(contents(t, dir))
+	s = embedded(t, dir)
+	if diff := same(want, s.Snapshot()); diff != "" || s.Snapshot().Revision != want.Revision {
+		t.Errorf("after the compaction (-want +got):\n%s", diff)
+	}
+	if now := len(contents(t, dir)); now >= grown {
+		t.Errorf("the file has %d bytes; before the restart it had %d", now, grown)
+	}
+}
+
+// TestSchemaChecksum computes the checksum as Open vSwitch's build does: of
+// the file without the line that has it.
+func TestSchemaChecksum(t *testing.T) {
+	var rest []byte
+	var recorded string
+	for line := range bytes.Lines(store.Schema) {
+		if _, after, found := bytes.Cut(line, []byte(`"cksum": "`)); found {
+			recorded, _, _ = strings.Cut(string(after), `"`)
+		} else {
+			rest = append(rest, line...)
+		}
+	}
+	cmd := exec.CommandContext(t.Context(), "cksum")
+	cmd.Stdin = bytes.NewReader(rest)
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := strings.TrimSpace(string(out)); recorded != want {
+		t.Errorf("the schema records the checksum %q; it is %q", recorded, want)
+	}
+}
