@@ -375,6 +375,7 @@ func TestOptionsAreChecked(t *testing.T) {
 	for want, change := range map[string]func(*daemon.Options){
 		"":                               func(*daemon.Options) {},
 		"ovsdb: ":                        func(o *daemon.Options) { o.OVSDB = "/run/db.sock" },
+		"not by ssl":                     func(o *daemon.Options) { o.OVSDB = "ssl:127.0.0.1:6640" },
 		"store: ":                        func(o *daemon.Options) { o.Store = "tcp:nowhere" },
 		"an ssl endpoint needs store-ca": func(o *daemon.Options) { o.Store = "ssl:127.0.0.1:6645" },
 		"users-file is needed":           func(o *daemon.Options) { o.Listen = "127.0.0.1:0" },

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -90,6 +91,8 @@ func (o Options) Parse() (Config, error) {
 	var err error
 	if cfg.OVSDB, err = ovsdb.ParseEndpoints(o.OVSDB); err != nil {
 		fail("ovsdb", err)
+	} else if usesTLS(cfg.OVSDB) {
+		fail("ovsdb", errors.New("the host's own Open vSwitch is reached by unix:PATH or tcp:HOST:PORT, not by ssl"))
 	}
 	if o.Store != "" {
 		if cfg.Store, err = ovsdb.ParseEndpoints(o.Store); err != nil {
@@ -151,8 +154,12 @@ func (o Options) listenTLS() (*tls.Config, error) {
 	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
 }
 
+func usesTLS(endpoints []string) bool {
+	return slices.ContainsFunc(endpoints, func(e string) bool { return strings.HasPrefix(e, "ssl:") })
+}
+
 func (o Options) storeTLS(endpoints []string) (*tls.Config, error) {
-	if !strings.HasPrefix(strings.Join(endpoints, ","), "ssl:") {
+	if !usesTLS(endpoints) {
 		return nil, nil //nolint:nilnil // no ssl endpoint, no TLS, no error
 	}
 	ca, err := os.ReadFile(o.StoreCA)

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/isonet/isonet/internal/ovstest"
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/store"
 )
@@ -227,6 +228,12 @@ func TestOutcomeIsUnknown(t *testing.T) {
 	if !errors.Is(err, store.ErrUnknown) || errors.Is(err, store.ErrUnavailable) || !errors.Is(err, context.Canceled) {
 		t.Errorf("Update returned %v; want ErrUnknown", err)
 	}
+	ovstest.Eventually(t, "the loss is noticed", func() error {
+		if s.Connected() {
+			return errors.New("it says that it is connected")
+		}
+		return nil
+	})
 	// Now nothing is in doubt: the next one was certainly not sent.
 	if _, err := s.Update(t.Context(), adding("m")); !errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrUnknown) {
 		t.Errorf("Update returned %v; want ErrUnavailable", err)

@@ -100,7 +100,7 @@ func (o *openvswitch) round(w *way, want []wanted) {
 		w.before()
 	}
 	w.took = append(w.took, milliseconds(w.run()))
-	o.check(want)
+	fmt.Fprintln(os.Stderr, w.name, w.took[len(w.took)-1]); o.check(want)
 	if w.after == nil {
 		o.deleteAll()
 	} else {

@@ -17,12 +17,8 @@ import (
 	"github.com/testcontainers/testcontainers-go/wait"
 )
 
-const (
-	apiPort     = "8443/tcp"
-	metricsPort = "9475/tcp"
-	// patience bounds every wait for a condition.
-	patience = 30 * time.Second
-)
+// patience bounds every wait for a condition.
+const patience = 30 * time.Second
 
 // host is a container that plays a virtualization host.
 type host struct {
@@ -42,7 +38,8 @@ func newHost(t *testing.T) *host {
 	identity := newIdentity(t)
 	c, err := testcontainers.Run(t.Context(), image,
 		testcontainers.WithLogger(log.TestLogger(t)),
-		testcontainers.WithExposedPorts(apiPort, metricsPort),
+		// A test that dies cannot remove its container, so it ends by itself.
+		testcontainers.WithCmd("sleep", "30m"),
 		testcontainers.WithHostConfigModifier(mayMakeNetworks),
 		testcontainers.WithFiles(
 			testcontainers.ContainerFile{HostFilePath: bin + "isonetd", ContainerFilePath: "/usr/local/sbin/isonetd", FileMode: 0o755},
@@ -58,8 +55,12 @@ func newHost(t *testing.T) *host {
 		t.Fatal(err)
 	}
 	h := &host{t: t, container: c, client: identity.client}
-	h.api = "https://" + h.endpoint(apiPort) + "/ovirt-engine/api"
-	h.metrics = "http://" + h.endpoint(metricsPort) + "/metrics"
+	ip, err := c.ContainerIP(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.api = "https://" + ip + ":8443/ovirt-engine/api"
+	h.metrics = "http://" + ip + ":9475/metrics"
 	t.Cleanup(h.showLogs)
 	// One table for the guards that plug makes.
 	h.run(`nft add table netdev e2e_guard`)
@@ -72,20 +73,12 @@ func newHost(t *testing.T) *host {
 func mayMakeNetworks(c *container.HostConfig) {
 	init := true
 	c.Init = &init
+	c.AutoRemove = true
 	c.CapAdd = []string{"NET_ADMIN", "SYS_ADMIN"}
 	c.SecurityOpt = []string{"apparmor=unconfined"} // which would forbid mounts
 	c.Devices = []container.DeviceMapping{{
 		PathOnHost: "/dev/net/tun", PathInContainer: "/dev/net/tun", CgroupPermissions: "rwm",
 	}}
-}
-
-func (h *host) endpoint(port string) string {
-	h.t.Helper()
-	endpoint, err := h.container.PortEndpoint(h.t.Context(), port, "")
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	return endpoint
 }
 
 // showLogs helps to understand a failure.
@@ -167,6 +160,10 @@ func (h *host) request(method, path, body string) (status int, answer string, er
 	if body != "" {
 		req.Header.Set("Content-Type", "application/xml")
 	}
+	return h.send(req)
+}
+
+func (h *host) send(req *http.Request) (status int, answer string, err error) {
 	resp, err := h.client.Do(req)
 	if err != nil {
 		return 0, "", err

@@ -61,6 +61,6 @@ func newIdentity(t *testing.T) identity {
 	roots.AppendCertsFromPEM([]byte(id.cert))
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: serverName}}
 	t.Cleanup(transport.CloseIdleConnections)
-	id.client = &http.Client{Transport: transport, Timeout: 2 * patience}
+	id.client = &http.Client{Transport: transport, Timeout: patience}
 	return id
 }

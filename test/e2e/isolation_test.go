@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"net/http"
 	"regexp"
 	"strconv"
 	"strings"
@@ -118,7 +119,7 @@ func TestHostIsOutOfReach(t *testing.T) {
 func TestJumboFrames(t *testing.T) {
 	h := newHost(t)
 	h.createNetwork("red", "<mtu>9000</mtu>")
-	h.setup(200, attach("red"))
+	h.setup(http.StatusOK, attach("red"))
 	jumbo1, jumbo2 := red1, red2
 	jumbo1.mtu, jumbo2.mtu = 9000, 9000
 	h.plug(jumbo1, jumbo2)
@@ -144,7 +145,10 @@ func TestTrafficIsCounted(t *testing.T) {
 	h.transfers(red1, red2)
 
 	h.eventually("the metrics agree with the VMs", func() error {
-		page := h.run(`curl -sS http://127.0.0.1:9475/metrics`)
+		page, err := h.scrape()
+		if err != nil {
+			return err
+		}
 		for _, c := range []struct {
 			metric, network, statistic string
 			vms                        []vm
@@ -163,6 +167,19 @@ func TestTrafficIsCounted(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// scrape returns the page of metrics.
+func (h *host) scrape() (string, error) {
+	req, err := http.NewRequestWithContext(h.t.Context(), http.MethodGet, h.metrics, nil)
+	if err != nil {
+		return "", err
+	}
+	status, page, err := h.send(req)
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("status %d: %s", status, page)
+	}
+	return page, err
 }
 
 // sampleOf returns the value of a network's metric, or -1 without one.

@@ -115,15 +115,12 @@ func TestPasswordIsNeededFromAfar(t *testing.T) {
 		if secret != "" {
 			req.SetBasicAuth(user, secret)
 		}
-		resp, err := h.client.Do(req)
+		status, _, err := h.send(req)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := resp.Body.Close(); err != nil {
-			t.Fatal(err)
-		}
-		if resp.StatusCode != http.StatusUnauthorized {
-			t.Errorf("with the password %q: status %d, want 401", secret, resp.StatusCode)
+		if status != http.StatusUnauthorized {
+			t.Errorf("with the password %q: status %d, want 401", secret, status)
 		}
 	}
 }
