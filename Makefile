@@ -68,10 +68,13 @@ generate: ## write the generated files anew
 check-generated: ## fail if "make generate" would change anything
 	scripts/check-generated
 
+NETWORKS ?= 100
+ROUNDS ?= 5
+
 .PHONY: bench
-bench: build ## measure the speed of network set-up beside its floor and ovs-vsctl, on a real Open vSwitch (root)
+bench: ## measure the speed of network set-up beside its floor and ovs-vsctl, on a real Open vSwitch (root)
 	scripts/install-deps ip ovs-vswitchd
-	go test -run '^$$' -bench . -benchtime 5x -timeout 30m ./test/bench
+	ISONET_BENCH_NETWORKS=$(NETWORKS) go test -run '^$$' -bench . -benchtime $(ROUNDS)x -timeout 1h ./test/bench
 
 .PHONY: clean
 clean: ## remove what was built

@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -29,7 +28,7 @@ type isonetd struct {
 	state   string
 	client  *http.Client
 	cmd     *exec.Cmd // nil while stopped
-	log     bytes.Buffer
+	log     string    // its file
 
 	host  string // path of the host's resource
 	names []string
@@ -41,6 +40,7 @@ func newISOnetd(b *testing.B, o *openvswitch, networks int) *isonetd {
 	dir := b.TempDir()
 	d := &isonetd{
 		B: b, ovs: o, program: filepath.Join(dir, "isonetd"), state: filepath.Join(dir, "state"),
+		log:    filepath.Join(dir, "log"),
 		socket: filepath.Join(o.Dir(), "isonet", "api.sock"),
 	}
 	build := exec.CommandContext(b.Context(), "go", "build", "-trimpath", "-o", d.program, "github.com/isonet/isonet/cmd/isonetd")
@@ -66,10 +66,14 @@ func newISOnetd(b *testing.B, o *openvswitch, networks int) *isonetd {
 // the devices there, and waits until it knows its host.
 func (d *isonetd) start() {
 	d.Helper()
-	d.log.Reset()
+	log, err := os.Create(d.log)
+	if err != nil {
+		d.Fatal(err)
+	}
+	defer log.Close() //nolint:errcheck // the daemon writes to it
 	d.cmd = exec.CommandContext(context.Background(), "ip", "netns", "exec", d.ovs.namespace, d.program,
 		"--ovsdb", d.ovs.Endpoint(), "--state-dir", d.state, "--socket", d.socket, "--metrics-listen", "", "--datapath-type", "netdev")
-	d.cmd.Stderr = &d.log
+	d.cmd.Stderr = log
 	if err := d.cmd.Start(); err != nil {
 		d.Fatal(err)
 	}
@@ -104,7 +108,7 @@ func (d *isonetd) stop() {
 		d.Errorf("stop isonetd: %v", err)
 	}
 	if err := cmd.Wait(); err != nil {
-		d.Errorf("isonetd: %v\n%s", err, d.log.String())
+		d.Errorf("isonetd: %v\n%s", err, d.read(d.log))
 	}
 }
 
@@ -136,7 +140,7 @@ func (d *isonetd) setup(what string) time.Duration {
 func (d *isonetd) post(path, body string) {
 	d.Helper()
 	if _, err := d.call("POST", path, body); err != nil {
-		d.Fatalf("%v\n%s", err, d.log.String())
+		d.Fatalf("%v\n%s", err, d.read(d.log))
 	}
 }
 

@@ -71,8 +71,10 @@ func TestLabelOfTheHostAttaches(t *testing.T) {
 		t.Errorf("attachments: %v, want the label's", got)
 	}
 
-	h.vsctl("del-port", red1.port(), "--", "del-port", red2.port())
-	h.call(http.StatusOK, http.MethodDelete, "/hosts/"+h.id+"/networklabels/team", "")
+	label := "/hosts/" + h.id + "/networklabels/team"
+	h.call(http.StatusConflict, http.MethodDelete, label, "") // the VMs are plugged in
+	h.reaches(red1, red2.ip)
+	h.call(http.StatusOK, http.MethodDelete, label+"?force=true", "")
 	if h.hasBridge("red") {
 		t.Error("the bridge outlives the label")
 	}
