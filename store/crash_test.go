@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/isonet/isonet/internal/ovstest"
 	"github.com/isonet/isonet/model"
@@ -370,7 +371,9 @@ func TestCrashWhileMaking(t *testing.T) {
 func TestSecondInstanceIsRefused(t *testing.T) {
 	dir := tempDir(t)
 	s := embedded(t, dir)
-	err := store.New(store.Config{StateDir: dir, Logger: slog.New(slog.DiscardHandler)}).Run(t.Context())
+	ctx, done := context.WithTimeout(t.Context(), time.Minute)
+	defer done()
+	err := store.New(store.Config{StateDir: dir, Logger: slog.New(slog.DiscardHandler)}).Run(ctx)
 	want := fmt.Sprintf("in use by another isonetd or by its ovsdb-server (process %d)", os.Getpid())
 	if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), dir) {
 		t.Errorf("Run returned %v; want an error that names %s and says %q", err, dir, want)

@@ -57,9 +57,10 @@ func tempDir(t *testing.T) string {
 // running is a store with its Run.
 type running struct {
 	*store.Store
-	t    *testing.T
-	stop func()
-	logs *logs
+	t     *testing.T
+	stop  func()
+	ended chan struct{} // closed when Run has returned
+	logs  *logs
 }
 
 // logs are log lines as text.
@@ -83,17 +84,19 @@ func (l *logs) String() string {
 // launch runs a store until stop or the end of the test.
 func launch(t *testing.T, cfg store.Config) *running {
 	t.Helper()
-	r := &running{t: t, logs: &logs{}}
+	r := &running{t: t, logs: &logs{}, ended: make(chan struct{})}
 	cfg.Logger = slog.New(slog.NewTextHandler(r.logs, nil))
 	r.Store = store.New(cfg)
 	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- r.Run(ctx) }()
-	r.stop = sync.OnceFunc(func() {
-		cancel()
-		if err := <-ended; err != nil {
+	go func() {
+		defer close(r.ended)
+		if err := r.Run(ctx); err != nil {
 			t.Errorf("Run returned %v", err)
 		}
+	}()
+	r.stop = sync.OnceFunc(func() {
+		cancel()
+		<-r.ended
 		if t.Failed() {
 			t.Logf("the store's log:\n%s", r.logs)
 		}
@@ -131,6 +134,8 @@ func (r *running) await(done <-chan struct{}, what string) {
 	defer timer.Stop()
 	select {
 	case <-done:
+	case <-r.ended:
+		r.t.Fatalf("Run has returned before: %s", what)
 	case <-timer.C:
 		r.t.Fatalf("not within a minute: %s\n%s", what, r.logs)
 	}

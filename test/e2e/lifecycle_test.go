@@ -93,7 +93,7 @@ func TestDriftIsRepaired(t *testing.T) {
 
 	for _, drift := range []struct{ name, change, until string }{
 		{"marks", "clear bridge red external_ids", "external_ids:owner=isonet"},
-		{"controller", "set-controller red tcp:192.0.2.1:6653", "controller=[]"},
+		{"controller", "set-controller red tcp:127.0.0.1:6653", "controller=[]"},
 		{"fail mode", "set bridge red fail_mode=secure", "fail_mode=[]"},
 		{"spanning tree", "set bridge red stp_enable=true", "stp_enable=false"},
 	} {
