@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"maps"
 	"reflect"
 	"slices"
@@ -131,16 +132,37 @@ func (d *Desired) keep(host, network ID) {
 
 // Undo takes back the change from before to after, as far as nobody has
 // changed the same things since: what is still as in after becomes as in
-// before.
+// before. Of a host's labels each counts for itself.
 func (d *Desired) Undo(before, after *Desired) {
 	undo(d.Networks, before.Networks, after.Networks)
-	undo(d.Hosts, before.Hosts, after.Hosts)
+	for id, h := range d.Hosts {
+		h.Labels = undoSet(h.Labels, before.Hosts[id].Labels, after.Hosts[id].Labels)
+		h.Evicted = undoSet(h.Evicted, before.Hosts[id].Evicted, after.Hosts[id].Evicted)
+		d.Hosts[id] = h
+	}
 	undo(d.Attachments, before.Attachments, after.Attachments)
 	maps.DeleteFunc(d.Attachments, func(_ ID, a Attachment) bool {
 		_, host := d.Hosts[a.Host]
 		_, network := d.Networks[a.Network]
 		return !host || !network
 	})
+}
+
+// undoSet removes from now what the change added, and adds what it removed.
+func undoSet[E cmp.Ordered](now, before, after []E) []E {
+	var set []E
+	for _, e := range now {
+		if slices.Contains(before, e) || !slices.Contains(after, e) {
+			set = append(set, e)
+		}
+	}
+	for _, e := range before {
+		if !slices.Contains(after, e) {
+			set = append(set, e)
+		}
+	}
+	slices.Sort(set)
+	return slices.Compact(set)
 }
 
 func undo[V any](now, before, after map[ID]V) {

@@ -332,8 +332,26 @@ func TestUndoTakesBackOneChangeAndKeepsOthers(t *testing.T) {
 	})
 }
 
+func TestUndoOfLabelsKeepsWhatOthersDidSince(t *testing.T) {
+	before, host, _ := desired(t)
+	label := func(d *model.Desired, labels ...string) *model.Desired {
+		d = d.Clone()
+		h := d.Hosts[host]
+		h.Labels = labels
+		d.Hosts[host] = h
+		return d
+	}
+	before = label(before, "both", "removed", "theirs-removed")
+	after := label(before, "added", "both", "theirs-removed")
+	now := label(after, "added", "both", "theirs-added")
+	now.Undo(before, after)
+	if diff := cmp.Diff([]string{"both", "removed", "theirs-added"}, now.Hosts[host].Labels); diff != "" {
+		t.Errorf("labels (-want +got):\n%s", diff)
+	}
+}
+
 func summary(d *model.Desired, host model.ID) []string {
-	lines := slices.Clone(d.Hosts[host].Labels)
+	lines := append([]string{}, d.Hosts[host].Labels...)
 	for _, n := range d.Networks {
 		lines = append(lines, fmt.Sprintf("network %s %s %d", n.Name, n.Label, n.MTU))
 	}

@@ -658,6 +658,12 @@ func TestConnectedTellsTheTruth(t *testing.T) {
 	s := embedded(t, dir)
 	other := remote(t, endpoint(dir))
 	s.must(adding("n"))
+	ovstest.Eventually(t, "the other sees the change", func() error {
+		if _, ok := other.Snapshot().NetworkByName("n"); !ok {
+			return errors.New("it does not")
+		}
+		return nil
+	})
 	s.stop()
 	ovstest.Eventually(t, "the loss is noticed", func() error {
 		if other.Connected() {
