@@ -29,8 +29,10 @@ type call struct {
 	format format
 	// correlation is the id that the client finds its request by.
 	correlation string
-	// user is who sent the request; "" on the unix socket.
-	user string
+	// user is who sent the request, and users are all whom the listener knows;
+	// "" and nil on the unix socket and before the login.
+	user  string
+	users *Users
 	// status is the reply's status code; 0 before the reply.
 	status int
 	// err is what the handler returned.
@@ -61,9 +63,9 @@ func bodyless(method string) bool {
 	return method == http.MethodGet || method == http.MethodHead || method == http.MethodDelete
 }
 
-// splitPath returns the base path of the API and what is below it. It returns
-// no base for a path outside of the API. Empty segments count for nothing,
-// because clients double slashes and a redirect would lose a POST's method.
+// splitPath returns the base path of the API and what is below it. A path
+// outside of the API has no base. Empty segments count for nothing, because
+// clients double slashes and a redirect would lose a POST's method.
 func splitPath(escaped string) (base, path string) {
 	segments := strings.FieldsFunc(escaped, func(r rune) bool { return r == '/' })
 	n := 0
@@ -73,7 +75,7 @@ func splitPath(escaped string) (base, path string) {
 	case len(segments) >= 1 && segments[0] == "api":
 		n = 1
 	default:
-		return "", escaped
+		return "", "/" + strings.Join(segments, "/")
 	}
 	if len(segments) > n && segments[n] == "v4" {
 		n++
@@ -179,6 +181,10 @@ func (c *call) fail(err error) {
 		}
 	}
 	c.w.Header().Del("Location")
+	if c.base == "" && isSSO(c.path) {
+		c.failSSO(status, err)
+		return
+	}
 	_ = c.send(status, body) // a fault is two strings, which always encode
 }
 

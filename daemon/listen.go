@@ -31,7 +31,7 @@ func (d *Daemon) listen(cfg Config, rest *api.API, metrics http.Handler, apiLog 
 	}
 	d.serve("socket", api.NewServer(rest.Local(), apiLog), socket)
 	if cfg.Listen != "" {
-		users, err := api.LoadUsers(cfg.UsersFile)
+		users, err := api.LoadUsers(cfg.UsersFile, cfg.Readers...)
 		if err != nil {
 			return err
 		}
