@@ -33,7 +33,7 @@ func (v *view) host(h model.Host, f follow) *hostDTO {
 		d.NetworkLabels = v.labelsOfHost(h)
 	}
 	if f["nics"] {
-		d.NICs = &nicsDTO{}
+		d.NICs = &hostNICsDTO{v.nicsOf(h.ID, f.under("nics"))}
 	}
 	return d
 }
@@ -49,7 +49,7 @@ func (v *view) hostStatus(id model.ID) string {
 
 func (c *call) followHost() (follow, error) {
 	return c.follow("networkattachments", "networkattachments.host", "networkattachments.network",
-		"networkattachments.statistics", "networklabels", "nics", "nics.statistics")
+		"networkattachments.statistics", "networklabels", "nics", "nics.host", "nics.statistics")
 }
 
 // host returns the host that the path names.
@@ -115,19 +115,10 @@ func (a *API) emptyOfHost(name string) func(*call) (document, error) {
 	}
 }
 
-// refuse refuses a NIC. An empty element means that there is none.
-func (n *nicDTO) refuse() error {
-	if n == nil || (n.ID == "" && strings.TrimSpace(n.Name) == "") {
-		return nil
-	}
-	return model.Invalidf("Cannot setup Networks. The host network interface (id %s, name %s) does not exist. Isolated networks have no NIC: remove host_nic from the request.",
-		n.ID, n.Name)
-}
-
 // refuse refuses bonds, which are made of NICs.
 func (l *nicsDTO) refuse() error {
 	if l == nil || len(l.HostNIC) == 0 {
 		return nil
 	}
-	return model.Invalidf("Cannot setup Networks. The host has no network interfaces for isolated networks, so that bonds cannot be changed: remove them from the request.")
+	return model.Invalidf("Cannot setup Networks. Isolated networks have no NIC, so that bonds cannot be changed: remove them from the request.")
 }
