@@ -186,11 +186,8 @@ func TestInterfacesOfANamespace(t *testing.T) {
 	n.nic("veth0")
 	n.ip("link add br0 type bridge")
 	n.ip("link set veth0 master br0")
-	n.ip("link add vxlan0 type vxlan id 1 dstport 4789")
-	n.ip("link add ifb9 type ifb")
 	n.ip("tuntap add tap0 mode tap")
 	n.ip("tuntap add tun0 mode tun")
-	n.ip("link add macvlan0 link eth0 type macvlan")
 	want := map[string]model.NIC{"eth0": {
 		Name: "eth0", MAC: "52:54:00:00:00:01", MTU: 1400, Up: true, Speed: 10e9, // veth(4) has that speed
 		Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.7/25"), netip.MustParsePrefix("2001:db8::7/48")},
@@ -204,7 +201,11 @@ func TestInterfacesOfANamespace(t *testing.T) {
 		}
 		return err == nil
 	}
-	optional("link add dummy9 type dummy")
+	for _, foreign := range []string{
+		"dummy9 type dummy", "vxlan9 type vxlan id 9 dstport 4789", "ifb9 type ifb", "macvlan9 link eth0 type macvlan",
+	} {
+		optional("link add " + foreign)
+	}
 	if optional("link add eth0.7 link eth0 address 52:54:00:00:00:02 type vlan id 7") {
 		want["eth0.7"] = model.NIC{Name: "eth0.7", MAC: "52:54:00:00:00:02", MTU: 1400, VLAN: &model.VLAN{ID: 7, Base: "eth0"}}
 	}
