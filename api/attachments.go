@@ -176,7 +176,7 @@ func (a *API) addAttachment(c *call) (document, error) {
 		if at, attached := d.AttachmentOf(h.ID, n.ID); attached {
 			return model.Invalidf("Cannot setup Networks. Network %s is already attached via attachment %s. A new attachment cannot be used for the same network, please reuse the existing one.", n.Name, at.ID)
 		}
-		made, err = body.attach(d, h.ID, n.ID)
+		made, err = body.attach(d, a.ownNICs(), h.ID, n.ID)
 		return err
 	})
 	if err != nil {
@@ -206,7 +206,7 @@ func (a *API) updateAttachment(c *call) (document, error) {
 		if err := body.keepsNetwork(d, at); err != nil {
 			return err
 		}
-		updated, err = body.attach(d, at.Host, at.Network)
+		updated, err = body.attach(d, a.ownNICs(), at.Host, at.Network)
 		return err
 	})
 	if err != nil {
@@ -248,8 +248,8 @@ func (d *attachmentDTO) keepsNetwork(desired *model.Desired, at model.Attachment
 // attach makes the attachment be as the body says. An attachment that a label
 // causes stays so, unless the body brings properties: those belong to an
 // explicit attachment.
-func (d *attachmentDTO) attach(desired *model.Desired, host, network model.ID) (model.Attachment, error) {
-	if err := d.HostNIC.refuse(); err != nil {
+func (d *attachmentDTO) attach(desired *model.Desired, own ownNICs, host, network model.ID) (model.Attachment, error) {
+	if err := d.HostNIC.refuse(own, host); err != nil {
 		return model.Attachment{}, err
 	}
 	if err := d.refuseAddresses(); err != nil {

@@ -34,6 +34,21 @@ type usagesDTO struct {
 	Usage []string `xml:"usage" json:"usage,omitempty"`
 }
 
+// vlanDTO has the id as an attribute, like everything in oVirt that has one. The
+// element is read too, because it is what a person would write, and a VLAN must
+// not get lost.
 type vlanDTO struct {
-	ID *integer `xml:"id" json:"id,omitempty"`
+	ID      *integer `xml:"id,attr,omitempty" json:"id,omitempty"`
+	Element *integer `xml:"id" json:"-"`
+}
+
+// tag returns the VLAN id, in whatever form it was sent; nil is none.
+func (d *vlanDTO) tag() *integer {
+	if d == nil {
+		return nil
+	}
+	if d.ID != nil {
+		return d.ID
+	}
+	return d.Element
 }

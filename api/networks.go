@@ -255,8 +255,8 @@ func (d *networkDTO) refuseForeign(name string) error {
 	if dc := d.DataCenter; dc != nil && !isDefaultDataCenter(dc) {
 		return model.Invalidf("Data Center doesn't exist.")
 	}
-	if d.VLAN != nil && d.VLAN.ID != nil {
-		return model.Invalidf("The isolated network '%s' cannot have the VLAN %d: it has no physical NIC. Remove the vlan from the request.", name, *d.VLAN.ID)
+	if tag := d.VLAN.tag(); tag != nil {
+		return model.Invalidf("The isolated network '%s' cannot have the VLAN %d: it has no physical NIC. Remove the vlan from the request.", name, *tag)
 	}
 	if d.STP != nil && *d.STP {
 		return model.Invalidf("STP cannot be enabled on the isolated network '%s'.", name)
