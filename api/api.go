@@ -39,11 +39,19 @@ type Traffic interface {
 	Traffic() map[model.ID]model.Traffic
 }
 
+// NICs knows the network interfaces of this host without any I/O. Package nic
+// has the real one.
+type NICs interface {
+	// Snapshot returns them in order, which nobody changes.
+	Snapshot() []model.NIC
+}
+
 // Config is what the API needs. All of it is required, down to the logger.
 type Config struct {
 	Store   Store
 	Loop    Loop
 	Traffic Traffic
+	NICs    NICs
 	Logger  *slog.Logger
 	// Version is isonet's own version, shown in product_info.
 	Version string
@@ -63,6 +71,7 @@ type API struct {
 	store   Store
 	loop    Loop
 	traffic Traffic
+	nics    NICs
 	logger  *slog.Logger
 	version string
 	mux     *http.ServeMux
@@ -74,11 +83,11 @@ type API struct {
 
 // New returns the API over the given parts.
 func New(c Config) (*API, error) {
-	if c.Store == nil || c.Loop == nil || c.Traffic == nil || c.Logger == nil {
-		return nil, errors.New("the API needs a store, a loop, traffic and a logger")
+	if c.Store == nil || c.Loop == nil || c.Traffic == nil || c.NICs == nil || c.Logger == nil {
+		return nil, errors.New("the API needs a store, a loop, traffic, network interfaces and a logger")
 	}
 	a := &API{
-		store: c.Store, loop: c.Loop, traffic: c.Traffic, logger: c.Logger, version: c.Version,
+		store: c.Store, loop: c.Loop, traffic: c.Traffic, nics: c.NICs, logger: c.Logger, version: c.Version,
 		tokenTimeout: c.TokenTimeout, ca: c.CA, now: c.Now,
 	}
 	if a.tokenTimeout == 0 {

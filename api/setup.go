@@ -25,7 +25,8 @@ func (a *API) setupNetworks(c *call) (document, error) {
 	}
 	// The networks to wait for are known before the change, because it is for
 	// existing attachments that a client asks to be synchronized.
-	if o.also, err = action.synchronized(c, a.view(c)); err != nil {
+	v := a.view(c)
+	if o.also, err = action.synchronized(c, v); err != nil {
 		return nil, err
 	}
 	_, err = a.write(c, o, func(d *model.Desired) error {
@@ -33,7 +34,7 @@ func (a *API) setupNetworks(c *call) (document, error) {
 		if err != nil {
 			return err
 		}
-		s := setup{host: h.ID, action: &action, before: d.Clone(), desired: d}
+		s := setup{host: h.ID, own: v.nics, action: &action, before: d.Clone(), desired: d}
 		return s.run()
 	})
 	if err != nil {
@@ -81,6 +82,7 @@ func (action *actionDTO) synchronized(c *call, v *view) ([]model.ID, error) {
 // action names is looked up in the state before it.
 type setup struct {
 	host            model.ID
+	own             ownNICs
 	action          *actionDTO
 	before, desired *model.Desired
 }
@@ -114,7 +116,7 @@ func (s *setup) apply(modified, removed []target) error {
 		return err
 	}
 	for _, t := range modified {
-		if _, err := t.item.attach(s.desired, s.host, t.network.ID); err != nil {
+		if _, err := t.item.attach(s.desired, s.own, s.host, t.network.ID); err != nil {
 			return err
 		}
 	}
@@ -139,7 +141,7 @@ func (s *setup) refuseLabels() error {
 		if l.ID == "" {
 			return refuse(errIncomplete, "NetworkLabel [id] required for setupNetworks")
 		}
-		if err := l.HostNIC.refuse(); err != nil {
+		if err := l.HostNIC.refuse(s.own, s.host); err != nil {
 			return err
 		}
 		if seen[l.ID] {

@@ -38,9 +38,9 @@ func (a *API) listUsers(c *call) (document, error) {
 		all = append(all, v.user(name))
 	}
 	found, err := find(c, all, fields[*userDTO]{
-		"id":      func(d *userDTO) string { return d.ID },
-		"name":    func(d *userDTO) string { return d.Name },
-		"usrname": func(d *userDTO) string { return d.UserName },
+		"id":      {of: func(d *userDTO) string { return d.ID }},
+		"name":    {of: func(d *userDTO) string { return d.Name }},
+		"usrname": {of: func(d *userDTO) string { return d.UserName }},
 	})
 	return &usersDTO{found}, err
 }
