@@ -3,6 +3,7 @@ package api_test
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/xml"
@@ -12,6 +13,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"runtime"
@@ -27,6 +29,7 @@ import (
 
 	"github.com/isonet/isonet/api"
 	"github.com/isonet/isonet/daemon"
+	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/reconcile"
 )
 
@@ -309,6 +312,33 @@ func TestSlowClients(t *testing.T) {
 	}
 }
 
+func TestEveryLimitIsSet(t *testing.T) {
+	s := api.NewServer(http.NotFoundHandler(), slog.New(slog.DiscardHandler))
+	if s.ReadHeaderTimeout <= 0 || s.ReadTimeout <= 0 || s.WriteTimeout <= 0 || s.IdleTimeout <= 0 || s.MaxHeaderBytes <= 0 {
+		t.Errorf("a limit is off: %+v", s)
+	}
+}
+
+// TestSlowHandshake: with TLS the header's limit is the handshake's too.
+func TestSlowHandshake(t *testing.T) {
+	plain, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	certified := httptest.NewTLSServer(nil) // has a certificate
+	certified.Close()
+	server := api.NewServer(http.NotFoundHandler(), slog.New(slog.DiscardHandler))
+	server.ReadHeaderTimeout = 50 * time.Millisecond
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(tls.NewListener(plain, certified.TLS)) }()
+	defer func() { _ = server.Close(); <-done }()
+	for _, hello := range []string{"", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + strings.Repeat("x", 400)} {
+		if got := trickle(t, dial(t, plain.Addr().String()), hello); strings.Contains(got, "HTTP/") {
+			t.Errorf("got %q", got)
+		}
+	}
+}
+
 // closings makes a server tell when a connection has ended.
 func closings(s *http.Server) <-chan struct{} {
 	closed := make(chan struct{}, 16)
@@ -465,8 +495,8 @@ func TestTargets(t *testing.T) {
 	}
 }
 
-// hostileBodies are bodies of POST networks that must be refused, by what the
-// fault says. The same goes for actions and attachments.
+// hostileXML are bodies of POST networks that must be refused, with what the
+// fault must say.
 func hostileXML() map[string]string {
 	network := func(inner string) string { return "<network><name>x</name>" + inner + "</network>" }
 	entity := func(dtd string) string { return "<!DOCTYPE network [" + dtd + "]><network><name>&a;</name></network>" }
@@ -549,6 +579,7 @@ func attributes(n int) string {
 	return b.String()
 }
 
+// hostileJSON are the same in JSON.
 func hostileJSON() map[string]string {
 	network := func(inner string) string { return `{"name":"x",` + inner + `}` }
 	return map[string]string{
@@ -684,12 +715,73 @@ func TestUnusualBodies(t *testing.T) {
 		strings.Repeat("<network_attachment><network><name>none</name></network></network_attachment>", 10_000) + "</modified_network_attachments></action>"
 	native := `{"modified_network_attachments":{"network_attachment":[` +
 		strings.Repeat(`{"host_nic":{},"network":{"name":"none"},"properties":{}},`, 9_999) + `{"network":{"name":"none"}}]}}`
+	before := w.store.Snapshot()
+	var labels strings.Builder
+	for i := range 30_000 {
+		fmt.Fprintf(&labels, `<network_label id="l%d"/>`, i)
+	}
+	refused := readFault(t, w.must(400, "POST", setupPath, "<action><modified_labels>"+labels.String()+"</modified_labels></action>").Body.Bytes())
+	if !strings.Contains(refused.Detail, "1000 labels, which is the limit") || !cmp.Equal(before, w.store.Snapshot()) {
+		t.Errorf("30,000 labels: %s", refused.Detail)
+	}
 	for body, as := range map[string]header{many: nil, native: jsonBody} {
 		got := w.must(400, "POST", setupPath, body, as)
 		if f := readFault(t, got.Body.Bytes()); !strings.Contains(f.Detail, "'none'") {
 			t.Errorf("fault %.300q", f.Detail)
 		}
 	}
+}
+
+// TestReferencesGivenTwice: what is given twice is not attached twice, nor half
+// of each.
+func TestReferencesGivenTwice(t *testing.T) {
+	w := newWorld(t)
+	both := func(first, second string) string {
+		return "<network_attachment>" + first + second + "</network_attachment>"
+	}
+	byID := func(id model.ID) string { return `<network id="` + string(id) + `"/>` }
+	f := readFault(t, w.must(400, "POST", attachmentsPath, both(byID(iso2), "<network><name>iso4</name></network>")).Body.Bytes())
+	if !strings.Contains(f.Detail, "does not reference network coherently") {
+		t.Errorf("fault %q", f.Detail)
+	}
+	w.must(201, "POST", attachmentsPath, both(byID(iso2), byID(iso4)))
+	if diff := cmp.Diff([]string{"iso1", "iso3", "iso4"}, w.attached(host1)); diff != "" {
+		t.Errorf("attached (-want +got):\n%s", diff)
+	}
+}
+
+// TestProperties: a property reads back as it was sent, or is refused.
+func TestProperties(t *testing.T) {
+	w := newWorld(t)
+	path := attachmentsPath + "/" + attachmentID(iso1)
+	rapid.Check(t, func(r *rapid.T) {
+		runes := rapid.OneOf(rapid.Rune(), rapid.RuneFrom([]rune("<>&\"'\u2028\u202e\ufeff\ufffd\ufffe\uffff\x00\x1b\u009b\n ")))
+		type property struct {
+			Name  string `json:"name" xml:"name"`
+			Value string `json:"value" xml:"value"`
+		}
+		type attachment struct {
+			Properties struct {
+				Property []property `json:"property" xml:"property"`
+			} `json:"properties" xml:"properties"`
+		}
+		var sent attachment
+		sent.Properties.Property = []property{{"x" + rapid.StringOf(runes).Draw(r, "name"), "x" + rapid.StringOf(runes).Draw(r, "value")}}
+		body, err := json.Marshal(sent)
+		if err != nil {
+			r.Fatal(err)
+		}
+		got := w.do("PUT", path, string(body), jsonBody)
+		if got.Code == 400 && readFault(t, got.Body.Bytes()).Detail != "" {
+			return
+		}
+		for form, unmarshal := range map[string]func([]byte, any) error{"application/xml": xml.Unmarshal, "application/json": json.Unmarshal} {
+			var back attachment
+			if err := unmarshal(w.must(200, "GET", path, "", header{"Accept": form}).Body.Bytes(), &back); err != nil || !cmp.Equal(sent, back) {
+				r.Errorf("status %d, %s: sent %+q, got %+q, %v", got.Code, form, sent, back, err)
+			}
+		}
+	})
 }
 
 // TestMemory bounds what one request may allocate. It is about the worst
@@ -750,7 +842,7 @@ func allocated(f func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-// checkName creates a network by each form, and checks that a name that is
+// checkName creates a network in each form and checks that a name that is
 // taken reads back as it was sent in every form, and is found by itself.
 func checkName(t *rapid.T, w *world, name string) {
 	native, err := json.Marshal(map[string]string{"name": name})

@@ -24,6 +24,9 @@ const (
 	maxLabel       = 256
 )
 
+// maxLabels bounds the labels of a host: each change looks at all of them.
+const maxLabels = 1000
+
 // Network is a logical network of the data center. On a host that it is
 // attached to it is one bridge without physical ports.
 type Network struct {
