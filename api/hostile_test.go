@@ -331,7 +331,12 @@ func TestSlowHandshake(t *testing.T) {
 	server.ReadHeaderTimeout = 50 * time.Millisecond
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(tls.NewListener(plain, certified.TLS)) }()
-	defer func() { _ = server.Close(); <-done }()
+	defer func() {
+		_ = server.Close()
+		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+			t.Errorf("serve: %v", err)
+		}
+	}()
 	for _, hello := range []string{"", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + strings.Repeat("x", 400)} {
 		if got := trickle(t, dial(t, plain.Addr().String()), hello); strings.Contains(got, "HTTP/") {
 			t.Errorf("got %q", got)
@@ -745,8 +750,10 @@ func TestReferencesGivenTwice(t *testing.T) {
 		t.Errorf("fault %q", f.Detail)
 	}
 	w.must(201, "POST", attachmentsPath, both(byID(iso2), byID(iso4)))
-	if diff := cmp.Diff([]string{"iso1", "iso3", "iso4"}, w.attached(host1)); diff != "" {
-		t.Errorf("attached (-want +got):\n%s", diff)
+	d := w.store.Snapshot()
+	_, first := d.AttachmentOf(host1, iso2)
+	if _, last := d.AttachmentOf(host1, iso4); first || !last {
+		t.Errorf("the first is attached: %v; the last: %v", first, last)
 	}
 }
 
