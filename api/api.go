@@ -130,8 +130,9 @@ const (
 )
 
 // NewServer returns a server for a handler of this package, with bounds on
-// everything that a client can make slow or large. Its Shutdown ends the
-// streams of isonet/watch.
+// everything that a client can make slow or large, except on the number of
+// connections, which is the listener's. Its Shutdown ends the streams of
+// isonet/watch.
 func NewServer(handler http.Handler, logger *slog.Logger) *http.Server {
 	ctx, cancel := context.WithCancel(context.Background())
 	server := &http.Server{
@@ -143,6 +144,8 @@ func NewServer(handler http.Handler, logger *slog.Logger) *http.Server {
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 		BaseContext:       func(net.Listener) context.Context { return ctx },
+		// net/http itself would answer 'OPTIONS *' without asking who it is.
+		DisableGeneralOptionsHandler: true,
 	}
 	server.RegisterOnShutdown(cancel)
 	return server

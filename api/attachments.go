@@ -320,4 +320,8 @@ func (l *propertiesDTO) read() (map[string]string, error) {
 	return properties, nil
 }
 
-func unprintable(r rune) bool { return unicode.IsControl(r) || r == unicode.ReplacementChar }
+// unprintable also holds for what stands for broken text, and for U+FFFE and
+// U+FFFF, which XML cannot have.
+func unprintable(r rune) bool {
+	return unicode.IsControl(r) || (r >= unicode.ReplacementChar && r <= '\uffff')
+}

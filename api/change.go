@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -60,8 +59,7 @@ func (a *API) write(c *call, o options, edit func(*model.Desired) error) (*model
 		o.timeout = realiseTimeout
 	}
 	ctx := context.WithoutCancel(c.r.Context())
-	deadline := time.Now().Add(2*commitTimeout + o.timeout + settleTimeout + writeTimeout)
-	_ = http.NewResponseController(c.w).SetWriteDeadline(deadline) // only servers have one
+	c.allowReply(2*commitTimeout + o.timeout + settleTimeout)
 
 	ch, err := a.commit(ctx, o, edit)
 	if err != nil {

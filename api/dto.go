@@ -1,6 +1,8 @@
 package api
 
 import (
+	"bytes"
+	"encoding/json"
 	"math"
 	"strconv"
 	"strings"
@@ -99,6 +101,18 @@ func unquote(data []byte) []byte {
 type decimal string
 
 func (d decimal) MarshalJSON() ([]byte, error) { return []byte(d), nil }
+
+func (d *decimal) UnmarshalText(text []byte) error {
+	var number json.Number
+	digits := unquote(bytes.TrimSpace(text))
+	if err := json.Unmarshal(digits, &number); err != nil || string(digits) != number.String() {
+		return refuse(errValue, `Value "%s" isn't a valid decimal.`, text)
+	}
+	*d = decimal(number)
+	return nil
+}
+
+func (d *decimal) UnmarshalJSON(data []byte) error { return d.UnmarshalText(data) }
 
 func counter(n uint64) decimal { return decimal(strconv.FormatUint(n, 10)) }
 

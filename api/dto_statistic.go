@@ -25,5 +25,5 @@ type valuesDTO struct {
 }
 
 type valueDTO struct {
-	Datum decimal `xml:"datum" json:"datum"`
+	Datum decimal `xml:"datum,omitempty" json:"datum,omitempty"`
 }

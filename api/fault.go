@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"unicode/utf8"
 
 	"github.com/isonet/isonet/model"
 )
@@ -22,6 +23,7 @@ var (
 	errNoResource   = errors.New("no such resource")
 	errMethod       = errors.New("method not allowed")
 	errTooLarge     = errors.New("body too large")
+	errSlow         = errors.New("body too slow")
 	errMediaType    = errors.New("unsupported media type")
 	errUnreachable  = errors.New("open vswitch not reachable")
 )
@@ -49,6 +51,7 @@ var answers = []struct {
 	{errNoResource, http.StatusNotFound, "Not Found"},
 	{errMethod, http.StatusMethodNotAllowed, "Method Not Allowed"},
 	{errTooLarge, http.StatusRequestEntityTooLarge, "Request Entity Too Large"},
+	{errSlow, http.StatusRequestTimeout, "Request Timeout"},
 	{errMediaType, http.StatusUnsupportedMediaType, "Unsupported Media Type"},
 	{errUnreachable, http.StatusServiceUnavailable, operationFailed},
 	{model.ErrInvalid, http.StatusBadRequest, operationFailed},
@@ -62,6 +65,22 @@ func refuse(kind error, format string, args ...any) error {
 	return &model.Error{Kind: kind, Text: fmt.Sprintf(format, args...)}
 }
 
+// maxText bounds a text that a client can make long by what it sends, in bytes.
+const maxText = 8 << 10
+
+// clip cuts a text that is longer than anybody would read, so that neither a
+// reply nor a log line repeats a whole body.
+func clip(text string) string {
+	if len(text) <= maxText {
+		return text
+	}
+	end := maxText
+	for !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + "…"
+}
+
 // fault returns the status code and the body for an error. The engine writes
 // the texts of failed operations as a list in brackets.
 func fault(err error) (int, *faultDTO) {
@@ -72,7 +91,7 @@ func fault(err error) (int, *faultDTO) {
 			break
 		}
 	}
-	detail := err.Error()
+	detail := clip(err.Error())
 	if reason == operationFailed {
 		detail = "[" + detail + "]"
 	}

@@ -89,6 +89,9 @@ func (d *Desired) AddLabel(host ID, label string) error {
 	if slices.Contains(h.Labels, label) {
 		return Conflictf("Cannot add Label. The host '%s' is already labeled with the specified label '%s'.", h.Name, label)
 	}
+	if len(h.Labels) >= maxLabels {
+		return Invalidf("Cannot add Label. The host '%s' has %d labels, which is the limit: remove one first.", h.Name, len(h.Labels))
+	}
 	h.Labels = append(slices.Clone(h.Labels), label)
 	slices.Sort(h.Labels)
 	d.Hosts[host] = h

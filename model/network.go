@@ -24,6 +24,9 @@ const (
 	maxLabel       = 256
 )
 
+// maxLabels bounds the labels of a host: each change looks at all of them.
+const maxLabels = 1000
+
 // Network is a logical network of the data center. On a host that it is
 // attached to it is one bridge without physical ports.
 type Network struct {
@@ -109,8 +112,9 @@ func validateName(name string) error {
 	return nil
 }
 
-// validateText refuses what OVSDB or a log line could not carry: an OVSDB
-// server closes the connection on a NUL character.
+// validateText refuses what OVSDB, XML or a log line could not carry: an OVSDB
+// server closes the connection on a NUL character, and XML 1.0 has no sign for
+// U+FFFE and U+FFFF.
 func validateText(field, text string, limit int) error {
 	if !utf8.ValidString(text) {
 		return Invalidf("Network %s is not valid UTF-8.", field)
@@ -119,7 +123,7 @@ func validateText(field, text string, limit int) error {
 		return Invalidf("Network %s has %d characters; the limit is %d.", field, n, limit)
 	}
 	for _, r := range text {
-		if r == unicode.ReplacementChar || (unicode.IsControl(r) && (field == "name" || (r != '\n' && r != '\t' && r != '\r'))) {
+		if (r >= unicode.ReplacementChar && r <= '\uffff') || (unicode.IsControl(r) && (field == "name" || (r != '\n' && r != '\t' && r != '\r'))) {
 			return Invalidf("Network %s must not have the character %U.", field, r)
 		}
 	}
