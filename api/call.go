@@ -138,7 +138,7 @@ func (c *call) read(into document) error {
 	if err != nil {
 		return err
 	}
-	data, err := c.body()
+	data, err := c.body(maxBody)
 	if err != nil {
 		return err
 	}
@@ -148,13 +148,13 @@ func (c *call) read(into document) error {
 	return f.decode(data, into)
 }
 
-// body returns the bytes of the request's body.
-func (c *call) body() ([]byte, error) {
-	tooLarge := refuse(errTooLarge, "The body is larger than %d bytes: send less at once.", maxBody)
-	if c.r.ContentLength > maxBody {
+// body returns the bytes of the request's body, of which there may be so many.
+func (c *call) body(most int64) ([]byte, error) {
+	tooLarge := refuse(errTooLarge, "The body is larger than %d bytes: send less at once.", most)
+	if c.r.ContentLength > most {
 		return nil, tooLarge // without waiting for what was announced
 	}
-	data, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, maxBody))
+	data, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, most))
 	if _, more := errors.AsType[*http.MaxBytesError](err); more {
 		return nil, tooLarge
 	}

@@ -3,7 +3,6 @@ package api
 import (
 	"encoding/json"
 	"errors"
-	"io"
 	"math"
 	"mime"
 	"net/http"
@@ -140,12 +139,9 @@ func (c *call) form() (url.Values, error) {
 	if mediaType, _, err := mime.ParseMediaType(contentType); contentType != "" && (err != nil || mediaType != "application/x-www-form-urlencoded") {
 		return nil, refuse(errMediaType, "The content type %q is not supported: use application/x-www-form-urlencoded.", contentType)
 	}
-	data, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, maxForm))
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return nil, refuse(errTooLarge, "The form is larger than %d bytes.", maxForm)
-	}
+	data, err := c.body(maxForm)
 	if err != nil {
-		return nil, refuse(errSyntax, "The form did not arrive: %v.", err)
+		return nil, err
 	}
 	form, err := url.ParseQuery(string(data))
 	if err != nil {
