@@ -15,8 +15,8 @@ import (
 func (d *Desired) AddNetwork(n Network) (Network, error) {
 	n.ID, n.Revision = NewID(), 1
 	n.VdsmName = VdsmName(n.ID, n.Name)
-	if other, taken := d.NetworkByName(n.Name); taken {
-		return Network{}, Conflictf("Cannot add Network. The name of the logical network '%s' is already used by an existing logical network in the same data-center.\n-Please choose a different name.", other.Name)
+	if _, taken := d.NetworkByName(n.Name); taken {
+		return Network{}, nameInUse("Cannot add Network. ", n.Name)
 	}
 	d.Networks[n.ID] = n
 	return n, nil
@@ -31,9 +31,16 @@ func (d *Desired) UpdateNetwork(n Network) error {
 	if n == old {
 		return nil
 	}
+	if other, taken := d.NetworkByName(n.Name); taken && other.ID != n.ID {
+		return nameInUse("Cannot update Network. ", n.Name)
+	}
 	n.VdsmName, n.Revision = old.VdsmName, old.Revision+1
 	d.Networks[n.ID] = n
 	return nil
+}
+
+func nameInUse(prefix, name string) error {
+	return Conflictf("%sThe name of the logical network '%s' is already used by an existing logical network in the same data-center.\n-Please choose a different name.", prefix, name)
 }
 
 // RemoveNetwork removes a network and its attachments.
