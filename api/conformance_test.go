@@ -15,10 +15,7 @@ import (
 // The tests of this file are what any server must do so that unmodified oVirt
 // clients work with isolated networks. Their numbers are those of that list.
 
-const (
-	onlyName  = "<network_attachment><network><name>iso4</name></network></network_attachment>"
-	labelLab4 = `<network_label id="lab4"/>`
-)
+const onlyName = "<network_attachment><network><name>iso4</name></network></network_attachment>"
 
 func setupAction(lists ...string) string { return "<action>" + strings.Join(lists, "") + "</action>" }
 
@@ -102,7 +99,7 @@ func TestT7OneUnknownNetworkStopsAll(t *testing.T) {
 	w := newWorld(t)
 	before := w.store.Snapshot()
 	w.must(http.StatusBadRequest, "POST", setupPath, setupAction(modifiedAttachments(onlyName,
-		"<network_attachment><network><name>nope</name></network></network_attachment>"), "<modified_labels>"+labelLab4+"</modified_labels>"))
+		"<network_attachment><network><name>nope</name></network></network_attachment>"), `<modified_labels><network_label id="lab4"/></modified_labels>`))
 	if w.store.Snapshot() != before {
 		t.Error("the desired state changed")
 	}
@@ -120,7 +117,9 @@ func TestT8AddedAndRemoved(t *testing.T) {
 func TestT9LabelsProvision(t *testing.T) {
 	network2 := base + "/networks/" + string(iso2) + "/networklabels"
 	onNetwork := func(w *world) { w.must(http.StatusCreated, "POST", network2, `<network_label id="new"/>`) }
-	onHost := func(w *world) { w.must(http.StatusCreated, "POST", hostPath+"/networklabels", `<network_label id="new"/>`) }
+	onHost := func(w *world) {
+		w.must(http.StatusCreated, "POST", hostPath+"/networklabels", `<network_label id="new"/>`)
+	}
 	attachment := attachmentsPath + "/" + attachmentID(iso2)
 	for name, order := range map[string][]func(*world){"network first": {onNetwork, onHost}, "host first": {onHost, onNetwork}} {
 		for _, last := range []string{hostPath + "/networklabels/new", network2 + "/new"} {
@@ -194,10 +193,17 @@ func TestT14Names(t *testing.T) {
 
 func TestT24NotWhileAVMIsOnTheNetwork(t *testing.T) {
 	attachment := attachmentsPath + "/" + attachmentID(iso1)
+	const lab5 = `<network_label id="lab5"/>`
 	labelled := func(w *world) {
-		w.must(http.StatusCreated, "POST", base+"/networks/"+string(iso1)+"/networklabels", labelLab4)
-		w.must(http.StatusCreated, "POST", hostPath+"/networklabels", labelLab4)
-		delete(w.store.desired.Attachments, model.AttachmentID(host1, iso1))
+		w.must(http.StatusCreated, "POST", base+"/networks/"+string(iso1)+"/networklabels", lab5)
+		w.must(http.StatusCreated, "POST", hostPath+"/networklabels", lab5)
+		_, err := w.store.Update(w.t.Context(), func(d *model.Desired) error {
+			delete(d.Attachments, model.AttachmentID(host1, iso1))
+			return nil
+		})
+		if err != nil {
+			w.t.Fatal(err)
+		}
 	}
 	for name, r := range map[string]struct {
 		prepare            func(*world)
@@ -205,10 +211,10 @@ func TestT24NotWhileAVMIsOnTheNetwork(t *testing.T) {
 	}{
 		"detach":               {nil, "DELETE", attachment, ""},
 		"setupnetworks":        {nil, "POST", setupPath, setupAction(removedAttachments(attachmentWithID(iso1)))},
-		"setupnetworks, label": {labelled, "POST", setupPath, setupAction(`<removed_labels><network_label id="lab4"/></removed_labels>`)},
+		"setupnetworks, label": {labelled, "POST", setupPath, setupAction(`<removed_labels><network_label id="lab5"/></removed_labels>`)},
 		"removal":              {nil, "DELETE", base + "/networks/" + string(iso1), ""},
-		"host label":           {labelled, "DELETE", hostPath + "/networklabels/lab4", ""},
-		"network label":        {labelled, "DELETE", base + "/networks/" + string(iso1) + "/networklabels/lab4", ""},
+		"host label":           {labelled, "DELETE", hostPath + "/networklabels/lab5", ""},
+		"network label":        {labelled, "DELETE", base + "/networks/" + string(iso1) + "/networklabels/lab5", ""},
 		"relabelled network":   {labelled, "PUT", base + "/networks/" + string(iso1), "<network><network_labels/></network>"},
 	} {
 		t.Run(name, func(t *testing.T) {

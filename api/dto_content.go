@@ -33,13 +33,12 @@ func (c *content) UnmarshalXML(decoder *xml.Decoder, start xml.StartElement) err
 	return nil
 }
 
+// hasAttributes reports whether an element has attributes other than
+// declarations of namespaces.
 func hasAttributes(e xml.StartElement) bool {
-	for _, a := range e.Attr {
-		if a.Value != "" {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(e.Attr, func(a xml.Attr) bool {
+		return a.Value != "" && a.Name.Space != "xmlns" && a.Name.Local != "xmlns"
+	})
 }
 
 func (c *content) UnmarshalJSON(data []byte) error {
