@@ -176,9 +176,9 @@ func TestT13MTU(t *testing.T) {
 
 func TestT14Names(t *testing.T) {
 	w := newWorld(t)
-	add := func(status int, name string) string {
+	add := func(status int, name string) {
 		t.Helper()
-		return w.must(status, "POST", base+"/networks", "<network><name>"+name+"</name></network>").Body.String()
+		w.must(status, "POST", base+"/networks", "<network><name>"+name+"</name></network>")
 	}
 	add(http.StatusBadRequest, "bond1")
 	add(http.StatusConflict, "iso1")

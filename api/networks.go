@@ -133,14 +133,12 @@ func (a *API) addNetwork(c *call) (document, error) {
 	var made model.Network
 	after, err := a.write(c, options{}, func(d *model.Desired) error {
 		var n model.Network
-		if err := body.apply("add", &n); err != nil {
-			return err
-		}
+		wrong := body.apply("add", &n)
 		var err error
-		if made, err = d.AddNetwork(n); err != nil {
-			return err
+		if made, err = d.AddNetwork(n); err == nil {
+			err = model.Join(made.Validate(), body.sameBridge(made))
 		}
-		return body.sameBridge(made)
+		return model.Join(wrong, err)
 	})
 	if err != nil {
 		return nil, err
@@ -170,10 +168,8 @@ func (a *API) updateNetwork(c *call) (document, error) {
 		if err := sameID(body.entity, id); err != nil {
 			return err
 		}
-		if err := model.Join(body.sameBridge(n), body.apply("update", &n)); err != nil {
-			return err
-		}
-		return d.UpdateNetwork(n)
+		bridge, wrong := body.sameBridge(n), body.apply("update", &n)
+		return model.Join(bridge, wrong, n.Validate(), d.UpdateNetwork(n))
 	})
 	if err != nil {
 		return nil, err

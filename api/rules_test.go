@@ -359,6 +359,15 @@ func TestAllRefusalsAtOnce(t *testing.T) {
 			"POST", base + "/networks", `<network><name>bond</name><mtu>1</mtu><network_labels><network_label id="a b"/></network_labels></network>`, 400,
 			"[Bad network name, network cannot start with 'bond', MTU 1 is not valid: use 0 for the default (1500) or a value from 68 to 65521 bytes., " + label + "]",
 		},
+		"network with a VLAN": {
+			"POST", base + "/networks", `<network><name>bond</name><mtu>1</mtu><vlan><id>7</id></vlan></network>`, 400,
+			"[Bad network name, network cannot start with 'bond', MTU 1 is not valid: use 0 for the default (1500) or a value from 68 to 65521 bytes., The isolated network 'bond' cannot have the VLAN 7: it has no physical NIC. Remove the vlan from the request.]",
+		},
+		"update": {
+			"PUT", base + "/networks/" + string(iso1), `<network><name>iso3</name><vdsm_name>x</vdsm_name><mtu>1</mtu></network>`, 400,
+			"[Cannot update Network. The name of the logical network 'iso3' is already used by an existing logical network in the same data-center.\n-Please choose a different name., " +
+				"MTU 1 is not valid: use 0 for the default (1500) or a value from 68 to 65521 bytes., The vdsm_name of the network 'iso1' is 'iso1' and cannot be set: remove it from the request.]",
+		},
 		"two networks in use": {
 			"POST", setupPath, `<action><removed_network_attachments><network_attachment id="` + attachmentID(iso1) + `"/></removed_network_attachments><removed_labels><network_label id="lab3"/></removed_labels></action>`, 409,
 			"[Cannot setup Networks. The following Logical Network: 'iso1' is being used by the following VM(s): '33333333-3333-4333-8333-333333333333' . Please stop the VM(s) and try again. Or unplug the port(s) 'vnet0', or force it with force=true.," +

@@ -3,7 +3,6 @@ package api_test
 import (
 	"encoding/xml"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
@@ -118,6 +117,21 @@ func TestSynchronize(t *testing.T) {
 			t.Errorf("fault is %q: %q", f.Reason, f.Detail)
 		}
 	})
+}
+
+// TestSetupOfAnotherHost is taken as desired state: the host's own isonetd
+// makes it so.
+func TestSetupOfAnotherHost(t *testing.T) {
+	w := newWorld(t)
+	w.loop.publish(func(s *reconcile.Status) { s.Connected = false })
+	w.must(http.StatusOK, "POST", base+"/hosts/"+string(host2)+"/setupnetworks",
+		setupAction(modifiedAttachments(onlyName), `<modified_labels><network_label id="lab3"/></modified_labels>`))
+	if diff := cmp.Diff([]string{"iso3", "iso4"}, w.attached(host2)); diff != "" {
+		t.Errorf("networks (-want +got):\n%s", diff)
+	}
+	if w.loop.waited != nil {
+		t.Errorf("waited for %v", w.loop.waited)
+	}
 }
 
 // TestActionsFail has the actions other than setupnetworks fail: as the engine's
@@ -272,21 +286,34 @@ type element struct {
 
 var setupLists = []string{"modified_network_attachments", "removed_network_attachments", "modified_labels", "removed_labels", "synchronized_network_attachments"}
 
+// drawElement returns mostly elements that can be done, because one that cannot
+// hides what the others would do.
 func drawElement(t *rapid.T) element {
-	e := element{list: rapid.SampledFrom(setupLists).Draw(t, "list")}
-	if strings.HasSuffix(e.list, "labels") {
-		e.label = rapid.SampledFrom([]string{"lab3", "lab4", "lab5", "a b", "nope"}).Draw(t, "label")
-		e.text = `<network_label id="` + e.label + `"/>`
-		return e
+	attach, detach, add, remove, synchronize := setupLists[0], setupLists[1], setupLists[2], setupLists[3], setupLists[4]
+	if rapid.IntRange(0, 7).Draw(t, "sound") > 0 {
+		return rapid.SampledFrom([]element{
+			byNetwork(attach, iso1, ""), byNetwork(attach, iso2, ""), byNetwork(attach, iso4, "<host_nic/>"), byID(attach, iso5),
+			byNetwork(attach, iso3, "<properties><property><name>k</name><value>v</value></property></properties>"),
+			byID(detach, iso5), byNetwork(detach, iso3, ""), byID(detach, iso1),
+			byLabel(add, "lab3"), byLabel(add, "lab4"), byLabel(add, "lab5"), byLabel(remove, "lab3"), byID(synchronize, iso1),
+		}).Draw(t, "element")
 	}
-	e.network = rapid.SampledFrom([]model.ID{iso1, iso2, iso3, iso4, iso5, iso5, "99999999-9999-4999-8999-999999999999"}).Draw(t, "network")
-	inner := rapid.SampledFrom([]string{"", "", "", "<host_nic/>", "<host_nic><name>eth0</name></host_nic>", "<properties><property><name>k</name><value>v</value></property></properties>"}).Draw(t, "inner")
-	if e.list == "synchronized_network_attachments" || rapid.Bool().Draw(t, "by id") {
-		e.text = `<network_attachment id="` + attachmentID(e.network) + `">` + inner + "</network_attachment>"
-	} else {
-		e.text = `<network_attachment><network id="` + string(e.network) + `"/>` + inner + "</network_attachment>"
-	}
-	return e
+	return rapid.SampledFrom([]element{
+		byNetwork(attach, "99999999-9999-4999-8999-999999999999", ""), byID(attach, iso2), byNetwork(attach, iso2, "<host_nic><name>eth0</name></host_nic>"),
+		byID(detach, iso4), byNetwork(detach, iso2, ""), byLabel(add, "a b"), byLabel(remove, "nope"), byLabel(remove, "lab4"), byID(synchronize, iso2),
+	}).Draw(t, "unsound element")
+}
+
+func byNetwork(list string, network model.ID, inner string) element {
+	return element{list: list, network: network, text: `<network_attachment><network id="` + string(network) + `"/>` + inner + "</network_attachment>"}
+}
+
+func byID(list string, network model.ID) element {
+	return element{list: list, network: network, text: `<network_attachment id="` + attachmentID(network) + `"/>`}
+}
+
+func byLabel(list, label string) element {
+	return element{list: list, label: label, text: `<network_label id="` + label + `"/>`}
 }
 
 const iso5 = model.ID("aaaaaaaa-0000-4000-8000-000000000005") // attached to host1 by itself, without a VM
@@ -317,52 +344,63 @@ func newWorldWithIso5(t *testing.T) *world {
 	return w
 }
 
-// TestSetupIsAllOrNothing sends random requests: all that one asks for is there
-// afterwards and nothing else changed, or nothing changed at all. The order of
-// its elements does not matter.
+// TestSetupIsAllOrNothing sends random requests, one after the other: all that
+// one asks for is there afterwards and nothing else changed, or nothing changed
+// at all. The order of its elements does not matter.
 func TestSetupIsAllOrNothing(t *testing.T) {
 	accepted, refused := 0, 0
 	rapid.Check(t, func(rt *rapid.T) {
-		elements := rapid.SliceOfN(rapid.Custom(drawElement), 0, 5).Draw(rt, "elements")
-		force := rapid.Bool().Draw(rt, "force")
 		w := newWorldWithIso5(t)
-		before := w.store.Snapshot()
-		reply := w.do("POST", setupPath, setupBody(elements, force))
-		after := w.store.Snapshot()
-		switch reply.Code {
-		case http.StatusOK:
-			accepted++
-			checkEffects(rt, elements, before, after)
-		case http.StatusBadRequest, http.StatusNotFound, http.StatusConflict:
-			refused++
-			if after != before {
-				rt.Fatalf("refused, but the desired state changed (-before +after):\n%s", cmp.Diff(before, after))
-			}
-		default:
-			rt.Fatalf("status %d:\n%s", reply.Code, reply.Body)
-		}
-
-		shuffled := slices.Clone(elements)
-		r := rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 1))
-		r.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
-		other := newWorldWithIso5(t)
-		again := other.do("POST", setupPath, setupBody(shuffled, force))
-		if again.Code != reply.Code || again.Body.String() != reply.Body.String() {
-			rt.Fatalf("in another order (-first +second):\n%s", cmp.Diff(reply.Body.String(), again.Body.String()))
-		}
-		if diff := cmp.Diff(after, other.store.Snapshot()); diff != "" {
-			rt.Fatalf("in another order the desired state is (-first +second):\n%s", diff)
-		}
-		removes := slices.ContainsFunc(elements, func(e element) bool { return strings.HasPrefix(e.list, "removed") })
-		if reply.Code == http.StatusOK && !removes { // what is gone cannot be removed again
-			if again := w.do("POST", setupPath, setupBody(elements, force)); again.Code != http.StatusOK || w.store.Snapshot() != after {
-				rt.Fatalf("the second time: status %d, or something changed:\n%s", again.Code, again.Body)
+		for range rapid.IntRange(1, 8).Draw(rt, "requests") {
+			elements := rapid.SliceOfN(rapid.Custom(drawElement), 0, 6).Draw(rt, "elements")
+			if checkSetup(t, rt, w, elements, rapid.Bool().Draw(rt, "force")) {
+				accepted++
+			} else {
+				refused++
 			}
 		}
 	})
 	if accepted == 0 || refused == 0 {
 		t.Errorf("%d requests were accepted and %d refused: the test shows nothing", accepted, refused)
 	}
+}
+
+// checkSetup sends a request, and in other orders to worlds that are as this one
+// was. It reports whether the request was accepted.
+func checkSetup(t *testing.T, rt *rapid.T, w *world, elements []element, force bool) bool {
+	before := w.store.Snapshot()
+	reply := w.do("POST", setupPath, setupBody(elements, force))
+	after := w.store.Snapshot()
+	accepted := reply.Code == http.StatusOK
+	switch reply.Code {
+	case http.StatusOK:
+		checkEffects(rt, elements, before, after)
+	case http.StatusBadRequest, http.StatusNotFound, http.StatusConflict:
+		if after != before {
+			rt.Fatalf("refused, but the desired state changed (-before +after):\n%s", cmp.Diff(before, after))
+		}
+	default:
+		rt.Fatalf("status %d:\n%s", reply.Code, reply.Body)
+	}
+
+	shuffled := rapid.Permutation(elements).Draw(rt, "shuffled")
+	other := newWorld(t)
+	other.store.desired = before
+	other.loop.realise()
+	again := other.do("POST", setupPath, setupBody(shuffled, force))
+	if again.Code != reply.Code || again.Body.String() != reply.Body.String() {
+		rt.Fatalf("in another order (-first +second):\n%s", cmp.Diff(reply.Body.String(), again.Body.String()))
+	}
+	if diff := cmp.Diff(after, other.store.Snapshot()); diff != "" {
+		rt.Fatalf("in another order the desired state is (-first +second):\n%s", diff)
+	}
+	removes := slices.ContainsFunc(elements, func(e element) bool { return strings.HasPrefix(e.list, "removed") })
+	if accepted && !removes { // what is gone cannot be removed again
+		if again := w.do("POST", setupPath, setupBody(elements, force)); again.Code != http.StatusOK || w.store.Snapshot() != after {
+			rt.Fatalf("the second time: status %d, or something changed:\n%s", again.Code, again.Body)
+		}
+	}
+	return accepted
 }
 
 // checkEffects checks that an accepted request did all that it asks for and
