@@ -74,7 +74,7 @@ func TestT5EmptyElementsMeanNothing(t *testing.T) {
 	w := newWorld(t)
 	body := setupAction("<commit_on_success>true</commit_on_success>", modifiedAttachments(
 		`<network_attachment><host_nic/><ip_address_assignments><ip_address_assignment><assignment_method>none</assignment_method><ip/></ip_address_assignment></ip_address_assignments>
-		<properties/><dns_resolver_configuration/><qos></qos><network><name>iso4</name></network></network_attachment>`))
+		<properties/><dns_resolver_configuration/><qos></qos><unknown a="b"><deep>text</deep></unknown><network><name>iso4</name></network></network_attachment>`))
 	w.must(http.StatusOK, "POST", setupPath, body)
 	once := w.store.Snapshot()
 	if want := []string{"iso1", "iso3", "iso4"}; !slices.Equal(w.attached(host1), want) {

@@ -315,6 +315,18 @@ func TestEngineRules(t *testing.T) {
 	}
 }
 
+// TestANetworkMayTakeItsNameBack renames a network to the name that its own
+// bridge still has.
+func TestANetworkMayTakeItsNameBack(t *testing.T) {
+	w := newWorld(t)
+	for _, name := range []string{"renamed", "iso1"} {
+		body := w.must(http.StatusOK, "PUT", base+"/networks/"+string(iso1), "<network><name>"+name+"</name></network>").Body.String()
+		if !strings.Contains(body, "<vdsm_name>iso1</vdsm_name>") {
+			t.Errorf("the bridge was renamed:\n%s", body)
+		}
+	}
+}
+
 // TestImmutableIDs has bodies with another id than the path. The engine calls
 // that by a reason of its own.
 func TestImmutableIDs(t *testing.T) {

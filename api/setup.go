@@ -37,7 +37,7 @@ func (a *API) setupNetworks(c *call) (document, error) {
 		if err != nil {
 			return err
 		}
-		s := setup{host: h.ID, action: &action, before: d.Clone(), desired: d}
+		s := setup{host: h.ID, action: &action, before: d.Clone(), attached: attachmentsByID(d, h.ID), desired: d}
 		return s.run()
 	})
 	if err != nil {
@@ -89,11 +89,12 @@ func (action *actionDTO) synchronized(c *call, v *view) ([]model.ID, error) {
 	if len(items) == 0 {
 		return nil, nil
 	}
+	attached := attachmentsByID(v.desired, h.ID)
 	var networks []model.ID
 	var missing []error
 	for _, item := range items {
 		id, _ := model.ParseID(item.ID)
-		at, ok := attachmentByID(v.desired, h.ID, id)
+		at, ok := attached[id]
 		if !ok {
 			missing = append(missing, model.NotFoundf("Entity not found: %s", item.ID))
 		}
@@ -118,6 +119,16 @@ func (v *view) visible(action string, h model.Host) error {
 	return nil
 }
 
+// attachmentsByID returns a host's attachments, for requests that name many.
+func attachmentsByID(d *model.Desired, host model.ID) map[model.ID]model.Attachment {
+	list := d.On(host)
+	byID := make(map[model.ID]model.Attachment, len(list))
+	for _, at := range list {
+		byID[at.ID] = at
+	}
+	return byID
+}
+
 // setup is one run of setupnetworks on a copy of the desired state. What the
 // action names is looked up in the state before it. It goes on after a refusal,
 // so that the client gets all of them at once.
@@ -125,6 +136,7 @@ type setup struct {
 	host            model.ID
 	action          *actionDTO
 	before, desired *model.Desired
+	attached        map[model.ID]model.Attachment // before, by id
 	refusals        []error
 }
 
@@ -183,11 +195,18 @@ func (s *setup) removeLabels() {
 
 // addLabels adds the labels that the host does not have yet.
 func (s *setup) addLabels() {
-	for _, l := range s.action.ModifiedLabels.items() {
-		if !slices.Contains(s.desired.Hosts[s.host].Labels, l.ID) {
-			s.refuse(s.desired.AddLabel(s.host, l.ID))
-		}
+	has := map[string]bool{}
+	for _, label := range s.desired.Hosts[s.host].Labels {
+		has[label] = true
 	}
+	var labels []string
+	for _, l := range s.action.ModifiedLabels.items() {
+		if !has[l.ID] {
+			labels = append(labels, l.ID)
+		}
+		has[l.ID] = true
+	}
+	s.refuse(s.desired.AddLabel(s.host, labels...))
 }
 
 // target is an attachment of the action with the network that it is about.
@@ -218,7 +237,7 @@ func (s *setup) modifiedNetwork(item *attachmentDTO) (model.Network, error) {
 		return referred(s.before, item.Network)
 	}
 	id, _ := model.ParseID(item.ID)
-	at, ok := attachmentByID(s.before, s.host, id)
+	at, ok := s.attached[id]
 	if !ok {
 		return model.Network{}, model.Invalidf("Cannot setup Networks. Updated Network Attachment (id '%s') does not exist.", item.ID)
 	}
@@ -257,7 +276,7 @@ func (s *setup) removed(modified []target) []target {
 func (s *setup) removedNetwork(item *attachmentDTO) (n model.Network, found bool, err error) {
 	if item.ID != "" {
 		id, _ := model.ParseID(item.ID)
-		at, ok := attachmentByID(s.before, s.host, id)
+		at, ok := s.attached[id]
 		if !ok {
 			return n, false, nil
 		}

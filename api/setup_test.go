@@ -162,8 +162,11 @@ func TestActionsFail(t *testing.T) {
 			}
 		})
 	}
-	// A host that does not exist has no action that could fail.
 	w := newWorld(t)
+	path := base + "/hosts/" + string(host2) + "/syncallnetworks"
+	golden(t, "failed_action.xml", w.must(http.StatusConflict, "POST", path, "<action/>").Body.Bytes())
+	golden(t, "failed_action.json", w.must(http.StatusConflict, "POST", path, "<action/>", jsonReply).Body.Bytes())
+	// A host that does not exist has no action that could fail.
 	for _, action := range []string{"commitnetconfig", "syncallnetworks", "setupnetworks"} {
 		readFault(t, w.must(http.StatusNotFound, "POST", base+"/hosts/"+string(iso1)+"/"+action, "<action/>").Body.Bytes())
 	}

@@ -223,10 +223,12 @@ func (h Host) Validate() error {
 	if id, ok := ParseID(string(h.ID)); !ok || id != h.ID || h.SystemID == "" {
 		wrong = append(wrong, Invalidf("Host '%s' lacks its id or system-id.", h.Name))
 	}
-	for i, label := range h.Labels {
-		if slices.Contains(h.Labels[:i], label) {
+	seen := map[string]bool{}
+	for _, label := range h.Labels {
+		if seen[label] {
 			wrong = append(wrong, Invalidf("Host '%s' has the label '%s' twice.", h.Name, label))
 		}
+		seen[label] = true
 		wrong = append(wrong, ValidateLabel(label))
 	}
 	for _, id := range h.Evicted {

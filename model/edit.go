@@ -84,23 +84,33 @@ func (d *Desired) Detach(host, network ID) error {
 	return nil
 }
 
-// AddLabel gives a host a label.
-func (d *Desired) AddLabel(host ID, label string) error {
+// AddLabel gives a host labels.
+func (d *Desired) AddLabel(host ID, labels ...string) error {
 	h, ok := d.Hosts[host]
 	if !ok {
 		return NotFoundf("Entity not found: %s", host)
 	}
-	if err := ValidateLabel(label); err != nil {
+	has := map[string]bool{}
+	for _, label := range h.Labels {
+		has[label] = true
+	}
+	var wrong []error
+	for _, label := range labels {
+		wrong = append(wrong, ValidateLabel(label))
+		if has[label] {
+			wrong = append(wrong, Conflictf("Cannot add Label. The host '%s' is already labeled with the specified label '%s'.", h.Name, label))
+		}
+		has[label] = true
+	}
+	if err := Join(wrong...); err != nil {
 		return err
 	}
-	if slices.Contains(h.Labels, label) {
-		return Conflictf("Cannot add Label. The host '%s' is already labeled with the specified label '%s'.", h.Name, label)
-	}
-	h.Labels = append(slices.Clone(h.Labels), label)
-	slices.Sort(h.Labels)
+	h.Labels = slices.Sorted(maps.Keys(has))
 	d.Hosts[host] = h
-	for _, a := range d.On(host) {
-		d.keep(host, a.Network)
+	for _, n := range d.Networks {
+		if n.Label != "" && has[n.Label] {
+			d.keep(host, n.ID)
+		}
 	}
 	return nil
 }

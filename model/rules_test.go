@@ -93,6 +93,23 @@ func TestTheStoreNeverHolds(t *testing.T) {
 	}
 }
 
+func TestSeveralLabelsAreAddedOrNone(t *testing.T) {
+	d, host, _ := desired(t)
+	if err := d.AddLabel(host, "b", "a"); err != nil {
+		t.Fatal(err)
+	}
+	err := d.AddLabel(host, "c", "a", "x y")
+	if want := "Cannot add Label. The host 'one' is already labeled with the specified label 'a'., Network label must be formed only from: English letters, numbers, hyphen or underscore."; err == nil || err.Error() != want {
+		t.Errorf("error %v, want %q", err, want)
+	}
+	if err := d.AddLabel(host, "c", "c"); !errors.Is(err, model.ErrConflict) {
+		t.Errorf("the same label twice: %v, want a conflict", err)
+	}
+	if got := fmt.Sprint(d.Hosts[host].Labels); got != "[a b]" {
+		t.Errorf("labels are %s", got)
+	}
+}
+
 func TestJoin(t *testing.T) {
 	invalid, conflict := model.Invalidf("b"), model.Conflictf("a")
 	if err := model.Join(nil, nil); err != nil {
