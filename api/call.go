@@ -206,7 +206,7 @@ func (c *call) fail(err error) {
 	if c.status != 0 {
 		return
 	}
-	status, body := fault(err)
+	status, body := failure(err)
 	switch status {
 	case http.StatusUnauthorized:
 		c.w.Header().Set("WWW-Authenticate", `Basic realm="RESTAPI"`)
@@ -222,7 +222,7 @@ func (c *call) fail(err error) {
 		c.failSSO(status, err)
 		return
 	}
-	_ = c.send(status, body) // a fault is two strings, which always encode
+	_ = c.send(status, body) // it has nothing but strings, which always encode
 }
 
 // id returns the id in the path. What is no id cannot name anything.

@@ -6,6 +6,7 @@ type networkDTO struct {
 	Description     *string          `xml:"description" json:"description,omitempty"`
 	Comment         *string          `xml:"comment" json:"comment,omitempty"`
 	Link            []linkDTO        `xml:"link" json:"link,omitempty"`
+	DNS             content          `xml:"dns_resolver_configuration,omitempty" json:"dns_resolver_configuration,omitempty"`
 	Display         *boolean         `xml:"display" json:"display,omitempty"`
 	MTU             *integer         `xml:"mtu" json:"mtu,omitempty"`
 	PortIsolation   *boolean         `xml:"port_isolation" json:"port_isolation,omitempty"`
@@ -19,6 +20,7 @@ type networkDTO struct {
 	Cluster         *entity          `xml:"cluster" json:"cluster,omitempty"`
 	DataCenter      *dataCenterDTO   `xml:"data_center" json:"data_center,omitempty"`
 	NetworkLabels   *labelsDTO       `xml:"network_labels" json:"network_labels,omitempty"`
+	QoS             content          `xml:"qos,omitempty" json:"qos,omitempty"`
 	VnicProfiles    *vnicProfilesDTO `xml:"vnic_profiles" json:"vnic_profiles,omitempty"`
 }
 

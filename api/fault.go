@@ -26,6 +26,7 @@ var (
 	errSlow         = errors.New("body too slow")
 	errMediaType    = errors.New("unsupported media type")
 	errUnreachable  = errors.New("open vswitch not reachable")
+	errImmutable    = errors.New("immutable member")
 )
 
 const operationFailed = "Operation Failed"
@@ -54,6 +55,7 @@ var answers = []struct {
 	{errSlow, http.StatusRequestTimeout, "Request Timeout"},
 	{errMediaType, http.StatusUnsupportedMediaType, "Unsupported Media Type"},
 	{errUnreachable, http.StatusServiceUnavailable, operationFailed},
+	{errImmutable, http.StatusConflict, "Broken immutability constraint"},
 	{model.ErrInvalid, http.StatusBadRequest, operationFailed},
 	{model.ErrNotFound, http.StatusNotFound, operationFailed},
 	{model.ErrConflict, http.StatusConflict, operationFailed},
@@ -96,4 +98,21 @@ func fault(err error) (int, *faultDTO) {
 		detail = "[" + detail + "]"
 	}
 	return status, &faultDTO{Detail: detail, Reason: reason}
+}
+
+// failedAction is the error of an action that the engine tells within the
+// action, with the status code of the error.
+type failedAction struct{ cause error }
+
+func (e *failedAction) Error() string { return e.cause.Error() }
+
+func (e *failedAction) Unwrap() error { return e.cause }
+
+// failure returns the status code and the whole body for an error.
+func failure(err error) (int, document) {
+	status, body := fault(err)
+	if _, within := errors.AsType[*failedAction](err); within {
+		return status, &actionDTO{Fault: body, Status: "failed"}
+	}
+	return status, body
 }

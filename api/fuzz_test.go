@@ -37,7 +37,7 @@ func FuzzDecodeJSON(f *testing.F) {
 		`{"name":"\ud800"}`, `{"name":"\u0000"}`, `{"mtu":NaN}`, `{}x`, `{"statistics":{"statistic":[{"values":{"value":[{"datum":1e400}]}}]}}`,
 		"{}", `{"name":"x","mtu":"1400","usages":{"usage":["vm"]},"vlan":{"id":1},"port_isolation":true}`, `{"id":"lab1","host_nic":null}`,
 		`{"modified_network_attachments":{"network_attachment":[{"network":{"name":"x"}}]},"async":"true"}`,
-		`{"mtu":"\u0031"}`, `{"mtu":{}}`, `{"name":[]}`, `{"a":` + strings.Repeat("[", 40), `{}{}`, `null`, `[]`, "{\"name\":\"\xff\"}",
+		`{"statistics":{"statistic":[{"values":{"value":[{"datum":"x"},{"datum":1.5e3},{}]}}]},"qos":{"id":[null,{"a":""}]}}`, `{"mtu":"\u0031"}`, `{"mtu":{}}`, `{"name":[]}`, `{"a":` + strings.Repeat("[", 40), `{}{}`, `null`, `[]`, "{\"name\":\"\xff\"}",
 	} {
 		f.Add([]byte(seed))
 	}

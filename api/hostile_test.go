@@ -726,7 +726,7 @@ func TestUnusualBodies(t *testing.T) {
 		fmt.Fprintf(&labels, `<network_label id="l%d"/>`, i)
 	}
 	refused := readFault(t, w.must(400, "POST", setupPath, "<action><modified_labels>"+labels.String()+"</modified_labels></action>").Body.Bytes())
-	if !strings.Contains(refused.Detail, "1000 labels, which is the limit") || !cmp.Equal(before, w.store.Snapshot()) {
+	if !strings.Contains(refused.Detail, "the limit is 1000") || !cmp.Equal(before, w.store.Snapshot()) {
 		t.Errorf("30,000 labels: %s", refused.Detail)
 	}
 	for body, as := range map[string]header{many: nil, native: jsonBody} {

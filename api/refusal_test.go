@@ -20,6 +20,7 @@ func TestRefusals(t *testing.T) {
 		syntax     = "Request syntactically incorrect."
 		badValue   = "Invalid value"
 		incomplete = "Incomplete parameters"
+		immutable  = "Broken immutability constraint"
 		unknownID  = "99999999-9999-4999-8999-999999999999"
 	)
 	nested := func(levels int) string {
@@ -120,7 +121,7 @@ func TestRefusals(t *testing.T) {
 		"duplicate name":        {"POST", networks, "<network><name>iso1</name></network>", nil, 409, failed, "The name of the logical network 'iso1' is already used"},
 		"rename to a duplicate": {"PUT", network1, "<network><name>iso3</name></network>", nil, 409, failed, "'iso3' is already used"},
 		"id of a new network":   {"POST", networks, `<network id="` + unknownID + `"><name>x</name></network>`, nil, 400, failed, "remove the id"},
-		"id of another network": {"PUT", network1, `<network id="` + string(iso2) + `"/>`, nil, 400, failed, "is not the one in the path"},
+		"id of another network": {"PUT", network1, `<network id="` + string(iso2) + `"/>`, nil, 409, immutable, "Attempt to set immutable field: id."},
 		"vdsm_name":             {"PUT", network1, "<network><vdsm_name>other</vdsm_name></network>", nil, 400, failed, "The vdsm_name of the network 'iso1' is 'iso1' and cannot be set"},
 		"vdsm_name of a new":    {"POST", networks, "<network><name>x</name><vdsm_name>y</vdsm_name></network>", nil, 400, failed, "cannot be set"},
 		"other data center":     {"POST", networks, "<network><name>x</name><data_center><name>Other</name></data_center></network>", nil, 400, failed, "Data Center doesn't exist."},
@@ -160,13 +161,13 @@ func TestRefusals(t *testing.T) {
 		"static address":           {"POST", attachmentsPath, ip("<assignment_method>static</assignment_method><ip><address>192.0.2.1</address></ip>"), nil, 400, failed, "use the assignment_method 'none' instead of 'static'"},
 		"unknown method of IP":     {"POST", attachmentsPath, ip("<assignment_method>magic</assignment_method>"), nil, 400, badValue, "it should be 'none'"},
 		"none with an address":     {"POST", attachmentsPath, ip("<assignment_method>none</assignment_method><ip><address>192.0.2.1</address></ip>"), nil, 400, failed, "remove the ip '192.0.2.1'"},
-		"NUL in a property":        {"POST", attachmentsPath, `{"network":{"name":"iso4"},"properties":{"property":[{"name":"a","value":"\u0000"}]}}`, jsonBody, 400, failed, "must not have control characters"},
+		"NUL in a property":        {"POST", attachmentsPath, `{"network":{"name":"iso4"},"properties":{"property":[{"name":"a","value":"\u0000"}]}}`, jsonBody, 400, failed, "The value of a property must not have the character U+0000."},
 		"nameless property":        {"POST", attachmentsPath, `{"network":{"name":"iso4"},"properties":{"property":[{"value":"x"}]}}`, jsonBody, 400, failed, "has no name"},
 		"property twice":           {"POST", attachmentsPath, `{"network":{"name":"iso4"},"properties":{"property":[{"name":"a"},{"name":"a"}]}}`, jsonBody, 400, failed, "'a' is given twice"},
-		"long property":            {"POST", attachmentsPath, `{"network":{"name":"iso4"},"properties":{"property":[{"name":"a","value":"` + strings.Repeat("x", 1025) + `"}]}}`, jsonBody, 400, failed, "longer than 1024 bytes"},
+		"long property":            {"POST", attachmentsPath, `{"network":{"name":"iso4"},"properties":{"property":[{"name":"a","value":"` + strings.Repeat("x", 1025) + `"}]}}`, jsonBody, 400, failed, "has 1025 characters; the limit is 1024"},
 		"other network":            {"PUT", attachment1, named("iso2x"), nil, 400, failed, "Logical Network (name 'iso2x') doesn't exist."},
 		"change of the network":    {"PUT", attachment1, named("iso4"), nil, 400, failed, "Network of given Network Attachment (id " + attachmentID(iso1) + ") cannot be updated."},
-		"id of another attachment": {"PUT", attachment1, `<network_attachment id="` + attachmentID(iso2) + `"/>`, nil, 400, failed, "is not the one in the path"},
+		"id of another attachment": {"PUT", attachment1, `<network_attachment id="` + attachmentID(iso2) + `"/>`, nil, 409, immutable, "Attempt to set immutable field: id."},
 		"managed by a label":       {"DELETE", attachmentsPath + "/" + attachmentID(iso3), "", nil, 409, failed, "since they are managed by the label: iso3. Please remove the label 'lab3'"},
 
 		// NICs.
@@ -192,8 +193,8 @@ func TestRefusals(t *testing.T) {
 		"label, no NIC":          {"GET", nicsPath + "/" + unknownID + "/networklabels/lab3", "", nil, 404, failed, unknownID},
 
 		// Ports in use.
-		"detach in use":         {"DELETE", attachment1, "", nil, 409, failed, "The following Logical Network: 'iso1' is being used by the following port(s): 'vnet0'."},
-		"network in use":        {"DELETE", network1, "", nil, 409, failed, "'iso1' is being used"},
+		"detach in use":         {"DELETE", attachment1, "", nil, 409, failed, "The following Logical Network: 'iso1' is being used by the following VM(s)"},
+		"network in use":        {"DELETE", network1, "", nil, 409, failed, "This logical network is used by virtual machine"},
 		"detach in use, banana": {"DELETE", attachment1 + "?force=banana", "", nil, 409, failed, "force=true"},
 		"setup in use":          {"POST", setupPath, `<action><removed_network_attachments>` + named("iso1") + `</removed_network_attachments></action>`, nil, 409, failed, "'vnet0'"},
 

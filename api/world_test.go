@@ -38,6 +38,8 @@ const (
 
 func attachmentID(network model.ID) string { return string(model.AttachmentID(host1, network)) }
 
+func onHost2(network model.ID) string { return string(model.AttachmentID(host2, network)) }
+
 func newDesired() *model.Desired {
 	d := model.NewDesired()
 	d.Revision = 7
