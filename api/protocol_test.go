@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"encoding/xml"
@@ -242,6 +243,10 @@ func watch(t *testing.T, address string) (next func() api.HostStatus, end func()
 		var s api.HostStatus
 		if err := json.Unmarshal(line, &s); err != nil {
 			t.Fatalf("%v: %s", err, line)
+		}
+		recorded := &httptest.ResponseRecorder{Code: reply.StatusCode, HeaderMap: reply.Header, Body: bytes.NewBuffer(line)}
+		if err := checkContract(request, "", recorded); err != nil {
+			t.Errorf("a line is not as in docs/openapi.yaml: %v", err)
 		}
 		return s
 	}
