@@ -4,13 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -240,6 +240,20 @@ func (l *lab) plug(device, vm string) {
 	ip(l.t, vm, "link set eth0 up")
 	ip(l.t, l.host, "link set "+device+" up")
 	l.private.Vsctl("--may-exist", "add-port", "iso", device)
+	index := strings.TrimSpace(run(l.t, l.host, "cat", "/sys/class/net/"+device+"/ifindex"))
+	ovstest.Eventually(l.t, "Open vSwitch takes the device", func() error {
+		if got := l.private.Vsctl("--columns=ifindex,link_state", "--format=csv", "--no-headings", "list", "interface", device); got != index+",up" {
+			return fmt.Errorf("it says %q of ifindex %s", got, index)
+		}
+		return nil
+	})
+}
+
+// unplug takes a VM's NIC away, port and device.
+func (l *lab) unplug(device string) {
+	l.t.Helper()
+	l.private.Vsctl("del-port", device)
+	ip(l.t, l.host, "link del "+device)
 }
 
 // barrier sends a frame from the peer to the VM through the bridge, and returns
@@ -477,5 +491,315 @@ func talk(device string) error {
 	return nil
 }
 
-var _ = filepath.Join
-var _ = os.Getenv
+// A kernel without the egress hook still has the rest: it is the hook that
+// keeps ARP and broadcasts of the host from VMs.
+func TestWithoutEgressHook(t *testing.T) {
+	l := newLab(t)
+	l.guard.egress = false
+	target := linkLocal(t, l.host, "h1")
+	var report Report
+	ovstest.Inside(t, l.host, func() (err error) {
+		report, err = l.guard.Apply(context.Background(), l.memberNames)
+		return err
+	})
+	if report.Limited != needsEgress || len(report.Guarded) != 2 {
+		t.Errorf("the report is %+v", report)
+	}
+	l.expect("with the ingress hook", nil, l.leaks("h1", target))
+	ovstest.Inside(t, l.host, func() error { return talk("h1") })
+	got := from(mac(t, l.host, "h1"), l.barrier())
+	if len(got) == 0 {
+		t.Error("nothing comes without the egress hook: it is not needed")
+	}
+	for _, f := range got {
+		if f[12] == 0x86 && f[13] == 0xdd {
+			t.Errorf("IPv6 comes although it is off: %x", f)
+		}
+	}
+}
+
+// A tap is what QEMU has: Open vSwitch sends to it by a packet socket, which
+// the guard must let pass, to one VM and to all.
+func TestTap(t *testing.T) {
+	l := newLab(t)
+	tap := plugTap(t, l.host, "tap0")
+	l.private.Vsctl("add-port", "iso", "tap0")
+	l.vm = tap
+	target := linkLocal(t, l.host, "tap0")
+	l.expect("without the guard", allLeaks(), l.leaks("tap0", target))
+	l.apply("h1", "h2", "tap0")
+	l.expect("with the guard", nil, l.leaks("tap0", target))
+	ovstest.Inside(t, l.host, func() error { return talk("tap0") })
+	if got := l.barrier(); len(got) > 0 {
+		t.Errorf("the VM got %x", got)
+	}
+}
+
+func TestRestart(t *testing.T) {
+	l := newLab(t)
+	run(t, l.host, "sysctl", "-qw", "net.ipv6.conf.h2.disable_ipv6=1")
+	l.apply("h1", "h2")
+	// Another process, and a change of mind.
+	restart := func() { l.guard = New(slog.New(slog.DiscardHandler)) }
+	restart()
+	l.apply("h1", "h2")
+	ip(t, l.host, "link set h1 down")
+	ip(t, l.host, "link set h1 name h1-renamed")
+	ip(t, l.host, "link set h1-renamed up")
+	restart()
+	l.apply("h1-renamed", "h2")
+	if got := l.sysctl("h1-renamed"); got != "1" {
+		t.Errorf("IPv6 of a member: disable_ipv6=%s", got)
+	}
+	restart()
+	if report := l.apply("up0-is-not-here"); !slices.Equal(report.Guarded, []string{"up0-is-not-here"}) {
+		t.Errorf("the report is %+v", report)
+	}
+	for device, want := range map[string]string{"h1-renamed": "0", "h2": "1", "up0": "0"} {
+		if got := l.sysctl(device); got != want {
+			t.Errorf("%s was let go: disable_ipv6=%s, want %s as it was", device, got, want)
+		}
+	}
+}
+
+// A device that comes back is guarded again, by this kernel from its first
+// frame on.
+func TestDeviceComesBack(t *testing.T) {
+	l := newLab(t)
+	l.apply("h1", "h2")
+	l.unplug("h1")
+	if report := l.apply("h1", "h2"); !slices.Contains(report.Guarded, "h2") {
+		t.Errorf("the report is %+v", report)
+	}
+	early := l.guard.early
+	l.plug("h1", l.vm1)
+	l.vm = listen(t, l.vm1, "eth0")
+	target := linkLocal(t, l.host, "h1")
+	if early {
+		l.expect("before Apply", nil, l.leaks("h1", target))
+	}
+	l.apply("h1", "h2")
+	l.expect("after Apply", nil, l.leaks("h1", target))
+	if got := l.sysctl("h1"); got != "1" {
+		t.Errorf("IPv6 of the device that came back: disable_ipv6=%s", got)
+	}
+	// What a kernel does that hooks only what is there.
+	l.unplug("h1")
+	l.guard.early = false
+	if report := l.apply("h1", "h2"); !slices.Equal(report.Guarded, []string{"h2"}) {
+		t.Errorf("the report is %+v", report)
+	}
+	l.plug("h1", l.vm1)
+	l.vm = listen(t, l.vm1, "eth0")
+	target = linkLocal(t, l.host, "h1")
+	l.expect("a device without a hook", allLeaks(), l.leaks("h1", target))
+	l.apply("h1", "h2")
+	l.expect("after Apply", nil, l.leaks("h1", target))
+}
+
+// chains lists the guard's chains with their handles, which are new for a chain
+// that is made anew.
+func (l *lab) chains() string {
+	l.t.Helper()
+	return run(l.t, l.host, "nft", "-a", "list", "ruleset")
+}
+
+func TestSettles(t *testing.T) {
+	l := newLab(t)
+	l.apply("h1", "h2")
+	before := l.chains()
+	l.apply("h2", "h1", "h1")
+	if after := l.chains(); after != before {
+		t.Errorf("nothing changed, and yet the rules are others:\n%s\nbefore:\n%s", after, before)
+	}
+	l.apply("h1")
+	if after := l.chains(); strings.Contains(after, "h2") || !strings.Contains(before, "h2") {
+		t.Errorf("h2 was let go:\n%s\nbefore:\n%s", after, before)
+	}
+	// A firewall that is reloaded begins with a flush.
+	target := netip.MustParseAddr("fe80::1")
+	run(t, l.host, "nft", "flush", "ruleset")
+	l.apply("h1")
+	l.expect("after a flush", nil, l.leaks("h1", target))
+	l.apply()
+	if got := l.sysctl("h1"); got != "0" {
+		t.Errorf("a flush of the ruleset made the guard forget IPv6: disable_ipv6=%s", got)
+	}
+	// What somebody left in a table by this name.
+	run(t, l.host, "nft", "table netdev isonet { chain foreign { type filter hook ingress device up0 priority 0; drop; }; }")
+	l.guard = New(slog.New(slog.DiscardHandler))
+	l.apply("h1")
+	if after := l.chains(); strings.Contains(after, "foreign") {
+		t.Errorf("the stale table stays:\n%s", after)
+	}
+}
+
+// The kernel takes nearly any name for a device.
+func TestOddNames(t *testing.T) {
+	host := ovstest.Namespace(t)
+	names := []string{"abcdefghijklmno", "tap*", "a$b{};,#", "-dash", "_5f", "_", "b\"q\\", "\xc3\xa4", "\xff", "a.b", "egress-1-x"}
+	g := New(slog.New(slog.DiscardHandler))
+	ovstest.Inside(t, host, func() error {
+		for _, name := range append(names, "tapestry") {
+			if err := netlink.LinkAdd(&netlink.Ifb{LinkAttrs: netlink.LinkAttrs{Name: name}}); err != nil {
+				return fmt.Errorf("add %q: %w", name, err)
+			}
+		}
+		all := append(slices.Clone(names), "lo", "all", "default", "", "..", "a/b", "a b", "seventeen-letters", "nul\x00")
+		report, err := g.Apply(context.Background(), all)
+		if err != nil {
+			return err
+		}
+		// Devices by these names can not be, but the kernel takes a hook for them.
+		want := slices.Sorted(slices.Values(append(slices.Clone(names), "all", "default")))
+		if diff := cmp.Diff(want, report.Guarded); diff != "" || report.Limited != "" {
+			t.Errorf("guarded (-want +got):\n%s limited: %s", diff, report.Limited)
+		}
+		before := run(t, host, "nft", "-a", "list", "ruleset")
+		if _, err := g.Apply(context.Background(), all); err != nil {
+			return err
+		}
+		if after := run(t, host, "nft", "-a", "list", "ruleset"); after != before {
+			t.Errorf("the guard does not settle:\n%s\nbefore:\n%s", after, before)
+		}
+		return nil
+	})
+	for file, want := range map[string]string{"all": "0", "default": "0", "tap*": "1", "abcdefghijklmno": "1", "tapestry": "0", "lo": "0"} {
+		if got := strings.TrimSpace(run(t, host, "cat", "/proc/sys/net/ipv6/conf/"+file+"/disable_ipv6")); got != want {
+			t.Errorf("disable_ipv6 of %s is %s, want %s", file, got, want)
+		}
+	}
+	ovstest.Inside(t, host, func() error { return g.Clear(context.Background()) })
+}
+
+// TestWithoutCapability runs itself without any capability.
+func TestWithoutCapability(t *testing.T) {
+	const child = "ISONET_TEST_GUARD_CHILD"
+	if os.Getenv(child) != "" {
+		var log bytes.Buffer
+		g := New(slog.New(slog.NewTextHandler(&log, nil)))
+		for range 2 {
+			report, err := g.Apply(context.Background(), []string{"v0"})
+			if err != nil || report.Unavailable != needsCapability || len(report.Guarded) != 0 {
+				t.Errorf("Apply: %+v, %v", report, err)
+			}
+		}
+		if n := strings.Count(log.String(), "CAP_NET_ADMIN (systemd"); n != 1 {
+			t.Errorf("logged %d times, want once: %s", n, log.String())
+		}
+		if err := g.Clear(context.Background()); err == nil || !strings.Contains(err.Error(), "CAP_NET_ADMIN") {
+			t.Errorf("Clear: %v", err)
+		}
+		return
+	}
+	host := ovstest.Namespace(t)
+	ip(t, host, "link add v0 type veth peer name v1")
+	out := run(t, host, "env", child+"=1", "setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs",
+		os.Args[0], "-test.run=^TestWithoutCapability$", "-test.v")
+	if !strings.Contains(out, "--- PASS: TestWithoutCapability") {
+		t.Errorf("the child tested nothing: %s", out)
+	}
+	if got := strings.TrimSpace(run(t, host, "cat", "/proc/sys/net/ipv6/conf/v0/disable_ipv6")); got != "0" {
+		t.Errorf("disable_ipv6 is %s", got)
+	}
+}
+
+// A sandbox can make the sysctls read-only and leave nftables.
+func TestReadOnlySysctl(t *testing.T) {
+	l := newLab(t)
+	target := linkLocal(t, l.host, "h1")
+	var report Report
+	ovstest.Inside(t, l.host, func() error {
+		// The mounts of this thread only, which ends with this function.
+		if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+			return err
+		}
+		for _, m := range []struct {
+			source, target string
+			flags          uintptr
+		}{
+			{"none", "/", unix.MS_REC | unix.MS_PRIVATE},
+			{"/proc/sys", "/proc/sys", unix.MS_BIND},
+			{"none", "/proc/sys", unix.MS_BIND | unix.MS_REMOUNT | unix.MS_RDONLY},
+		} {
+			if err := unix.Mount(m.source, m.target, "", m.flags, ""); err != nil {
+				return fmt.Errorf("mount %s: %w", m.target, err)
+			}
+		}
+		var err error
+		report, err = l.guard.Apply(context.Background(), l.memberNames)
+		return err
+	})
+	if !strings.HasPrefix(report.Limited, needsSysctl) || report.Unavailable != "" || len(report.Guarded) != 2 {
+		t.Errorf("the report is %+v", report)
+	}
+	if got := l.sysctl("h1"); got != "0" {
+		t.Errorf("disable_ipv6 is %s", got)
+	}
+	l.expect("with IPv6 still on", nil, l.leaks("h1", target))
+}
+
+func TestCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := New(slog.New(slog.DiscardHandler)).Apply(ctx, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("Apply: %v", err)
+	}
+}
+
+// benchmarked makes a host with 1,000 devices.
+func benchmarked(b *testing.B) (host string, names []string) {
+	b.Helper()
+	host = ovstest.Namespace(b)
+	ovstest.Inside(b, host, func() error {
+		for i := range 1000 {
+			names = append(names, fmt.Sprintf("tap%d", i))
+			if err := netlink.LinkAdd(&netlink.Ifb{LinkAttrs: netlink.LinkAttrs{Name: names[i]}}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return host, names
+}
+
+func BenchmarkApplyNothingNew(b *testing.B) {
+	host, names := benchmarked(b)
+	g := New(slog.New(slog.DiscardHandler))
+	ovstest.Inside(b, host, func() error {
+		if _, err := g.Apply(context.Background(), names); err != nil {
+			return err
+		}
+		for b.Loop() {
+			if _, err := g.Apply(context.Background(), names); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func BenchmarkApplyOneOfThousand(b *testing.B) {
+	host, names := benchmarked(b)
+	g := New(slog.New(slog.DiscardHandler))
+	ovstest.Inside(b, host, func() error {
+		for i := 0; b.Loop(); i++ {
+			if _, err := g.Apply(context.Background(), names[i%2:]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func BenchmarkApplyThousand(b *testing.B) {
+	host, names := benchmarked(b)
+	ovstest.Inside(b, host, func() error {
+		for b.Loop() {
+			if _, err := New(slog.New(slog.DiscardHandler)).Apply(context.Background(), names); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

@@ -11,24 +11,16 @@ import (
 )
 
 // disableIPv6 returns the file of net.ipv6.conf.NAME.disable_ipv6. The name must
-// be of a device that exists, so that it is no path. It returns "" for a device
-// by the name of a sysctl that is for all devices: the kernel gives such a
-// device no sysctl and no IPv6.
+// be of a device that exists: then it is no path, and neither "all" nor
+// "default", which the kernel gives to no device.
 func disableIPv6(name string) string {
-	if name == "all" || name == "default" {
-		return ""
-	}
 	return filepath.Join("/proc/sys/net/ipv6/conf", name, "disable_ipv6")
 }
 
 // hasIPv6 reports whether IPv6 is on for a device. It is off for one that is
 // gone, and without IPv6 in the kernel.
 func hasIPv6(name string) (bool, error) {
-	file := disableIPv6(name)
-	if file == "" {
-		return false, nil
-	}
-	value, err := os.ReadFile(file)
+	value, err := os.ReadFile(disableIPv6(name))
 	switch {
 	case gone(err):
 		return false, nil
@@ -39,11 +31,7 @@ func hasIPv6(name string) (bool, error) {
 }
 
 func writeDisableIPv6(name, value string) error {
-	file := disableIPv6(name)
-	if file == "" {
-		return nil
-	}
-	f, err := os.OpenFile(file, os.O_WRONLY, 0) // never makes a file
+	f, err := os.OpenFile(disableIPv6(name), os.O_WRONLY, 0) // never makes a file
 	if err == nil {
 		_, err = f.WriteString(value)
 		err = errors.Join(err, f.Close())
