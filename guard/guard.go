@@ -18,7 +18,6 @@ import (
 	"net"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -40,7 +39,8 @@ const (
 // Guard holds the rules of one network namespace. They are the kernel's: they
 // outlive the process.
 type Guard struct {
-	logger *slog.Logger
+	logger    *slog.Logger
+	disturbed chan struct{}
 
 	mu sync.Mutex
 	// fresh says that the table, if there is one, is of an earlier process.
@@ -80,7 +80,10 @@ type member struct {
 
 // New returns a Guard of the network namespace that Apply is called in.
 func New(logger *slog.Logger) *Guard {
-	return &Guard{logger: logger, fresh: true, egress: true, early: true, switchedOff: map[int]bool{}}
+	return &Guard{
+		logger: logger, disturbed: make(chan struct{}, 1),
+		fresh: true, egress: true, early: true, switchedOff: map[int]bool{},
+	}
 }
 
 // Apply puts the guard on exactly these devices and takes it off all others, in
@@ -270,5 +273,13 @@ func (g *Guard) switchOff(members map[string]member) error {
 // canBeDevice reports whether the kernel would take a name for a device
 // (dev_valid_name).
 func canBeDevice(name string) bool {
-	return name != "" && name != "." && name != ".." && len(name) < unix.IFNAMSIZ && !strings.ContainsAny(name, "/:\x00 \t\n\v\f\r\xa0")
+	if name == "" || name == "." || name == ".." || len(name) >= unix.IFNAMSIZ {
+		return false
+	}
+	for _, c := range []byte(name) {
+		if c == 0 || c == '/' || c == ':' || c == ' ' || c >= '\t' && c <= '\r' || c == 0xa0 {
+			return false
+		}
+	}
+	return true
 }

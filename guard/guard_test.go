@@ -77,12 +77,12 @@ type station struct {
 	tap  bool // fd is a tap's and not a packet socket
 }
 
-// listen opens a packet socket on a device, as a VM or as somebody outside.
-func listen(t testing.TB, namespace, device string) *station {
+// listen opens a packet socket on eth0, as a VM or as somebody outside.
+func listen(t testing.TB, namespace string) *station {
 	t.Helper()
-	s := &station{name: namespace + "/" + device, mac: mac(t, namespace, device)}
+	s := &station{name: namespace, mac: mac(t, namespace, "eth0")}
 	ovstest.Inside(t, namespace, func() error {
-		i, err := net.InterfaceByName(device)
+		i, err := net.InterfaceByName("eth0")
 		if err != nil {
 			return err
 		}
@@ -148,7 +148,7 @@ func (s *station) receive(t testing.TB) []byte {
 	for {
 		polled := []unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLIN}}
 		n, err := unix.Poll(polled, patience*1000)
-		if err == unix.EINTR { //nolint:errorlint // unix.Poll returns it as it is
+		if errors.Is(err, unix.EINTR) {
 			continue
 		}
 		if err != nil || n == 0 {
@@ -223,11 +223,11 @@ func newLab(t *testing.T) *lab {
 	ip(t, l.host, "link set up0 up")
 	ip(t, l.outsideNS, "link set eth0 up")
 	ip(t, l.host, "address add "+hostAddress+"/24 dev up0")
-	l.outside = listen(t, l.outsideNS, "eth0")
+	l.outside = listen(t, l.outsideNS)
 	ip(t, l.host, "neigh replace "+outsideAddress+" dev up0 lladdr "+l.outside.mac.String())
 	l.plug("h1", l.vm1)
 	l.plug("h2", l.vm2)
-	l.vm, l.peer = listen(t, l.vm1, "eth0"), listen(t, l.vm2, "eth0")
+	l.vm, l.peer = listen(t, l.vm1), listen(t, l.vm2)
 	l.barrier()
 	return l
 }
@@ -475,7 +475,7 @@ func talk(device string) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd)
+	defer func() { _ = unix.Close(fd) }()
 	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BROADCAST, 1); err != nil {
 		return err
 	}
@@ -573,7 +573,7 @@ func TestDeviceComesBack(t *testing.T) {
 	}
 	early := l.guard.early
 	l.plug("h1", l.vm1)
-	l.vm = listen(t, l.vm1, "eth0")
+	l.vm = listen(t, l.vm1)
 	target := linkLocal(t, l.host, "h1")
 	if early {
 		l.expect("before Apply", nil, l.leaks("h1", target))
@@ -590,7 +590,7 @@ func TestDeviceComesBack(t *testing.T) {
 		t.Errorf("the report is %+v", report)
 	}
 	l.plug("h1", l.vm1)
-	l.vm = listen(t, l.vm1, "eth0")
+	l.vm = listen(t, l.vm1)
 	target = linkLocal(t, l.host, "h1")
 	l.expect("a device without a hook", allLeaks(), l.leaks("h1", target))
 	l.apply("h1", "h2")
@@ -631,6 +631,42 @@ func TestSettles(t *testing.T) {
 	l.apply("h1")
 	if after := l.chains(); strings.Contains(after, "foreign") {
 		t.Errorf("the stale table stays:\n%s", after)
+	}
+}
+
+// With Run, rules that somebody flushes are back at once.
+func TestDisturbed(t *testing.T) {
+	host := ovstest.Namespace(t)
+	ip(t, host, "link add v0 type veth peer name v1")
+	g := New(slog.New(slog.DiscardHandler))
+	ctx, cancel := context.WithCancel(context.Background())
+	watching := ovstest.GoInside(host, func() error { return g.Run(ctx) })
+	applying := ovstest.GoInside(host, func() error {
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-g.Disturbed():
+				if _, err := g.Apply(ctx, []string{"v0"}); err != nil && ctx.Err() == nil {
+					return err
+				}
+			}
+		}
+	})
+	for range 3 {
+		ovstest.Eventually(t, "the guard is there", func() error {
+			if rules := run(t, host, "nft", "list", "ruleset"); !strings.Contains(rules, `ingress device "v0"`) {
+				return fmt.Errorf("the rules are %q", rules)
+			}
+			return nil
+		})
+		run(t, host, "nft", "flush", "ruleset")
+	}
+	cancel()
+	for _, done := range []<-chan error{watching, applying} {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
 	}
 }
 
@@ -686,6 +722,13 @@ func TestWithoutCapability(t *testing.T) {
 		}
 		if n := strings.Count(log.String(), "CAP_NET_ADMIN (systemd"); n != 1 {
 			t.Errorf("logged %d times, want once: %s", n, log.String())
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error, 1)
+		go func() { done <- g.Run(ctx) }()
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
 		}
 		if err := g.Clear(context.Background()); err == nil || !strings.Contains(err.Error(), "CAP_NET_ADMIN") {
 			t.Errorf("Clear: %v", err)
