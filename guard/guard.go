@@ -15,11 +15,11 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"net"
 	"os"
 	"slices"
 	"sync"
 
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
@@ -101,7 +101,7 @@ func New(logger *slog.Logger) *Guard {
 //
 // Without the privilege or without nftables Apply returns no error but a
 // Report that says so.
-func (g *Guard) Apply(ctx context.Context, devices []string) (Report, error) {
+func (g *Guard) Apply(ctx context.Context, names []string) (Report, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	var err error
@@ -110,7 +110,7 @@ func (g *Guard) Apply(ctx context.Context, devices []string) (Report, error) {
 			return Report{}, fmt.Errorf("guard the devices of VMs: %w", err)
 		}
 		var report Report
-		if report, err = g.apply(devices); err == nil {
+		if report, err = g.apply(names); err == nil {
 			g.tell(report)
 			return report, nil
 		}
@@ -143,6 +143,8 @@ func (g *Guard) learn(err error) bool {
 		// A device went just now, or the kernel wants it to be there.
 		g.early = false
 		return true
+	case errors.Is(err, nl.ErrDumpInterrupted):
+		return true
 	case errors.Is(err, unix.EOPNOTSUPP) && g.egress:
 		g.egress = false
 		return true
@@ -169,10 +171,10 @@ func (g *Guard) tell(r Report) {
 	g.said = said
 }
 
-func (g *Guard) apply(devices []string) (Report, error) {
-	interfaces, err := net.Interfaces()
+func (g *Guard) apply(names []string) (Report, error) {
+	there, err := devices()
 	if err != nil {
-		return Report{}, fmt.Errorf("list network devices: %w", err)
+		return Report{}, err
 	}
 	rules, err := open(g.egress)
 	if err != nil {
@@ -181,13 +183,10 @@ func (g *Guard) apply(devices []string) (Report, error) {
 	for _, index := range rules.restoring() {
 		g.switchedOff[index] = true
 	}
-	want, err := g.want(devices, interfaces)
-	if err != nil {
-		return Report{}, err
-	}
+	want := g.want(names, there)
 	// IPv6 comes back while the frames are still dropped, and while it is still
 	// written down that it has to.
-	limited := g.release(want, interfaces)
+	limited := g.release(want, there)
 	changed, err := rules.change(want, g.fresh)
 	if err != nil {
 		return Report{}, err
@@ -207,50 +206,47 @@ func (g *Guard) apply(devices []string) (Report, error) {
 	return report, nil
 }
 
-// want returns the devices that are to be guarded, by name.
-func (g *Guard) want(devices []string, interfaces []net.Interface) (map[string]member, error) {
-	there := make(map[string]net.Interface, len(interfaces))
-	for _, i := range interfaces {
-		there[i.Name] = i
+// want returns the members by name.
+func (g *Guard) want(names []string, there []device) map[string]member {
+	byName := make(map[string]device, len(there))
+	for _, d := range there {
+		byName[d.name] = d
 	}
-	want := make(map[string]member, len(devices))
-	for _, name := range devices {
-		i, exists := there[name]
+	want := make(map[string]member, len(names))
+	for _, name := range names {
+		d, exists := byName[name]
 		switch {
-		case exists && i.Flags&net.FlagLoopback != 0:
-		case exists:
-			on, err := hasIPv6(name)
-			if err != nil {
-				return nil, err
-			}
-			want[name] = member{name: name, index: i.Index, ipv6: on || g.switchedOff[i.Index], on: on}
-		case g.early && canBeDevice(name):
+		case exists && !d.loopback:
+			want[name] = member{name: name, index: d.index, ipv6: d.ipv6 || g.switchedOff[d.index], on: d.ipv6}
+		case !exists && g.early && canBeDevice(name):
 			want[name] = member{name: name}
 		}
 	}
-	return want, nil
+	return want
 }
 
-// release gives IPv6 back to devices that are no longer wanted.
-func (g *Guard) release(want map[string]member, interfaces []net.Interface) error {
+// release gives IPv6 back to devices that are no longer wanted. It returns the
+// last failure.
+func (g *Guard) release(want map[string]member, there []device) error {
 	var failed error
-	there := map[int]bool{}
-	for _, i := range interfaces {
-		there[i.Index] = true
-		if _, wanted := want[i.Name]; wanted || !g.switchedOff[i.Index] {
+	kept := map[int]bool{}
+	for _, d := range there {
+		if !g.switchedOff[d.index] {
 			continue
 		}
-		on, err := hasIPv6(i.Name)
-		if err == nil && !on {
-			err = writeDisableIPv6(i.Name, "0")
+		if _, wanted := want[d.name]; wanted {
+			kept[d.index] = true
+			continue
 		}
-		if err != nil {
+		if d.ipv6 {
+			continue
+		}
+		if err := writeDisableIPv6(d.name, "0"); err != nil {
 			failed = err
-			continue
+			kept[d.index] = true
 		}
-		delete(g.switchedOff, i.Index)
 	}
-	maps.DeleteFunc(g.switchedOff, func(index int, _ bool) bool { return !there[index] })
+	g.switchedOff = kept
 	return failed
 }
 

@@ -58,4 +58,3 @@ func (g *Guard) watch(ctx context.Context) error {
 		g.disturb()
 	}
 }
-
