@@ -27,17 +27,24 @@ const (
 )
 
 // socket is a subscription to the changes of devices and addresses.
-type socket struct{ file *os.File }
+type socket struct {
+	file   *os.File
+	buffer []byte
+}
 
 func subscribe(buffer int) (*socket, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, fmt.Errorf("open a netlink socket: does the service's sandbox allow AF_NETLINK? %w", err)
 	}
-	s := &socket{file: os.NewFile(uintptr(fd), "rtnetlink")}
+	s := &socket{file: os.NewFile(uintptr(fd), "rtnetlink"), buffer: make([]byte, datagram)}
 	groups := uint32(1<<(unix.RTNLGRP_LINK-1) | 1<<(unix.RTNLGRP_IPV4_IFADDR-1) | 1<<(unix.RTNLGRP_IPV6_IFADDR-1))
+	// Beyond net.core.rmem_max with CAP_NET_ADMIN only.
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, buffer) != nil {
+		err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, buffer)
+	}
 	if err := errors.Join(
-		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, buffer),
+		err,
 		unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: groups}),
 	); err != nil {
 		s.close()
@@ -59,7 +66,7 @@ func (s *socket) receive(wait bool) ([]message, error) {
 	var messages []message
 	var failure error
 	err = raw.Read(func(fd uintptr) bool {
-		messages, failure = drain(int(fd))
+		messages, failure = drain(int(fd), s.buffer)
 		return !wait || failure != nil || len(messages) > 0
 	})
 	if err := errors.Join(failure, err); err != nil {
@@ -68,9 +75,8 @@ func (s *socket) receive(wait bool) ([]message, error) {
 	return messages, nil
 }
 
-func drain(fd int) ([]message, error) {
+func drain(fd int, buffer []byte) ([]message, error) {
 	var messages []message
-	buffer := make([]byte, datagram)
 	for range burst {
 		n, _, err := unix.Recvfrom(fd, buffer, unix.MSG_DONTWAIT|unix.MSG_TRUNC)
 		switch {

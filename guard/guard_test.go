@@ -399,6 +399,13 @@ func TestKeepsVMsFromTheHost(t *testing.T) {
 		t.Errorf("guarded (-want +got):\n%s", diff)
 	}
 	l.expect("with the guard", nil, l.leaks("h1", target))
+	// VMs go on to talk to each other, IP as well.
+	ask6(t, l.vm, l.peer.mac, target)
+	sendThrough(t, l.vm, l.peer.mac, "to the peer")
+	got := l.peer.until(t, "IPv4", func(f []byte) bool { return bytes.Contains(f, []byte("to the peer")) })
+	if !slices.ContainsFunc(got, func(f []byte) bool { return f[12] == 0x86 && f[13] == 0xdd }) {
+		t.Errorf("IPv6 does not get from VM to VM, but %x", got)
+	}
 	if out := run(t, l.host, "ip", "-6", "-o", "address", "show", "dev", "h1"); out != "" {
 		t.Errorf("the member has an address: %s", out)
 	}
