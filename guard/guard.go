@@ -105,7 +105,7 @@ func (g *Guard) Apply(ctx context.Context, names []string) (Report, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	var err error
-	for range attempts {
+	for attempt := range attempts {
 		if err := ctx.Err(); err != nil {
 			return Report{}, fmt.Errorf("guard the devices of VMs: %w", err)
 		}
@@ -114,12 +114,13 @@ func (g *Guard) Apply(ctx context.Context, names []string) (Report, error) {
 			g.tell(report)
 			return report, nil
 		}
-		if !g.learn(err) {
+		if !g.learn(err, attempt) {
 			break
 		}
 	}
 	if reason := unavailable(err); reason != "" {
 		report := Report{Unavailable: reason}
+		g.egress = true // nothing was learnt of the hook
 		g.tell(report)
 		return report, nil
 	}
@@ -137,11 +138,12 @@ func (g *Guard) Clear(ctx context.Context) error {
 
 // learn takes from an error what the kernel cannot do, and reports whether it is
 // worth to try again.
-func (g *Guard) learn(err error) bool {
+func (g *Guard) learn(err error, attempt int) bool {
 	switch {
 	case errors.Is(err, unix.ENOENT):
-		// A device went just now, or the kernel wants it to be there.
-		g.early = false
+		// A device or a chain went just now; or, if that happens again, the kernel
+		// wants a device to be there.
+		g.early = g.early && attempt == 0
 		return true
 	case errors.Is(err, nl.ErrDumpInterrupted):
 		return true

@@ -18,6 +18,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
@@ -787,6 +788,34 @@ func TestReadOnlySysctl(t *testing.T) {
 		t.Errorf("disable_ipv6 is %s", got)
 	}
 	l.expect("with IPv6 still on", nil, l.leaks("h1", target))
+}
+
+// What a kernel answers that can do less than this one.
+func TestLearnsFromErrors(t *testing.T) {
+	for _, test := range []struct {
+		err           error
+		attempt       int
+		again         bool
+		early, egress bool
+		unavailable   string
+	}{
+		{err: unix.ENOENT, again: true, early: true, egress: true},
+		{err: unix.ENOENT, attempt: 1, again: true, egress: true},
+		{err: unix.EOPNOTSUPP, again: true, early: true, unavailable: needsNftables},
+		{err: nl.ErrDumpInterrupted, again: true, early: true, egress: true},
+		{err: unix.EPERM, early: true, egress: true, unavailable: needsCapability},
+		{err: unix.EPROTONOSUPPORT, early: true, egress: true, unavailable: needsNftables},
+		{err: unix.ENOMEM, early: true, egress: true},
+	} {
+		g := New(slog.New(slog.DiscardHandler))
+		wrapped := fmt.Errorf("change the rules: %w", test.err)
+		if again := g.learn(wrapped, test.attempt); again != test.again || g.early != test.early || g.egress != test.egress {
+			t.Errorf("%v, attempt %d: again %t, early %t, egress %t", test.err, test.attempt, again, g.early, g.egress)
+		}
+		if got := unavailable(wrapped); got != test.unavailable {
+			t.Errorf("%v: %q, want %q", test.err, got, test.unavailable)
+		}
+	}
 }
 
 func TestCancelled(t *testing.T) {

@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"strconv"
@@ -9,6 +10,7 @@ import (
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
 	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -53,6 +55,10 @@ func open(egress bool) (*rules, error) {
 		egress: egress, chains: map[string]bool{},
 	}
 	tables, err := conn.ListTablesOfFamily(nftables.TableFamilyNetdev)
+	if errors.Is(err, unix.EINVAL) {
+		// The answer of nfnetlink when nf_tables is not there.
+		return nil, fmt.Errorf("list tables: %w", unix.EOPNOTSUPP)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("list tables: %w", err)
 	}
