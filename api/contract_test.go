@@ -31,7 +31,7 @@ type contract struct {
 }
 
 var readContract = sync.OnceValues(func() (*contract, error) {
-	doc, err := openapi3.NewLoader().LoadFromFile("../docs/openapi.yaml")
+	doc, err := openapi3.NewLoader().LoadFromFile(documentPath)
 	if err != nil {
 		return nil, err
 	}

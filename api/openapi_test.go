@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -232,9 +233,16 @@ func (e xmlElement) tree() any {
 	return tree
 }
 
+// documentPath is where the document is that this file is about.
+const documentPath = "../docs/openapi.yaml"
+
 // TestExamplesAreGoldens holds the examples of the document to what is served.
 func TestExamplesAreGoldens(t *testing.T) {
 	examples := loadContract(t).doc.Components.Examples
+	if *update {
+		updateExamples(t, slices.Sorted(maps.Keys(examples)))
+		return
+	}
 	for name, example := range examples {
 		golden := readFile(t, filepath.Join("testdata", name))
 		want := any(string(golden))
@@ -244,8 +252,34 @@ func TestExamplesAreGoldens(t *testing.T) {
 			}
 		}
 		if diff := cmp.Diff(want, example.Value.Value); diff != "" {
-			t.Errorf("example %s (-golden +document):\n%s", name, diff)
+			t.Errorf("example %s (-golden +document), run the tests with -update:\n%s", name, diff)
 		}
+	}
+}
+
+// updateExamples writes the examples of the document from the golden files.
+func updateExamples(t *testing.T, names []string) {
+	t.Helper()
+	document := string(readFile(t, documentPath))
+	before, rest, begins := strings.Cut(document, "\n  examples:\n")
+	end := strings.Index(rest, "\n  #") // the comment of what comes next
+	if !begins || end < 0 {
+		t.Fatal("the document has no section of examples with a comment after it")
+	}
+	var b strings.Builder
+	for _, name := range names {
+		b.WriteString("    " + name + ":\n      value:")
+		if strings.HasSuffix(name, ".xml") {
+			b.WriteString(" |")
+		}
+		b.WriteByte('\n')
+		for line := range strings.Lines(string(readFile(t, filepath.Join("testdata", name)))) {
+			b.WriteString("        " + line)
+		}
+	}
+	document = before + "\n  examples:\n" + strings.TrimSuffix(b.String(), "\n") + rest[end:]
+	if err := os.WriteFile(documentPath, []byte(document), 0o644); err != nil {
+		t.Fatal(err)
 	}
 }
 

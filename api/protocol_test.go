@@ -2,7 +2,6 @@ package api_test
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"encoding/xml"
@@ -10,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -244,7 +244,10 @@ func watch(t *testing.T, address string) (next func() api.HostStatus, end func()
 		if err := json.Unmarshal(line, &s); err != nil {
 			t.Fatalf("%v: %s", err, line)
 		}
-		recorded := &httptest.ResponseRecorder{Code: reply.StatusCode, HeaderMap: reply.Header, Body: bytes.NewBuffer(line)}
+		recorded := httptest.NewRecorder()
+		recorded.Code = reply.StatusCode
+		maps.Copy(recorded.Header(), reply.Header)
+		recorded.Body.Write(line)
 		if err := checkContract(request, "", recorded); err != nil {
 			t.Errorf("a line is not as in docs/openapi.yaml: %v", err)
 		}
