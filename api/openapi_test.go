@@ -426,3 +426,44 @@ func fieldsIn(search *openapi3.Parameter) []string {
 	}
 	return fields
 }
+
+// TestCommonRefusals sends each operation what is wrong with any request. It is
+// refused with a status code that the document has for the operation.
+func TestCommonRefusals(t *testing.T) {
+	w := newRemote(t, []string{"bob@lab"})
+	admin := header{"Authorization": basic("admin", "s3cr&t")}
+	reader := header{"Authorization": basic("bob@lab", "b:ob")}
+	loadContract(t).each(func(path, method string, o *openapi3.Operation) {
+		open := slices.Contains(o.Tags, "login")
+		writes := method != http.MethodGet
+		if path == "/isonet/watch" {
+			return // it does not end
+		}
+		if path = idsOfPaths().Replace(path); !open {
+			path = base + path
+		}
+		for _, test := range []struct {
+			status  int
+			applies bool
+			query   string
+			headers []header
+		}{
+			{http.StatusBadRequest, true, "?a=%zz", []header{admin}},
+			{http.StatusBadRequest, !open, "", []header{admin, {"Version": "3"}}},
+			{http.StatusUnauthorized, !open, "", nil},
+			{http.StatusForbidden, !open && writes, "", []header{reader}},
+			{http.StatusForbidden, writes, "", []header{admin, {"Sec-Fetch-Site": "cross-site"}}},
+			{http.StatusUnsupportedMediaType, o.RequestBody != nil, "", []header{admin, {"Content-Type": "text/plain"}}},
+		} {
+			if documented := o.Responses.Status(test.status) != nil; test.applies && !documented {
+				t.Errorf("%s: %d is not in the document", o.OperationID, test.status)
+			}
+			if got := w.do(method, path+test.query, "", test.headers...); test.applies && got.Code != test.status {
+				t.Errorf("%s with %v answers %d, want %d: %s", o.OperationID, test.headers, got.Code, test.status, got.Body)
+			}
+		}
+		if open == (o.Security == nil || len(*o.Security) > 0) {
+			t.Errorf("%s: the document does not have the security of the operation", o.OperationID)
+		}
+	})
+}
