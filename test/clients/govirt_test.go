@@ -1,0 +1,52 @@
+package clients
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"reflect"
+	"testing"
+)
+
+// TestLibgovirt reads with libgovirt, the library of virt-viewer and GNOME
+// Boxes. It has no classes for networks.
+func TestLibgovirt(t *testing.T) {
+	h := newHost(t)
+	want := map[string]any{
+		"hosts":                      map[string]any{hostName: h.id},
+		"clusters":                   map[string]any{"Default": h.only("/clusters", "cluster")},
+		"data_centers":               map[string]any{"Default": h.only("/datacenters", "data_center")},
+		"vms":                        map[string]any{},
+		"searched_vms":               map[string]any{},
+		"searched_clusters":          map[string]any{"Default": h.only("/clusters", "cluster")},
+		"searched_data_centers":      map[string]any{},
+		"cluster_of_the_host":        "Default",
+		"data_center_of_the_cluster": "Default",
+	}
+	for name, credentials := range map[string][]string{
+		"Basic": {"basic", admin, password},
+		"token": {"token", h.token(admin)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			// Another python3 than the system's may be first in PATH.
+			cmd := exec.CommandContext(t.Context(), "/usr/bin/python3",
+				append([]string{"testdata/govirt.py", "http://" + address}, credentials...)...)
+			// What libgovirt calls critical must not happen.
+			cmd.Env = append(os.Environ(), "G_DEBUG=fatal-criticals")
+			var stderr bytes.Buffer
+			cmd.Stderr = &stderr
+			out, err := cmd.Output()
+			if err != nil {
+				t.Fatalf("%v: %s", err, &stderr)
+			}
+			var got map[string]any
+			if err := json.Unmarshal(out, &got); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			if !reflect.DeepEqual(got, want) {
+				t.Errorf("got %v\nwant %v", got, want)
+			}
+		})
+	}
+}
