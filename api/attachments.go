@@ -25,13 +25,13 @@ func (v *view) attachment(a model.Attachment, f follow) *attachmentDTO {
 		Host:                   &hostDTO{entity: *v.ref("hosts", a.Host)},
 		Network:                &networkDTO{entity: *v.ref("networks", a.Network)},
 	}
-	if f["host"] {
-		d.Host = v.host(v.desired.Hosts[a.Host], nil)
+	if f.has("host") {
+		d.Host = v.host(v.desired.Hosts[a.Host], f.under("host"))
 	}
-	if f["network"] {
-		d.Network = v.network(v.desired.Networks[a.Network], nil)
+	if f.has("network") {
+		d.Network = v.network(v.desired.Networks[a.Network], f.under("network"))
 	}
-	if f["statistics"] {
+	if f.has("statistics") {
 		d.Statistics = v.statistics(a)
 	} else {
 		d.Link = append(d.Link, linkTo(e, "statistics"))
@@ -47,7 +47,9 @@ func (v *view) attachments(list []model.Attachment, f follow) *attachmentsDTO {
 	return d
 }
 
-func (c *call) followAttachment() (follow, error) { return c.follow("host", "network", "statistics") }
+func attachmentLinks() links {
+	return links{"host": nil, "network": networkLinks(), "statistics": nil}
+}
 
 // reported compares the values that the network asks for with those read back
 // from Open vSwitch. A value that nobody reports is left out and not in sync.
@@ -121,7 +123,7 @@ func attachmentByID(d *model.Desired, host, id model.ID) (model.Attachment, bool
 }
 
 func (a *API) listAttachments(c *call) (document, error) {
-	f, err := c.followAttachment()
+	f, err := c.follow(attachmentLinks())
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +136,7 @@ func (a *API) listAttachments(c *call) (document, error) {
 }
 
 func (a *API) getAttachment(c *call) (document, error) {
-	f, err := c.followAttachment()
+	f, err := c.follow(attachmentLinks())
 	if err != nil {
 		return nil, err
 	}
@@ -157,6 +159,10 @@ func (a *API) addAttachment(c *call) (document, error) {
 	if !body.namesNetwork() {
 		return nil, refuse(errIncomplete, "NetworkAttachment [network.id|name] required for add")
 	}
+	f, err := c.follow(attachmentLinks())
+	if err != nil {
+		return nil, err
+	}
 	var made model.Attachment
 	after, err := a.write(c, options{}, func(d *model.Desired) error {
 		h, err := c.host(d)
@@ -176,12 +182,16 @@ func (a *API) addAttachment(c *call) (document, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.viewOf(c, after).attachment(made, nil), nil
+	return a.viewOf(c, after).attachment(made, f), nil
 }
 
 func (a *API) updateAttachment(c *call) (document, error) {
 	var body attachmentDTO
 	if err := c.read(&body); err != nil {
+		return nil, err
+	}
+	f, err := c.follow(attachmentLinks())
+	if err != nil {
 		return nil, err
 	}
 	var updated model.Attachment
@@ -202,7 +212,7 @@ func (a *API) updateAttachment(c *call) (document, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.viewOf(c, after).attachment(updated, nil), nil
+	return a.viewOf(c, after).attachment(updated, f), nil
 }
 
 func (a *API) removeAttachment(c *call) (document, error) {

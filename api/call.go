@@ -206,10 +206,17 @@ func (c *call) flag(name string) bool {
 	return false
 }
 
+// max returns the query parameter max. What is no number or below zero limits
+// nothing.
+func (c *call) max() (n int, limited bool) {
+	n, err := strconv.Atoi(c.r.URL.Query().Get("max"))
+	return n, err == nil && n >= 0
+}
+
 // limit returns at most as many items as the query parameter max says.
 func limit[T any](c *call, items []T) []T {
-	n, err := strconv.Atoi(c.r.URL.Query().Get("max"))
-	if err != nil || n < 0 || n > len(items) {
+	n, limited := c.max()
+	if !limited || n > len(items) {
 		return items
 	}
 	return items[:n]

@@ -9,7 +9,7 @@ type hostDTO struct {
 	Address            *string         `xml:"address" json:"address,omitempty"`
 	Status             string          `xml:"status,omitempty" json:"status,omitempty"`
 	Type               string          `xml:"type,omitempty" json:"type,omitempty"`
-	Cluster            *entity         `xml:"cluster" json:"cluster,omitempty"`
+	Cluster            *clusterDTO     `xml:"cluster" json:"cluster,omitempty"`
 	NetworkAttachments *attachmentsDTO `xml:"network_attachments" json:"network_attachments,omitempty"`
 	NetworkLabels      *labelsDTO      `xml:"network_labels" json:"network_labels,omitempty"`
 	NICs               *nicsDTO        `xml:"nics" json:"nics,omitempty"`

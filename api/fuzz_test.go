@@ -73,36 +73,6 @@ func checkDecode(t *testing.T, f format, data []byte) {
 	}
 }
 
-func FuzzSearch(f *testing.F) {
-	for _, seed := range []string{
-		"", "name=x", `name="a b" and datacenter=Default`, "name=*", `label=""`, "name!=x", "a=b or c=d", `name="`, "name = x page 2", "=", "and", "name=\x00",
-	} {
-		f.Add(seed, "some text")
-	}
-	f.Fuzz(func(t *testing.T, text, value string) {
-		q, err := parseQuery(text)
-		if err != nil {
-			if !errors.Is(err, errValue) {
-				t.Errorf("error of no kind: %v", err)
-			}
-		} else {
-			by := fields[string]{}
-			for _, term := range q {
-				by[term.field] = func(s string) string { return s }
-			}
-			matches(q, value, by, true)
-		}
-		// Whatever has no quote and no star is found by its quoted self.
-		if strings.ContainsAny(value, `"*`) {
-			return
-		}
-		q, err = parseQuery(`name="` + value + `"`)
-		if err != nil || !matches(q, value, fields[string]{"name": func(s string) string { return s }}, false) {
-			t.Errorf("%q is not found by its name: %v", value, err)
-		}
-	})
-}
-
 func TestWildcard(t *testing.T) {
 	for _, c := range []struct {
 		pattern, text string

@@ -14,7 +14,6 @@ func (v *view) network(n model.Network, f follow) *networkDTO {
 	e := *v.ref("networks", n.ID)
 	d := &networkDTO{
 		entity: e, Name: &n.Name, Description: &n.Description, Comment: &n.Comment,
-		Link:          []linkDTO{linkTo(e, "networklabels")},
 		MTU:           new(integer(n.MTU)),
 		PortIsolation: new(boolean(n.PortIsolation)),
 		STP:           new(boolean(false)),
@@ -22,17 +21,34 @@ func (v *view) network(n model.Network, f follow) *networkDTO {
 		VdsmName:      &n.VdsmName,
 		DataCenter:    &dataCenterDTO{entity: *v.ref("datacenters", dataCenterID())},
 	}
-	if f["networklabels"] {
-		d.Link, d.NetworkLabels = nil, v.labelsOfNetwork(n)
+	for _, rel := range []string{"networklabels", "vnicprofiles"} {
+		if !f.has(rel) {
+			d.Link = append(d.Link, linkTo(e, rel))
+		}
 	}
-	if f["datacenter"] {
-		d.DataCenter = v.dataCenter()
+	if f.has("networklabels") {
+		d.NetworkLabels = v.labelsOfNetwork(n)
+	}
+	if f.has("vnicprofiles") {
+		d.VnicProfiles = v.vnicProfiles([]model.Network{n}, f.under("vnicprofiles"))
+	}
+	if f.has("datacenter") {
+		d.DataCenter = v.dataCenter(f.under("datacenter"))
 	}
 	return d
 }
 
-// followNetwork names the links of a network.
-func (c *call) followNetwork() (follow, error) { return c.follow("networklabels", "datacenter") }
+func networkLinks() links {
+	return links{"datacenter": nil, "networklabels": nil, "vnicprofiles": nil}
+}
+
+func (v *view) networks(list []model.Network, f follow) *networksDTO {
+	d := &networksDTO{}
+	for _, n := range list {
+		d.Network = append(d.Network, v.network(n, f))
+	}
+	return d
+}
 
 func sortedNetworks(d *model.Desired) []model.Network {
 	return slices.SortedFunc(maps.Values(d.Networks), func(a, b model.Network) int {
@@ -76,31 +92,29 @@ func referred(d *model.Desired, ref *networkDTO) (model.Network, error) {
 }
 
 func (a *API) listNetworks(c *call) (document, error) {
-	f, err := c.followNetwork()
+	f, err := c.follow(networkLinks())
 	if err != nil {
 		return nil, err
 	}
 	v := a.view(c)
 	found, err := find(c, sortedNetworks(v.desired), fields[model.Network]{
-		"name":        func(n model.Network) string { return n.Name },
-		"description": func(n model.Network) string { return n.Description },
-		"comment":     func(n model.Network) string { return n.Comment },
-		"label":       func(n model.Network) string { return n.Label },
-		"mtu":         func(n model.Network) string { return strconv.Itoa(n.MTU) },
-		"datacenter":  func(model.Network) string { return defaultName },
+		"name":          {of: func(n model.Network) string { return n.Name }},
+		"description":   {of: func(n model.Network) string { return n.Description }},
+		"comment":       {of: func(n model.Network) string { return n.Comment }},
+		"datacenter":    {of: func(model.Network) string { return defaultName }},
+		"label":         {of: func(n model.Network) string { return n.Label }},
+		"mtu":           {of: func(n model.Network) string { return strconv.Itoa(n.MTU) }, numeric: true},
+		"provider_name": {},
+		"qos_name":      {},
+		"stp":           {of: func(model.Network) string { return "false" }},
+		"vlanid":        {numeric: true},
+		"vmnetwork":     {of: func(model.Network) string { return "true" }},
 	})
-	if err != nil {
-		return nil, err
-	}
-	list := &networksDTO{}
-	for _, n := range found {
-		list.Network = append(list.Network, v.network(n, f))
-	}
-	return list, nil
+	return v.networks(found, f), err
 }
 
 func (a *API) getNetwork(c *call) (document, error) {
-	f, err := c.followNetwork()
+	f, err := c.follow(networkLinks())
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +137,7 @@ func (a *API) addNetwork(c *call) (document, error) {
 	if body.ID != "" {
 		return nil, model.Invalidf("A new network cannot be created with a given id: remove the id '%s' from the request.", body.ID)
 	}
-	f, err := c.followNetwork()
+	f, err := c.follow(networkLinks())
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +164,7 @@ func (a *API) updateNetwork(c *call) (document, error) {
 	if err := c.read(&body); err != nil {
 		return nil, err
 	}
-	f, err := c.followNetwork()
+	f, err := c.follow(networkLinks())
 	if err != nil {
 		return nil, err
 	}
