@@ -86,9 +86,9 @@ func TestNetworkInUseStays(t *testing.T) {
 	attachment := s.attach("iso1")
 	s.plug("iso1", "vm1", "10.9.0.1/24")
 
-	refused(s.host, s.attachments().AttachmentService(attachment).Remove().Send, `"409"`, "is being used by", "vm1")
+	refused(s.host, s.attachments().AttachmentService(attachment).Remove().Send, `"409"`, "vm1")
 	refused(s.host, s.networks().NetworkService(network).Remove().Send, `"409"`, "vm1")
-	refused(s.host, s.service().SetupNetworks().RemovedNetworkAttachmentsOfAny(attachmentID(attachment)).Send, "is being used by", "vm1")
+	refused(s.host, s.service().SetupNetworks().RemovedNetworkAttachmentsOfAny(attachmentID(attachment)).Send, "Operation Failed", "vm1")
 	same(s.host, "the bridges", s.bridges(), "iso1")
 	sent(s.host, s.attachments().AttachmentService(attachment).Remove().Query("force", "true").Send)
 	same(s.host, "the bridges after force", s.bridges(), "")

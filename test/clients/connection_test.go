@@ -150,8 +150,7 @@ func TestHosts(t *testing.T) {
 // An isolated network has no NIC, but inventories read those of a host.
 func TestNICs(t *testing.T) {
 	s := newSDK(t)
-	s.run("ip", "link", "add", "uplink0", "type", "veth", "peer", "name", "uplink1")
-	t.Cleanup(func() { s.run("ip", "link", "delete", "uplink0") })
+	s.addNIC("uplink0")
 	sent(s.host, s.service().NicsService().List().Follow("").Send)
 	fails[*ovirtsdk.NotFoundError](s.host, s.service().NicsService().NicService("nope").Get().Send)
 }

@@ -3,8 +3,10 @@ package clients
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -39,6 +41,7 @@ type host struct {
 // newHost starts both. They end with the test.
 func newHost(t *testing.T, options ...string) *host {
 	t.Helper()
+	t.Cleanup(func() { removeDevices(t) })
 	h := &host{T: t, ovs: ovstest.Start(t, ovstest.InNamespace(os.Getenv(inside)))}
 	dir := t.TempDir()
 	users := filepath.Join(dir, "users")
@@ -65,6 +68,26 @@ func newHost(t *testing.T, options ...string) *host {
 		return nil
 	})
 	return h
+}
+
+// removeDevices removes what a killed ovs-vswitchd leaves in the namespace: the
+// next test has the same names.
+func removeDevices(t *testing.T) {
+	t.Helper()
+	ovstest.Eventually(t, "the network devices of the test are gone", func() error {
+		list, err := net.Interfaces()
+		if err != nil {
+			return err
+		}
+		var left error
+		for _, device := range list {
+			if device.HardwareAddr != nil {
+				// The other end of a cable goes with its namespace, maybe just now.
+				left = errors.Join(fmt.Errorf("there is %s", device.Name), ip("link", "delete", device.Name))
+			}
+		}
+		return left
+	})
 }
 
 func hash(t *testing.T, password string) []byte {
@@ -95,10 +118,6 @@ func (h *host) start(args []string) {
 		}
 		if err := cmd.Wait(); err != nil {
 			h.Errorf("isonetd: %v", err)
-		}
-		// The next test's Open vSwitch shares the network namespace.
-		for _, bridge := range strings.Fields(h.ovs.Vsctl("list-br")) {
-			h.ovs.Vsctl("del-br", bridge)
 		}
 		if h.Failed() {
 			text, _ := os.ReadFile(path) // a failure is reported already
@@ -159,6 +178,13 @@ func (h *host) token(user string) string {
 func (h *host) bridges() string {
 	h.Helper()
 	return strings.Join(strings.Fields(h.ovs.Vsctl("list-br")), " ")
+}
+
+// addNIC gives the host a network device that is no port of Open vSwitch. The
+// other end of its cable is in a network namespace.
+func (h *host) addNIC(name string) {
+	h.Helper()
+	h.run("ip", "link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", ovstest.Namespace(h))
 }
 
 // plug plugs a new network namespace into a bridge, as a virtual machine would

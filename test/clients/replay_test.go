@@ -27,6 +27,7 @@ func TestRecordings(t *testing.T) {
 		name := filepath.Base(file)
 		t.Run(strings.TrimSuffix(name, ".txt"), func(t *testing.T) {
 			r := &replay{host: newHost(t)}
+			r.addNIC("uplink0")
 			r.variables = map[string]string{
 				"ADDRESS": address, "H": r.id, "CL": r.only("/clusters", "cluster"), "DC": r.only("/datacenters", "data_center"),
 			}
