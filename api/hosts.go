@@ -39,7 +39,7 @@ func (v *view) host(h model.Host, f follow) *hostDTO {
 		d.NetworkLabels = v.labelsOfHost(h)
 	}
 	if f.has("nics") {
-		d.NICs = &nicsDTO{}
+		d.NICs = &hostNICsDTO{v.nicsOf(h.ID, f.under("nics"))}
 	}
 	return d
 }
@@ -58,7 +58,7 @@ func hostLinks() links {
 		"cluster":            clusterLinks(),
 		"networkattachments": attachmentLinks(),
 		"networklabels":      nil,
-		"nics":               {"statistics": nil},
+		"nics":               nicLinks(),
 	}
 }
 
@@ -128,19 +128,10 @@ func (a *API) emptyOfHost(name string) func(*call) (document, error) {
 	}
 }
 
-// refuse refuses a NIC. An empty element means that there is none.
-func (n *nicDTO) refuse() error {
-	if n == nil || (n.ID == "" && strings.TrimSpace(n.Name) == "") {
-		return nil
-	}
-	return model.Invalidf("Cannot setup Networks. The host network interface (id %s, name %s) does not exist. Isolated networks have no NIC: remove host_nic from the request.",
-		n.ID, n.Name)
-}
-
 // refuse refuses bonds, which are made of NICs.
 func (l *nicsDTO) refuse() error {
 	if l == nil || len(l.HostNIC) == 0 {
 		return nil
 	}
-	return model.Invalidf("Cannot setup Networks. The host has no network interfaces for isolated networks, so that bonds cannot be changed: remove them from the request.")
+	return model.Invalidf("Cannot setup Networks. Isolated networks have no NIC, so that bonds cannot be changed: remove them from the request.")
 }

@@ -118,7 +118,7 @@ func TestPanic(t *testing.T) {
 	var log strings.Builder
 	store := &memory{} // its snapshot is nil, which the API does not expect
 	a, err := api.New(api.Config{
-		Store: store, Loop: &loop{store: store, changed: make(chan struct{})}, Traffic: traffic{},
+		Store: store, Loop: &loop{store: store, changed: make(chan struct{})}, Traffic: traffic{}, NICs: nics{},
 		Logger: slog.New(slog.NewTextHandler(&log, nil)),
 	})
 	if err != nil {
