@@ -18,10 +18,12 @@ func dataCenterID() model.ID { return model.DeriveID("datacenter " + defaultName
 
 func clusterID() model.ID { return model.DeriveID("cluster " + defaultName) }
 
+// dataCenter has a description, because libgovirt complains of an empty one; so
+// has the cluster.
 func (v *view) dataCenter(f follow) *dataCenterDTO {
 	e := *v.ref("datacenters", dataCenterID())
 	d := &dataCenterDTO{
-		entity: e, Name: new(defaultName), Description: new(""), Comment: new(""),
+		entity: e, Name: new(defaultName), Description: new("The data center of the isolated networks"), Comment: new(""),
 		Local: new(boolean(false)), Status: "up",
 	}
 	for _, rel := range []string{"clusters", "networks"} {
@@ -45,7 +47,7 @@ func dataCenterLinks() links {
 func (v *view) cluster(f follow) *clusterDTO {
 	e := *v.ref("clusters", clusterID())
 	d := &clusterDTO{
-		entity: e, Name: new(defaultName), Description: new(""), Comment: new(""),
+		entity: e, Name: new(defaultName), Description: new("The hosts with isolated networks"), Comment: new(""),
 		SwitchType: "ovs",
 		Version:    &compatibilityDTO{Major: compatibleMajor, Minor: compatibleMinor},
 		DataCenter: &dataCenterDTO{entity: *v.ref("datacenters", dataCenterID())},

@@ -6,7 +6,7 @@ import (
 	ovirtsdk "github.com/ovirt/go-ovirt"
 )
 
-func TestAttachment(t *testing.T) {
+func TestT4T6Attachment(t *testing.T) {
 	s := newSDK(t)
 	network := s.addNetwork(vmNetwork("iso1").Mtu(1400))
 	added := has(s.host, sent(s.host, s.attachments().Add().Attachment(to("iso1").MustBuild()).Send).Attachment)
@@ -80,7 +80,7 @@ func TestAttachmentThatNeedsMoreThanABridge(t *testing.T) {
 }
 
 // A bridge with a virtual machine on it does not go, unless it is forced.
-func TestNetworkInUseStays(t *testing.T) {
+func TestT24NetworkInUseStays(t *testing.T) {
 	s := newSDK(t)
 	network := s.addNetwork(vmNetwork("iso1"))
 	attachment := s.attach("iso1")

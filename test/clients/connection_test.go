@@ -3,6 +3,7 @@ package clients
 import (
 	"errors"
 	"fmt"
+	"os"
 	"testing"
 
 	ovirtsdk "github.com/ovirt/go-ovirt"
@@ -10,7 +11,7 @@ import (
 	"github.com/isonet/isonet/internal/ovstest"
 )
 
-func TestConnection(t *testing.T) {
+func TestT1Connection(t *testing.T) {
 	h := newHost(t)
 	for _, url := range []string{api, api + "/", api + "/v4"} {
 		conn := h.connect(url, admin, password)
@@ -25,7 +26,7 @@ func TestConnection(t *testing.T) {
 	}
 }
 
-func TestWrongPassword(t *testing.T) {
+func TestT1WrongPassword(t *testing.T) {
 	h := newHost(t)
 	for _, user := range []string{admin, "nobody@internal"} {
 		conn, err := ovirtsdk.NewConnectionBuilder().URL(api).Username(user).Password("wrong").Build()
@@ -38,7 +39,7 @@ func TestWrongPassword(t *testing.T) {
 }
 
 // The Go SDK never logs in again: an expired token is the end of a connection.
-func TestExpiredToken(t *testing.T) {
+func TestT1ExpiredToken(t *testing.T) {
 	// Shorter than the time between two looks.
 	h := newHost(t, "--token-timeout", "1ms")
 	conn := h.connect(api, admin, password)
@@ -69,7 +70,7 @@ func TestReader(t *testing.T) {
 
 // What is not there must be the SDK's NotFoundError, which it makes only of an
 // answer that it can read.
-func TestNotFound(t *testing.T) {
+func TestT17NotFound(t *testing.T) {
 	const unknown = "3f0f0000-0000-4000-8000-000000000000"
 	s := newSDK(t)
 	for _, id := range []string{unknown, "nope"} {
@@ -88,21 +89,21 @@ func TestNotFound(t *testing.T) {
 }
 
 // The Go SDK does not escape text, so that these names arrive as malformed XML.
-func TestNamesThatTheSDKDoesNotEscape(t *testing.T) {
+func TestT16NamesThatTheSDKDoesNotEscape(t *testing.T) {
 	s := newSDK(t)
 	refused(s.host, s.networks().Add().Network(vmNetwork("a&b<c").MustBuild()).Send, `"400"`, "Request syntactically incorrect.")
 	same(s.host, "the bridges", s.bridges(), "")
 	s.addNetwork(vmNetwork("ä b")) // the connection lives on
 }
 
-func TestProtocolHeaders(t *testing.T) {
+func TestT20Version(t *testing.T) {
 	s := newSDK(t)
 	hosts := s.conn.SystemService().HostsService()
-	sent(s.host, hosts.List().Header("Correlation-Id", "my-corr").Query("correlation_id", "other").Send)
+	sent(s.host, hosts.List().Header("Version", "4").Send)
 	refused(s.host, hosts.List().Header("Version", "2").Send, `"400"`)
 }
 
-func TestHosts(t *testing.T) {
+func TestT22Hosts(t *testing.T) {
 	s := newSDK(t)
 	network := s.addNetwork(vmNetwork("iso1"))
 	attachment := s.attach("iso1")
@@ -147,12 +148,29 @@ func TestHosts(t *testing.T) {
 	same(s.host, "the attachments in the list", len(has(s.host, list[0].NetworkAttachments).Slice()), 1)
 }
 
-// An isolated network has no NIC, but inventories read those of a host.
+// An isolated network has no NIC, but inventories read those of a host. Network
+// namespaces have none: a cable between two of them is none.
 func TestNICs(t *testing.T) {
 	s := newSDK(t)
-	s.addNIC("uplink0")
-	sent(s.host, s.service().NicsService().List().Follow("").Send)
-	fails[*ovirtsdk.NotFoundError](s.host, s.service().NicsService().NicService("nope").Get().Send)
+	s.run("ip", "link", "add", "cable0", "type", "veth", "peer", "name", "eth0", "netns", ovstest.Namespace(s))
+	nics := has(s.host, sent(s.host, s.service().NicsService().List().Follow("statistics").Send).Nics)
+	same(s.host, "the number of NICs", len(nics.Slice()), 0)
+	fails[*ovirtsdk.NotFoundError](s.host, s.service().NicsService().NicService("cable0").Get().Send)
+}
+
+// TestSDKReadsNICs is for the NICs that a host with hardware has.
+func TestSDKReadsNICs(t *testing.T) {
+	golden, err := os.ReadFile("../../api/testdata/host_nics.xml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nics, err := ovirtsdk.XMLHostNicReadMany(ovirtsdk.NewXMLReader(golden), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if names := nics.Slice(); len(names) < 2 || names[0].MustName() != "bond0" || len(names[0].MustBonding().MustSlaves().Slice()) != 2 {
+		t.Errorf("the SDK reads %v", names)
+	}
 }
 
 func TestDataCenterAndCluster(t *testing.T) {

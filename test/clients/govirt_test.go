@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// TestLibgovirt reads with libgovirt, the library of virt-viewer and GNOME
+// TestT18Libgovirt reads with libgovirt, the library of virt-viewer and GNOME
 // Boxes. It has no classes for networks.
-func TestLibgovirt(t *testing.T) {
+func TestT18Libgovirt(t *testing.T) {
 	h := newHost(t)
 	want := map[string]any{
 		"hosts":                      map[string]any{hostName: h.id},

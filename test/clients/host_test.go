@@ -180,13 +180,6 @@ func (h *host) bridges() string {
 	return strings.Join(strings.Fields(h.ovs.Vsctl("list-br")), " ")
 }
 
-// addNIC gives the host a network device that is no port of Open vSwitch. The
-// other end of its cable is in a network namespace.
-func (h *host) addNIC(name string) {
-	h.Helper()
-	h.run("ip", "link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", ovstest.Namespace(h))
-}
-
 // plug plugs a new network namespace into a bridge, as a virtual machine would
 // be. Its device is eth0 with the given address.
 func (h *host) plug(bridge, device, address string) (vm string) {

@@ -22,7 +22,7 @@ func TestHostLabels(t *testing.T) {
 
 // A network is on a host while both have the same label, in whatever order they
 // got it.
-func TestLabelAttaches(t *testing.T) {
+func TestT9LabelAttaches(t *testing.T) {
 	s := newSDK(t)
 	red := s.addNetwork(vmNetwork("red"))
 	labelsOfRed := s.networks().NetworkService(red).NetworkLabelsService()

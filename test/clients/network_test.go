@@ -8,7 +8,7 @@ import (
 	ovirtsdk "github.com/ovirt/go-ovirt"
 )
 
-func TestNetwork(t *testing.T) {
+func TestT3T22Network(t *testing.T) {
 	s := newSDK(t)
 	id := s.addNetwork(vmNetwork("iso1").Description("isolated").Mtu(1400).ProfileRequired(false))
 	s.addNetwork(vmNetwork("iso2"))
@@ -49,7 +49,7 @@ func TestNetwork(t *testing.T) {
 	same(s.host, "the number of networks left", len(has(s.host, sent(s.host, s.networks().List().Send).Networks).Slice()), 1)
 }
 
-func TestNetworkLabel(t *testing.T) {
+func TestT11NetworkLabel(t *testing.T) {
 	s := newSDK(t)
 	plain := s.networks().NetworkService(s.addNetwork(vmNetwork("iso1")))
 	labelled := s.networks().NetworkService(s.addNetwork(vmNetwork("iso2").NetworkLabelsOfAny(label("lab1"))))
@@ -75,7 +75,7 @@ func TestNetworkLabel(t *testing.T) {
 	same(s.host, "the label at the end", ids(plain), "")
 }
 
-func TestNetworkThatCannotBeIsolated(t *testing.T) {
+func TestT12NetworkThatCannotBeIsolated(t *testing.T) {
 	s := newSDK(t)
 	add := func(n *ovirtsdk.NetworkBuilder) func() (*ovirtsdk.NetworksServiceAddResponse, error) {
 		return s.networks().Add().Network(n.MustBuild()).Send
@@ -88,7 +88,7 @@ func TestNetworkThatCannotBeIsolated(t *testing.T) {
 	same(s.host, "the number of networks", len(has(s.host, sent(s.host, s.networks().List().Send).Networks).Slice()), 0)
 }
 
-func TestMTU(t *testing.T) {
+func TestT13MTU(t *testing.T) {
 	s := newSDK(t)
 	refused(s.host, s.networks().Add().Network(vmNetwork("low").Mtu(67).MustBuild()).Send, `"400"`)
 	for name, mtu := range map[string]int64{"lowest": 68, "default": 0} {
@@ -121,7 +121,7 @@ func (s *sdk) reported(attachment string) map[string]string {
 	return values
 }
 
-func TestNetworkNames(t *testing.T) {
+func TestT14NetworkNames(t *testing.T) {
 	s := newSDK(t)
 	s.addNetwork(vmNetwork("iso1"))
 	refused(s.host, s.networks().Add().Network(vmNetwork("iso1").MustBuild()).Send, `"409"`, "iso1", "already used")

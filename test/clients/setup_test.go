@@ -36,7 +36,7 @@ func TestSetupNetworksWithEverything(t *testing.T) {
 }
 
 // Tools like Ansible send the same request again and again, with empty elements.
-func TestSetupNetworksIsIdempotent(t *testing.T) {
+func TestT5SetupNetworksIsIdempotent(t *testing.T) {
 	s := newSDK(t)
 	network := s.addNetwork(vmNetwork("iso1"))
 	none := ovirtsdk.NewIpAddressAssignmentBuilder().AssignmentMethod(ovirtsdk.BOOTPROTOCOL_NONE).
@@ -50,7 +50,7 @@ func TestSetupNetworksIsIdempotent(t *testing.T) {
 	same(s.host, "the bridge", s.ovs.Vsctl("get", "Bridge", "iso1", "_uuid"), before)
 }
 
-func TestSetupNetworksIsAtomic(t *testing.T) {
+func TestT7SetupNetworksIsAtomic(t *testing.T) {
 	s := newSDK(t)
 	iso1 := s.addNetwork(vmNetwork("iso1"))
 	s.addNetwork(vmNetwork("iso2").NetworkLabelsOfAny(label("lab1")))
@@ -66,7 +66,7 @@ func TestSetupNetworksIsAtomic(t *testing.T) {
 	same(s.host, "the number of transactions on Open vSwitch", s.ovs.NextCfg()-before, 0)
 }
 
-func TestSetupNetworksThatContradictsItself(t *testing.T) {
+func TestT8T10SetupNetworksThatContradictsItself(t *testing.T) {
 	s := newSDK(t)
 	iso1 := s.addNetwork(vmNetwork("iso1"))
 	attachment := s.attach("iso1")

@@ -21,7 +21,7 @@ ecd0559f-e88f-3330-94b4-1f091b0ffdf7 data.current.rx gauge decimal bytes_per_sec
 7211a516-3e61-3c4e-be79-739424d13461 errors.total.tx counter integer none
 `
 
-func TestStatisticsCountPackets(t *testing.T) {
+func TestT15StatisticsCountPackets(t *testing.T) {
 	const packets, size = 50, 1000
 	s := newSDK(t)
 	s.addNetwork(vmNetwork("iso1"))
