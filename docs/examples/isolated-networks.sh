@@ -7,22 +7,26 @@ usage() {
 Usage: isolated-networks.sh HOST
 
 OVIRT_URL, OVIRT_USERNAME and OVIRT_PASSWORD say where isonetd is and who asks,
-for example https://host1:8443/ovirt-engine/api and admin@internal. curl trusts
-the CA in CURL_CA_BUNDLE.
+for example https://host1:8443/ovirt-engine/api and admin@internal. OVIRT_CAFILE
+names the CA to trust.
 USAGE
 }
 
-(($# == 1)) && [[ $1 != -* ]] || { usage >&2 && exit 2; }
+case ${1:-} in
+-h | --help) usage && exit ;;
+'' | -*) usage >&2 && exit 2 ;;
+esac
 host_name=$1
+call() { curl -sS --fail-with-body ${OVIRT_CAFILE:+--cacert "$OVIRT_CAFILE"} "$@"; }
 
 # The password goes through a pipe, because everybody can see arguments.
-token=$(curl -sS --fail-with-body "${OVIRT_URL%/api}/sso/oauth/token" -H 'Accept: application/json' \
+token=$(call "${OVIRT_URL%/api}/sso/oauth/token" -H 'Accept: application/json' \
 	-d grant_type=password -d scope=ovirt-app-api --data-urlencode "username=$OVIRT_USERNAME" \
 	--data-urlencode password@<(printf %s "$OVIRT_PASSWORD") | jq -r .access_token)
 
 # api METHOD PATH [BODY] prints the answer; a refusal ends the script.
 api() {
-	curl -sS --fail-with-body -X "$1" --oauth2-bearer "$token" \
+	call -X "$1" --oauth2-bearer "$token" \
 		-H 'Accept: application/json' -H 'Content-Type: application/json' ${3:+-d "$3"} "$OVIRT_URL$2"
 }
 attached() {
@@ -54,4 +58,4 @@ attached
 
 api DELETE "/networks/$red" >/dev/null
 api DELETE "/networks/$blue" >/dev/null
-curl -sS --fail-with-body -o /dev/null "${OVIRT_URL%/api}/services/sso-logout" -d scope=ovirt-app-api -d "token=$token"
+call -o /dev/null "${OVIRT_URL%/api}/services/sso-logout" -d scope=ovirt-app-api -d "token=$token"

@@ -5,11 +5,12 @@ Usage: isolated_networks.py HOST
 
 OVIRT_URL, OVIRT_USERNAME and OVIRT_PASSWORD say where isonetd is and who asks,
 for example https://host1:8443/ovirt-engine/api and admin@internal.
-SSL_CERT_FILE names the CA to trust.
+OVIRT_CAFILE names the CA to trust.
 """
 
 import json
 import os
+import ssl
 import sys
 import urllib.error
 import urllib.parse
@@ -17,6 +18,7 @@ import urllib.request
 
 API = os.environ["OVIRT_URL"]
 ENGINE = API.removesuffix("/api")
+TLS = ssl.create_default_context(cafile=os.environ.get("OVIRT_CAFILE"))
 
 
 def send(url, token=None, method=None, body=None, form=None):
@@ -31,7 +33,7 @@ def send(url, token=None, method=None, body=None, form=None):
         data = urllib.parse.urlencode(form).encode()
     request = urllib.request.Request(url, data, headers, method=method)
     try:
-        with urllib.request.urlopen(request) as reply:
+        with urllib.request.urlopen(request, context=TLS) as reply:
             return json.load(reply)
     except urllib.error.HTTPError as error:
         sys.exit(f"{request.method} {url}: {error.code}: {error.read().decode()}")

@@ -14,7 +14,7 @@ import (
 func TestT1Connection(t *testing.T) {
 	h := newHost(t)
 	for _, url := range []string{api, api + "/", api + "/v4"} {
-		conn := h.connect(url, admin, password)
+		conn := h.connect(url, admin)
 		if err := conn.Test(); err != nil {
 			t.Errorf("%s: %v", url, err)
 		}
@@ -42,7 +42,7 @@ func TestT1WrongPassword(t *testing.T) {
 func TestT1ExpiredToken(t *testing.T) {
 	// Shorter than the time between two looks.
 	h := newHost(t, "--token-timeout", "1ms")
-	conn := h.connect(api, admin, password)
+	conn := h.connect(api, admin)
 	ovstest.Eventually(t, "the unused token expires", func() error {
 		_, err := conn.SystemService().Get().Send()
 		if expired := (*ovirtsdk.AuthError)(nil); !errors.As(err, &expired) {
@@ -56,7 +56,7 @@ func TestReader(t *testing.T) {
 	s := newSDK(t, "--readers", "reader")
 	network := s.addNetwork(vmNetwork("iso1"))
 	attachment := s.attach("iso1")
-	reader := &sdk{s.host, s.connect(api, reader, password)}
+	reader := &sdk{s.host, s.connect(api, reader)}
 
 	same(s.host, "what the reader sees attached", reader.attached(), network)
 	sent(s.host, reader.statistics(attachment).List().Send)
@@ -152,7 +152,7 @@ func TestT22Hosts(t *testing.T) {
 // namespaces have none: a cable between two of them is none.
 func TestNICs(t *testing.T) {
 	s := newSDK(t)
-	s.run("ip", "link", "add", "cable0", "type", "veth", "peer", "name", "eth0", "netns", ovstest.Namespace(s))
+	s.ip("link", "add", "cable0", "type", "veth", "peer", "name", "eth0", "netns", ovstest.Namespace(s))
 	nics := has(s.host, sent(s.host, s.service().NicsService().List().Follow("statistics").Send).Nics)
 	same(s.host, "the number of NICs", len(nics.Slice()), 0)
 	fails[*ovirtsdk.NotFoundError](s.host, s.service().NicsService().NicService("cable0").Get().Send)

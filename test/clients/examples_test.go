@@ -1,11 +1,20 @@
 package clients
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 const examples = "../../docs/examples/"
@@ -32,7 +41,8 @@ func replayed() map[string]string {
 func TestExamples(t *testing.T) {
 	for file, command := range commands() {
 		t.Run(filepath.Base(file), func(t *testing.T) {
-			h := newHost(t)
+			cert, key := certificate(t)
+			h := newHost(t, "--tls-cert", cert, "--tls-key", key)
 			want := []string{
 				"attached: red\n", "data.total.rx 0\n", "data.total.tx 0\n", "errors.total.rx 0\n", "errors.total.tx 0\n",
 				"attached: blue red\n", "attached:",
@@ -43,7 +53,8 @@ func TestExamples(t *testing.T) {
 				want = []string{`"attached: blue red"`, "blue: data.total.rx=0 ", "red: data.total.rx=0 ", "failed=0"}
 			}
 			cmd := exec.CommandContext(t.Context(), command[0], append(command[1:], argument)...)
-			cmd.Env = append(os.Environ(), "OVIRT_URL="+api, "OVIRT_USERNAME="+admin, "OVIRT_PASSWORD="+password,
+			cmd.Env = append(os.Environ(), "OVIRT_URL=https"+strings.TrimPrefix(api, "http"), "OVIRT_CAFILE="+cert,
+				"OVIRT_USERNAME="+admin, "OVIRT_PASSWORD="+password,
 				"ANSIBLE_HOME="+t.TempDir(), "ANSIBLE_NOCOLOR=1", "ANSIBLE_LOCALHOST_WARNING=false")
 			out, err := cmd.CombinedOutput()
 			if err != nil {
@@ -65,6 +76,36 @@ func TestExamples(t *testing.T) {
 			same(h, "the bridges", h.bridges(), "")
 		})
 	}
+}
+
+// certificate makes a certificate for isonetd's address, which is its own CA.
+func certificate(t *testing.T) (certFile, keyFile string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), Subject: pkix.Name{CommonName: hostName},
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(name string, block *pem.Block) string {
+		file := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	return write("cert.pem", &pem.Block{Type: "CERTIFICATE", Bytes: cert}), write("key.pem", &pem.Block{Type: "PRIVATE KEY", Bytes: private})
 }
 
 // Every example is proved, one way or the other.

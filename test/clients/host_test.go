@@ -49,7 +49,7 @@ func newHost(t *testing.T, options ...string) *host {
 		t.Fatal(err)
 	}
 	h.start(append([]string{
-		"--ovsdb", h.ovs.Endpoint(), "--state-dir", filepath.Join(dir, "state"), "--socket", filepath.Join(h.ovs.Dir(), "isonetd.sock"),
+		"--ovsdb", h.ovs.Endpoint(), "--state-dir", filepath.Join(dir, "state"), "--socket", h.socket(),
 		"--listen", address, "--users-file", users, "--metrics-listen", "", "--datapath-type", "netdev", "--log-level", "debug",
 	}, options...))
 	ovstest.Eventually(t, "isonetd answers and knows its host", func() error {
@@ -126,20 +126,26 @@ func (h *host) start(args []string) {
 	})
 }
 
-// get reads a resource in JSON, without any oVirt client.
+// get reads a resource in JSON from isonetd's own socket, without any oVirt
+// client.
 func (h *host) get(path string) ([]byte, error) {
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", h.socket())
+	}}
+	defer transport.CloseIdleConnections()
 	req, err := http.NewRequestWithContext(h.Context(), http.MethodGet, api+path, nil)
 	if err != nil {
 		return nil, err
 	}
-	req.SetBasicAuth(admin, password)
 	req.Header.Set("Accept", "application/json")
-	return read(req)
+	return read(&http.Client{Transport: transport}, req)
 }
 
+func (h *host) socket() string { return filepath.Join(h.ovs.Dir(), "isonetd.sock") }
+
 // read sends a request and returns the body of its answer, which must be 200.
-func read(req *http.Request) ([]byte, error) {
-	res, err := http.DefaultClient.Do(req)
+func read(client *http.Client, req *http.Request) ([]byte, error) {
+	res, err := client.Do(req)
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +167,7 @@ func (h *host) token(user string) string {
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", "application/json")
-	body, err := read(req)
+	body, err := read(http.DefaultClient, req)
 	if err != nil {
 		h.Fatal(err)
 	}
@@ -185,25 +191,18 @@ func (h *host) bridges() string {
 func (h *host) plug(bridge, device, address string) (vm string) {
 	h.Helper()
 	vm = ovstest.Namespace(h)
-	h.run("ip", "link", "add", device, "type", "veth", "peer", "name", "eth0", "netns", vm)
-	h.run("ip", "link", "set", device, "up")
-	h.run("ip", "-n", vm, "addr", "add", address, "dev", "eth0")
-	h.run("ip", "-n", vm, "link", "set", "eth0", "up")
+	h.ip("link", "add", device, "type", "veth", "peer", "name", "eth0", "netns", vm)
+	h.ip("link", "set", device, "up")
+	h.ip("-n", vm, "addr", "add", address, "dev", "eth0")
+	h.ip("-n", vm, "link", "set", "eth0", "up")
 	h.ovs.Vsctl("add-port", bridge, device)
 	return vm
 }
 
-// run runs a command that must succeed and returns what it prints.
-func (h *host) run(name string, args ...string) string {
+// ip runs ip(8), which must succeed.
+func (h *host) ip(args ...string) {
 	h.Helper()
-	out, err := h.command(name, args...)
-	if err != nil {
-		h.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	if err := ip(args...); err != nil {
+		h.Fatal(err)
 	}
-	return out
-}
-
-func (h *host) command(name string, args ...string) (output string, err error) {
-	out, err := exec.CommandContext(context.Background(), name, args...).CombinedOutput()
-	return string(out), err
 }

@@ -18,12 +18,12 @@ type sdk struct {
 func newSDK(t *testing.T, options ...string) *sdk {
 	t.Helper()
 	h := newHost(t, options...)
-	return &sdk{h, h.connect(api, admin, password)}
+	return &sdk{h, h.connect(api, admin)}
 }
 
 // connect logs in at the first request, as the SDK does, and logs out at the
 // end of the test.
-func (h *host) connect(url, user, password string) *ovirtsdk.Connection {
+func (h *host) connect(url, user string) *ovirtsdk.Connection {
 	h.Helper()
 	conn, err := ovirtsdk.NewConnectionBuilder().URL(url).Username(user).Password(password).Build()
 	if err != nil {

@@ -30,7 +30,7 @@ func TestT15StatisticsCountPackets(t *testing.T) {
 	s.plug("iso1", "vm2", "10.9.0.2/24")
 
 	before := s.totals(statistics)
-	s.run("ip", "netns", "exec", vm, "ping", "-n", "-q", "-i", "0.002", "-c", fmt.Sprint(packets), "-s", fmt.Sprint(size), "-w", "60", "10.9.0.2")
+	s.ip("netns", "exec", vm, "ping", "-n", "-q", "-i", "0.002", "-c", fmt.Sprint(packets), "-s", fmt.Sprint(size), "-w", "60", "10.9.0.2")
 	// Each VM sends and receives the requests or the replies.
 	const least = 2 * packets * size
 	ovstest.Eventually(t, "the totals grow by what the VMs exchanged", func() error {
