@@ -61,10 +61,10 @@ func TestReader(t *testing.T) {
 	same(s.host, "what the reader sees attached", reader.attached(), network)
 	sent(s.host, reader.statistics(attachment).List().Send)
 	fails[*ovirtsdk.AuthError](s.host, reader.networks().Add().Network(vmNetwork("iso2").MustBuild()).Send)
-	refused(s.host, reader.networks().NetworkService(network).Remove().Send, `"403"`)
+	refused(s.host, reader.networks().NetworkService(network).Remove().Send, `"403"`, "not authorized")
 	refused(s.host, reader.attachments().AttachmentService(attachment).Remove().Send, `"403"`)
 	refused(s.host, reader.hostLabels().Add().Label(label("lab")).Send, `"403"`)
-	refused(s.host, reader.service().SetupNetworks().RemovedNetworkAttachmentsOfAny(attachmentID(attachment)).Send, "Fault")
+	refused(s.host, reader.service().SetupNetworks().RemovedNetworkAttachmentsOfAny(attachmentID(attachment)).Send, "not authorized")
 	same(s.host, "what is attached afterwards", s.attached(), network)
 }
 
