@@ -6,6 +6,7 @@ import (
 )
 
 // oVirt's clients look for a data center and a cluster. isonet has one of each.
+// Both have a description, as in a new engine: libgovirt complains of empty ones.
 const defaultName = "Default"
 
 // The compatibility version of the cluster: that of an engine 4.5.
@@ -23,7 +24,7 @@ func clusterID() model.ID { return model.DeriveID("cluster " + defaultName) }
 func (v *view) dataCenter(f follow) *dataCenterDTO {
 	e := *v.ref("datacenters", dataCenterID())
 	d := &dataCenterDTO{
-		entity: e, Name: new(defaultName), Description: new("The data center of the isolated networks"), Comment: new(""),
+		entity: e, Name: new(defaultName), Description: new("The default data center"), Comment: new(""),
 		Local: new(boolean(false)), Status: "up",
 	}
 	for _, rel := range []string{"clusters", "networks"} {
@@ -47,7 +48,7 @@ func dataCenterLinks() links {
 func (v *view) cluster(f follow) *clusterDTO {
 	e := *v.ref("clusters", clusterID())
 	d := &clusterDTO{
-		entity: e, Name: new(defaultName), Description: new("The hosts with isolated networks"), Comment: new(""),
+		entity: e, Name: new(defaultName), Description: new("The default cluster"), Comment: new(""),
 		SwitchType: "ovs",
 		Version:    &compatibilityDTO{Major: compatibleMajor, Minor: compatibleMinor},
 		DataCenter: &dataCenterDTO{entity: *v.ref("datacenters", dataCenterID())},
