@@ -6,6 +6,7 @@ Usage: govirt.py URL basic USER PASSWORD
 """
 
 import json
+import os
 import sys
 
 import gi
@@ -17,6 +18,8 @@ from gi.repository import GoVirt  # noqa: E402
 def main(url, how, *credentials):
     proxy = GoVirt.Proxy.new("unused")  # the constructor forces https
     proxy.set_property("url-format", url)
+    if "OVIRT_CAFILE" in os.environ:
+        proxy.props.ssl_ca_file = os.environ["OVIRT_CAFILE"]
     if how == "basic":
         proxy.props.username, proxy.props.password = credentials
     else:
