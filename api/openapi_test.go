@@ -56,7 +56,7 @@ func TestEveryRouteIsDocumented(t *testing.T) {
 
 func TestDocumentIsSound(t *testing.T) {
 	c := loadContract(t)
-	// TestExamplesAreGoldens is about the examples.
+	// TestExamplesAreGoldens and TestExamplesOfRequests are about the examples.
 	if err := c.doc.Validate(t.Context(), openapi3.EnableSchemaPatternValidation(), openapi3.DisableExamplesValidation()); err != nil {
 		t.Fatal(err)
 	}
@@ -254,6 +254,33 @@ func TestExamplesAreGoldens(t *testing.T) {
 		if diff := cmp.Diff(want, example.Value.Value); diff != "" {
 			t.Errorf("example %s (-golden +document), run the tests with -update:\n%s", name, diff)
 		}
+	}
+}
+
+// TestExamplesOfRequests holds the examples of requests to their schemas.
+func TestExamplesOfRequests(t *testing.T) {
+	count := 0
+	for name, body := range loadContract(t).doc.Components.RequestBodies {
+		for mediaType, media := range body.Value.Content {
+			if media.Example == nil {
+				continue
+			}
+			count++
+			text, isText := media.Example.(string)
+			if !isText {
+				data, err := json.Marshal(media.Example)
+				if err != nil {
+					t.Fatal(err)
+				}
+				text = string(data)
+			}
+			if err := checkContent(body.Value.Content, mediaType, []byte(text), asRead); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+	if count == 0 {
+		t.Error("there are no examples")
 	}
 }
 
