@@ -134,7 +134,12 @@ func TestDriftOfEveryColumnIsRepaired(t *testing.T) {
 		{"--id=@n", "create", "netflow", `targets="127.0.0.1:9"`, "--", "set", "bridge", "red", "netflow=@n"},
 		{"--id=@s", "create", "sflow", `targets="127.0.0.1:9"`, "--", "set", "bridge", "red", "sflow=@s"},
 		{"--id=@i", "create", "ipfix", `targets="127.0.0.1:9"`, "--", "set", "bridge", "red", "ipfix=@i"},
+		{"--", "--id=@b", "get", "bridge", "red", "--", "create", "Flow_Sample_Collector_Set", "id=1", "bridge=@b"},
 		{"set", "bridge", "red", "stp_enable=true"},
+		{"set", "bridge", "red", "other_config:forward-bpdu=true"},
+		{"set", "interface", "red", "lldp:enable=true"},
+		{"set", "interface", "red", "bfd:enable=true"},
+		{"set", "interface", "red", "cfm_mpid=7"},
 		{"set", "bridge", "red", "rstp_enable=true"},
 		{"set", "bridge", "red", "mcast_snooping_enable=true"},
 		{"clear", "port", "red", "trunks"},
@@ -253,17 +258,6 @@ func TestSessionComesBackAfterAServerCrash(t *testing.T) {
 	actual := realise(t, sw, want)
 	if got := `"` + actual.SystemID + `"`; got != id {
 		t.Errorf("system-id is %s after the crash, was %s", got, id)
-	}
-}
-
-func TestDevices(t *testing.T) {
-	_, sw, _ := start(t)
-	devices, err := sw.Devices()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !devices["lo"] {
-		t.Errorf("devices %v lack lo", devices)
 	}
 }
 

@@ -227,7 +227,7 @@ func TestCutShort(t *testing.T) {
 }
 
 func TestUnusableDatabase(t *testing.T) {
-	newer := bytes.Replace(store.Schema, []byte(`"version": "1.0.0"`), []byte(`"version": "1.0.1"`), 1)
+	newer := bytes.Replace(store.Schema, []byte(`"version": "1.1.0"`), []byte(`"version": "1.1.1"`), 1)
 	other := bytes.Replace(store.Schema, []byte(`"name": "Isolated_Networks"`), []byte(`"name": "Other"`), 1)
 	for _, c := range []struct {
 		name, says string

@@ -14,6 +14,11 @@ type Want struct {
 	Networks []model.Network
 	// Evicted are networks whose bridges go even with live ports.
 	Evicted []model.ID
+	// Ports are what isolation asks for, of ports on the networks' bridges.
+	Ports []PortChange
+	// Spare are settings that hold the isolation and are not to be put back
+	// now. Those of networks whose policy is to report never are.
+	Spare map[Subject]bool
 }
 
 // Diff returns what to change so that have becomes what want asks for. Bridges
@@ -44,10 +49,15 @@ func Diff(want Want, have *Actual) Plan {
 			p.create(n, spec, have)
 			continue
 		}
-		if r, differs := spec.repair(b); differs {
+		changes := want.portsOf(b)
+		r, differs := spec.repair(b, have.CurCfg >= have.NextCfg, func(d Setting) bool {
+			return n.EffectiveIsolation() == model.PolicyReport || want.Spare[d.Subject(n.ID)] || removes(changes, d.Interface)
+		})
+		if differs {
 			p.Repair = append(p.Repair, r)
 		}
-		p.requestMTU(b, spec.MTU)
+		p.Ports = append(p.Ports, changes...)
+		p.requestMTU(b, spec.MTU, changes)
 	}
 	for _, b := range surplus {
 		id := NetworkOf(b)
@@ -78,10 +88,31 @@ func (p *Plan) create(n model.Network, spec Spec, have *Actual) {
 	p.Create = append(p.Create, spec)
 }
 
-// requestMTU asks for the network's MTU on what is plugged in. Tunnels and
-// patch ports have no MTU of their own.
-func (p *Plan) requestMTU(b Bridge, mtu int) {
+// portsOf returns what isolation asks for on a bridge.
+func (w Want) portsOf(b Bridge) []PortChange {
+	var changes []PortChange
+	for _, c := range w.Ports {
+		if c.Bridge == b.UUID {
+			changes = append(changes, c)
+		}
+	}
+	return changes
+}
+
+// removes reports whether the port with an interface goes.
+func removes(changes []PortChange, i Interface) bool {
+	return slices.ContainsFunc(changes, func(c PortChange) bool {
+		return c.Do == RemovePort && slices.ContainsFunc(c.Port.Interfaces, func(other Interface) bool { return other.UUID == i.UUID })
+	})
+}
+
+// requestMTU asks for the network's MTU on what is plugged in and belongs
+// there. Tunnels and patch ports have no MTU of their own.
+func (p *Plan) requestMTU(b Bridge, mtu int, changes []PortChange) {
 	for _, port := range b.Endpoints() {
+		if slices.ContainsFunc(changes, func(c PortChange) bool { return c.Port.UUID == port.UUID && c.Do != ReleasePort }) {
+			continue
+		}
 		for _, i := range port.Interfaces {
 			if hasMTU(i.Type) && i.MTURequest != mtu {
 				p.MTU = append(p.MTU, MTU{Bridge: b.Name, Interface: i, Bytes: mtu})
@@ -122,9 +153,8 @@ func problemOf(n model.Network, have *Actual) Problem {
 	if !ok {
 		return Problem{Reason: fmt.Sprintf("the bridge '%s' has no local port", name)}
 	}
-	if rstpInUse(b) {
-		return Problem{Final: true, Reason: fmt.Sprintf(
-			"somebody enabled RSTP on the bridge '%s'; isonet disables it as soon as the ports are unplugged, because doing so earlier would cut them off", name)}
+	if b.DatapathType == ResetDatapath {
+		return Problem{Reason: fmt.Sprintf("the bridge '%s' is being taken down and up, because somebody had enabled RSTP on it", name)}
 	}
 	for _, i := range local.Interfaces {
 		switch {
