@@ -94,7 +94,7 @@ func (g *guardian) judge(want *plan.Want, actual *plan.Actual, now time.Time) ju
 	}
 	unclear := map[string]time.Time{}
 	host := isolation.HostOf(actual)
-	want.Spare = map[plan.Subject]bool{}
+	want.Spare, want.Strangers = map[plan.Subject]bool{}, map[string]bool{}
 	for _, n := range want.Networks {
 		b, ok := actual.Bridges[n.VdsmName]
 		if !ok || plan.NetworkOf(b) != n.ID {
@@ -135,6 +135,9 @@ func (g *guardian) watch(j *judgement, v isolation.Verdict, waited map[string]bo
 
 // act adds to want what a verdict asks for and restraint allows.
 func (g *guardian) act(j *judgement, want *plan.Want, n model.Network, b plan.Bridge, v isolation.Verdict, now time.Time) {
+	for _, uuid := range v.Strangers(b) {
+		want.Strangers[uuid] = true
+	}
 	found := map[string]isolation.Finding{} // by port
 	for _, f := range v.Findings {
 		if f.Column == "" {

@@ -50,16 +50,18 @@ type system struct {
 	store *store.Store
 	loop  *reconcile.Loop
 	seen  *results
+	links *links
 	host  model.ID
 }
 
 func start(t *testing.T) *system {
 	t.Helper()
-	s := &system{T: t, ovs: ovstest.Start(t), seen: &results{count: map[string]int{}}}
+	s := &system{T: t, ovs: ovstest.Start(t), seen: &results{count: map[string]int{}}, links: newLinks()}
 	log := slog.New(slog.DiscardHandler)
 	s.store = store.New(store.Config{StateDir: t.TempDir(), RunDir: s.ovs.Dir(), Logger: log})
 	sw := ovs.New(ovs.Config{
 		Endpoints: []string{s.ovs.Endpoint()}, DatapathType: ovs.AutoDatapath, Observer: s.seen, Logger: log,
+		Devices: s.links,
 	})
 	s.loop = reconcile.New(s.store, sw, s.seen, log)
 	ctx, cancel := context.WithCancel(context.Background())

@@ -171,12 +171,16 @@ func (in Input) port(v *Verdict, p plan.Port) {
 }
 
 func (in Input) facts(i plan.Interface) facts {
+	f := facts{Interface: i, waited: in.Waited[i.UUID], userspace: in.DatapathType == userspace}
+	_, f.shared = in.Devices[in.Bridge.Name]
 	device, seen := in.Devices[i.Name]
-	_, shared := in.Devices[in.Bridge.Name]
-	return facts{
-		Interface: i, device: device, seen: seen, shared: shared,
-		waited: in.Waited[i.UUID], userspace: in.DatapathType == userspace,
-	}
+	switch {
+	case f.isDevice():
+		f.device, f.seen = device, seen
+	case f.isInternal(): // what kind it is, is up to the datapath
+		f.device, f.seen = plan.Device{Addresses: device.Addresses}, seen
+	} // others have no device, but perhaps the name of one
+	return f
 }
 
 // match returns the first rule that matches and its evidence.
@@ -262,6 +266,18 @@ func (v Verdict) Changes(network model.ID, b plan.Bridge) []plan.PortChange {
 		changes = append(changes, plan.Release(network, b, p))
 	}
 	return changes
+}
+
+// Strangers returns the ports, by the UUIDs of their rows, that do not belong on
+// the bridge.
+func (v Verdict) Strangers(b plan.Bridge) []string {
+	var uuids []string
+	for _, f := range v.Findings {
+		if p, ok := portNamed(b, f.Port); ok && f.Column == "" && f.Reason != PortAddress {
+			uuids = append(uuids, p.UUID)
+		}
+	}
+	return uuids
 }
 
 func portNamed(b plan.Bridge, name string) (plan.Port, bool) {

@@ -99,7 +99,7 @@ func kindRules() []portRule {
 			Remedy: "Find out who adds it: a network with an uplink is not an isolated network",
 		},
 		func(f facts) string {
-			return when(f.seen && f.device.Kind == "" && !f.device.Loopback, "the kernel says that its device is a physical NIC (it has no kind)")
+			return when(f.seen && f.isDevice() && f.device.Kind == "" && !f.device.Loopback, "the kernel says that its device is a physical NIC (it has no kind)")
 		},
 	}, {
 		Entry{
@@ -108,7 +108,7 @@ func kindRules() []portRule {
 			Remedy: "Find out who adds it",
 		},
 		func(f facts) string {
-			return when(f.seen && f.device.Loopback, "the kernel says that its device is the loopback device")
+			return when(f.device.Loopback, "the kernel says that its device is the loopback device")
 		},
 	},
 		kind(Entry{Reason: Bond, What: "A bond of NICs", Remedy: "Find out who adds it: a network with an uplink is not an isolated network"}, "bond"),

@@ -16,6 +16,9 @@ type Want struct {
 	Evicted []model.ID
 	// Ports are what isolation asks for, of ports on the networks' bridges.
 	Ports []PortChange
+	// Strangers are ports, by the UUIDs of their rows, that do not belong where
+	// they are: the network's MTU is not for them.
+	Strangers map[string]bool
 	// Spare are settings that hold the isolation and are not to be put back
 	// now. Those of networks whose policy is to report never are.
 	Spare map[Subject]bool
@@ -57,7 +60,7 @@ func Diff(want Want, have *Actual) Plan {
 			p.Repair = append(p.Repair, r)
 		}
 		p.Ports = append(p.Ports, changes...)
-		p.requestMTU(b, spec.MTU, changes)
+		p.requestMTU(b, spec.MTU, want.Strangers)
 	}
 	for _, b := range surplus {
 		id := NetworkOf(b)
@@ -108,9 +111,9 @@ func removes(changes []PortChange, i Interface) bool {
 
 // requestMTU asks for the network's MTU on what is plugged in and belongs
 // there. Tunnels and patch ports have no MTU of their own.
-func (p *Plan) requestMTU(b Bridge, mtu int, changes []PortChange) {
+func (p *Plan) requestMTU(b Bridge, mtu int, strangers map[string]bool) {
 	for _, port := range b.Endpoints() {
-		if slices.ContainsFunc(changes, func(c PortChange) bool { return c.Port.UUID == port.UUID && c.Do != ReleasePort }) {
+		if strangers[port.UUID] {
 			continue
 		}
 		for _, i := range port.Interfaces {

@@ -91,7 +91,7 @@ func plug(have *plan.Actual, bridge, name, interfaceType string, ofport int) *pl
 	next.Bridges = maps.Clone(have.Bridges)
 	b := next.Bridges[bridge]
 	b.Ports = append(slices.Clone(b.Ports), plan.Port{
-		Name: name, Tag: -1,
+		UUID: "port " + name, Name: name, Tag: -1,
 		Interfaces: []plan.Interface{{UUID: "interface " + name, Name: name, Type: interfaceType, OFPort: ofport}},
 	})
 	next.Bridges[bridge] = b
@@ -270,6 +270,7 @@ func TestAPortThatGoesIsLeftAlone(t *testing.T) {
 	b := have.Bridges["red"]
 	b.Ports[1].Interfaces[0].LLDP = true
 	for verb, writes := range map[plan.PortVerb]bool{plan.RemovePort: false, plan.QuarantinePort: false, plan.ReleasePort: true} {
+		want.Strangers = map[string]bool{b.Ports[1].UUID: !writes}
 		want.Ports = []plan.PortChange{{Bridge: b.UUID, Port: b.Ports[1], Do: verb}}
 		p := plan.Diff(want, have)
 		if len(p.Ports) != 1 || (len(p.MTU) == 1) != writes || (len(p.Repair) == 0) != (verb == plan.RemovePort) {
