@@ -30,10 +30,15 @@ func (o *observer) ObserveTransaction(_ time.Duration, result string) {
 // start runs a Switch on a private Open vSwitch for as long as the test lasts.
 func start(t *testing.T) (*ovstest.OVS, *ovs.Switch, *observer) {
 	t.Helper()
-	private := ovstest.Start(t)
+	return startWith(t, ovs.AutoDatapath)
+}
+
+func startWith(t *testing.T, datapathType string, options ...ovstest.Option) (*ovstest.OVS, *ovs.Switch, *observer) {
+	t.Helper()
+	private := ovstest.Start(t, options...)
 	seen := &observer{}
 	sw := ovs.New(ovs.Config{
-		Endpoints: []string{private.Endpoint()}, DatapathType: ovs.AutoDatapath,
+		Endpoints: []string{private.Endpoint()}, DatapathType: datapathType,
 		Observer: seen, Logger: slog.New(slog.DiscardHandler),
 	})
 	ctx, cancel := context.WithCancel(context.Background())
