@@ -39,11 +39,19 @@ type Traffic interface {
 	Traffic() map[model.ID]model.Traffic
 }
 
+// NICs knows the network interfaces of this host without any I/O. Package nic
+// has the real one.
+type NICs interface {
+	// Snapshot returns them in order, which nobody changes.
+	Snapshot() []model.NIC
+}
+
 // Config is what the API needs. All of it is required, except Version.
 type Config struct {
 	Store   Store
 	Loop    Loop
 	Traffic Traffic
+	NICs    NICs
 	Logger  *slog.Logger
 	// Version is isonet's own version, shown in product_info.
 	Version string
@@ -54,6 +62,7 @@ type API struct {
 	store   Store
 	loop    Loop
 	traffic Traffic
+	nics    NICs
 	logger  *slog.Logger
 	version string
 	mux     *http.ServeMux
@@ -61,10 +70,10 @@ type API struct {
 
 // New returns the API over the given parts.
 func New(c Config) (*API, error) {
-	if c.Store == nil || c.Loop == nil || c.Traffic == nil || c.Logger == nil {
-		return nil, errors.New("the API needs a store, a loop, traffic and a logger")
+	if c.Store == nil || c.Loop == nil || c.Traffic == nil || c.NICs == nil || c.Logger == nil {
+		return nil, errors.New("the API needs a store, a loop, traffic, network interfaces and a logger")
 	}
-	a := &API{store: c.Store, loop: c.Loop, traffic: c.Traffic, logger: c.Logger, version: c.Version}
+	a := &API{store: c.Store, loop: c.Loop, traffic: c.Traffic, nics: c.NICs, logger: c.Logger, version: c.Version}
 	a.mux = a.routes()
 	return a, nil
 }
@@ -92,8 +101,9 @@ const (
 )
 
 // NewServer returns a server for a handler of this package, with bounds on
-// everything that a client can make slow or large. Its Shutdown ends the
-// streams of isonet/watch.
+// everything that a client can make slow or large, except on the number of
+// connections, which is the listener's. Its Shutdown ends the streams of
+// isonet/watch.
 func NewServer(handler http.Handler, logger *slog.Logger) *http.Server {
 	ctx, cancel := context.WithCancel(context.Background())
 	server := &http.Server{
@@ -105,6 +115,8 @@ func NewServer(handler http.Handler, logger *slog.Logger) *http.Server {
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 		BaseContext:       func(net.Listener) context.Context { return ctx },
+		// net/http itself would answer 'OPTIONS *' without asking who it is.
+		DisableGeneralOptionsHandler: true,
 	}
 	server.RegisterOnShutdown(cancel)
 	return server

@@ -4,18 +4,20 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
-	"unicode"
 
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/plan"
+	"github.com/isonet/isonet/reconcile"
 )
 
-// attachment renders an attachment with what Open vSwitch reports of it.
+// attachment renders an attachment with what Open vSwitch reports of it. It is
+// in sync when all that is reported is, and nothing else keeps the network from
+// being active.
 func (v *view) attachment(a model.Attachment, f follow) *attachmentDTO {
 	e := v.at(string(a.ID), "hosts", string(a.Host), "networkattachments")
 	reported := v.reported(a)
-	inSync := !slices.ContainsFunc(reported, func(r reportedConfiguration) bool { return !bool(r.InSync) })
+	inSync := v.status.Networks[a.Network].State == reconcile.Active &&
+		!slices.ContainsFunc(reported, func(r reportedConfiguration) bool { return !bool(r.InSync) })
 	d := &attachmentDTO{
 		entity:                 e,
 		InSync:                 new(boolean(inSync)),
@@ -25,13 +27,13 @@ func (v *view) attachment(a model.Attachment, f follow) *attachmentDTO {
 		Host:                   &hostDTO{entity: *v.ref("hosts", a.Host)},
 		Network:                &networkDTO{entity: *v.ref("networks", a.Network)},
 	}
-	if f["host"] {
-		d.Host = v.host(v.desired.Hosts[a.Host], nil)
+	if f.has("host") {
+		d.Host = v.host(v.desired.Hosts[a.Host], f.under("host"))
 	}
-	if f["network"] {
-		d.Network = v.network(v.desired.Networks[a.Network], nil)
+	if f.has("network") {
+		d.Network = v.network(v.desired.Networks[a.Network], f.under("network"))
 	}
-	if f["statistics"] {
+	if f.has("statistics") {
 		d.Statistics = v.statistics(a)
 	} else {
 		d.Link = append(d.Link, linkTo(e, "statistics"))
@@ -47,7 +49,9 @@ func (v *view) attachments(list []model.Attachment, f follow) *attachmentsDTO {
 	return d
 }
 
-func (c *call) followAttachment() (follow, error) { return c.follow("host", "network", "statistics") }
+func attachmentLinks() links {
+	return links{"host": nil, "network": networkLinks(), "statistics": nil}
+}
 
 // reported compares the values that the network asks for with those read back
 // from Open vSwitch. A value that nobody reports is left out and not in sync.
@@ -121,7 +125,7 @@ func attachmentByID(d *model.Desired, host, id model.ID) (model.Attachment, bool
 }
 
 func (a *API) listAttachments(c *call) (document, error) {
-	f, err := c.followAttachment()
+	f, err := c.follow(attachmentLinks())
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +138,7 @@ func (a *API) listAttachments(c *call) (document, error) {
 }
 
 func (a *API) getAttachment(c *call) (document, error) {
-	f, err := c.followAttachment()
+	f, err := c.follow(attachmentLinks())
 	if err != nil {
 		return nil, err
 	}
@@ -157,6 +161,13 @@ func (a *API) addAttachment(c *call) (document, error) {
 	if !body.namesNetwork() {
 		return nil, refuse(errIncomplete, "NetworkAttachment [network.id|name] required for add")
 	}
+	f, err := c.follow(attachmentLinks())
+	if err != nil {
+		return nil, err
+	}
+	if err := body.refuseForm(); err != nil {
+		return nil, err
+	}
 	var made model.Attachment
 	after, err := a.write(c, options{}, func(d *model.Desired) error {
 		h, err := c.host(d)
@@ -164,11 +175,11 @@ func (a *API) addAttachment(c *call) (document, error) {
 			return err
 		}
 		n, err := referred(d, body.Network)
-		if err != nil {
-			return err
-		}
 		if at, attached := d.AttachmentOf(h.ID, n.ID); attached {
-			return model.Invalidf("Cannot setup Networks. Network %s is already attached via attachment %s. A new attachment cannot be used for the same network, please reuse the existing one.", n.Name, at.ID)
+			err = model.Invalidf("Cannot setup Networks. Network %s is already attached via attachment %s. A new attachment cannot be used for the same network, please reuse the existing one.", n.Name, at.ID)
+		}
+		if err := model.Join(err, body.refuse(a.ownNICs(), h.ID)); err != nil {
+			return err
 		}
 		made, err = body.attach(d, h.ID, n.ID)
 		return err
@@ -176,12 +187,19 @@ func (a *API) addAttachment(c *call) (document, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.viewOf(c, after).attachment(made, nil), nil
+	return a.viewOf(c, after).attachment(made, f), nil
 }
 
 func (a *API) updateAttachment(c *call) (document, error) {
 	var body attachmentDTO
 	if err := c.read(&body); err != nil {
+		return nil, err
+	}
+	f, err := c.follow(attachmentLinks())
+	if err != nil {
+		return nil, err
+	}
+	if err := body.refuseForm(); err != nil {
 		return nil, err
 	}
 	var updated model.Attachment
@@ -193,7 +211,7 @@ func (a *API) updateAttachment(c *call) (document, error) {
 		if err := sameID(body.entity, at.ID); err != nil {
 			return err
 		}
-		if err := body.keepsNetwork(d, at); err != nil {
+		if err := model.Join(body.keepsNetwork(d, at), body.refuse(a.ownNICs(), at.Host)); err != nil {
 			return err
 		}
 		updated, err = body.attach(d, at.Host, at.Network)
@@ -202,7 +220,7 @@ func (a *API) updateAttachment(c *call) (document, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.viewOf(c, after).attachment(updated, nil), nil
+	return a.viewOf(c, after).attachment(updated, f), nil
 }
 
 func (a *API) removeAttachment(c *call) (document, error) {
@@ -235,16 +253,11 @@ func (d *attachmentDTO) keepsNetwork(desired *model.Desired, at model.Attachment
 	return nil
 }
 
-// attach makes the attachment be as the body says. An attachment that a label
-// causes stays so, unless the body brings properties: those belong to an
-// explicit attachment.
+// attach makes the attachment be as the body says. As in the oVirt engine, the
+// attachment that is there is updated, whatever caused it: one that a label
+// caused still ends with the label. Only properties make it one of its own,
+// because a label has no place for them.
 func (d *attachmentDTO) attach(desired *model.Desired, host, network model.ID) (model.Attachment, error) {
-	if err := d.HostNIC.refuse(); err != nil {
-		return model.Attachment{}, err
-	}
-	if err := d.refuseAddresses(); err != nil {
-		return model.Attachment{}, err
-	}
 	properties, err := d.Properties.read()
 	if err != nil {
 		return model.Attachment{}, err
@@ -256,58 +269,64 @@ func (d *attachmentDTO) attach(desired *model.Desired, host, network model.ID) (
 	return desired.Attach(host, network, properties)
 }
 
+// refuseForm refuses values that oVirt does not have.
+func (d *attachmentDTO) refuseForm() error {
+	var wrong []error
+	for _, assignment := range d.IPAddressAssignments.items() {
+		switch method := value(assignment.AssignmentMethod); method {
+		case "", "none", "autoconf", "dhcp", "poly_dhcp_autoconf", "static":
+		default:
+			wrong = append(wrong, refuse(errValue, "Value '%s' isn't a valid assignment_method, it should be 'none'.", method))
+		}
+	}
+	return model.Join(wrong...)
+}
+
+// refuse refuses all that the attachment of an isolated network to the host
+// cannot have.
+func (d *attachmentDTO) refuse(own ownNICs, host model.ID) error {
+	_, wrong := d.Properties.read()
+	refusals := []error{wrong, d.HostNIC.refuse(own, host), d.refuseAddresses()}
+	if d.Host != nil && d.Host.ID != "" && !isID(d.Host.ID, host) {
+		refusals = append(refusals, model.Invalidf("Cannot setup Networks. The host '%s' of the attachment is not the one in the path: remove it from the request.", d.Host.ID))
+	}
+	if d.DNS {
+		refusals = append(refusals, model.Invalidf("Cannot setup Networks. The host has no IP address in an isolated network: remove dns_resolver_configuration from the request."))
+	}
+	if d.QoS {
+		refusals = append(refusals, model.Invalidf("Cannot setup Networks. An isolated network has no NIC whose traffic could be shaped: remove qos from the request."))
+	}
+	return model.Join(refusals...)
+}
+
 // refuseAddresses refuses IP addresses: the host is not in its isolated
 // networks.
 func (d *attachmentDTO) refuseAddresses() error {
-	if d.IPAddressAssignments == nil {
-		return nil
-	}
-	for _, assignment := range d.IPAddressAssignments.IPAddressAssignment {
-		switch method := value(assignment.AssignmentMethod); method {
-		case "", "none":
-		case "autoconf", "dhcp", "poly_dhcp_autoconf", "static":
-			return model.Invalidf("Cannot setup Networks. The host cannot have an IP address in an isolated network: use the assignment_method 'none' instead of '%s'.", method)
-		default:
-			return refuse(errValue, "Value '%s' isn't a valid assignment_method, it should be 'none'.", method)
+	var wrong []error
+	for _, assignment := range d.IPAddressAssignments.items() {
+		if method := value(assignment.AssignmentMethod); method != "" && method != "none" {
+			wrong = append(wrong, model.Invalidf("Cannot setup Networks. The host cannot have an IP address in an isolated network: use the assignment_method 'none' instead of '%s'.", method))
+			continue
 		}
-		if ip := assignment.IP; ip != nil && *ip != (ipDTO{}) {
-			return model.Invalidf("Cannot setup Networks. The host cannot have an IP address in an isolated network: remove the ip '%s' from the request.", ip.Address)
+		if ip := value(assignment.IP); ip != (ipDTO{}) {
+			wrong = append(wrong, model.Invalidf("Cannot setup Networks. The host cannot have an IP address in an isolated network: remove the ip '%s' from the request.", ip.Address))
 		}
 	}
-	return nil
+	return model.Join(wrong...)
 }
 
-const (
-	maxProperties     = 64
-	maxPropertyLength = 1024
-)
-
-// read returns the properties; nil if there are none. It refuses what the
-// database could not hold.
+// read returns the properties; nil if there are none.
 func (l *propertiesDTO) read() (map[string]string, error) {
 	if l == nil || len(l.Property) == 0 {
 		return nil, nil
 	}
-	if len(l.Property) > maxProperties {
-		return nil, model.Invalidf("The attachment has %d properties; the limit is %d.", len(l.Property), maxProperties)
-	}
+	var wrong []error
 	properties := map[string]string{}
 	for _, p := range l.Property {
 		if _, twice := properties[p.Name]; twice {
-			return nil, model.Invalidf("The property '%s' is given twice.", p.Name)
-		}
-		if p.Name == "" {
-			return nil, model.Invalidf("A property of the attachment has no name.")
-		}
-		if len(p.Name) > maxPropertyLength || len(p.Value) > maxPropertyLength {
-			return nil, model.Invalidf("A property of the attachment is longer than %d bytes.", maxPropertyLength)
-		}
-		if strings.ContainsFunc(p.Name+p.Value, unprintable) {
-			return nil, model.Invalidf("The property %q must not have control characters.", p.Name)
+			wrong = append(wrong, model.Invalidf("The property '%s' is given twice.", p.Name))
 		}
 		properties[p.Name] = p.Value
 	}
-	return properties, nil
+	return properties, model.Join(append(wrong, model.ValidateProperties(properties))...)
 }
-
-func unprintable(r rune) bool { return unicode.IsControl(r) || r == unicode.ReplacementChar }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -53,6 +54,13 @@ func newCall(w http.ResponseWriter, r *http.Request) *call {
 		// it. Without this net/http would wait for it before the reply.
 		c.w.Header().Set("Connection", "close")
 	}
+	if len(r.TransferEncoding) > 0 || !r.ProtoAtLeast(1, 1) {
+		// A proxy before this server may go by a Content-Length that stood
+		// beside Transfer-Encoding, and see the end of the body elsewhere. What
+		// it takes for the rest of the body must not become a request (RFC 9112
+		// section 6.1).
+		c.w.Header().Set("Connection", "close")
+	}
 	return c
 }
 
@@ -92,6 +100,9 @@ func (c *call) below(ctx context.Context) (*http.Request, error) {
 			return nil, refuse(errNoResource, "There is no resource %s: do not use '%s' in a path.", c.r.URL.Path, segment)
 		}
 	}
+	if _, err := url.ParseQuery(c.r.URL.RawQuery); err != nil {
+		return nil, refuse(errValue, "The query string cannot be read: %v.", err)
+	}
 	r := c.r.WithContext(context.WithValue(ctx, callKey{}, c))
 	u := *c.r.URL
 	u.Path, u.RawPath = path, c.path
@@ -125,17 +136,43 @@ func (c *call) read(into document) error {
 	if err != nil {
 		return err
 	}
-	data, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, maxBody))
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return refuse(errTooLarge, "The body is larger than %d bytes: send less at once.", maxBody)
-	}
+	data, err := c.body()
 	if err != nil {
-		return refuse(errSyntax, "The body did not arrive: %v.", err)
+		return err
 	}
 	if _, action := into.(*actionDTO); action && len(data) == 0 {
 		return nil
 	}
 	return f.decode(data, into)
+}
+
+// body returns the bytes of the request's body.
+func (c *call) body() ([]byte, error) {
+	tooLarge := refuse(errTooLarge, "The body is larger than %d bytes: send less at once.", maxBody)
+	if c.r.ContentLength > maxBody {
+		return nil, tooLarge // without waiting for what was announced
+	}
+	data, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, maxBody))
+	if _, more := errors.AsType[*http.MaxBytesError](err); more {
+		return nil, tooLarge
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, refuse(errSlow, "The body did not arrive in time: send it without pauses.")
+	}
+	if err != nil {
+		return nil, refuse(errSyntax, "The body did not arrive: %v.", err)
+	}
+	return data, nil
+}
+
+// allowReply lets the reply take the given time longer than the server's other
+// replies, counted from now.
+func (c *call) allowReply(longer time.Duration) {
+	server, ok := c.r.Context().Value(http.ServerContextKey).(*http.Server)
+	if !ok || server.WriteTimeout <= 0 {
+		return // nothing bounds it
+	}
+	_ = http.NewResponseController(c.w).SetWriteDeadline(time.Now().Add(server.WriteTimeout + longer)) // the connection is gone, or has it
 }
 
 // send writes the reply.
@@ -167,7 +204,7 @@ func (c *call) fail(err error) {
 	if c.status != 0 {
 		return
 	}
-	status, body := fault(err)
+	status, body := failure(err)
 	switch status {
 	case http.StatusUnauthorized:
 		c.w.Header().Set("WWW-Authenticate", `Basic realm="RESTAPI"`)
@@ -179,7 +216,7 @@ func (c *call) fail(err error) {
 		}
 	}
 	c.w.Header().Del("Location")
-	_ = c.send(status, body) // a fault is two strings, which always encode
+	_ = c.send(status, body) // it has nothing but strings, which always encode
 }
 
 // id returns the id in the path. What is no id cannot name anything.
@@ -206,10 +243,17 @@ func (c *call) flag(name string) bool {
 	return false
 }
 
+// max returns the query parameter max. What is no number or below zero limits
+// nothing.
+func (c *call) max() (n int, limited bool) {
+	n, err := strconv.Atoi(c.r.URL.Query().Get("max"))
+	return n, err == nil && n >= 0
+}
+
 // limit returns at most as many items as the query parameter max says.
 func limit[T any](c *call, items []T) []T {
-	n, err := strconv.Atoi(c.r.URL.Query().Get("max"))
-	if err != nil || n < 0 || n > len(items) {
+	n, limited := c.max()
+	if !limited || n > len(items) {
 		return items
 	}
 	return items[:n]

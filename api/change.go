@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -60,8 +60,7 @@ func (a *API) write(c *call, o options, edit func(*model.Desired) error) (*model
 		o.timeout = realiseTimeout
 	}
 	ctx := context.WithoutCancel(c.r.Context())
-	deadline := time.Now().Add(2*commitTimeout + o.timeout + settleTimeout + writeTimeout)
-	_ = http.NewResponseController(c.w).SetWriteDeadline(deadline) // only servers have one
+	c.allowReply(2*commitTimeout + o.timeout + settleTimeout)
 
 	ch, err := a.commit(ctx, o, edit)
 	if err != nil {
@@ -120,11 +119,12 @@ func (ch *change) check(d *model.Desired, status reconcile.Status, o options) er
 	if !status.Connected || status.Actual == nil {
 		return unreachable(status)
 	}
-	if err := i.conflicts(d.HostNetworks(ch.host), status.Actual); err != nil {
-		return err
-	}
+	conflicts := i.conflicts(d.HostNetworks(ch.host), status.Actual)
 	if !o.force {
-		return i.inUse(status.Actual)
+		return model.Join(conflicts, i.inUse(d, status.Actual))
+	}
+	if conflicts != nil {
+		return conflicts
 	}
 	for _, n := range i.lost {
 		ch.evicted = append(ch.evicted, n.ID)
@@ -207,25 +207,66 @@ func (i impact) conflicts(want []model.Network, actual *plan.Actual) error {
 }
 
 // inUse refuses to take networks from the host while ports are plugged in.
-func (i impact) inUse(actual *plan.Actual) error {
-	var used []string
+func (i impact) inUse(after *model.Desired, actual *plan.Actual) error {
+	var used []error
 	for _, n := range i.lost {
 		bridge, _ := bridgeOf(actual, n)
-		if ports := bridge.LivePorts(); len(ports) > 0 {
-			used = append(used, fmt.Sprintf("The following Logical Network: '%s' is being used by the following port(s): '%s'.",
-				n.Name, strings.Join(ports, ",")))
+		ports := bridge.LivePorts()
+		if len(ports) == 0 {
+			continue
+		}
+		advice := fmt.Sprintf("Or unplug the port(s) '%s', or force it with force=true.", strings.Join(ports, ","))
+		vms := users(bridge, ports)
+		if _, stays := after.Networks[n.ID]; stays {
+			used = append(used, model.Conflictf("Cannot setup Networks. The following Logical Network: '%s' is being used by the following VM(s): '%s' . Please stop the VM(s) and try again. %s",
+				n.Name, strings.Join(vms, ","), advice))
+		} else {
+			used = append(used, model.Conflictf("Cannot remove Network. %s\n - %s", usedBy(vms), advice))
 		}
 	}
-	if len(used) == 0 {
-		return nil
+	return model.Join(used...)
+}
+
+// usedBy says in the oVirt engine's words which VMs keep a network from being
+// removed.
+func usedBy(vms []string) string {
+	if len(vms) == 1 {
+		return fmt.Sprintf("This logical network is used by virtual machine: %s\n - Please remove it from this virtual machine and try again.", vms[0])
 	}
-	return model.Conflictf("Cannot setup Networks. %s Please unplug them or stop their VM(s) and try again, or force it with force=true.",
-		strings.Join(used, " "))
+	return fmt.Sprintf("This logical network is used by virtual machines: (%d): %s\n - Please detach virtual machines using this logical network and try again.",
+		len(vms), strings.Join(vms, ", "))
+}
+
+// users names the VMs whose ports are given, by what libvirt or an operator
+// wrote on the ports, else by the ports.
+func users(b plan.Bridge, ports []string) []string {
+	var vms []string
+	for _, p := range b.Endpoints() {
+		if slices.Contains(ports, p.Name) {
+			vms = append(vms, userOf(p))
+		}
+	}
+	slices.Sort(vms)
+	return slices.Compact(vms)
+}
+
+func userOf(p plan.Port) string {
+	for _, key := range []string{"vm-name", "vm-id"} {
+		for _, i := range p.Interfaces {
+			if name := i.ExternalIDs[key]; name != "" {
+				return name
+			}
+		}
+	}
+	return p.Name
 }
 
 // takeBack undoes a committed change that Open vSwitch did not realise, and
 // returns what to tell the client.
 func (a *API) takeBack(ctx context.Context, ch *change, cause error) error {
+	if reflect.DeepEqual(ch.before, ch.after) { // it was only asked to be in sync
+		return &outOfSync{"setup", cause}
+	}
 	undo, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
 	revision, err := a.store.Update(undo, func(d *model.Desired) error {
@@ -257,6 +298,18 @@ func (e *unrealised) Error() string {
 }
 
 func (e *unrealised) Unwrap() error { return e.cause }
+
+// outOfSync says why networks that nobody changed are not as they must be.
+type outOfSync struct {
+	action string
+	cause  error
+}
+
+func (e *outOfSync) Error() string {
+	return "Cannot " + e.action + " Networks. Open vSwitch does not have them as they must be: " + oneLine(e.cause)
+}
+
+func (e *outOfSync) Unwrap() error { return e.cause }
 
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"strconv"
@@ -23,12 +22,7 @@ const (
 	formatJSON
 )
 
-const (
-	prolog = `<?xml version="1.0" encoding="UTF-8" standalone="yes"?>` + "\n"
-	// maxDepth bounds the nesting of a body. The deepest request of an oVirt
-	// client has 7 levels.
-	maxDepth = 32
-)
+const prolog = `<?xml version="1.0" encoding="UTF-8" standalone="yes"?>` + "\n"
 
 func (f format) contentType() string {
 	if f == formatJSON {
@@ -63,15 +57,13 @@ func (f format) decode(data []byte, into document) error {
 	if !utf8.Valid(data) {
 		return refuse(errSyntax, "The body is not valid UTF-8: send it in that encoding.")
 	}
-	var err error
-	if f == formatJSON {
-		if err = guardJSON(data); err == nil {
-			err = json.Unmarshal(data, into)
-		}
-	} else {
-		if err = guardXML(data, into.element()); err == nil {
-			err = xml.Unmarshal(data, into)
-		}
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // a mark of the encoding, not a part of the body
+	if f == formatXML {
+		return decodeError(decodeXML(data, into))
+	}
+	err := guardJSON(data)
+	if err == nil {
+		err = json.Unmarshal(data, into)
 	}
 	return decodeError(err)
 }
@@ -88,78 +80,6 @@ func decodeError(err error) error {
 		return refuse(errValue, "The member %q must not be a JSON %s.", wrong.Field, wrong.Value)
 	}
 	return refuse(errSyntax, "The body cannot be read: %s.", strings.TrimSuffix(err.Error(), "."))
-}
-
-// guardXML refuses what xml.Unmarshal would accept or skip: another root
-// element, document type definitions, deep nesting and anything after the root.
-func guardXML(data []byte, root string) error {
-	decoder := xml.NewDecoder(bytes.NewReader(data))
-	depth, roots := 0, 0
-	for {
-		token, err := decoder.Token()
-		if errors.Is(err, io.EOF) && roots > 0 {
-			return nil
-		}
-		if errors.Is(err, io.EOF) {
-			return refuse(errSyntax, "The body is empty: send an element <%s>.", root)
-		}
-		if err != nil {
-			return err
-		}
-		switch t := token.(type) {
-		case xml.StartElement:
-			if depth == 0 {
-				roots++
-			}
-			if depth == 0 && (roots > 1 || t.Name.Local != root) {
-				return refuse(errSyntax, "The body must be one element <%s>, but it has <%s>.", root, t.Name.Local)
-			}
-			if depth++; depth > maxDepth {
-				return refuse(errSyntax, "The body is nested deeper than %d elements.", maxDepth)
-			}
-		case xml.EndElement:
-			depth--
-		case xml.CharData:
-			if depth == 0 && len(bytes.TrimSpace(t)) > 0 {
-				return refuse(errSyntax, "The body has text outside of the element <%s>.", root)
-			}
-		case xml.Directive:
-			return refuse(errSyntax, "The body must not have a document type definition or entities.")
-		case xml.ProcInst:
-			if t.Target != "xml" {
-				return refuse(errSyntax, "The body must not have the processing instruction %q.", t.Target)
-			}
-		}
-	}
-}
-
-// guardJSON refuses a body that is no object, and deep nesting. Anything after
-// the object is left to json.Unmarshal.
-func guardJSON(data []byte) error {
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.UseNumber()
-	for depth := 0; ; {
-		token, err := decoder.Token()
-		if errors.Is(err, io.EOF) {
-			return refuse(errSyntax, "The body is empty or ends too early: send one JSON object.")
-		}
-		if err != nil {
-			return err
-		}
-		delimiter, _ := token.(json.Delim)
-		switch {
-		case depth == 0 && delimiter != '{':
-			return refuse(errSyntax, "The body must be a JSON object.")
-		case delimiter == '{' || delimiter == '[':
-			if depth++; depth > maxDepth {
-				return refuse(errSyntax, "The body is nested deeper than %d levels.", maxDepth)
-			}
-		case delimiter == '}' || delimiter == ']':
-			if depth--; depth == 0 {
-				return nil
-			}
-		}
-	}
 }
 
 // requestFormat returns the form of a request's body. A body without a type is

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"bytes"
+	"encoding/json"
 	"math"
 	"strconv"
 	"strings"
@@ -98,7 +100,28 @@ func unquote(data []byte) []byte {
 // number in JSON.
 type decimal string
 
-func (d decimal) MarshalJSON() ([]byte, error) { return []byte(d), nil }
+func (d decimal) MarshalJSON() ([]byte, error) {
+	if d == "" {
+		return []byte("null"), nil
+	}
+	return []byte(d), nil
+}
+
+func (d *decimal) UnmarshalText(text []byte) error {
+	text = bytes.TrimSpace(text)
+	if len(text) > 0 && (!json.Valid(text) || strings.ContainsAny(string(text[:1]), `"[{tfn`)) {
+		return refuse(errValue, `Value "%s" isn't a valid decimal.`, text)
+	}
+	*d = decimal(text)
+	return nil
+}
+
+func (d *decimal) UnmarshalJSON(data []byte) error {
+	if string(data) == "null" {
+		return nil
+	}
+	return d.UnmarshalText(unquote(data))
+}
 
 func counter(n uint64) decimal { return decimal(strconv.FormatUint(n, 10)) }
 

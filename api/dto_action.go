@@ -6,6 +6,7 @@ type actionDTO struct {
 	CheckConnectivity              *boolean        `xml:"check_connectivity" json:"check_connectivity,omitempty"`
 	CommitOnSuccess                *boolean        `xml:"commit_on_success" json:"commit_on_success,omitempty"`
 	ConnectivityTimeout            *integer        `xml:"connectivity_timeout" json:"connectivity_timeout,omitempty"`
+	Fault                          *faultDTO       `xml:"fault" json:"fault,omitempty"`
 	Force                          *boolean        `xml:"force" json:"force,omitempty"`
 	Host                           *entity         `xml:"host" json:"host,omitempty"`
 	ModifiedBonds                  *nicsDTO        `xml:"modified_bonds" json:"modified_bonds,omitempty"`

@@ -3,6 +3,7 @@ package api
 type attachmentDTO struct {
 	entity
 	Link                   []linkDTO               `xml:"link" json:"link,omitempty"`
+	DNS                    content                 `xml:"dns_resolver_configuration,omitempty" json:"dns_resolver_configuration,omitempty"`
 	InSync                 *boolean                `xml:"in_sync" json:"in_sync,omitempty"`
 	IPAddressAssignments   *ipAssignmentsDTO       `xml:"ip_address_assignments" json:"ip_address_assignments,omitempty"`
 	Properties             *propertiesDTO          `xml:"properties" json:"properties,omitempty"`
@@ -10,6 +11,7 @@ type attachmentDTO struct {
 	Host                   *hostDTO                `xml:"host" json:"host,omitempty"`
 	HostNIC                *nicDTO                 `xml:"host_nic" json:"host_nic,omitempty"`
 	Network                *networkDTO             `xml:"network" json:"network,omitempty"`
+	QoS                    content                 `xml:"qos,omitempty" json:"qos,omitempty"`
 	Statistics             *statisticsDTO          `xml:"statistics" json:"statistics,omitempty"`
 }
 
@@ -31,6 +33,14 @@ func (l *attachmentsDTO) items() []*attachmentDTO {
 
 type ipAssignmentsDTO struct {
 	IPAddressAssignment []ipAssignmentDTO `xml:"ip_address_assignment" json:"ip_address_assignment,omitempty"`
+}
+
+// items returns the members of a list that may be absent.
+func (l *ipAssignmentsDTO) items() []ipAssignmentDTO {
+	if l == nil {
+		return nil
+	}
+	return l.IPAddressAssignment
 }
 
 type ipAssignmentDTO struct {

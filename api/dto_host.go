@@ -9,10 +9,10 @@ type hostDTO struct {
 	Address            *string         `xml:"address" json:"address,omitempty"`
 	Status             string          `xml:"status,omitempty" json:"status,omitempty"`
 	Type               string          `xml:"type,omitempty" json:"type,omitempty"`
-	Cluster            *entity         `xml:"cluster" json:"cluster,omitempty"`
+	Cluster            *clusterDTO     `xml:"cluster" json:"cluster,omitempty"`
 	NetworkAttachments *attachmentsDTO `xml:"network_attachments" json:"network_attachments,omitempty"`
 	NetworkLabels      *labelsDTO      `xml:"network_labels" json:"network_labels,omitempty"`
-	NICs               *nicsDTO        `xml:"nics" json:"nics,omitempty"`
+	NICs               *hostNICsDTO    `xml:"nics" json:"nics,omitempty"`
 }
 
 func (*hostDTO) element() string { return "host" }
@@ -23,8 +23,8 @@ type hostsDTO struct {
 
 func (*hostsDTO) element() string { return "hosts" }
 
-// nicDTO refers to a physical NIC. Isolated networks have none, so that it is
-// only read to be refused, except when it is empty.
+// nicDTO refers to a NIC in a request. Isolated networks have none, so that it
+// is only read to be refused, except when it is empty.
 type nicDTO struct {
 	entity
 	Name string `xml:"name,omitempty" json:"name,omitempty"`

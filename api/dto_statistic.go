@@ -9,6 +9,7 @@ type statisticDTO struct {
 	Unit        string    `xml:"unit" json:"unit"`
 	Values      valuesDTO `xml:"values" json:"values"`
 	Host        *entity   `xml:"host" json:"host,omitempty"`
+	HostNIC     *entity   `xml:"host_nic" json:"host_nic,omitempty"`
 }
 
 func (*statisticDTO) element() string { return "statistic" }
@@ -24,5 +25,5 @@ type valuesDTO struct {
 }
 
 type valueDTO struct {
-	Datum decimal `xml:"datum" json:"datum"`
+	Datum decimal `xml:"datum,omitempty" json:"datum,omitempty"`
 }

@@ -75,7 +75,7 @@ func (e *endpoint) rescue(c *call) {
 	if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		panic(p)
 	}
-	e.api.logger.Error("panic while serving a request", "method", c.r.Method, "path", c.base+c.path,
+	e.api.logger.Error("panic while serving a request", "method", c.r.Method, "path", clip(c.base+c.path),
 		"correlation_id", c.correlation, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 	c.err = errors.New("internal error: see the log of isonetd for the correlation id " + c.correlation)
 	c.fail(c.err)
@@ -92,14 +92,14 @@ func (e *endpoint) log(c *call, started time.Time) {
 		level = slog.LevelDebug
 	}
 	attrs := []slog.Attr{
-		slog.String("method", c.r.Method), slog.String("path", c.base+c.path), slog.Int("status", c.status),
+		slog.String("method", c.r.Method), slog.String("path", clip(c.base+c.path)), slog.Int("status", c.status),
 		slog.String("correlation_id", c.correlation), slog.Duration("took", time.Since(started)),
 	}
 	if c.user != "" {
 		attrs = append(attrs, slog.String("user", c.user))
 	}
 	if c.err != nil {
-		attrs = append(attrs, slog.Any("error", c.err))
+		attrs = append(attrs, slog.String("error", clip(c.err.Error())))
 	}
 	e.api.logger.LogAttrs(context.WithoutCancel(c.r.Context()), level, "request", attrs...)
 }

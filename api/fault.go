@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"unicode/utf8"
 
 	"github.com/isonet/isonet/model"
 )
@@ -20,8 +21,10 @@ var (
 	errNoResource   = errors.New("no such resource")
 	errMethod       = errors.New("method not allowed")
 	errTooLarge     = errors.New("body too large")
+	errSlow         = errors.New("body too slow")
 	errMediaType    = errors.New("unsupported media type")
 	errUnreachable  = errors.New("open vswitch not reachable")
+	errImmutable    = errors.New("immutable member")
 )
 
 const operationFailed = "Operation Failed"
@@ -45,8 +48,10 @@ var answers = []struct {
 	{errNoResource, http.StatusNotFound, "Not Found"},
 	{errMethod, http.StatusMethodNotAllowed, "Method Not Allowed"},
 	{errTooLarge, http.StatusRequestEntityTooLarge, "Request Entity Too Large"},
+	{errSlow, http.StatusRequestTimeout, "Request Timeout"},
 	{errMediaType, http.StatusUnsupportedMediaType, "Unsupported Media Type"},
 	{errUnreachable, http.StatusServiceUnavailable, operationFailed},
+	{errImmutable, http.StatusConflict, "Broken immutability constraint"},
 	{model.ErrInvalid, http.StatusBadRequest, operationFailed},
 	{model.ErrNotFound, http.StatusNotFound, operationFailed},
 	{model.ErrConflict, http.StatusConflict, operationFailed},
@@ -56,6 +61,22 @@ var answers = []struct {
 // refuse makes an error of a kind with a text for the person who asked.
 func refuse(kind error, format string, args ...any) error {
 	return &model.Error{Kind: kind, Text: fmt.Sprintf(format, args...)}
+}
+
+// maxText bounds a text that a client can make long by what it sends, in bytes.
+const maxText = 8 << 10
+
+// clip cuts a text that is longer than anybody would read, so that neither a
+// reply nor a log line repeats a whole body.
+func clip(text string) string {
+	if len(text) <= maxText {
+		return text
+	}
+	end := maxText
+	for !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + "…"
 }
 
 // fault returns the status code and the body for an error. The engine writes
@@ -68,9 +89,26 @@ func fault(err error) (int, *faultDTO) {
 			break
 		}
 	}
-	detail := err.Error()
+	detail := clip(err.Error())
 	if reason == operationFailed {
 		detail = "[" + detail + "]"
 	}
 	return status, &faultDTO{Detail: detail, Reason: reason}
+}
+
+// failedAction is the error of an action that the engine tells within the
+// action, with the status code of the error.
+type failedAction struct{ cause error }
+
+func (e *failedAction) Error() string { return e.cause.Error() }
+
+func (e *failedAction) Unwrap() error { return e.cause }
+
+// failure returns the status code and the whole body for an error.
+func failure(err error) (int, document) {
+	status, body := fault(err)
+	if _, within := errors.AsType[*failedAction](err); within {
+		return status, &actionDTO{Fault: body, Status: "failed"}
+	}
+	return status, body
 }

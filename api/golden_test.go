@@ -18,6 +18,8 @@ var update = flag.Bool("update", false, "write the golden files anew")
 var (
 	dataCenter = string(model.DeriveID("datacenter Default"))
 	cluster    = string(model.DeriveID("cluster Default"))
+	// The profile of the network iso1.
+	vnicProfile = string(model.DeriveID("vnicprofile " + string(iso1)))
 	// The time of the answer is in the root.
 	now = regexp.MustCompile(`(<time>)[^<]+(</time>)|("time": )\d+`)
 )
@@ -30,25 +32,39 @@ func TestRepresentations(t *testing.T) {
 		"root_alias_v4":             "/api/v4/",
 		"datacenters":               base + "/datacenters",
 		"datacenter":                base + "/datacenters/" + dataCenter,
+		"datacenter_follow":         base + "/datacenters/" + dataCenter + "?follow=clusters,networks.network_labels",
 		"datacenter_clusters":       base + "/datacenters/" + dataCenter + "/clusters",
 		"datacenter_networks":       base + "/datacenters/" + dataCenter + "/networks?max=1",
 		"datacenter_network":        base + "/datacenters/" + dataCenter + "/networks/" + string(iso1),
 		"clusters":                  base + "/clusters",
 		"cluster":                   base + "/clusters/" + cluster,
+		"cluster_follow":            base + "/clusters/" + cluster + "?follow=data_center,networks.vnic_profiles",
 		"cluster_networks":          base + "/clusters/" + cluster + "/networks?max=1",
 		"cluster_network":           base + "/clusters/" + cluster + "/networks/" + string(iso1),
 		"vms":                       base + "/vms",
-		"vnicprofiles":              base + "/vnicprofiles",
+		"vnicprofiles":              base + "/vnicprofiles?max=2",
+		"vnicprofile":               base + "/vnicprofiles/" + vnicProfile,
+		"vnicprofile_follow":        base + "/vnicprofiles/" + vnicProfile + "?follow=network",
+		"network_vnicprofiles":      base + "/networks/" + string(iso1) + "/vnicprofiles",
 		"networks":                  base + "/networks",
 		"network":                   base + "/networks/" + string(iso1),
-		"network_follow":            base + "/networks/" + string(iso3) + "?follow=network_labels,data_center",
+		"network_follow":            base + "/networks/" + string(iso3) + "?follow=network_labels,vnic_profiles,data_center",
 		"network_labels":            base + "/networks/" + string(iso3) + "/networklabels",
 		"network_label":             base + "/networks/" + string(iso3) + "/networklabels/lab3",
 		"hosts":                     base + "/hosts",
 		"host":                      hostPath,
 		"host_alias":                "/api/hosts/" + string(host1),
-		"host_follow":               hostPath + "?follow=network_attachments.network,networkattachments.statistics,network_labels,nics.statistics",
-		"host_nics":                 hostPath + "/nics",
+		"host_follow":               hostPath + "?follow=network_attachments.network.networklabels,networkattachments.statistics,network_labels,nics.statistics",
+		"host_follow_up":            hostPath + "?follow=cluster.data_center,network_attachments.host",
+		"host_nics":                 nicsPath,
+		"host_nics_follow":          nicsPath + "?follow=statistics&max=1",
+		"host_nics_elsewhere":       base + "/hosts/" + string(host2) + "/nics",
+		"host_nic":                  nicsPath + "/" + nicID("eth0"),
+		"host_nic_follow":           nicsPath + "/" + nicID("eth2") + "?follow=host,statistics",
+		"host_nic_statistics":       nicsPath + "/" + nicID("eth0") + "/statistics",
+		"host_nic_statistic":        nicsPath + "/" + nicID("eth0") + "/statistics/0b9ddd6a-fc1b-398a-9f95-7a863c753017",
+		"host_nic_attachments":      nicsPath + "/" + nicID("eth0") + "/networkattachments",
+		"host_nic_labels":           nicsPath + "/" + nicID("eth0") + "/networklabels",
 		"host_unmanagednetworks":    hostPath + "/unmanagednetworks",
 		"host_networklabels":        hostPath + "/networklabels",
 		"host_networklabel":         hostPath + "/networklabels/lab3",
@@ -80,8 +96,12 @@ func TestRepresentationsOfWrites(t *testing.T) {
 		"added_network_label": {
 			"POST", base + "/networks/" + string(iso1) + "/networklabels", `<network_label id="new"/>`, http.StatusCreated,
 		},
-		"updated_network": {"PUT", base + "/networks/" + string(iso1), `<network><mtu>9000</mtu></network>`, http.StatusOK},
-		"removed":         {"DELETE", base + "/networks/" + string(iso2), "", http.StatusOK},
+		"updated_cluster_network": {
+			"PUT", base + "/clusters/" + cluster + "/networks/" + string(iso1), `<network><required>false</required><usages><usage>vm</usage></usages></network>`, http.StatusOK,
+		},
+		"fault_cluster_network": {"DELETE", base + "/clusters/" + cluster + "/networks/" + string(iso1), "", http.StatusConflict},
+		"updated_network":       {"PUT", base + "/networks/" + string(iso1), `<network><mtu>9000</mtu></network>`, http.StatusOK},
+		"removed":               {"DELETE", base + "/networks/" + string(iso2), "", http.StatusOK},
 		"setupnetworks": {
 			"POST", setupPath, `<action><async>false</async><commit_on_success>1</commit_on_success><modified_labels><network_label id="x"/></modified_labels></action>`, http.StatusOK,
 		},

@@ -8,6 +8,9 @@ import (
 	"github.com/isonet/isonet/model"
 )
 
+// hostType is what oVirt's clients know a host that is no appliance as.
+const hostType = "rhel"
+
 // host renders a host.
 func (v *view) host(h model.Host, f follow) *hostDTO {
 	e := *v.ref("hosts", h.ID)
@@ -15,25 +18,28 @@ func (v *view) host(h model.Host, f follow) *hostDTO {
 		entity: e, Name: &h.Name, Comment: new(""), Address: &h.Name,
 		Actions: &linksDTO{},
 		Status:  v.hostStatus(h.ID),
-		Type:    "rhel",
-		Cluster: v.ref("clusters", clusterID()),
+		Type:    hostType,
+		Cluster: &clusterDTO{entity: *v.ref("clusters", clusterID())},
 	}
 	for _, rel := range []string{"commitnetconfig", "setupnetworks", "syncallnetworks"} {
 		d.Actions.Link = append(d.Actions.Link, linkTo(e, rel))
 	}
 	for _, rel := range []string{"networkattachments", "networklabels", "nics", "unmanagednetworks"} {
-		if !f[rel] {
+		if !f.has(rel) {
 			d.Link = append(d.Link, linkTo(e, rel))
 		}
 	}
-	if f["networkattachments"] {
+	if f.has("cluster") {
+		d.Cluster = v.cluster(f.under("cluster"))
+	}
+	if f.has("networkattachments") {
 		d.NetworkAttachments = v.attachments(v.desired.On(h.ID), f.under("networkattachments"))
 	}
-	if f["networklabels"] {
+	if f.has("networklabels") {
 		d.NetworkLabels = v.labelsOfHost(h)
 	}
-	if f["nics"] {
-		d.NICs = &nicsDTO{}
+	if f.has("nics") {
+		d.NICs = &hostNICsDTO{v.nicsOf(h.ID, f.under("nics"))}
 	}
 	return d
 }
@@ -47,9 +53,13 @@ func (v *view) hostStatus(id model.ID) string {
 	return "non_responsive"
 }
 
-func (c *call) followHost() (follow, error) {
-	return c.follow("networkattachments", "networkattachments.host", "networkattachments.network",
-		"networkattachments.statistics", "networklabels", "nics", "nics.statistics")
+func hostLinks() links {
+	return links{
+		"cluster":            clusterLinks(),
+		"networkattachments": attachmentLinks(),
+		"networklabels":      nil,
+		"nics":               nicLinks(),
+	}
 }
 
 // host returns the host that the path names.
@@ -66,7 +76,7 @@ func (c *call) host(d *model.Desired) (model.Host, error) {
 }
 
 func (a *API) listHosts(c *call) (document, error) {
-	f, err := c.followHost()
+	f, err := c.follow(hostLinks())
 	if err != nil {
 		return nil, err
 	}
@@ -75,12 +85,15 @@ func (a *API) listHosts(c *call) (document, error) {
 		return strings.Compare(a.Name+"\x00"+string(a.ID), b.Name+"\x00"+string(b.ID))
 	})
 	found, err := find(c, hosts, fields[model.Host]{
-		"name":       func(h model.Host) string { return h.Name },
-		"address":    func(h model.Host) string { return h.Name },
-		"id":         func(h model.Host) string { return string(h.ID) },
-		"status":     func(h model.Host) string { return v.hostStatus(h.ID) },
-		"cluster":    func(model.Host) string { return defaultName },
-		"datacenter": func(model.Host) string { return defaultName },
+		"name":       {of: func(h model.Host) string { return h.Name }},
+		"address":    {of: func(h model.Host) string { return h.Name }},
+		"cluster":    {of: func(model.Host) string { return defaultName }},
+		"comment":    {of: func(model.Host) string { return "" }},
+		"datacenter": {of: func(model.Host) string { return defaultName }},
+		"id":         {of: func(h model.Host) string { return string(h.ID) }},
+		"status":     {of: func(h model.Host) string { return v.hostStatus(h.ID) }},
+		"tag":        {},
+		"type":       {of: func(model.Host) string { return hostType }},
 	})
 	if err != nil {
 		return nil, err
@@ -93,7 +106,7 @@ func (a *API) listHosts(c *call) (document, error) {
 }
 
 func (a *API) getHost(c *call) (document, error) {
-	f, err := c.followHost()
+	f, err := c.follow(hostLinks())
 	if err != nil {
 		return nil, err
 	}
@@ -115,19 +128,10 @@ func (a *API) emptyOfHost(name string) func(*call) (document, error) {
 	}
 }
 
-// refuse refuses a NIC. An empty element means that there is none.
-func (n *nicDTO) refuse() error {
-	if n == nil || (n.ID == "" && strings.TrimSpace(n.Name) == "") {
-		return nil
-	}
-	return model.Invalidf("Cannot setup Networks. The host network interface (id %s, name %s) does not exist. Isolated networks have no NIC: remove host_nic from the request.",
-		n.ID, n.Name)
-}
-
 // refuse refuses bonds, which are made of NICs.
 func (l *nicsDTO) refuse() error {
 	if l == nil || len(l.HostNIC) == 0 {
 		return nil
 	}
-	return model.Invalidf("Cannot setup Networks. The host has no network interfaces for isolated networks, so that bonds cannot be changed: remove them from the request.")
+	return model.Invalidf("Cannot setup Networks. Isolated networks have no NIC, so that bonds cannot be changed: remove them from the request.")
 }

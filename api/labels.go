@@ -39,15 +39,15 @@ func (v *view) labelsOfHost(h model.Host) *labelsDTO {
 }
 
 // readLabel reads a body that is one label.
-func (c *call) readLabel() (string, error) {
+func (c *call) readLabel() (*labelDTO, error) {
 	var body labelDTO
 	if err := c.read(&body); err != nil {
-		return "", err
+		return nil, err
 	}
 	if body.ID == "" {
-		return "", refuse(errIncomplete, "NetworkLabel [id] required for add")
+		return nil, refuse(errIncomplete, "NetworkLabel [id] required for add")
 	}
-	return body.ID, body.HostNIC.refuse()
+	return &body, nil
 }
 
 func (a *API) listLabelsOfNetwork(c *call) (document, error) {
@@ -85,6 +85,10 @@ func (a *API) addLabelToNetwork(c *call) (document, error) {
 	if err != nil {
 		return nil, err
 	}
+	own := a.ownNICs()
+	if err := label.HostNIC.refuse(own, own.host); err != nil {
+		return nil, err
+	}
 	var n model.Network
 	after, err := a.write(c, options{}, func(d *model.Desired) error {
 		var err error
@@ -94,7 +98,7 @@ func (a *API) addLabelToNetwork(c *call) (document, error) {
 		if n.Label != "" {
 			return model.Invalidf("Cannot add Label. The specified network is already labeled. Remove the label '%s' first.", n.Label)
 		}
-		n.Label = label
+		n.Label = label.ID
 		return d.UpdateNetwork(n)
 	})
 	if err != nil {
@@ -148,13 +152,16 @@ func (a *API) addLabelToHost(c *call) (document, error) {
 		if err != nil {
 			return err
 		}
+		if err := label.HostNIC.refuse(a.ownNICs(), h.ID); err != nil {
+			return err
+		}
 		host = h.ID
-		return d.AddLabel(h.ID, label)
+		return d.AddLabel(h.ID, label.ID)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return a.viewOf(c, after).labelOfHost(host, label), nil
+	return a.viewOf(c, after).labelOfHost(host, label.ID), nil
 }
 
 func (a *API) removeLabelFromHost(c *call) (document, error) {

@@ -14,7 +14,6 @@ func (v *view) network(n model.Network, f follow) *networkDTO {
 	e := *v.ref("networks", n.ID)
 	d := &networkDTO{
 		entity: e, Name: &n.Name, Description: &n.Description, Comment: &n.Comment,
-		Link:          []linkDTO{linkTo(e, "networklabels")},
 		MTU:           new(integer(n.MTU)),
 		PortIsolation: new(boolean(n.PortIsolation)),
 		STP:           new(boolean(false)),
@@ -22,17 +21,34 @@ func (v *view) network(n model.Network, f follow) *networkDTO {
 		VdsmName:      &n.VdsmName,
 		DataCenter:    &dataCenterDTO{entity: *v.ref("datacenters", dataCenterID())},
 	}
-	if f["networklabels"] {
-		d.Link, d.NetworkLabels = nil, v.labelsOfNetwork(n)
+	for _, rel := range []string{"networklabels", "vnicprofiles"} {
+		if !f.has(rel) {
+			d.Link = append(d.Link, linkTo(e, rel))
+		}
 	}
-	if f["datacenter"] {
-		d.DataCenter = v.dataCenter()
+	if f.has("networklabels") {
+		d.NetworkLabels = v.labelsOfNetwork(n)
+	}
+	if f.has("vnicprofiles") {
+		d.VnicProfiles = v.vnicProfiles([]model.Network{n}, f.under("vnicprofiles"))
+	}
+	if f.has("datacenter") {
+		d.DataCenter = v.dataCenter(f.under("datacenter"))
 	}
 	return d
 }
 
-// followNetwork names the links of a network.
-func (c *call) followNetwork() (follow, error) { return c.follow("networklabels", "datacenter") }
+func networkLinks() links {
+	return links{"datacenter": nil, "networklabels": nil, "vnicprofiles": nil}
+}
+
+func (v *view) networks(list []model.Network, f follow) *networksDTO {
+	d := &networksDTO{}
+	for _, n := range list {
+		d.Network = append(d.Network, v.network(n, f))
+	}
+	return d
+}
 
 func sortedNetworks(d *model.Desired) []model.Network {
 	return slices.SortedFunc(maps.Values(d.Networks), func(a, b model.Network) int {
@@ -76,31 +92,29 @@ func referred(d *model.Desired, ref *networkDTO) (model.Network, error) {
 }
 
 func (a *API) listNetworks(c *call) (document, error) {
-	f, err := c.followNetwork()
+	f, err := c.follow(networkLinks())
 	if err != nil {
 		return nil, err
 	}
 	v := a.view(c)
 	found, err := find(c, sortedNetworks(v.desired), fields[model.Network]{
-		"name":        func(n model.Network) string { return n.Name },
-		"description": func(n model.Network) string { return n.Description },
-		"comment":     func(n model.Network) string { return n.Comment },
-		"label":       func(n model.Network) string { return n.Label },
-		"mtu":         func(n model.Network) string { return strconv.Itoa(n.MTU) },
-		"datacenter":  func(model.Network) string { return defaultName },
+		"name":          {of: func(n model.Network) string { return n.Name }},
+		"description":   {of: func(n model.Network) string { return n.Description }},
+		"comment":       {of: func(n model.Network) string { return n.Comment }},
+		"datacenter":    {of: func(model.Network) string { return defaultName }},
+		"label":         {of: func(n model.Network) string { return n.Label }},
+		"mtu":           {of: func(n model.Network) string { return strconv.Itoa(n.MTU) }, numeric: true},
+		"provider_name": {},
+		"qos_name":      {},
+		"stp":           {of: func(model.Network) string { return "false" }},
+		"vlanid":        {numeric: true},
+		"vmnetwork":     {of: func(model.Network) string { return "true" }},
 	})
-	if err != nil {
-		return nil, err
-	}
-	list := &networksDTO{}
-	for _, n := range found {
-		list.Network = append(list.Network, v.network(n, f))
-	}
-	return list, nil
+	return v.networks(found, f), err
 }
 
 func (a *API) getNetwork(c *call) (document, error) {
-	f, err := c.followNetwork()
+	f, err := c.follow(networkLinks())
 	if err != nil {
 		return nil, err
 	}
@@ -120,24 +134,25 @@ func (a *API) addNetwork(c *call) (document, error) {
 	if value(body.Name) == "" {
 		return nil, refuse(errIncomplete, "Network [name] required for add")
 	}
+	if err := body.refuseForm(); err != nil {
+		return nil, err
+	}
 	if body.ID != "" {
 		return nil, model.Invalidf("A new network cannot be created with a given id: remove the id '%s' from the request.", body.ID)
 	}
-	f, err := c.followNetwork()
+	f, err := c.follow(networkLinks())
 	if err != nil {
 		return nil, err
 	}
 	var made model.Network
 	after, err := a.write(c, options{}, func(d *model.Desired) error {
 		var n model.Network
-		if err := body.apply(&n); err != nil {
-			return err
-		}
+		wrong := body.apply("add", a.ownNICs(), &n)
 		var err error
-		if made, err = d.AddNetwork(n); err != nil {
-			return err
+		if made, err = d.AddNetwork(n); err == nil {
+			err = model.Join(made.Validate(), body.sameBridge(made))
 		}
-		return body.sameBridge(made)
+		return model.Join(wrong, err)
 	})
 	if err != nil {
 		return nil, err
@@ -150,7 +165,10 @@ func (a *API) updateNetwork(c *call) (document, error) {
 	if err := c.read(&body); err != nil {
 		return nil, err
 	}
-	f, err := c.followNetwork()
+	if err := body.refuseForm(); err != nil {
+		return nil, err
+	}
+	f, err := c.follow(networkLinks())
 	if err != nil {
 		return nil, err
 	}
@@ -164,13 +182,8 @@ func (a *API) updateNetwork(c *call) (document, error) {
 		if err := sameID(body.entity, id); err != nil {
 			return err
 		}
-		if err := body.apply(&n); err != nil {
-			return err
-		}
-		if err := body.sameBridge(n); err != nil {
-			return err
-		}
-		return d.UpdateNetwork(n)
+		bridge, wrong := body.sameBridge(n), body.apply("update", a.ownNICs(), &n)
+		return model.Join(bridge, wrong, n.Validate(), d.UpdateNetwork(n))
 	})
 	if err != nil {
 		return nil, err
@@ -191,18 +204,38 @@ func (a *API) removeNetwork(c *call) (document, error) {
 
 // sameID refuses a body that carries another object's id.
 func sameID(e entity, id model.ID) error {
-	if other, _ := model.ParseID(e.ID); e.ID != "" && other != id {
-		return model.Invalidf("The id '%s' in the body is not the one in the path: remove it from the request.", e.ID)
+	if e.ID != "" && !isID(e.ID, id) {
+		return refuse(errImmutable, "Attempt to set immutable field: id. The id '%s' in the body is not the one in the path: remove it from the request.", e.ID)
 	}
 	return nil
 }
 
-// apply sets what the body has and leaves the rest as it is. It refuses what an
-// isolated network cannot have.
-func (d *networkDTO) apply(n *model.Network) error {
-	if err := d.refuseForeign(n.Name); err != nil {
-		return err
+func isID(text string, id model.ID) bool {
+	parsed, ok := model.ParseID(text)
+	return ok && parsed == id
+}
+
+// refuseForm refuses values that oVirt does not have.
+func (d *networkDTO) refuseForm() error {
+	var wrong []error
+	for _, usage := range d.usages() {
+		switch usage {
+		case "vm", "default_route", "display", "gluster", "management", "migration":
+		default:
+			wrong = append(wrong, refuse(errValue, "Value '%s' isn't a valid usage, it should be 'vm'.", usage))
+		}
 	}
+	for _, l := range d.NetworkLabels.items() {
+		if l.ID == "" {
+			wrong = append(wrong, refuse(errIncomplete, "NetworkLabel [id] required for add"))
+		}
+	}
+	return model.Join(wrong...)
+}
+
+// apply sets what the body has and leaves the rest as it is. It refuses what an
+// isolated network cannot have. Action is "add" or "update".
+func (d *networkDTO) apply(action string, own ownNICs, n *model.Network) error {
 	set(&n.Name, d.Name)
 	set(&n.Description, d.Description)
 	set(&n.Comment, d.Comment)
@@ -212,20 +245,17 @@ func (d *networkDTO) apply(n *model.Network) error {
 	if d.PortIsolation != nil {
 		n.PortIsolation = bool(*d.PortIsolation)
 	}
-	if d.NetworkLabels == nil {
-		return nil
+	refusals := d.foreign(n.Name)
+	refusals = append(refusals, d.notForVMs(action, n)...)
+	if labels := d.NetworkLabels.items(); len(labels) > 1 {
+		refusals = append(refusals, model.Invalidf("A network can have one label, but the request has %d.", len(labels)))
+	} else if len(labels) == 1 {
+		n.Label = labels[0].ID
+		refusals = append(refusals, labels[0].HostNIC.refuse(own, own.host))
+	} else if d.NetworkLabels != nil {
+		n.Label = ""
 	}
-	labels := d.NetworkLabels.items()
-	if len(labels) > 1 {
-		return model.Invalidf("A network can have one label, but the request has %d.", len(labels))
-	}
-	n.Label = ""
-	for _, l := range labels {
-		if n.Label = l.ID; n.Label == "" {
-			return refuse(errIncomplete, "NetworkLabel [id] required for add")
-		}
-	}
-	return nil
+	return model.Join(refusals...)
 }
 
 func set(to *string, from *string) {
@@ -234,49 +264,66 @@ func set(to *string, from *string) {
 	}
 }
 
-func (d *networkDTO) refuseForeign(name string) error {
-	if d.Name != nil {
-		name = *d.Name
-	}
+// foreign returns what is wrong with members that only networks with a NIC have.
+func (d *networkDTO) foreign(name string) []error {
+	var wrong []error
+	refuse := func(format string, args ...any) { wrong = append(wrong, model.Invalidf(format, args...)) }
 	if dc := d.DataCenter; dc != nil && !isDefaultDataCenter(dc) {
-		return model.Invalidf("Data Center doesn't exist.")
+		refuse("Data Center doesn't exist.")
 	}
-	if d.VLAN != nil && d.VLAN.ID != nil {
-		return model.Invalidf("The isolated network '%s' cannot have the VLAN %d: it has no physical NIC. Remove the vlan from the request.", name, *d.VLAN.ID)
+	if tag := d.VLAN.tag(); tag != nil {
+		if id := *tag; id < 0 || id > maxVLAN {
+			refuse("VLAN ID must be a number between 0 and %d.", maxVLAN)
+		}
+		refuse("The isolated network '%s' cannot have the VLAN %d: it has no physical NIC. Remove the vlan from the request.", name, *tag)
 	}
-	if d.STP != nil && *d.STP {
-		return model.Invalidf("STP cannot be enabled on the isolated network '%s'.", name)
+	if d.DNS {
+		refuse("The isolated network '%s' cannot have name servers: the host has no IP address in it. Remove dns_resolver_configuration from the request.", name)
 	}
+	if d.QoS {
+		refuse("The isolated network '%s' cannot have QoS: it has no NIC whose traffic could be shaped. Remove qos from the request.", name)
+	}
+	for _, usage := range d.usages() {
+		if usage != "vm" {
+			refuse("The isolated network '%s' cannot have the usage '%s': the host does not reach it. Use 'vm' only.", name, usage)
+		}
+	}
+	return wrong
+}
+
+// maxVLAN is the highest VLAN ID that the oVirt engine takes.
+const maxVLAN = 4094
+
+func isDefaultDataCenter(dc *dataCenterDTO) bool {
+	return (dc.ID == "" || isID(dc.ID, dataCenterID())) && (dc.Name == nil || *dc.Name == defaultName)
+}
+
+// usages returns the usages that the body asks for.
+func (d *networkDTO) usages() []string {
 	if d.Usages == nil {
 		return nil
 	}
-	return d.Usages.check(name)
+	return d.Usages.Usage
 }
 
-func isDefaultDataCenter(dc *dataCenterDTO) bool {
-	if id, _ := model.ParseID(dc.ID); dc.ID != "" && id != dataCenterID() {
-		return false
-	}
-	return dc.Name == nil || *dc.Name == defaultName
-}
-
-// check refuses what is not only a VM network.
-func (u *usagesDTO) check(network string) error {
-	vm := false
-	for _, usage := range u.Usage {
-		switch usage {
-		case "vm":
-			vm = true
-		case "default_route", "display", "gluster", "management", "migration":
-			return model.Invalidf("The isolated network '%s' cannot have the usage '%s': the host does not reach it. Use 'vm' only.", network, usage)
-		default:
-			return refuse(errValue, "Value '%s' isn't a valid usage, it should be 'vm'.", usage)
+// notForVMs refuses a network that is not for VMs, with all that only such for
+// VMs have. STP is refused in any case, since a loop would need a second switch.
+func (d *networkDTO) notForVMs(action string, n *model.Network) []error {
+	stp := bool(value(d.STP))
+	if d.Usages == nil || slices.Contains(d.Usages.Usage, "vm") {
+		if stp {
+			return []error{model.Invalidf("STP cannot be enabled on the isolated network '%s': there is no other switch to make a loop with. Remove stp from the request.", n.Name)}
 		}
+		return nil
 	}
-	if !vm {
-		return model.Conflictf("The following networks (%s) are not defined as VM networks. An isolated network must have the usage 'vm'.", network)
+	wrong := []error{model.Conflictf("The following networks (%s) are not defined as VM networks. An isolated network must have the usage 'vm'.", n.Name)}
+	if stp {
+		wrong = append(wrong, model.Conflictf("Cannot %s Network. STP can only be enabled on VM Networks.", action))
 	}
-	return nil
+	if n.PortIsolation {
+		wrong = append(wrong, model.Conflictf("Cannot %s Network. Port isolation can only be enabled on VM Networks.", action))
+	}
+	return wrong
 }
 
 // sameBridge refuses another bridge name than the one that the network has.

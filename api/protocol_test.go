@@ -19,8 +19,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/isonet/isonet/api"
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/reconcile"
@@ -116,75 +114,11 @@ func TestRootTime(t *testing.T) {
 	}
 }
 
-func TestSearchAndMax(t *testing.T) {
-	w := newWorld(t)
-	const second = "second isolated network"
-	for _, c := range []struct {
-		query string
-		want  []string
-	}{
-		{"search=", []string{"iso1", "iso3", "iso4", second}},
-		{"max=2", []string{"iso1", "iso3"}},
-		{"max=0", nil},
-		{"max=x", []string{"iso1", "iso3", "iso4", second}},
-		{"search=name%3Diso1", []string{"iso1"}},
-		{`search=name="iso1" and datacenter="Default"`, []string{"iso1"}},
-		{`search=NAME = "ISO1" AND datacenter=default`, []string{"iso1"}},
-		{`search=name=ISO1&case_sensitive=true`, nil},
-		{`search=name="second isolated network"`, []string{second}},
-		{"search=name=iso*", []string{"iso1", "iso3", "iso4"}},
-		{"search=name=*o*o*", []string{second}},
-		{"search=label=lab3", []string{"iso3"}},
-		{`search=label=""&max=1`, []string{"iso1"}},
-		{"search=mtu=1400", []string{"iso1"}},
-		{"search=name=iso1 and label=lab3", nil},
-		{"search=datacenter=Other", nil},
-	} {
-		var list struct {
-			Network []struct {
-				Name string `xml:"name"`
-			} `xml:"network"`
-		}
-		path := base + "/networks?" + strings.ReplaceAll(strings.ReplaceAll(c.query, " ", "+"), `"`, "%22")
-		if err := xml.Unmarshal(w.must(http.StatusOK, "GET", path, "").Body.Bytes(), &list); err != nil {
-			t.Fatal(err)
-		}
-		var got []string
-		for _, n := range list.Network {
-			got = append(got, n.Name)
-		}
-		if diff := cmp.Diff(c.want, got); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", c.query, diff)
-		}
-	}
-	for query, want := range map[string]int{
-		"name=host1": 1, "name=host*": 2, "status=up": 1, "status=non_responsive": 1, "cluster=Default": 2,
-		"id=" + string(host2): 1, "address=host2": 1, "name=host1+and+datacenter%3DDefault": 1,
-	} {
-		body := w.must(http.StatusOK, "GET", base+"/hosts?search="+query, "").Body.String()
-		if got := strings.Count(body, "<host "); got != want {
-			t.Errorf("hosts with %s: %d, want %d", query, got, want)
-		}
-	}
-	for path, want := range map[string]int{
-		"/hosts/" + string(host1) + "/networkattachments?max=1":        1,
-		"/hosts/" + string(host1) + "/networkattachments?max=1&search": 1,
-		"/clusters?search=name%3D%22Default%22":                        1,
-		"/clusters?search=name%3DOther":                                0,
-		"/datacenters?search=name%3DDefault+and+status%3Dup":           1,
-	} {
-		body := w.must(http.StatusOK, "GET", base+path, "", jsonReply).Body.String()
-		if got := strings.Count(body, "\n      \"href\""); got != want {
-			t.Errorf("%s: %d, want %d:\n%s", path, got, want, body)
-		}
-	}
-}
-
 func TestPanic(t *testing.T) {
 	var log strings.Builder
 	store := &memory{} // its snapshot is nil, which the API does not expect
 	a, err := api.New(api.Config{
-		Store: store, Loop: &loop{store: store, changed: make(chan struct{})}, Traffic: traffic{},
+		Store: store, Loop: &loop{store: store, changed: make(chan struct{})}, Traffic: traffic{}, NICs: nics{},
 		Logger: slog.New(slog.NewTextHandler(&log, nil)),
 	})
 	if err != nil {

@@ -13,11 +13,14 @@ import (
 func TestRefusals(t *testing.T) {
 	networks, network1 := base+"/networks", base+"/networks/"+string(iso1)
 	attachment1 := attachmentsPath + "/" + attachmentID(iso1)
+	eth0 := nicsPath + "/" + nicID("eth0")
+	nicHere := "sets up nothing on the host network interface"
 	const (
 		failed     = "Operation Failed"
 		syntax     = "Request syntactically incorrect."
 		badValue   = "Invalid value"
 		incomplete = "Incomplete parameters"
+		immutable  = "Broken immutability constraint"
 		unknownID  = "99999999-9999-4999-8999-999999999999"
 	)
 	nested := func(levels int) string {
@@ -42,7 +45,7 @@ func TestRefusals(t *testing.T) {
 		// What no body can mend.
 		"outside the API":       {"GET", "/", "", nil, 404, "Not Found", "the API is at /ovirt-engine/api"},
 		"unknown resource":      {"GET", base + "/storagedomains", "", nil, 404, "Not Found", "There is no resource /storagedomains"},
-		"unknown nic":           {"GET", hostPath + "/nics/" + unknownID + "/networklabels", "", nil, 404, "Not Found", "There is no resource"},
+		"unknown below a nic":   {"GET", eth0 + "/linklayerdiscoveryprotocolelements", "", nil, 404, "Not Found", "There is no resource"},
 		"unknown method":        {"PATCH", network1, "", nil, 405, "Method Not Allowed", "use one of DELETE, GET, HEAD, PUT."},
 		"post to a host":        {"POST", base + "/hosts", "<host/>", nil, 405, "Method Not Allowed", "no method POST"},
 		"options":               {"OPTIONS", base + "/hosts", "", nil, 405, "Method Not Allowed", "GET, HEAD"},
@@ -61,9 +64,7 @@ func TestRefusals(t *testing.T) {
 		"unknown network label": {"GET", network1 + "/networklabels/lab1", "", nil, 404, failed, "lab1"},
 		"unknown attachment":    {"DELETE", attachmentsPath + "/nope", "", nil, 404, failed, "[Entity not found: nope]"},
 		"not attached":          {"DELETE", attachmentsPath + "/" + attachmentID(iso2), "", nil, 404, failed, attachmentID(iso2)},
-		"unknown link":          {"GET", base + "/hosts?follow=vms", "", nil, 400, badValue, "cannot be followed: use one of networkattachments"},
-		"unknown search field":  {"GET", base + "/networks?search=vlanid%3D1", "", nil, 400, badValue, "there is no field 'vlanid'"},
-		"search with or":        {"GET", base + "/networks?search=name%3Da+or+name%3Db", "", nil, 400, badValue, "only 'and' can join terms"},
+		"unknown link":          {"GET", base + "/hosts?follow=vms", "", nil, 400, badValue, "cannot be followed: use one of cluster, networkattachments, networklabels, nics"},
 
 		// Bodies that cannot be read.
 		"empty body":                 {"POST", networks, "", nil, 400, syntax, "send an element <network>"},
@@ -106,7 +107,10 @@ func TestRefusals(t *testing.T) {
 		"usage display":         {"POST", networks, "<network><name>x</name><usages><usage>vm</usage><usage>display</usage></usages></network>", nil, 400, failed, "cannot have the usage 'display'"},
 		"not a VM network":      {"POST", networks, "<network><name>x</name><usages/></network>", nil, 409, failed, "The following networks (x) are not defined as VM networks."},
 		"VM network no more":    {"PUT", network1, "<network><usages/></network>", nil, 409, failed, "(iso1) are not defined as VM networks"},
-		"VLAN":                  {"POST", networks, "<network><name>x</name><vlan><id>10</id></vlan></network>", nil, 400, failed, "cannot have the VLAN 10"},
+		"VLAN":                  {"POST", networks, `<network><name>x</name><vlan id="10"></vlan></network>`, nil, 400, failed, "cannot have the VLAN 10"},
+		"VLAN of a change":      {"PUT", network1, `<network><vlan id="10"/></network>`, nil, 400, failed, "'iso1' cannot have the VLAN 10"},
+		"VLAN as an element":    {"POST", networks, "<network><name>x</name><vlan><id>10</id></vlan></network>", nil, 400, failed, "cannot have the VLAN 10"},
+		"VLAN in JSON":          {"POST", networks, `{"name":"x","vlan":{"id":"10"}}`, jsonBody, 400, failed, "cannot have the VLAN 10"},
 		"STP":                   {"POST", networks, "<network><name>x</name><stp>true</stp></network>", nil, 400, failed, "STP cannot be enabled"},
 		"no name":               {"POST", networks, "<network><mtu>0</mtu></network>", nil, 400, incomplete, "Network [name] required for add"},
 		"empty name":            {"PUT", network1, "<network><name/></network>", nil, 400, failed, "Network name must not be empty."},
@@ -117,7 +121,7 @@ func TestRefusals(t *testing.T) {
 		"duplicate name":        {"POST", networks, "<network><name>iso1</name></network>", nil, 409, failed, "The name of the logical network 'iso1' is already used"},
 		"rename to a duplicate": {"PUT", network1, "<network><name>iso3</name></network>", nil, 409, failed, "'iso3' is already used"},
 		"id of a new network":   {"POST", networks, `<network id="` + unknownID + `"><name>x</name></network>`, nil, 400, failed, "remove the id"},
-		"id of another network": {"PUT", network1, `<network id="` + string(iso2) + `"/>`, nil, 400, failed, "is not the one in the path"},
+		"id of another network": {"PUT", network1, `<network id="` + string(iso2) + `"/>`, nil, 409, immutable, "Attempt to set immutable field: id."},
 		"vdsm_name":             {"PUT", network1, "<network><vdsm_name>other</vdsm_name></network>", nil, 400, failed, "The vdsm_name of the network 'iso1' is 'iso1' and cannot be set"},
 		"vdsm_name of a new":    {"POST", networks, "<network><name>x</name><vdsm_name>y</vdsm_name></network>", nil, 400, failed, "cannot be set"},
 		"other data center":     {"POST", networks, "<network><name>x</name><data_center><name>Other</name></data_center></network>", nil, 400, failed, "Data Center doesn't exist."},
@@ -131,7 +135,10 @@ func TestRefusals(t *testing.T) {
 		"no label":               {"POST", hostPath + "/networklabels", `<network_label/>`, nil, 400, incomplete, "NetworkLabel [id] required for add"},
 		"second label":           {"POST", base + "/networks/" + string(iso3) + "/networklabels", `<network_label id="lab4"/>`, nil, 400, failed, "Cannot add Label. The specified network is already labeled."},
 		"same host label":        {"POST", hostPath + "/networklabels", `<network_label id="lab3"/>`, nil, 409, failed, "The host 'host1' is already labeled with the specified label 'lab3'."},
-		"label of a NIC":         {"POST", hostPath + "/networklabels", `<network_label id="x"><host_nic><name>eth0</name></host_nic></network_label>`, nil, 400, failed, "(id , name eth0) does not exist"},
+		"label of a NIC":         {"POST", hostPath + "/networklabels", `<network_label id="x"><host_nic><name>eth9</name></host_nic></network_label>`, nil, 400, failed, "(id , name eth9) does not exist"},
+		"label of a NIC here":    {"POST", hostPath + "/networklabels", `<network_label id="x"><host_nic><name>eth0</name></host_nic></network_label>`, nil, 400, failed, nicHere},
+		"network label of a NIC": {"POST", base + "/networks/" + string(iso2) + "/networklabels", `<network_label id="x"><host_nic><name> eth0 </name></host_nic></network_label>`, nil, 400, failed, nicHere},
+		"NIC of another host":    {"POST", base + "/hosts/" + string(host2) + "/networklabels", `<network_label id="x"><host_nic><name>eth0</name></host_nic></network_label>`, nil, 400, failed, "does not exist"},
 		"absent host label":      {"DELETE", hostPath + "/networklabels/nope", "", nil, 404, failed, "Label 'nope' cannot be removed"},
 		"absent network label":   {"DELETE", network1 + "/networklabels/nope", "", nil, 404, failed, "Entity not found: nope"},
 		"label with a slash":     {"DELETE", hostPath + "/networklabels/a%2fb", "", nil, 404, failed, "a/b"},
@@ -145,23 +152,49 @@ func TestRefusals(t *testing.T) {
 		"unknown network name":     {"POST", attachmentsPath, named("nope"), nil, 400, failed, "[Logical Network (name 'nope') doesn't exist.]"},
 		"unknown network id":       {"POST", attachmentsPath, `<network_attachment><network id="` + unknownID + `"/></network_attachment>`, nil, 400, failed, "[Logical Network (id '" + unknownID + "') doesn't exist.]"},
 		"incoherent reference":     {"POST", attachmentsPath, `<network_attachment><network id="` + string(iso4) + `"><name>iso2</name></network></network_attachment>`, nil, 400, failed, "reference different networks"},
-		"NIC by name":              {"POST", attachmentsPath, `<network_attachment><host_nic><name>eth0</name></host_nic><network><name>iso4</name></network></network_attachment>`, nil, 400, failed, "The host network interface (id , name eth0) does not exist."},
+		"NIC by name":              {"POST", attachmentsPath, `<network_attachment><host_nic><name>eth9</name></host_nic><network><name>iso4</name></network></network_attachment>`, nil, 400, failed, "The host network interface (id , name eth9) does not exist."},
+		"NIC here by name":         {"POST", attachmentsPath, `<network_attachment><host_nic><name>eth0</name></host_nic><network><name>iso4</name></network></network_attachment>`, nil, 400, failed, nicHere},
+		"NIC here by id":           {"POST", attachmentsPath, `<network_attachment><host_nic id="` + strings.ToUpper(nicID("eth0")) + `"/><network><name>iso4</name></network></network_attachment>`, nil, 400, failed, nicHere},
+		"NIC by id, other name":    {"POST", attachmentsPath, `<network_attachment><host_nic id="` + nicID("eth0") + `"><name>eth1</name></host_nic><network><name>iso4</name></network></network_attachment>`, nil, 400, failed, "does not exist"},
+		"NIC of an update":         {"PUT", attachment1, `<network_attachment><host_nic><name>bond0</name></host_nic></network_attachment>`, nil, 400, failed, nicHere},
 		"NIC by id":                {"POST", attachmentsPath, `<network_attachment><host_nic id="7"/><network><name>iso4</name></network></network_attachment>`, nil, 400, failed, "remove host_nic from the request"},
 		"static address":           {"POST", attachmentsPath, ip("<assignment_method>static</assignment_method><ip><address>192.0.2.1</address></ip>"), nil, 400, failed, "use the assignment_method 'none' instead of 'static'"},
 		"unknown method of IP":     {"POST", attachmentsPath, ip("<assignment_method>magic</assignment_method>"), nil, 400, badValue, "it should be 'none'"},
 		"none with an address":     {"POST", attachmentsPath, ip("<assignment_method>none</assignment_method><ip><address>192.0.2.1</address></ip>"), nil, 400, failed, "remove the ip '192.0.2.1'"},
-		"NUL in a property":        {"POST", attachmentsPath, `{"network":{"name":"iso4"},"properties":{"property":[{"name":"a","value":"\u0000"}]}}`, jsonBody, 400, failed, "must not have control characters"},
+		"NUL in a property":        {"POST", attachmentsPath, `{"network":{"name":"iso4"},"properties":{"property":[{"name":"a","value":"\u0000"}]}}`, jsonBody, 400, failed, "The value of a property must not have the character U+0000."},
 		"nameless property":        {"POST", attachmentsPath, `{"network":{"name":"iso4"},"properties":{"property":[{"value":"x"}]}}`, jsonBody, 400, failed, "has no name"},
 		"property twice":           {"POST", attachmentsPath, `{"network":{"name":"iso4"},"properties":{"property":[{"name":"a"},{"name":"a"}]}}`, jsonBody, 400, failed, "'a' is given twice"},
-		"long property":            {"POST", attachmentsPath, `{"network":{"name":"iso4"},"properties":{"property":[{"name":"a","value":"` + strings.Repeat("x", 1025) + `"}]}}`, jsonBody, 400, failed, "longer than 1024 bytes"},
+		"long property":            {"POST", attachmentsPath, `{"network":{"name":"iso4"},"properties":{"property":[{"name":"a","value":"` + strings.Repeat("x", 1025) + `"}]}}`, jsonBody, 400, failed, "has 1025 characters; the limit is 1024"},
 		"other network":            {"PUT", attachment1, named("iso2x"), nil, 400, failed, "Logical Network (name 'iso2x') doesn't exist."},
 		"change of the network":    {"PUT", attachment1, named("iso4"), nil, 400, failed, "Network of given Network Attachment (id " + attachmentID(iso1) + ") cannot be updated."},
-		"id of another attachment": {"PUT", attachment1, `<network_attachment id="` + attachmentID(iso2) + `"/>`, nil, 400, failed, "is not the one in the path"},
+		"id of another attachment": {"PUT", attachment1, `<network_attachment id="` + attachmentID(iso2) + `"/>`, nil, 409, immutable, "Attempt to set immutable field: id."},
 		"managed by a label":       {"DELETE", attachmentsPath + "/" + attachmentID(iso3), "", nil, 409, failed, "since they are managed by the label: iso3. Please remove the label 'lab3'"},
 
+		// NICs.
+		"add a NIC":              {"POST", nicsPath, `<host_nic><name>bond1</name></host_nic>`, nil, 405, "Method Not Allowed", "use one of GET"},
+		"change a NIC":           {"PUT", eth0, `<host_nic/>`, nil, 405, "Method Not Allowed", "use one of GET"},
+		"unknown NIC":            {"GET", nicsPath + "/" + unknownID, "", nil, 404, failed, unknownID},
+		"NIC by its name":        {"GET", nicsPath + "/eth0", "", nil, 404, failed, "Entity not found: eth0"},
+		"NIC below another host": {"GET", base + "/hosts/" + string(host2) + "/nics/" + nicID("eth0"), "", nil, 404, failed, nicID("eth0")},
+		"NICs of unknown host":   {"GET", base + "/hosts/" + unknownID + "/nics", "", nil, 404, failed, unknownID},
+		"follow of NICs":         {"GET", nicsPath + "?follow=network", "", nil, 400, badValue, "use one of host, statistics"},
+		"follow of a NIC":        {"GET", eth0 + "?follow=nothing", "", nil, 400, badValue, "use one of host, statistics"},
+		"unknown NIC statistic":  {"GET", eth0 + "/statistics/8888", "", nil, 404, failed, "8888"},
+		"statistics, no NIC":     {"GET", nicsPath + "/" + unknownID + "/statistics", "", nil, 404, failed, unknownID},
+		"statistic, no NIC":      {"GET", nicsPath + "/" + unknownID + "/statistics/1", "", nil, 404, failed, unknownID},
+		"attach to a NIC":        {"POST", eth0 + "/networkattachments", named("iso4"), nil, 400, failed, "not to its network interface 'eth0': use hosts/" + string(host1) + "/networkattachments."},
+		"detach from a NIC":      {"DELETE", eth0 + "/networkattachments/" + attachmentID(iso1), "", nil, 400, failed, "hosts/" + string(host1) + "/networkattachments."},
+		"attachment of a NIC":    {"GET", eth0 + "/networkattachments/" + attachmentID(iso1), "", nil, 404, failed, attachmentID(iso1)},
+		"label a NIC":            {"POST", eth0 + "/networklabels", `<network_label id="lab1"/>`, nil, 400, failed, "use hosts/" + string(host1) + "/networklabels."},
+		"unlabel a NIC":          {"DELETE", eth0 + "/networklabels/lab3", "", nil, 400, failed, "Labels of isolated networks belong to the host"},
+		"label on a NIC":         {"GET", eth0 + "/networklabels/lab3", "", nil, 404, failed, "Entity not found: lab3"},
+		"label an unknown NIC":   {"POST", nicsPath + "/" + unknownID + "/networklabels", `<network_label id="lab1"/>`, nil, 404, failed, unknownID},
+		"labels, no NIC":         {"GET", nicsPath + "/" + unknownID + "/networklabels", "", nil, 404, failed, unknownID},
+		"label, no NIC":          {"GET", nicsPath + "/" + unknownID + "/networklabels/lab3", "", nil, 404, failed, unknownID},
+
 		// Ports in use.
-		"detach in use":         {"DELETE", attachment1, "", nil, 409, failed, "The following Logical Network: 'iso1' is being used by the following port(s): 'vnet0'."},
-		"network in use":        {"DELETE", network1, "", nil, 409, failed, "'iso1' is being used"},
+		"detach in use":         {"DELETE", attachment1, "", nil, 409, failed, "The following Logical Network: 'iso1' is being used by the following VM(s)"},
+		"network in use":        {"DELETE", network1, "", nil, 409, failed, "This logical network is used by virtual machine"},
 		"detach in use, banana": {"DELETE", attachment1 + "?force=banana", "", nil, 409, failed, "force=true"},
 		"setup in use":          {"POST", setupPath, `<action><removed_network_attachments>` + named("iso1") + `</removed_network_attachments></action>`, nil, 409, failed, "'vnet0'"},
 
@@ -178,8 +211,9 @@ func TestRefusals(t *testing.T) {
 		"nameless removal":           {"POST", setupPath, `<action><removed_network_attachments><network_attachment/></removed_network_attachments></action>`, nil, 400, failed, "There's unset networkId or networkName"},
 		"removal of unknown":         {"POST", setupPath, `<action><removed_network_attachments><network_attachment id="` + unknownID + `"/>` + named("iso4") + `</removed_network_attachments></action>`, nil, 400, failed, "because they do not exist: " + unknownID + ", iso4."},
 		"synchronized unknown":       {"POST", setupPath, `<action><synchronized_network_attachments><network_attachment id="` + unknownID + `"/></synchronized_network_attachments></action>`, nil, 404, failed, unknownID},
-		"setup with a NIC":           {"POST", setupPath, modified(`<network_attachment><host_nic><name>eth0</name></host_nic><network><name>iso4</name></network></network_attachment>`), nil, 400, failed, "name eth0"},
+		"setup with a NIC":           {"POST", setupPath, modified(`<network_attachment><host_nic><name>eth0</name></host_nic><network><name>iso4</name></network></network_attachment>`), nil, 400, failed, nicHere},
 		"setup label with a NIC":     {"POST", setupPath, `<action><modified_labels><network_label id="x"><host_nic id="e"/></network_label></modified_labels></action>`, nil, 400, failed, "(id e, name )"},
+		"setup label, NIC here":      {"POST", setupPath, `<action><modified_labels><network_label id="x"><host_nic id="` + nicID("eth0") + `"/></network_label></modified_labels></action>`, nil, 400, failed, nicHere},
 		"setup with a bond":          {"POST", setupPath, `<action><modified_bonds><host_nic><name>bond0</name></host_nic></modified_bonds></action>`, nil, 400, failed, "bonds cannot be changed"},
 		"setup removing a bond":      {"POST", setupPath, `<action><removed_bonds><host_nic id="b"/></removed_bonds></action>`, nil, 400, failed, "bonds cannot be changed"},
 		"setup label a b":            {"POST", setupPath, `<action><modified_labels><network_label id="a b"/></modified_labels></action>`, nil, 400, failed, "Network label must be formed"},

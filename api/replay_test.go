@@ -9,9 +9,9 @@ import (
 )
 
 // exchange is a request as an oVirt client sends it, with the status code that
-// the client needs. In it, {H} and {CL} are the host and the cluster, {1} to {4}
-// the networks and {A1} to {A4} their attachments, and {NEW} is the network that
-// the last POST created.
+// the client needs. In it, {H} and {CL} are the host and the cluster, {NIC} is
+// an interface of the host, {1} to {4} are the networks and {A1} to {A4} their
+// attachments, and {NEW} is the network that the last POST created.
 type exchange struct {
 	method, path, body string
 	status             int
@@ -43,6 +43,10 @@ func TestClients(t *testing.T) {
 				{"POST", "/ovirt-engine/api/hosts/{H}/setupnetworks?follow=x", `<action><async>false</async><check_connectivity>true</check_connectivity><commit_on_success>true</commit_on_success><connectivity_timeout>60</connectivity_timeout><modified_labels><network_label id="lab1"></network_label><network_label id="lab2"><host_nic></host_nic></network_label></modified_labels><modified_network_attachments><network_attachment><network><name>iso1</name></network></network_attachment><network_attachment><network id="{2}"></network></network_attachment></modified_network_attachments><removed_labels><network_label id="lab3"></network_label></removed_labels><removed_network_attachments><network_attachment id="{A4}"></network_attachment></removed_network_attachments><synchronized_network_attachments><network_attachment id="{A4}"></network_attachment></synchronized_network_attachments></action>`, 200},
 				{"POST", "/ovirt-engine/api/hosts/{H}/commitnetconfig", "<action></action>", 200},
 				{"GET", "/ovirt-engine/api/hosts/{H}/nics", "", 200},
+				{"GET", "/ovirt-engine/api/hosts/{H}/nics/{NIC}/networklabels", "", 200},
+				{"POST", "/ovirt-engine/api/hosts/{H}/nics/{NIC}/networklabels", `<network_label id="lab1"></network_label>`, 400},
+				{"GET", "/ovirt-engine/api/hosts/{H}/nics/{NIC}/networklabels/lab1", "", 404},
+				{"DELETE", "/ovirt-engine/api/hosts/{H}/nics/{NIC}/networklabels/lab1", "", 400},
 				{"POST", "/ovirt-engine/api/networks", `<network><data_center><name>Default</name></data_center><description>isolated</description><mtu>1400</mtu><name>new</name><network_labels><network_label id="lab1"></network_label></network_labels><profile_required>false</profile_required><usages><usage>vm</usage></usages></network>`, 201},
 				{"POST", "/ovirt-engine/api/networks/{NEW}/networklabels", `<network_label id="lab1"></network_label>`, 400},
 				{"GET", "/ovirt-engine/api/networks/{NEW}/networklabels", "", 200},
@@ -136,7 +140,7 @@ func TestClients(t *testing.T) {
 			created := ""
 			for _, e := range client.exchanges {
 				fill := strings.NewReplacer(
-					"{H}", string(host1), "{CL}", cluster, "{NEW}", created,
+					"{H}", string(host1), "{CL}", cluster, "{NEW}", created, "{NIC}", nicID("eth0"),
 					"{1}", string(iso1), "{2}", string(iso2), "{3}", string(iso3), "{4}", string(iso4),
 					"{A1}", attachmentID(iso1), "{A2}", attachmentID(iso2), "{A3}", attachmentID(iso3), "{A4}", attachmentID(iso4),
 				)

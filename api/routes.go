@@ -26,21 +26,33 @@ func (a *API) table() []route {
 	act := func(path string, f func(*call) (document, error)) route {
 		return route{"POST " + path, answer(http.StatusOK, f)}
 	}
+	inDataCenter := func(f func(*call) (document, error)) func(*call) (document, error) {
+		return below("datacenter", dataCenterID(), f)
+	}
+	inCluster := func(f func(*call) (document, error)) func(*call) (document, error) {
+		return below("cluster", clusterID(), f)
+	}
 	return []route{
 		get("/{$}", a.getRoot),
 		get("/datacenters", a.listDataCenters),
-		get("/datacenters/{datacenter}", a.getDataCenter),
-		get("/datacenters/{datacenter}/clusters", a.listDataCenterClusters),
-		get("/datacenters/{datacenter}/networks", a.listDataCenterNetworks),
-		add("/datacenters/{datacenter}/networks", a.addDataCenterNetwork),
-		get("/datacenters/{datacenter}/networks/{network}", a.getDataCenterNetwork),
+		get("/datacenters/{datacenter}", inDataCenter(a.getDataCenter)),
+		get("/datacenters/{datacenter}/clusters", inDataCenter(a.listDataCenterClusters)),
+		get("/datacenters/{datacenter}/clusters/{cluster}", inDataCenter(inCluster(a.getCluster))),
+		get("/datacenters/{datacenter}/networks", inDataCenter(a.listDataCenterNetworks)),
+		add("/datacenters/{datacenter}/networks", inDataCenter(a.addNetwork)),
+		get("/datacenters/{datacenter}/networks/{network}", inDataCenter(a.getNetwork)),
+		set("/datacenters/{datacenter}/networks/{network}", inDataCenter(a.updateNetwork)),
+		remove("/datacenters/{datacenter}/networks/{network}", inDataCenter(a.removeNetwork)),
 		get("/clusters", a.listClusters),
-		get("/clusters/{cluster}", a.getCluster),
-		get("/clusters/{cluster}/networks", a.listClusterNetworks),
-		add("/clusters/{cluster}/networks", a.addClusterNetwork),
-		get("/clusters/{cluster}/networks/{network}", a.getClusterNetwork),
+		get("/clusters/{cluster}", inCluster(a.getCluster)),
+		get("/clusters/{cluster}/networks", inCluster(a.listClusterNetworks)),
+		add("/clusters/{cluster}/networks", inCluster(a.addClusterNetwork)),
+		get("/clusters/{cluster}/networks/{network}", inCluster(a.getClusterNetwork)),
+		set("/clusters/{cluster}/networks/{network}", inCluster(a.updateClusterNetwork)),
+		remove("/clusters/{cluster}/networks/{network}", inCluster(a.removeClusterNetwork)),
 		get("/vms", empty("vms")),
-		get("/vnicprofiles", empty("vnic_profiles")),
+		get("/vnicprofiles", a.listVnicProfiles),
+		get("/vnicprofiles/{vnicprofile}", a.getVnicProfile),
 
 		get("/networks", a.listNetworks),
 		add("/networks", a.addNetwork),
@@ -51,10 +63,23 @@ func (a *API) table() []route {
 		add("/networks/{network}/networklabels", a.addLabelToNetwork),
 		get("/networks/{network}/networklabels/{label}", a.getLabelOfNetwork),
 		remove("/networks/{network}/networklabels/{label}", a.removeLabelFromNetwork),
+		get("/networks/{network}/vnicprofiles", a.listNetworkVnicProfiles),
+		get("/networks/{network}/vnicprofiles/{vnicprofile}", a.getNetworkVnicProfile),
 
 		get("/hosts", a.listHosts),
 		get("/hosts/{host}", a.getHost),
-		get("/hosts/{host}/nics", a.emptyOfHost("host_nics")),
+		get("/hosts/{host}/nics", a.listNICs),
+		get("/hosts/{host}/nics/{nic}", a.getNIC),
+		get("/hosts/{host}/nics/{nic}/statistics", a.listNICStatistics),
+		get("/hosts/{host}/nics/{nic}/statistics/{statistic}", a.getNICStatistic),
+		get("/hosts/{host}/nics/{nic}/networkattachments", a.emptyOfNIC("network_attachments")),
+		add("/hosts/{host}/nics/{nic}/networkattachments", a.refuseOnNIC("Attachments", "networkattachments")),
+		get("/hosts/{host}/nics/{nic}/networkattachments/{attachment}", a.noneOfNIC("attachment")),
+		remove("/hosts/{host}/nics/{nic}/networkattachments/{attachment}", a.refuseOnNIC("Attachments", "networkattachments")),
+		get("/hosts/{host}/nics/{nic}/networklabels", a.emptyOfNIC("network_labels")),
+		add("/hosts/{host}/nics/{nic}/networklabels", a.refuseOnNIC("Labels", "networklabels")),
+		get("/hosts/{host}/nics/{nic}/networklabels/{label}", a.noneOfNIC("label")),
+		remove("/hosts/{host}/nics/{nic}/networklabels/{label}", a.refuseOnNIC("Labels", "networklabels")),
 		get("/hosts/{host}/unmanagednetworks", a.emptyOfHost("unmanaged_networks")),
 		get("/hosts/{host}/networklabels", a.listLabelsOfHost),
 		add("/hosts/{host}/networklabels", a.addLabelToHost),

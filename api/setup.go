@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -19,13 +20,17 @@ func (a *API) setupNetworks(c *call) (document, error) {
 	if err := c.read(&action); err != nil {
 		return nil, err
 	}
+	if err := action.refuseForm(); err != nil {
+		return nil, err
+	}
 	o, err := action.options(c)
 	if err != nil {
 		return nil, err
 	}
 	// The networks to wait for are known before the change, because it is for
 	// existing attachments that a client asks to be synchronized.
-	if o.also, err = action.synchronized(c, a.view(c)); err != nil {
+	v := a.view(c)
+	if o.also, err = action.synchronized(c, v); err != nil {
 		return nil, err
 	}
 	_, err = a.write(c, o, func(d *model.Desired) error {
@@ -33,7 +38,7 @@ func (a *API) setupNetworks(c *call) (document, error) {
 		if err != nil {
 			return err
 		}
-		s := setup{host: h.ID, action: &action, before: d.Clone(), desired: d}
+		s := setup{host: h.ID, own: v.nics, action: &action, before: d.Clone(), attached: attachmentsByID(d, h.ID), desired: d}
 		return s.run()
 	})
 	if err != nil {
@@ -55,127 +60,155 @@ func (action *actionDTO) options(c *call) (options, error) {
 	return o, nil
 }
 
+// refuseForm refuses what is not even sound before any state is looked at.
+func (action *actionDTO) refuseForm() error {
+	var wrong []error
+	for _, l := range slices.Concat(action.ModifiedLabels.items(), action.RemovedLabels.items()) {
+		if l.ID == "" {
+			wrong = append(wrong, refuse(errIncomplete, "NetworkLabel [id] required for setupNetworks"))
+		}
+	}
+	for _, item := range action.ModifiedNetworkAttachments.items() {
+		wrong = append(wrong, item.refuseForm())
+	}
+	for _, item := range action.SynchronizedNetworkAttachments.items() {
+		if item.ID == "" {
+			wrong = append(wrong, refuse(errIncomplete, "NetworkAttachment [id] required for synchronize"))
+		}
+	}
+	return model.Join(wrong...)
+}
+
 // synchronized returns the networks of the attachments that the client wants to
 // be in sync. The loop keeps all of them so; what is left is to wait for it.
-// That can be seen on this host only.
 func (action *actionDTO) synchronized(c *call, v *view) ([]model.ID, error) {
 	h, err := c.host(v.desired)
 	if err != nil {
 		return nil, err
 	}
-	var networks []model.ID
-	for _, item := range action.SynchronizedNetworkAttachments.items() {
-		id, _ := model.ParseID(item.ID)
-		at, ok := attachmentByID(v.desired, h.ID, id)
-		if !ok {
-			return nil, model.NotFoundf("Entity not found: %s", item.ID)
-		}
-		if h.ID == v.status.HostID {
-			networks = append(networks, at.Network)
-		}
+	items := action.SynchronizedNetworkAttachments.items()
+	if len(items) == 0 {
+		return nil, nil
 	}
-	return networks, nil
+	attached := attachmentsByID(v.desired, h.ID)
+	var networks []model.ID
+	var missing []error
+	for _, item := range items {
+		id, _ := model.ParseID(item.ID)
+		at, ok := attached[id]
+		if !ok {
+			missing = append(missing, model.NotFoundf("Entity not found: %s", item.ID))
+		}
+		networks = append(networks, at.Network)
+	}
+	if err := model.Join(missing...); err != nil {
+		return nil, err
+	}
+	return networks, v.visible("setup", h)
+}
+
+// visible refuses to synchronize a host whose Open vSwitch this daemon does not
+// see.
+func (v *view) visible(action string, h model.Host) error {
+	switch {
+	case v.status.HostID == "":
+		return unreachable(v.status)
+	case v.status.HostID != h.ID:
+		return model.Conflictf("Cannot %s Networks. Operation can be performed only when Host status is Up. Ask the isonetd of the host '%s': this one sees the Open vSwitch of the host '%s' only.",
+			action, h.Name, v.desired.Hosts[v.status.HostID].Name)
+	}
+	return nil
+}
+
+// attachmentsByID returns a host's attachments, for requests that name many.
+func attachmentsByID(d *model.Desired, host model.ID) map[model.ID]model.Attachment {
+	list := d.On(host)
+	byID := make(map[model.ID]model.Attachment, len(list))
+	for _, at := range list {
+		byID[at.ID] = at
+	}
+	return byID
 }
 
 // setup is one run of setupnetworks on a copy of the desired state. What the
-// action names is looked up in the state before it.
+// action names is looked up in the state before it. It goes on after a refusal,
+// so that the client gets all of them at once.
 type setup struct {
 	host            model.ID
+	own             ownNICs
 	action          *actionDTO
 	before, desired *model.Desired
+	attached        map[model.ID]model.Attachment // before, by id
+	refusals        []error
 }
 
-func (s *setup) run() error {
-	if err := s.refuseBonds(); err != nil {
-		return err
-	}
-	if err := s.refuseLabels(); err != nil {
-		return err
-	}
-	modified, err := s.modified()
-	if err != nil {
-		return err
-	}
-	removed, err := s.removed(modified)
-	if err != nil {
-		return err
-	}
-	return s.apply(modified, removed)
-}
-
-// apply changes the desired state. Removed labels come first, so that a network
+// run changes the desired state. Removed labels come first, so that a network
 // can be detached together with the label that attached it; new labels come
 // last, so that what is attached by itself is explicit.
-func (s *setup) apply(modified, removed []target) error {
-	if err := s.removeLabels(); err != nil {
-		return err
-	}
-	if err := s.detach(removed); err != nil {
-		return err
-	}
+func (s *setup) run() error {
+	s.refuse(s.action.ModifiedBonds.refuse(), s.action.RemovedBonds.refuse())
+	s.refuseLabels()
+	modified := s.modified()
+	removed := s.removed(modified)
+	s.removeLabels()
+	s.detach(removed)
 	for _, t := range modified {
-		if _, err := t.item.attach(s.desired, s.host, t.network.ID); err != nil {
-			return err
-		}
+		_, err := t.item.attach(s.desired, s.host, t.network.ID)
+		s.refuse(err)
 	}
-	if err := s.addLabels(); err != nil {
-		return err
-	}
-	return s.detach(removed) // refuses those that a new label attaches
+	s.addLabels()
+	s.detach(removed) // refuses those that a new label attaches
+	return model.Join(s.refusals...)
 }
 
-func (s *setup) refuseBonds() error {
-	if err := s.action.ModifiedBonds.refuse(); err != nil {
-		return err
-	}
-	return s.action.RemovedBonds.refuse()
-}
+func (s *setup) refuse(errs ...error) { s.refusals = append(s.refusals, errs...) }
 
-// refuseLabels refuses labels without text, with a NIC or named twice.
-func (s *setup) refuseLabels() error {
-	seen := map[string]bool{}
-	var twice []string
+// refuseLabels refuses labels with a NIC or named twice.
+func (s *setup) refuseLabels() {
+	var names []string
 	for _, l := range slices.Concat(s.action.ModifiedLabels.items(), s.action.RemovedLabels.items()) {
-		if l.ID == "" {
-			return refuse(errIncomplete, "NetworkLabel [id] required for setupNetworks")
-		}
-		if err := l.HostNIC.refuse(); err != nil {
-			return err
-		}
-		if seen[l.ID] {
-			twice = append(twice, l.ID)
-		}
-		seen[l.ID] = true
+		s.refuse(l.HostNIC.refuse(s.own, s.host))
+		names = append(names, l.ID)
 	}
-	if len(twice) > 0 {
-		return model.Invalidf("Cannot setup Networks. Labels '%s' appear in the 'labels/removed labels' lists more than once.", strings.Join(twice, ","))
+	if twice := repeated(names); len(twice) > 0 {
+		s.refuse(model.Invalidf("Cannot setup Networks. Labels '%s' appear in the 'labels/removed labels' lists more than once.", strings.Join(twice, ",")))
 	}
-	return nil
 }
 
-func (s *setup) removeLabels() error {
+// repeated returns what is more than once in a list, sorted.
+func repeated(list []string) []string {
+	counts := map[string]int{}
+	for _, s := range list {
+		counts[s]++
+	}
+	maps.DeleteFunc(counts, func(_ string, n int) bool { return n == 1 })
+	return slices.Sorted(maps.Keys(counts))
+}
+
+func (s *setup) removeLabels() {
 	for _, l := range s.action.RemovedLabels.items() {
 		if !slices.Contains(s.before.Hosts[s.host].Labels, l.ID) {
-			return model.Invalidf("Cannot setup Networks. Label '%s' cannot be removed, since it isn't attached to the host.", l.ID)
+			s.refuse(model.Invalidf("Cannot setup Networks. Label '%s' cannot be removed, since it isn't attached to the host.", l.ID))
+			continue
 		}
-		if err := s.desired.RemoveLabel(s.host, l.ID); err != nil {
-			return err
-		}
+		s.refuse(s.desired.RemoveLabel(s.host, l.ID))
 	}
-	return nil
 }
 
 // addLabels adds the labels that the host does not have yet.
-func (s *setup) addLabels() error {
-	for _, l := range s.action.ModifiedLabels.items() {
-		if slices.Contains(s.desired.Hosts[s.host].Labels, l.ID) {
-			continue
-		}
-		if err := s.desired.AddLabel(s.host, l.ID); err != nil {
-			return err
-		}
+func (s *setup) addLabels() {
+	has := map[string]bool{}
+	for _, label := range s.desired.Hosts[s.host].Labels {
+		has[label] = true
 	}
-	return nil
+	var labels []string
+	for _, l := range s.action.ModifiedLabels.items() {
+		if !has[l.ID] {
+			labels = append(labels, l.ID)
+		}
+		has[l.ID] = true
+	}
+	s.refuse(s.desired.AddLabel(s.host, labels...))
 }
 
 // target is an attachment of the action with the network that it is about.
@@ -185,69 +218,74 @@ type target struct {
 }
 
 // modified finds the networks to attach or update.
-func (s *setup) modified() ([]target, error) {
+func (s *setup) modified() []target {
 	var targets []target
 	for _, item := range s.action.ModifiedNetworkAttachments.items() {
 		n, err := s.modifiedNetwork(item)
-		if err != nil {
-			return nil, err
+		s.refuse(err, item.refuse(s.own, s.host))
+		if err == nil {
+			targets = append(targets, target{n, item})
 		}
-		targets = append(targets, target{n, item})
 	}
-	return targets, refuseTwice(targets)
+	s.refuseTwice(targets)
+	return targets
 }
 
 func (s *setup) modifiedNetwork(item *attachmentDTO) (model.Network, error) {
 	if item.ID == "" {
 		if !item.namesNetwork() {
-			return model.Network{}, model.Invalidf("Cannot setup Networks. There's unset networkId or networkName among given network attachments. At least one of them should be set.")
+			return model.Network{}, errNoNetwork
 		}
 		return referred(s.before, item.Network)
 	}
 	id, _ := model.ParseID(item.ID)
-	at, ok := attachmentByID(s.before, s.host, id)
+	at, ok := s.attached[id]
 	if !ok {
 		return model.Network{}, model.Invalidf("Cannot setup Networks. Updated Network Attachment (id '%s') does not exist.", item.ID)
 	}
 	return s.before.Networks[at.Network], item.keepsNetwork(s.before, at)
 }
 
+var errNoNetwork = model.Invalidf("Cannot setup Networks. There's unset networkId or networkName among given network attachments. At least one of them should be set.")
+
 // removed finds the networks to detach.
-func (s *setup) removed(modified []target) ([]target, error) {
+func (s *setup) removed(modified []target) []target {
 	var targets []target
 	var missing []string
 	for _, item := range s.action.RemovedNetworkAttachments.items() {
 		n, found, err := s.removedNetwork(item)
-		if err != nil {
-			return nil, err
-		}
-		if !found {
+		s.refuse(err, item.HostNIC.refuse(s.own, s.host))
+		switch {
+		case err != nil:
+		case !found:
 			missing = append(missing, item.describe())
-			continue
+		case slices.ContainsFunc(modified, func(t target) bool { return t.network.ID == n.ID }):
+			s.refuse(model.Invalidf("Cannot setup Networks. Cannot remove and update a Network Attachment simultaneously. The same network attachment ('%s') appears in both 'network attachments' and 'removed network attachments' lists.",
+				model.AttachmentID(s.host, n.ID)))
+		default:
+			targets = append(targets, target{n, item})
 		}
-		if slices.ContainsFunc(modified, func(t target) bool { return t.network.ID == n.ID }) {
-			return nil, model.Invalidf("Cannot setup Networks. Cannot remove and update a Network Attachment simultaneously. The same network attachment ('%s') appears in both 'network attachments' and 'removed network attachments' lists.",
-				model.AttachmentID(s.host, n.ID))
-		}
-		targets = append(targets, target{n, item})
 	}
 	if len(missing) > 0 {
-		return nil, model.Invalidf("Cannot setup Networks. Cannot remove following Network Attachments, because they do not exist: %s.", strings.Join(missing, ", "))
+		slices.Sort(missing)
+		s.refuse(model.Invalidf("Cannot setup Networks. Cannot remove following Network Attachments, because they do not exist: %s.",
+			strings.Join(slices.Compact(missing), ", ")))
 	}
-	return targets, refuseTwice(targets)
+	s.refuseTwice(targets)
+	return targets
 }
 
 func (s *setup) removedNetwork(item *attachmentDTO) (n model.Network, found bool, err error) {
 	if item.ID != "" {
 		id, _ := model.ParseID(item.ID)
-		at, ok := attachmentByID(s.before, s.host, id)
+		at, ok := s.attached[id]
 		if !ok {
 			return n, false, nil
 		}
 		return s.before.Networks[at.Network], true, item.keepsNetwork(s.before, at)
 	}
 	if !item.namesNetwork() {
-		return n, false, model.Invalidf("Cannot setup Networks. There's unset networkId or networkName among given network attachments. At least one of them should be set.")
+		return n, false, errNoNetwork
 	}
 	if n, err = referred(s.before, item.Network); err != nil {
 		return n, false, err
@@ -267,74 +305,67 @@ func (d *attachmentDTO) describe() string {
 	return d.Network.ID
 }
 
-func refuseTwice(targets []target) error {
-	seen := map[model.ID]bool{}
-	var twice []string
+func (s *setup) refuseTwice(targets []target) {
+	var names []string
 	for _, t := range targets {
-		if seen[t.network.ID] {
-			twice = append(twice, t.network.Name)
-		}
-		seen[t.network.ID] = true
+		names = append(names, t.network.Name)
 	}
-	if len(twice) > 0 {
-		return model.Conflictf("Cannot setup Networks. The following Logical Networks are attached to more than one Network Interface: %s. Name each network once.", strings.Join(twice, ","))
+	if twice := repeated(names); len(twice) > 0 {
+		s.refuse(model.Conflictf("Cannot setup Networks. The following Logical Networks are attached to more than one Network Interface: %s. Name each network once.", strings.Join(twice, ",")))
 	}
-	return nil
 }
 
-func (s *setup) detach(removed []target) error {
+func (s *setup) detach(removed []target) {
 	for _, t := range removed {
-		if _, still := s.desired.AttachmentOf(s.host, t.network.ID); !still {
-			continue // such as one that went with its label
-		}
-		if err := s.desired.Detach(s.host, t.network.ID); err != nil {
-			return err
+		if _, still := s.desired.AttachmentOf(s.host, t.network.ID); still { // else it went with its label
+			s.refuse(s.desired.Detach(s.host, t.network.ID))
 		}
 	}
-	return nil
 }
 
 // commitNetConfig answers POST hosts/{id}/commitnetconfig. Every change is
 // durable when it is answered, so that there is nothing left to commit.
 func (a *API) commitNetConfig(c *call) (document, error) {
-	return a.hostAction(c, func(model.ID) error { return nil })
+	return a.hostAction(c, func(*view, model.Host) error { return nil })
 }
 
 // syncAllNetworks answers POST hosts/{id}/syncallnetworks: it waits until all
 // networks of the host are as they must be.
 func (a *API) syncAllNetworks(c *call) (document, error) {
-	return a.hostAction(c, func(host model.ID) error {
-		status := a.loop.Status()
-		if status.HostID != "" && status.HostID != host {
-			return nil
+	return a.hostAction(c, func(v *view, h model.Host) error {
+		if err := v.visible("sync all", h); err != nil {
+			return err
 		}
-		if !status.Connected {
-			return unreachable(status)
+		if !v.status.Connected {
+			return unreachable(v.status)
 		}
-		d := a.store.Snapshot()
 		var networks []model.ID
-		for _, n := range d.HostNetworks(host) {
+		for _, n := range v.desired.HostNetworks(h.ID) {
 			networks = append(networks, n.ID)
 		}
 		ctx, cancel := context.WithTimeout(c.r.Context(), realiseTimeout)
 		defer cancel()
-		return a.loop.WaitFor(ctx, d.Revision, networks...)
+		if err := a.loop.WaitFor(ctx, v.desired.Revision, networks...); err != nil {
+			return &outOfSync{"sync all", err}
+		}
+		return nil
 	})
 }
 
 // hostAction reads an action without parameters and does it.
-func (a *API) hostAction(c *call, do func(host model.ID) error) (document, error) {
+func (a *API) hostAction(c *call, do func(*view, model.Host) error) (document, error) {
 	if err := c.read(&actionDTO{}); err != nil {
 		return nil, err
 	}
-	h, err := c.host(a.store.Snapshot())
+	v := a.view(c)
+	h, err := c.host(v.desired)
 	if err != nil {
 		return nil, err
 	}
-	if err := do(h.ID); err != nil {
-		return nil, err
+	if err := do(v, h); err != nil {
+		return nil, &failedAction{err}
 	}
 	done := complete()
-	done.Host = &entity{Href: c.base + "/hosts/" + string(h.ID), ID: string(h.ID)}
+	done.Host = v.ref("hosts", h.ID)
 	return done, nil
 }

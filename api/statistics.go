@@ -5,7 +5,7 @@ import (
 )
 
 // statistic is one of the engine's statistics of a NIC. Their ids are the same
-// for every attachment: version 3 UUIDs of the names.
+// for every attachment and NIC: version 3 UUIDs of the names.
 type statistic struct {
 	id, name, description string
 	kind, valueType, unit string
@@ -77,15 +77,21 @@ func total(of func(model.Counters) uint64) func(model.Traffic) (decimal, bool) {
 // statistics renders the statistics of an attachment. One without traffic has
 // them without values.
 func (v *view) statistics(a model.Attachment) *statisticsDTO {
-	list := &statisticsDTO{}
 	traffic, known := v.traffic[a.Network]
-	known = known && v.status.HostID == a.Host
+	parent := func(d *statisticDTO) { d.Host = v.ref("hosts", a.Host) }
+	return statisticsBelow(v.at(string(a.ID), "hosts", string(a.Host), "networkattachments"), parent,
+		traffic, known && v.status.HostID == a.Host)
+}
+
+// statisticsBelow renders the statistics of an object. Each refers to a parent.
+func statisticsBelow(e entity, parent func(*statisticDTO), traffic model.Traffic, known bool) *statisticsDTO {
+	list := &statisticsDTO{}
 	for _, s := range statisticTable() {
 		d := &statisticDTO{
-			entity: v.at(s.id, "hosts", string(a.Host), "networkattachments", string(a.ID), "statistics"),
+			entity: entity{Href: e.Href + "/statistics/" + s.id, ID: s.id},
 			Name:   s.name, Description: s.description, Kind: s.kind, Type: s.valueType, Unit: s.unit,
-			Host: v.ref("hosts", a.Host),
 		}
+		parent(d)
 		if datum, ok := s.read(traffic); ok && known {
 			d.Values.Value = []valueDTO{{datum}}
 		}
@@ -109,8 +115,13 @@ func (a *API) getStatistic(c *call) (document, error) {
 	if err != nil {
 		return nil, err
 	}
+	return c.statistic(v.statistics(at))
+}
+
+// statistic returns the one of a list that the path names.
+func (c *call) statistic(list *statisticsDTO) (document, error) {
 	id := c.r.PathValue("statistic")
-	for _, s := range v.statistics(at).Statistic {
+	for _, s := range list.Statistic {
 		if s.ID == id {
 			return s, nil
 		}

@@ -199,6 +199,10 @@ func (a *API) getStatus(c *call) error {
 // after each change. Changes that come faster than the client reads become one
 // line.
 func (a *API) watchStatus(c *call) error {
+	if c.r.ContentLength != 0 {
+		// net/http does not notice that a client has gone before its body is read.
+		return refuse(errSyntax, "A watch must not have a body: send a GET without one.")
+	}
 	stream := http.NewResponseController(c.w)
 	// The request has been read; its deadline must not end the stream.
 	_ = stream.SetReadDeadline(time.Time{})
@@ -217,6 +221,7 @@ func (a *API) watchStatus(c *call) error {
 			return err
 		}
 		if !bytes.Equal(line, last) {
+			c.allowReply(0)
 			gone = writeLine(c.w, stream, line) != nil
 		}
 		last = line
@@ -226,7 +231,6 @@ func (a *API) watchStatus(c *call) error {
 }
 
 func writeLine(w io.Writer, stream *http.ResponseController, line []byte) error {
-	_ = stream.SetWriteDeadline(time.Now().Add(writeTimeout)) // only servers have one
 	if _, err := w.Write(append(line, '\n')); err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ type view struct {
 	desired *model.Desired
 	status  reconcile.Status
 	traffic map[model.ID]model.Traffic
+	nics    ownNICs
 }
 
 // view returns what the request may see now.
@@ -19,7 +20,11 @@ func (a *API) view(c *call) *view { return a.viewOf(c, a.store.Snapshot()) }
 // viewOf returns a view of a certain desired state, such as the one that a
 // write made.
 func (a *API) viewOf(c *call, d *model.Desired) *view {
-	return &view{base: c.base, desired: d, status: a.loop.Status(), traffic: a.traffic.Traffic()}
+	status := a.loop.Status()
+	return &view{
+		base: c.base, desired: d, status: status, traffic: a.traffic.Traffic(),
+		nics: ownNICs{status.HostID, a.nics.Snapshot()},
+	}
 }
 
 // at returns the entity with the href that the path segments make.

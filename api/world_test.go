@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -36,6 +37,8 @@ const (
 )
 
 func attachmentID(network model.ID) string { return string(model.AttachmentID(host1, network)) }
+
+func onHost2(network model.ID) string { return string(model.AttachmentID(host2, network)) }
 
 func newDesired() *model.Desired {
 	d := model.NewDesired()
@@ -195,6 +198,46 @@ type traffic map[model.ID]model.Traffic
 
 func (t traffic) Traffic() map[model.ID]model.Traffic { return t }
 
+type nics []model.NIC
+
+func (n nics) Snapshot() []model.NIC { return n }
+
+// newNICs returns a host with one of each: an interface with everything, a bond
+// and its slaves, a VLAN over it, and a team of which little is known.
+func newNICs() nics {
+	prefixes := func(text ...string) []netip.Prefix {
+		var list []netip.Prefix
+		for _, t := range text {
+			list = append(list, netip.MustParsePrefix(t))
+		}
+		return list
+	}
+	return nics{
+		{
+			Name: "bond0", MAC: "52:54:00:00:00:01", MTU: 9000, Up: true, Speed: 25e9,
+			Bond: &model.Bond{Mode: 1, LinkMonitoring: 100, Slaves: []string{"eth1", "eth2"}, Active: "eth1"},
+		},
+		{
+			Name: "bond0.7", MAC: "52:54:00:00:00:01", MTU: 9000, Up: true, Speed: 25e9,
+			VLAN: &model.VLAN{ID: 7, Base: "bond0"}, Addresses: prefixes("fe80::1/64"),
+		},
+		{
+			Name: "eth0", MAC: "52:54:00:00:00:00", MTU: 1500, Up: true, Speed: 10e9,
+			Addresses: prefixes("192.0.2.10/25", "198.51.100.1/24", "fe80::5054:ff:fe00:0/64", "2001:db8::10/48", "2001:db8::11/64"),
+			Total: model.Counters{
+				ReceivedBytes: 18446744073709551615, ReceivedPackets: 7, ReceivedDrops: 1, ReceivedErrors: 2,
+				TransmittedBytes: 9007199254740993, TransmittedPackets: 8, TransmittedDrops: 3, TransmittedErrors: 4,
+			},
+			Rate: &model.Rate{ReceivedBytes: 1.25e8, TransmittedBytes: 0.2},
+		},
+		{Name: "eth1", MAC: "52:54:00:00:00:01", MTU: 9000, Up: true, Speed: 25e9},
+		{Name: "eth2", MAC: "52:54:00:00:00:02", MTU: 9000},
+		{Name: "team0", MTU: 1500, Bond: &model.Bond{Mode: model.NoBondMode}},
+	}
+}
+
+func nicID(name string) string { return string(model.NICID(host1, name)) }
+
 // world is an API over a store in memory and an obedient Open vSwitch.
 type world struct {
 	t       *testing.T
@@ -214,7 +257,7 @@ func newWorld(t *testing.T) *world {
 	}
 	l.realise()
 	a, err := api.New(api.Config{
-		Store: store, Loop: l, Logger: slog.New(slog.DiscardHandler), Version: "1.2.3",
+		Store: store, Loop: l, NICs: newNICs(), Logger: slog.New(slog.DiscardHandler), Version: "1.2.3",
 		Traffic: traffic{iso1: {
 			Total: model.Counters{
 				ReceivedBytes: 12345678901234, ReceivedPackets: 12, ReceivedDrops: 3, ReceivedErrors: 4,
@@ -292,6 +335,7 @@ var (
 	hostPath        = base + "/hosts/" + string(host1)
 	attachmentsPath = hostPath + "/networkattachments"
 	setupPath       = hostPath + "/setupnetworks"
+	nicsPath        = hostPath + "/nics"
 	jsonBody        = header{"Content-Type": "application/json"}
 	jsonReply       = header{"Accept": "application/json"}
 )

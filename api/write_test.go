@@ -445,7 +445,6 @@ func TestHostActions(t *testing.T) {
 	if want := []model.ID{iso1, iso3}; !slices.Equal(w.loop.waited, want) {
 		t.Errorf("synchronized %v, want %v", w.loop.waited, want)
 	}
-	w.must(http.StatusOK, "POST", base+"/hosts/"+string(host2)+"/syncallnetworks", "")
 	w.loop.refuse = &reconcile.RealiseError{Problems: []plan.Problem{{NetworkID: iso1, Reason: "no space"}}}
 	w.must(http.StatusInternalServerError, "POST", hostPath+"/syncallnetworks", "<action/>")
 	w.loop.publish(func(s *reconcile.Status) { s.Connected = false })

@@ -15,6 +15,7 @@ import (
 	"github.com/isonet/isonet/exporter"
 	"github.com/isonet/isonet/internal/version"
 	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/nic"
 	"github.com/isonet/isonet/ovs"
 	"github.com/isonet/isonet/reconcile"
 	"github.com/isonet/isonet/store"
@@ -29,6 +30,7 @@ type Daemon struct {
 	store *store.Store
 	sw    *ovs.Switch
 	loop  *reconcile.Loop
+	nics  *nic.Sampler
 
 	listeners []listener
 	running   sync.WaitGroup
@@ -61,9 +63,10 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 		Endpoints: cfg.OVSDB, DatapathType: cfg.DatapathType, Observer: metrics, Logger: log.With("component", "ovs"),
 	})
 	d.loop = reconcile.New(d.store, d.sw, metrics, log.With("component", "reconcile"))
+	d.nics = nic.New(log.With("component", "nic"))
 	apiLog := log.With("component", "api")
 	rest, err := api.New(api.Config{
-		Store: d.store, Loop: d.loop, Traffic: d.sw, Logger: apiLog, Version: version.Version(),
+		Store: d.store, Loop: d.loop, Traffic: d.sw, NICs: d.nics, Logger: apiLog, Version: version.Version(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up the API: %w", err)
@@ -104,6 +107,7 @@ func (d *Daemon) Start() {
 	d.start("store", d.store.Run)
 	d.start("ovs", d.sw.Run)
 	d.start("reconcile", d.loop.Run)
+	d.start("nic", func(ctx context.Context) error { d.nics.Run(ctx); return nil })
 	for _, l := range d.listeners {
 		d.log.Info("listening", "for", l.name, "address", l.listener.Addr().String())
 		d.running.Go(func() {

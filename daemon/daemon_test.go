@@ -262,10 +262,12 @@ func TestARestartChangesNothing(t *testing.T) {
 		t.Errorf("the end of the daemon changed the bridge from\n%s\nto\n%s", version, got)
 	}
 	h.start()
-	status := h.must("GET", "/isonet/status", "")
-	if got := len(status["networks"].([]any)); got != 1 {
-		t.Errorf("%d networks after a restart", got)
-	}
+	ovstest.Eventually(t, "the network is known after the restart", func() error {
+		if got := len(h.must("GET", "/isonet/status", "")["networks"].([]any)); got != 1 {
+			return fmt.Errorf("%d networks", got)
+		}
+		return nil
+	})
 	if a, b := fmt.Sprint(networks), fmt.Sprint(h.list("/networks", "network")); a != b {
 		t.Errorf("networks before the restart\n%s\nafter\n%s", a, b)
 	}

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/net/netutil"
+
 	"github.com/isonet/isonet/api"
 )
 
@@ -21,6 +23,13 @@ const (
 	runDirMode  = 0o755 // the socket's own mode decides who may use it
 	// scrapeTimeout bounds how long a slow reader of the metrics is served.
 	scrapeTimeout = 30 * time.Second
+	// scrapeHeaderBytes bounds the header of a scrape, which has some hundred.
+	scrapeHeaderBytes = 16 << 10
+	// maxConnections bounds the connections of each listener: all of them leave
+	// file descriptors for Open vSwitch and the store under a limit of 1024,
+	// and who fills one listener does not close the others. More connections
+	// wait until one ends.
+	maxConnections = 256
 )
 
 // listen opens the listeners that the configuration asks for.
@@ -29,7 +38,7 @@ func (d *Daemon) listen(cfg Config, rest *api.API, metrics http.Handler, apiLog 
 	if err != nil {
 		return err
 	}
-	d.serve("socket", api.NewServer(rest.Local(), apiLog), socket)
+	d.serve("socket", api.NewServer(rest.Local(), apiLog), netutil.LimitListener(socket, maxConnections))
 	if cfg.Listen != "" {
 		users, err := api.LoadUsers(cfg.UsersFile)
 		if err != nil {
@@ -39,6 +48,7 @@ func (d *Daemon) listen(cfg Config, rest *api.API, metrics http.Handler, apiLog 
 		if err != nil {
 			return fmt.Errorf("listen for the API: %w", err)
 		}
+		tcp = netutil.LimitListener(tcp, maxConnections) // below TLS, which net/http must see
 		if cfg.TLS != nil {
 			tcp = tls.NewListener(tcp, cfg.TLS)
 		} else {
@@ -52,9 +62,9 @@ func (d *Daemon) listen(cfg Config, rest *api.API, metrics http.Handler, apiLog 
 			return fmt.Errorf("listen for metrics: %w", err)
 		}
 		d.serve("metrics", &http.Server{
-			Handler: metrics, ReadTimeout: scrapeTimeout, WriteTimeout: scrapeTimeout,
+			Handler: metrics, ReadTimeout: scrapeTimeout, WriteTimeout: scrapeTimeout, MaxHeaderBytes: scrapeHeaderBytes,
 			ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelWarn),
-		}, tcp)
+		}, netutil.LimitListener(tcp, maxConnections))
 	}
 	return nil
 }

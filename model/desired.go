@@ -141,55 +141,124 @@ func (d *Desired) HostNetworks(host ID) []Network {
 }
 
 // Validate checks the whole desired state: each part alone, unique names and
-// references. The store commits nothing that fails it.
+// references. It returns all that is wrong. The store commits nothing that fails
+// it.
 func (d *Desired) Validate() error {
-	names, bridges := map[string]ID{}, map[string]ID{}
+	wrong := d.validateNames()
 	for id, n := range d.Networks {
 		if id != n.ID {
-			return Invalidf("Network '%s' is filed under the id %s.", n.Name, id)
+			wrong = append(wrong, Invalidf("Network '%s' is filed under the id %s.", n.Name, id))
 		}
-		if err := n.Validate(); err != nil {
-			return err
-		}
-		if _, taken := names[n.Name]; taken {
-			return Conflictf("The name of the logical network '%s' is already used by an existing logical network in the same data-center.\n-Please choose a different name.", n.Name)
-		}
-		if _, taken := bridges[n.VdsmName]; taken {
-			return Conflictf("The on-host identifier '%s' is already used by an existing logical network.", n.VdsmName)
-		}
-		names[n.Name], bridges[n.VdsmName] = id, id
-	}
-	for _, n := range d.Networks {
-		if owner, taken := bridges[n.Name]; taken && owner != n.ID {
-			return Invalidf("Bad network name (%s). The name is already used as an on-host identifier of the network: %s",
-				n.Name, d.Networks[owner].Name)
-		}
+		wrong = append(wrong, n.Validate())
 	}
 	systems := map[string]bool{}
 	for id, h := range d.Hosts {
-		if id != h.ID || h.SystemID == "" {
-			return Invalidf("Host '%s' lacks its id or system-id.", h.Name)
+		if id != h.ID {
+			wrong = append(wrong, Invalidf("Host '%s' is filed under the id %s.", h.Name, id))
 		}
 		if systems[h.SystemID] {
-			return Conflictf("The system-id '%s' is already used by another host.", h.SystemID)
+			wrong = append(wrong, Conflictf("The system-id '%s' is already used by another host.", h.SystemID))
 		}
 		systems[h.SystemID] = true
-		for _, label := range h.Labels {
-			if err := ValidateLabel(label); err != nil {
-				return err
+		wrong = append(wrong, h.Validate())
+	}
+	for id, a := range d.Attachments {
+		if id != a.ID || id != AttachmentID(a.Host, a.Network) {
+			wrong = append(wrong, Invalidf("Attachment %s is filed under a wrong id.", id))
+		}
+		if _, ok := d.Hosts[a.Host]; !ok {
+			wrong = append(wrong, NotFoundf("Host (id '%s') doesn't exist.", a.Host))
+		}
+		if _, ok := d.Networks[a.Network]; !ok {
+			wrong = append(wrong, NotFoundf("Logical Network (id '%s') doesn't exist.", a.Network))
+		}
+		wrong = append(wrong, ValidateProperties(a.Properties))
+	}
+	return Join(wrong...)
+}
+
+// validateNames refuses names and bridge names that two networks have. A name
+// must not be another network's bridge name either, as a network keeps its
+// bridge when it is renamed.
+func (d *Desired) validateNames() []error {
+	names, bridges := map[string]int{}, map[string][]Network{}
+	for _, n := range d.Networks {
+		names[n.Name]++
+		bridges[n.VdsmName] = append(bridges[n.VdsmName], n)
+	}
+	var wrong []error
+	for name, count := range names {
+		if count > 1 {
+			wrong = append(wrong, nameInUse("", name))
+		}
+		for _, owner := range bridges[name] {
+			if owner.Name != name {
+				wrong = append(wrong, Invalidf("Bad network name (%s). The name is already used as an on-host identifier of the network: %s",
+					name, owner.Name))
 			}
 		}
 	}
-	for id, a := range d.Attachments {
-		if id != AttachmentID(a.Host, a.Network) {
-			return Invalidf("Attachment %s is filed under a wrong id.", id)
-		}
-		if _, ok := d.Hosts[a.Host]; !ok {
-			return NotFoundf("Host (id '%s') doesn't exist.", a.Host)
-		}
-		if _, ok := d.Networks[a.Network]; !ok {
-			return NotFoundf("Logical Network (id '%s') doesn't exist.", a.Network)
+	for bridge, owners := range bridges {
+		if len(owners) > 1 && names[bridge] == 0 {
+			wrong = append(wrong, Conflictf("The on-host identifier '%s' is already used by an existing logical network.", bridge))
 		}
 	}
-	return nil
+	return wrong
+}
+
+// Limits of a host's texts in characters: names of hosts have 255 at most (RFC
+// 1035), a system-id has what its owner wrote.
+const (
+	maxHostName = 255
+	maxSystemID = 1024
+)
+
+// Validate checks what can be checked of a host alone, and returns all that is
+// wrong.
+func (h Host) Validate() error {
+	wrong := []error{
+		validateText("Host name", h.Name, maxHostName, false),
+		validateText("Host system-id", h.SystemID, maxSystemID, false),
+	}
+	if id, ok := ParseID(string(h.ID)); !ok || id != h.ID || h.SystemID == "" {
+		wrong = append(wrong, Invalidf("Host '%s' lacks its id or system-id.", h.Name))
+	}
+	seen := map[string]bool{}
+	for _, label := range h.Labels {
+		if seen[label] {
+			wrong = append(wrong, Invalidf("Host '%s' has the label '%s' twice.", h.Name, label))
+		}
+		seen[label] = true
+		wrong = append(wrong, ValidateLabel(label))
+	}
+	for _, id := range h.Evicted {
+		if canonical, ok := ParseID(string(id)); !ok || canonical != id {
+			wrong = append(wrong, Invalidf("Host '%s' has evicted '%s', which is not the id of a network.", h.Name, id))
+		}
+	}
+	return Join(wrong...)
+}
+
+// Limits of an attachment's properties. They keep it one small OVSDB row.
+const (
+	maxProperties = 64
+	maxProperty   = 1024 // characters of a name or value
+)
+
+// ValidateProperties checks the custom properties of an attachment, and returns
+// all that is wrong.
+func ValidateProperties(properties map[string]string) error {
+	var wrong []error
+	if len(properties) > maxProperties {
+		wrong = append(wrong, Invalidf("The attachment has %d properties; the limit is %d.", len(properties), maxProperties))
+	}
+	for name, value := range properties {
+		if name == "" {
+			wrong = append(wrong, Invalidf("A property of the attachment has no name."))
+		}
+		wrong = append(wrong,
+			validateText("The name of a property", name, maxProperty, false),
+			validateText("The value of a property", value, maxProperty, false))
+	}
+	return Join(wrong...)
 }

@@ -15,8 +15,8 @@ import (
 func (d *Desired) AddNetwork(n Network) (Network, error) {
 	n.ID, n.Revision = NewID(), 1
 	n.VdsmName = VdsmName(n.ID, n.Name)
-	if other, taken := d.NetworkByName(n.Name); taken {
-		return Network{}, Conflictf("Cannot add Network. The name of the logical network '%s' is already used by an existing logical network in the same data-center.\n-Please choose a different name.", other.Name)
+	if _, taken := d.NetworkByName(n.Name); taken {
+		return Network{}, nameInUse("Cannot add Network. ", n.Name)
 	}
 	d.Networks[n.ID] = n
 	return n, nil
@@ -31,9 +31,16 @@ func (d *Desired) UpdateNetwork(n Network) error {
 	if n == old {
 		return nil
 	}
+	if other, taken := d.NetworkByName(n.Name); taken && other.ID != n.ID {
+		return nameInUse("Cannot update Network. ", n.Name)
+	}
 	n.VdsmName, n.Revision = old.VdsmName, old.Revision+1
 	d.Networks[n.ID] = n
 	return nil
+}
+
+func nameInUse(prefix, name string) error {
+	return Conflictf("%sThe name of the logical network '%s' is already used by an existing logical network in the same data-center.\n-Please choose a different name.", prefix, name)
 }
 
 // RemoveNetwork removes a network and its attachments.
@@ -77,23 +84,36 @@ func (d *Desired) Detach(host, network ID) error {
 	return nil
 }
 
-// AddLabel gives a host a label.
-func (d *Desired) AddLabel(host ID, label string) error {
+// AddLabel gives a host labels.
+func (d *Desired) AddLabel(host ID, labels ...string) error {
 	h, ok := d.Hosts[host]
 	if !ok {
 		return NotFoundf("Entity not found: %s", host)
 	}
-	if err := ValidateLabel(label); err != nil {
+	has := map[string]bool{}
+	for _, label := range h.Labels {
+		has[label] = true
+	}
+	var wrong []error
+	for _, label := range labels {
+		wrong = append(wrong, ValidateLabel(label))
+		if has[label] {
+			wrong = append(wrong, Conflictf("Cannot add Label. The host '%s' is already labeled with the specified label '%s'.", h.Name, label))
+		}
+		has[label] = true
+	}
+	if err := Join(wrong...); err != nil {
 		return err
 	}
-	if slices.Contains(h.Labels, label) {
-		return Conflictf("Cannot add Label. The host '%s' is already labeled with the specified label '%s'.", h.Name, label)
+	if len(has) > maxLabels {
+		return Invalidf("Cannot add Label. The host '%s' would have %d labels; the limit is %d.", h.Name, len(has), maxLabels)
 	}
-	h.Labels = append(slices.Clone(h.Labels), label)
-	slices.Sort(h.Labels)
+	h.Labels = slices.Sorted(maps.Keys(has))
 	d.Hosts[host] = h
-	for _, a := range d.On(host) {
-		d.keep(host, a.Network)
+	for _, n := range d.Networks {
+		if n.Label != "" && has[n.Label] {
+			d.keep(host, n.ID)
+		}
 	}
 	return nil
 }

@@ -3,6 +3,8 @@ package model
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 )
 
 // The kinds of refusal. Test with errors.Is; the api package holds the one
@@ -42,3 +44,42 @@ func NotFoundf(format string, args ...any) error {
 func Conflictf(format string, args ...any) error {
 	return &Error{Kind: ErrConflict, Text: fmt.Sprintf(format, args...)}
 }
+
+// Refusals are several refusals of one request. errors.Is finds the kind of
+// each.
+type Refusals []error
+
+// Join makes one error of all that a request is refused for: nil for nothing.
+// Each text counts once, and they are sorted, so that the answer does not depend
+// on the order in which the request or a map names things.
+func Join(errs ...error) error {
+	var all Refusals
+	for _, err := range errs {
+		if several, ok := errors.AsType[Refusals](err); ok {
+			all = append(all, several...)
+		} else if err != nil {
+			all = append(all, err)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	all = slices.CompactFunc(all, func(a, b error) bool { return a.Error() == b.Error() })
+	switch len(all) {
+	case 0:
+		return nil
+	case 1:
+		return all[0]
+	}
+	return all
+}
+
+// Error joins the texts as the oVirt engine does.
+func (r Refusals) Error() string {
+	texts := make([]string, len(r))
+	for i, err := range r {
+		texts[i] = err.Error()
+	}
+	return strings.Join(texts, ", ")
+}
+
+// Unwrap returns the refusals.
+func (r Refusals) Unwrap() []error { return r }

@@ -205,7 +205,7 @@ func TestRefusals(t *testing.T) {
 		{"name is another's bridge", func(d *model.Desired) error {
 			_, err := d.AddNetwork(model.Network{Name: long.VdsmName})
 			return err
-		}, model.ErrConflict},
+		}, model.ErrInvalid},
 		{"rename to a taken name", func(d *model.Desired) error { long.Name = "red"; return d.UpdateNetwork(long) }, model.ErrConflict},
 		{"update of an unknown network", func(d *model.Desired) error { return d.UpdateNetwork(model.Network{ID: model.NewID()}) }, model.ErrNotFound},
 		{"removal of an unknown network", func(d *model.Desired) error { return d.RemoveNetwork(model.NewID()) }, model.ErrNotFound},

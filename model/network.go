@@ -24,6 +24,9 @@ const (
 	maxLabel       = 256
 )
 
+// maxLabels bounds the labels of a host: each change looks at all of them.
+const maxLabels = 1000
+
 // Network is a logical network of the data center. On a host that it is
 // attached to it is one bridge without physical ports.
 type Network struct {
@@ -72,33 +75,26 @@ func VdsmName(id ID, name string) string {
 	return "on" + strings.ReplaceAll(string(id), "-", "")[:13]
 }
 
-// Validate checks what can be checked of a network alone.
+// Validate checks what can be checked of a network alone, and returns all that
+// is wrong.
 func (n Network) Validate() error {
-	if _, ok := ParseID(string(n.ID)); !ok {
-		return Invalidf("Network id '%s' is not a UUID.", n.ID)
-	}
-	if err := validateName(n.Name); err != nil {
-		return err
-	}
-	if err := validateText("description", n.Description, maxDescription); err != nil {
-		return err
-	}
-	if err := validateText("comment", n.Comment, maxDescription); err != nil {
-		return err
+	var wrong []error
+	if id, ok := ParseID(string(n.ID)); !ok || id != n.ID {
+		wrong = append(wrong, Invalidf("Network id '%s' is not a UUID.", n.ID))
 	}
 	if n.MTU != 0 && (n.MTU < MinMTU || n.MTU > MaxMTU) {
-		return Invalidf("MTU %d is not valid: use 0 for the default (%d) or a value from %d to %d bytes.",
-			n.MTU, DefaultMTU, MinMTU, MaxMTU)
+		wrong = append(wrong, Invalidf("MTU %d is not valid: use 0 for the default (%d) or a value from %d to %d bytes.",
+			n.MTU, DefaultMTU, MinMTU, MaxMTU))
 	}
 	if n.Label != "" {
-		if err := ValidateLabel(n.Label); err != nil {
-			return err
-		}
+		wrong = append(wrong, ValidateLabel(n.Label))
 	}
 	if !vdsmNamePattern.MatchString(n.VdsmName) {
-		return Invalidf("'%s' cannot name a bridge: use 1 to 15 English letters, digits, hyphens or underscores.", n.VdsmName)
+		wrong = append(wrong, Invalidf("'%s' cannot name a bridge: use 1 to 15 English letters, digits, hyphens or underscores.", n.VdsmName))
 	}
-	return n.validateIsolation()
+	return Join(append(wrong, validateName(n.Name), n.validateIsolation(),
+		validateText("Network description", n.Description, maxDescription, true),
+		validateText("Network comment", n.Comment, maxDescription, true))...)
 }
 
 func validateName(name string) error {
@@ -108,7 +104,7 @@ func validateName(name string) error {
 	if strings.TrimSpace(name) != name {
 		return Invalidf("Bad network name, it must not begin or end with a blank.")
 	}
-	if err := validateText("name", name, maxName); err != nil {
+	if err := validateText("Network name", name, maxName, false); err != nil {
 		return err
 	}
 	if len(name) >= 4 && strings.EqualFold(name[:4], "bond") {
@@ -117,18 +113,22 @@ func validateName(name string) error {
 	return nil
 }
 
-// validateText refuses what OVSDB or a log line could not carry: an OVSDB
-// server closes the connection on a NUL character.
-func validateText(field, text string, limit int) error {
+// validateText refuses what OVSDB, XML or a log line could not carry: an OVSDB
+// server closes the connection on a NUL character, and XML has no sign for
+// others. Limit is in characters.
+func validateText(field, text string, limit int, lines bool) error {
 	if !utf8.ValidString(text) {
-		return Invalidf("Network %s is not valid UTF-8.", field)
+		return Invalidf("%s is not valid UTF-8.", field)
 	}
 	if n := utf8.RuneCountInString(text); n > limit {
-		return Invalidf("Network %s has %d characters; the limit is %d.", field, n, limit)
+		return Invalidf("%s has %d characters; the limit is %d.", field, n, limit)
 	}
 	for _, r := range text {
-		if r == unicode.ReplacementChar || (unicode.IsControl(r) && (field == "name" || (r != '\n' && r != '\t' && r != '\r'))) {
-			return Invalidf("Network %s must not have the character %U.", field, r)
+		if lines && (r == '\n' || r == '\t' || r == '\r') {
+			continue
+		}
+		if unicode.IsControl(r) || r == unicode.ReplacementChar || r == 0xFFFE || r == 0xFFFF {
+			return Invalidf("%s must not have the character %U.", field, r)
 		}
 	}
 	return nil

@@ -26,13 +26,14 @@ func (n Network) EffectiveIsolation() Policy {
 }
 
 func (n Network) validateIsolation() error {
+	var wrong []error
 	switch n.EffectiveIsolation() {
 	case PolicyEnforce, PolicyQuarantine, PolicyReport:
 	default:
-		return Invalidf("Isolation policy '%s' is not valid: use 'enforce', 'quarantine' or 'report'.", n.Isolation)
+		wrong = append(wrong, Invalidf("Isolation policy '%s' is not valid: use 'enforce', 'quarantine' or 'report'.", n.Isolation))
 	}
 	if n.MACLock && !n.Strict {
-		return Invalidf("The MAC lock of network '%s' needs strict isolation: turn strict on too, or the MAC lock off.", n.Name)
+		wrong = append(wrong, Invalidf("The MAC lock of network '%s' needs strict isolation: turn strict on too, or the MAC lock off.", n.Name))
 	}
-	return nil
+	return Join(wrong...)
 }

@@ -42,7 +42,7 @@ func full(d *model.Desired) error {
 	if err != nil {
 		return err
 	}
-	if _, err := d.Attach(systemID, rich.ID, map[string]string{"": "", "a.b": "ü=1", "set": "[\"set\",[]]"}); err != nil {
+	if _, err := d.Attach(systemID, rich.ID, map[string]string{"empty": "", "a.b": "ü=1", "set": "[\"set\",[]]"}); err != nil {
 		return err
 	}
 	if _, err := d.Attach(systemID, plain.ID, nil); err != nil {

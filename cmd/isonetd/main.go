@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -48,12 +47,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 func serve(ctx context.Context, cfg daemon.Config, stderr io.Writer) error {
-	options := &slog.HandlerOptions{Level: cfg.LogLevel}
-	var handler slog.Handler = slog.NewTextHandler(stderr, options)
-	if cfg.JSONLog {
-		handler = slog.NewJSONHandler(stderr, options)
-	}
-	log := slog.New(handler)
+	log := daemon.NewLogger(cfg, stderr)
 	log.Info("starting", "version", version.String())
 	d, err := daemon.New(cfg, log)
 	if err != nil {
