@@ -35,6 +35,8 @@ func allowed() map[string][]string {
 		"model/plan":            {"model"},
 		"model/traffic":         {"model"},
 		"model/isolation":       {"model", "model/plan"},
+		"device":                {"model/plan"},
+		"guard":                 {},
 		"ovsdb":                 {},
 		"store":                 {"model", "ovsdb", "store/internal/schema"},
 		"store/internal/schema": {},
@@ -46,7 +48,7 @@ func allowed() map[string][]string {
 		// The generator of docs/metrics.md.
 		"exporter/internal/metricsdoc": {"exporter"},
 		"daemon": {
-			"api", "exporter", "internal/version", "model", "model/plan", "nic", "ovs", "ovsdb", "reconcile", "store",
+			"api", "device", "exporter", "guard", "internal/version", "model", "model/plan", "nic", "ovs", "ovsdb", "reconcile", "store",
 		},
 		"cmd/isonetd":                  {"daemon", "internal/version"},
 		"cmd/isonet":                   {"model", "internal/version", "cmd/isonet/internal/..."},
@@ -146,6 +148,9 @@ func TestCheckRefuses(t *testing.T) {
 		{"model/plan", uuid, true},
 		{"model/plan", module + "/model", false},
 		{"model/traffic", module + "/model/plan", true},
+		{"device", module + "/model/plan", false},
+		{"device", module + "/ovs", true},
+		{"guard", module + "/device", true},
 		{"ovsdb", module + "/model", true},
 		{"ovsdb", libovsdb + "/client", false},
 		{"store", module + "/ovs", true},

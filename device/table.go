@@ -1,0 +1,176 @@
+package device
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/isonet/isonet/model/plan"
+)
+
+// link is what one RTM_NEWLINK says.
+type link struct {
+	// device lacks Master, Upper and Addresses, which are said elsewhere.
+	device plan.Device
+	// parent is the ifindex of the device in this namespace that this one is
+	// stacked on or joined to; 0 for none.
+	parent int
+	// master is the ifindex of the device that this one is enslaved to; 0 for
+	// none.
+	master int
+	// unfinished says that the kernel names no parent where one belongs: the
+	// first end of a veth is announced before it has its other end, and not
+	// again when it has.
+	unfinished bool
+}
+
+// address is one IP address of a device. Addresses that differ in the peer only
+// are two addresses to the kernel.
+type address struct {
+	prefix netip.Prefix
+	peer   netip.Addr
+}
+
+// set is a set of ifindexes for an ifindex.
+type set map[int]map[int]struct{}
+
+func (s set) add(key, member int) {
+	if s[key] == nil {
+		s[key] = map[int]struct{}{}
+	}
+	s[key][member] = struct{}{}
+}
+
+func (s set) remove(key, member int) {
+	delete(s[key], member)
+	if len(s[key]) == 0 {
+		delete(s, key)
+	}
+}
+
+// table is what the kernel has said so far, by ifindex.
+type table struct {
+	links     map[int]link
+	addresses map[int]map[address]struct{}
+	children  set // by parent
+	slaves    set // by master
+	touched   map[int]struct{}
+	// doubtful are devices that may have changed without a message.
+	doubtful map[int]struct{}
+}
+
+func newTable() *table {
+	return &table{
+		links: map[int]link{}, addresses: map[int]map[address]struct{}{},
+		children: set{}, slaves: set{}, touched: map[int]struct{}{}, doubtful: map[int]struct{}{},
+	}
+}
+
+// touch says that a device may differ from what was published.
+func (t *table) touch(index int) { t.touched[index] = struct{}{} }
+
+func (t *table) doubt(index int) { t.doubtful[index] = struct{}{} }
+
+// put takes a device that is new or changed.
+func (t *table) put(index int, l link) {
+	before, known := t.links[index]
+	if known {
+		t.unhook(index, before)
+	}
+	t.links[index] = l
+	t.hook(index, l)
+	if l.unfinished {
+		t.doubt(index)
+	}
+	// A veth's other end came back from another namespace. Only the end that
+	// moved is announced.
+	if parent := l.parent; parent != before.parent && t.links[parent].device.PeerElsewhere {
+		t.doubt(parent)
+	}
+	if before.device.Name != l.device.Name {
+		t.touchSlaves(index)
+	}
+}
+
+// drop takes away a device that is gone from this namespace.
+func (t *table) drop(index int) {
+	gone, known := t.links[index]
+	if !known {
+		return
+	}
+	// It may have moved to another namespace, which changes the end of a veth
+	// that stays.
+	for child := range t.children[index] {
+		t.doubt(child)
+	}
+	t.unhook(index, gone)
+	delete(t.links, index)
+	delete(t.addresses, index)
+	t.touchSlaves(index)
+}
+
+func (t *table) hook(index int, l link) {
+	t.touch(index)
+	if l.parent != 0 {
+		t.children.add(l.parent, index)
+		t.touch(l.parent)
+	}
+	if l.master != 0 {
+		t.slaves.add(l.master, index)
+	}
+}
+
+func (t *table) unhook(index int, l link) {
+	t.touch(index)
+	if l.parent != 0 {
+		t.children.remove(l.parent, index)
+		t.touch(l.parent)
+	}
+	if l.master != 0 {
+		t.slaves.remove(l.master, index)
+	}
+}
+
+func (t *table) touchSlaves(index int) {
+	for slave := range t.slaves[index] {
+		t.touch(slave)
+	}
+}
+
+func (t *table) putAddress(index int, a address) {
+	if t.addresses[index] == nil {
+		t.addresses[index] = map[address]struct{}{}
+	}
+	t.addresses[index][a] = struct{}{}
+	t.touch(index)
+}
+
+func (t *table) dropAddress(index int, a address) {
+	delete(t.addresses[index], a)
+	t.touch(index)
+}
+
+// device puts together what is known of a device.
+func (t *table) device(index int) (plan.Device, bool) {
+	l, ok := t.links[index]
+	if !ok {
+		return plan.Device{}, false
+	}
+	device := l.device
+	if master := t.links[l.master].device; master.Kind != "openvswitch" {
+		device.Master = master.Name
+	}
+	for child := range t.children[index] {
+		// The two ends of a veth are each other's parent: neither is stacked on
+		// the other.
+		if child != l.parent {
+			device.Upper = append(device.Upper, t.links[child].device.Name)
+		}
+	}
+	slices.Sort(device.Upper)
+	for a := range t.addresses[index] {
+		device.Addresses = append(device.Addresses, a.prefix)
+	}
+	slices.SortFunc(device.Addresses, netip.Prefix.Compare)
+	device.Addresses = slices.Compact(device.Addresses)
+	return device, true
+}
