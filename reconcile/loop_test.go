@@ -56,12 +56,20 @@ type system struct {
 
 func start(t *testing.T) *system {
 	t.Helper()
-	s := &system{T: t, ovs: ovstest.Start(t), seen: &results{count: map[string]int{}}, links: newLinks()}
+	devices := newLinks()
+	s := startWith(t, devices, ovs.AutoDatapath)
+	s.links = devices
+	return s
+}
+
+func startWith(t *testing.T, devices ovs.Devices, datapathType string, options ...ovstest.Option) *system {
+	t.Helper()
+	s := &system{T: t, ovs: ovstest.Start(t, options...), seen: &results{count: map[string]int{}}}
 	log := slog.New(slog.DiscardHandler)
 	s.store = store.New(store.Config{StateDir: t.TempDir(), RunDir: s.ovs.Dir(), Logger: log})
 	sw := ovs.New(ovs.Config{
-		Endpoints: []string{s.ovs.Endpoint()}, DatapathType: ovs.AutoDatapath, Observer: s.seen, Logger: log,
-		Devices: s.links,
+		Endpoints: []string{s.ovs.Endpoint()}, DatapathType: datapathType, Observer: s.seen, Logger: log,
+		Devices: devices,
 	})
 	s.loop = reconcile.New(s.store, sw, s.seen, log)
 	ctx, cancel := context.WithCancel(context.Background())
