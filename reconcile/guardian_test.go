@@ -73,7 +73,7 @@ func TestRealDevices(t *testing.T) {
 	})
 	ip("-n", host, "link", "set", "inside", "netns", vm)
 	s.until("moved", func(st reconcile.Status) bool { return st.Networks[id].Isolation.Isolated })
-	if got := strings.Fields(s.ports("red")); len(got) != 3 {
+	if got := strings.Fields(s.ports()); len(got) != 3 {
 		t.Errorf("ports %v", got)
 	}
 }
@@ -219,7 +219,7 @@ func TestAFightEndsWhenItIsQuiet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, n := newWorld(t, plan.Port{
 			UUID: "p", Name: "eth9", Tag: -1, Interfaces: []plan.Interface{{UUID: "i", Name: "eth9", OFPort: 3}},
-		}, nic("eth9"))
+		}, uplink())
 		loop := w.run(t) // after does nothing: the port is back at once
 		time.Sleep(time.Hour)
 		synctest.Wait()

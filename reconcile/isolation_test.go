@@ -55,7 +55,8 @@ func tap(name string) plan.Device {
 	return plan.Device{Name: name, Kind: "tun", Tap: true, Ethernet: true}
 }
 
-func nic(name string) plan.Device { return plan.Device{Name: name, Ethernet: true} }
+// uplink is a physical NIC.
+func uplink() plan.Device { return plan.Device{Name: "eth9", Ethernet: true} }
 
 // under attaches a network with a policy.
 func (s *system) under(name string, policy model.Policy) model.ID {
@@ -76,8 +77,8 @@ func (s *system) policy(id model.ID, policy model.Policy) {
 	s.realised(revision, id)
 }
 
-// ports returns the names of a bridge's ports.
-func (s *system) ports(bridge string) string { return s.ovs.Vsctl("--no-wait", "list-ports", bridge) }
+// ports returns the names of the ports of the bridge red.
+func (s *system) ports() string { return s.ovs.Vsctl("--no-wait", "list-ports", "red") }
 
 // findings waits until the findings of a network have these reasons.
 func (s *system) findings(id model.ID, reasons ...isolation.Reason) reconcile.Isolation {
@@ -101,7 +102,7 @@ func (s *system) repaired(reason isolation.Reason, times uint64) {
 
 func TestAWayOutIsRemoved(t *testing.T) {
 	s := start(t)
-	s.links.set(nic("eth9"), tap("vm1"), plan.Device{Name: "v9", Kind: "veth", Ethernet: true})
+	s.links.set(uplink(), tap("vm1"), plan.Device{Name: "v9", Kind: "veth", Ethernet: true})
 	id := s.under("red", "")
 	s.ovs.Vsctl("add-port", "red", "vm1")
 	s.ovs.Vsctl("add-br", "theirs")
@@ -119,7 +120,7 @@ func TestAWayOutIsRemoved(t *testing.T) {
 		if last.Deed != reconcile.Removed || last.Reason != reason || last.NetworkID != id || last.Network != "red" || last.Port != add[2] || last.Detail == "" {
 			t.Errorf("%s: the last event is %+v", reason, last)
 		}
-		if got := s.ports("red"); got != "vm1" {
+		if got := s.ports(); got != "vm1" {
 			t.Errorf("%s: ports %q, want the VM's", reason, got)
 		}
 	}
@@ -168,7 +169,7 @@ func TestTheUnknownIsQuarantinedUntilItIsKnown(t *testing.T) {
 
 func TestPolicies(t *testing.T) {
 	s := start(t)
-	s.links.set(nic("eth9"))
+	s.links.set(uplink())
 	id := s.under("red", model.PolicyReport)
 	before := s.ovs.NextCfg()
 	s.ovs.Vsctl("add-port", "red", "eth9", "--", "set", "bridge", "red", "stp_enable=true")
@@ -199,7 +200,7 @@ func TestPolicies(t *testing.T) {
 	}
 	s.policy(id, model.PolicyEnforce)
 	s.until("isolated", func(st reconcile.Status) bool { return st.Networks[id].Isolation.Isolated })
-	if got := s.ports("red"); got != "" {
+	if got := s.ports(); got != "" {
 		t.Errorf("enforce: ports %q", got)
 	}
 }
@@ -208,10 +209,10 @@ func TestPolicies(t *testing.T) {
 // timed: only the first ones are free.
 func TestAFightIsContested(t *testing.T) {
 	s := start(t)
-	s.links.set(nic("eth9"))
+	s.links.set(uplink())
 	id := s.under("red", "")
 	other := s.under("blue", "")
-	before := s.seen.of("transaction committed")
+	before := s.seen.committed()
 	ctx, stop := context.WithCancel(t.Context())
 	var operator sync.WaitGroup
 	operator.Go(func() {
@@ -227,7 +228,7 @@ func TestAFightIsContested(t *testing.T) {
 	if status.Networks[other].Isolation.Contested {
 		t.Error("the other network is contested too")
 	}
-	if got := s.seen.of("transaction committed") - before; got < 5 || got > 8 {
+	if got := s.seen.committed() - before; got < 5 || got > 8 {
 		t.Errorf("%d transactions, want the free repairs and hardly more", got)
 	}
 	if !slices.ContainsFunc(status.Events, func(e reconcile.Event) bool { return e.Deed == reconcile.Contested && e.NetworkID == id }) {
@@ -235,7 +236,7 @@ func TestAFightIsContested(t *testing.T) {
 	}
 	// It is left for a while, not for ever.
 	s.until("removed after all", func(st reconcile.Status) bool { return st.Networks[id].Isolation.Isolated })
-	if got := s.ports("red"); got != "" {
+	if got := s.ports(); got != "" {
 		t.Errorf("ports %q", got)
 	}
 }
@@ -270,7 +271,7 @@ func TestAResetThatWasCutShortIsFinished(t *testing.T) {
 	s.until("up again", func(st reconcile.Status) bool {
 		return st.Repairs == 1 && st.Networks[id].State == reconcile.Active && st.Actual.Bridges["red"].DatapathType != plan.ResetDatapath
 	})
-	if got := s.ports("red"); got != "vm1" {
+	if got := s.ports(); got != "vm1" {
 		t.Errorf("ports %q", got)
 	}
 }

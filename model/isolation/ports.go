@@ -92,25 +92,27 @@ func kindRules() []portRule {
 			return when(f.device.Kind != "" && slices.Contains(kinds, f.device.Kind), "the kernel says that its device is of the kind %s", f.device.Kind)
 		}}
 	}
-	return []portRule{{
-		Entry{
-			Reason: PhysicalNIC, Enforce: Remove,
-			What: "A physical NIC, a virtual function or a representor of one", Evidence: "kernel: device without a kind that is not the loopback device",
-			Remedy: "Find out who adds it: a network with an uplink is not an isolated network",
+	return []portRule{
+		{
+			Entry{
+				Reason: PhysicalNIC, Enforce: Remove,
+				What: "A physical NIC, a virtual function or a representor of one", Evidence: "kernel: device without a kind that is not the loopback device",
+				Remedy: "Find out who adds it: a network with an uplink is not an isolated network",
+			},
+			func(f facts) string {
+				return when(f.seen && f.isDevice() && f.device.Kind == "" && !f.device.Loopback, "the kernel says that its device is a physical NIC (it has no kind)")
+			},
 		},
-		func(f facts) string {
-			return when(f.seen && f.isDevice() && f.device.Kind == "" && !f.device.Loopback, "the kernel says that its device is a physical NIC (it has no kind)")
+		{
+			Entry{
+				Reason: LoopbackDevice, Enforce: Remove,
+				What: "The host's loopback device", Evidence: "kernel: the flag IFF_LOOPBACK",
+				Remedy: "Find out who adds it",
+			},
+			func(f facts) string {
+				return when(f.device.Loopback, "the kernel says that its device is the loopback device")
+			},
 		},
-	}, {
-		Entry{
-			Reason: LoopbackDevice, Enforce: Remove,
-			What: "The host's loopback device", Evidence: "kernel: the flag IFF_LOOPBACK",
-			Remedy: "Find out who adds it",
-		},
-		func(f facts) string {
-			return when(f.device.Loopback, "the kernel says that its device is the loopback device")
-		},
-	},
 		kind(Entry{Reason: Bond, What: "A bond of NICs", Remedy: "Find out who adds it: a network with an uplink is not an isolated network"}, "bond"),
 		kind(Entry{Reason: Team, What: "A team of NICs", Remedy: "Find out who adds it: a network with an uplink is not an isolated network"}, "team"),
 		kind(Entry{Reason: VLANDevice, What: "A VLAN of another device", Remedy: "Find out who adds it: a network with an uplink is not an isolated network"}, "vlan"),
