@@ -33,7 +33,8 @@ func isolationFamilies() []family {
 					emit(sample{value: float64(count[reason]), labels: []string{string(reason)}})
 				}
 			},
-		}, {
+		},
+		{
 			Metric{
 				"isonet_isolation_repairs_total", counter,
 				[]string{"reason"},

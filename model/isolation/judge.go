@@ -235,10 +235,10 @@ func (in Input) notices(v *Verdict) {
 		v.Findings = append(v.Findings, Finding{Reason: reason, Bridge: in.Bridge.Name, Detail: detail, Action: Report, Notice: true})
 	}
 	if local := in.Devices[in.Bridge.Name]; local.Up {
-		add(LocalUp, fmt.Sprintf("the device '%s' is up and has %d addresses", local.Name, len(local.Addresses)))
+		add(LocalUp, fmt.Sprintf("the device '%s' is up; addresses: %v", in.Bridge.Name, local.Addresses))
 	}
 	if in.Host.Managers > 0 {
-		add(Manager, fmt.Sprintf("Open vSwitch has %d managers", in.Host.Managers))
+		add(Manager, fmt.Sprintf("managers of Open vSwitch: %d", in.Host.Managers))
 	}
 	if len(in.Host.Tunnels) > 0 && in.DatapathType == userspace {
 		add(TunnelNearby, "tunnels on the same datapath: "+strings.Join(in.Host.Tunnels, ", "))

@@ -57,7 +57,7 @@ func (s Spec) Deviations(b Bridge) []Setting {
 	var list []Setting
 	refers := func(column string, rows int) {
 		if rows > 0 {
-			list = append(list, Setting{Column: column, Detail: fmt.Sprintf("the bridge's column %s refers to %d rows", column, rows)})
+			list = append(list, Setting{Column: column, Detail: fmt.Sprintf("rows that the bridge's column %s refers to: %d", column, rows)})
 		}
 	}
 	refers("controller", b.Controllers)
@@ -66,7 +66,7 @@ func (s Spec) Deviations(b Bridge) []Setting {
 	refers("sflow", b.SFlow)
 	refers("ipfix", b.IPFIX)
 	if n := len(b.FlowSamples); n > 0 {
-		list = append(list, Setting{Column: "flow_sample_collector_set", Detail: fmt.Sprintf("%d rows of Flow_Sample_Collector_Set refer to the bridge", n)})
+		list = append(list, Setting{Column: "flow_sample_collector_set", Detail: fmt.Sprintf("rows of Flow_Sample_Collector_Set that refer to the bridge: %d", n)})
 	}
 	refers("auto_attach", b.AutoAttach)
 	if b.STP {
