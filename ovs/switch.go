@@ -100,7 +100,10 @@ func (s *Switch) keep(ctx context.Context, describe func() (model.ClientDBModel,
 func (s *Switch) follow(ctx context.Context, session *ovsdb.Session) error {
 	defer s.publish(nil, nil)
 	for {
-		links, linksChanged := s.links()
+		links, linksChanged, err := s.links(ctx)
+		if err != nil {
+			return err
+		}
 		tables := session.Tables(followed()...)
 		if tables == nil {
 			return ovsdb.ErrLost
@@ -128,13 +131,23 @@ func (s *Switch) follow(ctx context.Context, session *ovsdb.Session) error {
 	}
 }
 
-// links returns the host's devices and what tells of others.
-func (s *Switch) links() (map[string]plan.Device, <-chan struct{}) {
+// links returns the host's devices and what tells of others. It waits for the
+// first look at them: before it, a bridge could get the name of a device.
+func (s *Switch) links(ctx context.Context) (map[string]plan.Device, <-chan struct{}, error) {
 	if s.cfg.Devices == nil {
-		return nil, nil
+		return nil, nil, nil
 	}
-	changed := s.cfg.Devices.Changed()
-	return s.cfg.Devices.Links(), changed
+	for {
+		changed := s.cfg.Devices.Changed()
+		if links := s.cfg.Devices.Links(); links != nil {
+			return links, changed, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, nil, ctx.Err()
+		}
+	}
 }
 
 // identify gives a host without a system-id one. OVSDB's insert changes

@@ -118,8 +118,9 @@ func (v Verdict) Isolated() bool {
 // OVSDB's configuration and from the kernel, never from external_ids.
 func Judge(in Input) Verdict {
 	var v Verdict
+	rules := portRules()
 	for _, p := range in.Bridge.Endpoints() {
-		in.port(&v, p)
+		in.port(&v, p, rules)
 	}
 	in.settings(&v)
 	in.notices(&v)
@@ -128,8 +129,7 @@ func Judge(in Input) Verdict {
 
 // port judges a port by the worst of its interfaces: that which an earlier
 // rule matches.
-func (in Input) port(v *Verdict, p plan.Port) {
-	rules := portRules()
+func (in Input) port(v *Verdict, p plan.Port, rules []portRule) {
 	worst, detail, name := len(rules), "", ""
 	allowed, pending := true, false
 	for _, i := range p.Interfaces {
