@@ -46,7 +46,7 @@ type NICs interface {
 	Snapshot() []model.NIC
 }
 
-// Config is what the API needs. All of it is required, except Version.
+// Config is what the API needs. All of it is required, down to the logger.
 type Config struct {
 	Store   Store
 	Loop    Loop
@@ -55,9 +55,18 @@ type Config struct {
 	Logger  *slog.Logger
 	// Version is isonet's own version, shown in product_info.
 	Version string
+	// TokenTimeout is how long a token of Remote lives without being used; 0 is
+	// DefaultTokenTimeout.
+	TokenTimeout time.Duration
+	// CA holds the certificates in PEM form by which clients can trust Remote.
+	// Everybody may have it.
+	CA []byte
+	// Now is the clock by which tokens expire; nil is time.Now.
+	Now func() time.Time
 }
 
-// API serves requests. It has no state of its own.
+// API serves requests. It has no state of its own; its handlers keep the tokens
+// that they give out.
 type API struct {
 	store   Store
 	loop    Loop
@@ -66,6 +75,10 @@ type API struct {
 	logger  *slog.Logger
 	version string
 	mux     *http.ServeMux
+
+	tokenTimeout time.Duration
+	ca           []byte
+	now          func() time.Time
 }
 
 // New returns the API over the given parts.
@@ -73,21 +86,37 @@ func New(c Config) (*API, error) {
 	if c.Store == nil || c.Loop == nil || c.Traffic == nil || c.NICs == nil || c.Logger == nil {
 		return nil, errors.New("the API needs a store, a loop, traffic, network interfaces and a logger")
 	}
-	a := &API{store: c.Store, loop: c.Loop, traffic: c.Traffic, nics: c.NICs, logger: c.Logger, version: c.Version}
-	a.mux = a.routes()
+	a := &API{
+		store: c.Store, loop: c.Loop, traffic: c.Traffic, nics: c.NICs, logger: c.Logger, version: c.Version,
+		tokenTimeout: c.TokenTimeout, ca: c.CA, now: c.Now,
+	}
+	if a.tokenTimeout == 0 {
+		a.tokenTimeout = DefaultTokenTimeout
+	}
+	if a.now == nil {
+		a.now = time.Now
+	}
+	a.mux = newMux(a.table())
 	return a, nil
 }
 
 // Local returns the handler for the unix socket: whoever may connect to the
 // socket may use it.
 func (a *API) Local() http.Handler {
-	return &endpoint{api: a}
+	e := &endpoint{api: a}
+	e.open = newMux(e.openTable())
+	return e
 }
 
-// Remote returns the handler for TCP: it asks for the password of one of users
-// and refuses requests that a browser sends on behalf of other sites.
+// Remote returns the handler for TCP: it asks for the password of one of users,
+// or for a token that it gave for one, and refuses requests that a browser
+// sends on behalf of other sites.
 func (a *API) Remote(users *Users) http.Handler {
-	return &endpoint{api: a, users: users, crossOrigin: http.NewCrossOriginProtection()}
+	e := &endpoint{
+		api: a, users: users, tokens: newTokens(a.tokenTimeout, a.now), crossOrigin: http.NewCrossOriginProtection(),
+	}
+	e.open = newMux(e.openTable())
+	return e
 }
 
 const (

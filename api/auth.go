@@ -27,6 +27,8 @@ const maxChecks = 2
 // Users are those who may use the API over TCP. They are read once.
 type Users struct {
 	hashes map[string][]byte
+	// readers are those of them who may not change anything.
+	readers map[string]bool
 	// decoy is checked for an unknown user, so that the time of the answer
 	// does not tell who exists.
 	decoy  []byte
@@ -41,8 +43,9 @@ type Users struct {
 
 // LoadUsers reads a file of htpasswd -B: a user and a bcrypt hash per line,
 // joined by a colon. Empty lines and lines that begin with '#' are skipped. It
-// refuses a file that everybody may write, other hashes and an empty file.
-func LoadUsers(path string) (*Users, error) {
+// refuses a file that everybody may write, other hashes and an empty file. The
+// readers must be in the file; they may look at everything and change nothing.
+func LoadUsers(path string, readers ...string) (*Users, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("the users file %s does not exist: make it with 'htpasswd -cB %s USER'", path, path)
@@ -61,12 +64,18 @@ func LoadUsers(path string) (*Users, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the users file %s: %w", path, err)
 	}
+	for _, name := range readers {
+		if users.hashes[name] == nil {
+			return nil, fmt.Errorf("the reader '%s' is not in the users file %s: add it with 'htpasswd -B', or take it from readers", name, path)
+		}
+		users.readers[name] = true
+	}
 	return users, nil
 }
 
 func parseUsers(data []byte) (*Users, error) {
 	u := &Users{
-		hashes: map[string][]byte{}, verified: map[string][]byte{},
+		hashes: map[string][]byte{}, readers: map[string]bool{}, verified: map[string][]byte{},
 		key: make([]byte, sha256.Size), checks: make(chan struct{}, maxChecks),
 	}
 	work := bcrypt.MinCost
@@ -105,47 +114,32 @@ func parseUsers(data []byte) (*Users, error) {
 	return u, nil
 }
 
-// authenticate checks the HTTP Basic credentials of a request (RFC 7617).
-func (u *Users) authenticate(c *call) error {
-	name, password, ok := c.r.BasicAuth()
-	if !ok {
-		return refuse(errUnauthorized, "The request has no credentials: send a user and password by HTTP Basic authentication.")
-	}
-	right, err := u.verify(c.r.Context(), name, password)
-	if err != nil {
-		return err
-	}
-	if !right {
-		return refuse(errUnauthorized, "The user name or password is incorrect.")
-	}
-	c.user = name
-	return nil
-}
-
-// verify reports whether the password is the user's.
-func (u *Users) verify(ctx context.Context, name, password string) (bool, error) {
+// verify returns the name in the users file of whom the password lets in. Its
+// error for a wrong name or password is an errUnauthorized.
+func (u *Users) verify(ctx context.Context, name, password string) (string, error) {
+	wrong := refuse(errUnauthorized, "The user name or password is incorrect.")
 	name, hash := u.resolve(name)
 	mac := u.mac(name, password)
 	if u.known(name, mac) {
-		return true, nil
+		return name, nil
 	}
 	select {
 	case u.checks <- struct{}{}:
 		defer func() { <-u.checks }()
 	case <-ctx.Done():
-		return false, ctx.Err()
+		return "", ctx.Err()
 	}
 	if hash == nil {
 		_ = bcrypt.CompareHashAndPassword(u.decoy, []byte(password))
-		return false, nil
+		return "", wrong
 	}
 	if bcrypt.CompareHashAndPassword(hash, []byte(password)) != nil {
-		return false, nil
+		return "", wrong
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.verified[name] = mac
-	return true, nil
+	return name, nil
 }
 
 // resolve finds a user, with or without the profile that oVirt's clients

@@ -15,7 +15,7 @@ import (
 	"github.com/isonet/isonet/api"
 )
 
-func hash(t *testing.T, password string, cost int) string {
+func hash(t testing.TB, password string, cost int) string {
 	t.Helper()
 	h, err := bcrypt.GenerateFromPassword([]byte(password), cost)
 	if err != nil {
@@ -24,7 +24,7 @@ func hash(t *testing.T, password string, cost int) string {
 	return string(h)
 }
 
-func usersFile(t *testing.T, content string, mode os.FileMode) string {
+func usersFile(t testing.TB, content string, mode os.FileMode) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "users")
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
@@ -36,12 +36,12 @@ func usersFile(t *testing.T, content string, mode os.FileMode) string {
 	return path
 }
 
-func loadUsers(t *testing.T) *api.Users {
+func loadUsers(t testing.TB, readers ...string) *api.Users {
 	t.Helper()
 	// htpasswd writes its hashes with the prefix $2y$.
 	content := "# who may\n\nadmin:" + strings.Replace(hash(t, "s3cr&t", bcrypt.MinCost), "$2a$", "$2y$", 1) +
 		"\nbob@lab:" + hash(t, "b:ob", bcrypt.MinCost+1) + "\r\n"
-	users, err := api.LoadUsers(usersFile(t, content, 0o640))
+	users, err := api.LoadUsers(usersFile(t, content, 0o640), readers...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,6 +80,12 @@ func TestLoadUsersRefuses(t *testing.T) {
 	}
 	if _, err := api.LoadUsers(t.TempDir()); err == nil {
 		t.Error("a directory was read")
+	}
+	for _, reader := range []string{"nobody", "admin@internal", ""} {
+		_, err := api.LoadUsers(usersFile(t, "admin:"+good, 0o600), "admin", reader)
+		if err == nil || !strings.Contains(err.Error(), "the reader '"+reader+"' is not in the users file") {
+			t.Errorf("reader %q: error is %v", reader, err)
+		}
 	}
 }
 

@@ -30,8 +30,10 @@ type call struct {
 	format format
 	// correlation is the id that the client finds its request by.
 	correlation string
-	// user is who sent the request; "" on the unix socket.
-	user string
+	// user is who sent the request, and users are all whom the listener knows;
+	// "" and nil on the unix socket and before the login.
+	user  string
+	users *Users
 	// status is the reply's status code; 0 before the reply.
 	status int
 	// err is what the handler returned.
@@ -69,9 +71,9 @@ func bodyless(method string) bool {
 	return method == http.MethodGet || method == http.MethodHead || method == http.MethodDelete
 }
 
-// splitPath returns the base path of the API and what is below it. It returns
-// no base for a path outside of the API. Empty segments count for nothing,
-// because clients double slashes and a redirect would lose a POST's method.
+// splitPath returns the base path of the API and what is below it. A path
+// outside of the API has no base. Empty segments count for nothing, because
+// clients double slashes and a redirect would lose a POST's method.
 func splitPath(escaped string) (base, path string) {
 	segments := strings.FieldsFunc(escaped, func(r rune) bool { return r == '/' })
 	n := 0
@@ -81,7 +83,7 @@ func splitPath(escaped string) (base, path string) {
 	case len(segments) >= 1 && segments[0] == "api":
 		n = 1
 	default:
-		return "", escaped
+		return "", "/" + strings.Join(segments, "/")
 	}
 	if len(segments) > n && segments[n] == "v4" {
 		n++
@@ -136,7 +138,7 @@ func (c *call) read(into document) error {
 	if err != nil {
 		return err
 	}
-	data, err := c.body()
+	data, err := c.body(maxBody)
 	if err != nil {
 		return err
 	}
@@ -146,13 +148,13 @@ func (c *call) read(into document) error {
 	return f.decode(data, into)
 }
 
-// body returns the bytes of the request's body.
-func (c *call) body() ([]byte, error) {
-	tooLarge := refuse(errTooLarge, "The body is larger than %d bytes: send less at once.", maxBody)
-	if c.r.ContentLength > maxBody {
+// body returns the bytes of the request's body, of which there may be so many.
+func (c *call) body(most int64) ([]byte, error) {
+	tooLarge := refuse(errTooLarge, "The body is larger than %d bytes: send less at once.", most)
+	if c.r.ContentLength > most {
 		return nil, tooLarge // without waiting for what was announced
 	}
-	data, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, maxBody))
+	data, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, most))
 	if _, more := errors.AsType[*http.MaxBytesError](err); more {
 		return nil, tooLarge
 	}
@@ -216,6 +218,10 @@ func (c *call) fail(err error) {
 		}
 	}
 	c.w.Header().Del("Location")
+	if c.base == "" && isSSO(c.path) {
+		c.failSSO(status, err)
+		return
+	}
 	_ = c.send(status, body) // it has nothing but strings, which always encode
 }
 

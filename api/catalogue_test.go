@@ -88,7 +88,7 @@ func TestT22Search(t *testing.T) {
 		{"clusters", `name="Default"`, []string{"Default"}},
 		{"clusters", "datacenter=Default and initialized=true", []string{"Default"}},
 		{"clusters", "name=Other", nil},
-		{"datacenters", `name=Default and status=up and description=""`, []string{"Default"}},
+		{"datacenters", `name=Default and status=up and description="the default*" and comment=""`, []string{"Default"}},
 		{"datacenters", "status!=up", nil},
 		{"vnicprofiles", "name=iso1", []string{"iso1"}},
 		{"vnicprofiles", "network_name=iso* and passthrough=false sortby name desc", []string{"iso4", "iso3", "iso1"}},

@@ -6,6 +6,7 @@ import (
 )
 
 // oVirt's clients look for a data center and a cluster. isonet has one of each.
+// Both have a description, as in a new engine: libgovirt complains of empty ones.
 const defaultName = "Default"
 
 // The compatibility version of the cluster: that of an engine 4.5.
@@ -21,7 +22,7 @@ func clusterID() model.ID { return model.DeriveID("cluster " + defaultName) }
 func (v *view) dataCenter(f follow) *dataCenterDTO {
 	e := *v.ref("datacenters", dataCenterID())
 	d := &dataCenterDTO{
-		entity: e, Name: new(defaultName), Description: new(""), Comment: new(""),
+		entity: e, Name: new(defaultName), Description: new("The default data center"), Comment: new(""),
 		Local: new(boolean(false)), Status: "up",
 	}
 	for _, rel := range []string{"clusters", "networks"} {
@@ -45,7 +46,7 @@ func dataCenterLinks() links {
 func (v *view) cluster(f follow) *clusterDTO {
 	e := *v.ref("clusters", clusterID())
 	d := &clusterDTO{
-		entity: e, Name: new(defaultName), Description: new(""), Comment: new(""),
+		entity: e, Name: new(defaultName), Description: new("The default cluster"), Comment: new(""),
 		SwitchType: "ovs",
 		Version:    &compatibilityDTO{Major: compatibleMajor, Minor: compatibleMinor},
 		DataCenter: &dataCenterDTO{entity: *v.ref("datacenters", dataCenterID())},

@@ -5,6 +5,9 @@ type rootDTO struct {
 	ProductInfo productInfoDTO `xml:"product_info" json:"product_info"`
 	Summary     summaryDTO     `xml:"summary" json:"summary"`
 	Time        timestamp      `xml:"time" json:"time"`
+	// Both are absent on the unix socket, which has no users.
+	AuthenticatedUser *entity `xml:"authenticated_user" json:"authenticated_user,omitempty"`
+	EffectiveUser     *entity `xml:"effective_user" json:"effective_user,omitempty"`
 }
 
 func (*rootDTO) element() string { return "api" }

@@ -7,14 +7,18 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"time"
 )
 
 // endpoint is the handler of one listener.
 type endpoint struct {
 	api *API
-	// users is nil on the unix socket.
-	users *Users
+	// open serves what needs no login.
+	open *http.ServeMux
+	// users and tokens are nil on the unix socket.
+	users  *Users
+	tokens *tokens
 	// crossOrigin is nil on the unix socket, which no browser reaches.
 	crossOrigin *http.CrossOriginProtection
 }
@@ -32,6 +36,14 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (e *endpoint) serve(c *call) error {
+	if e.crossOrigin != nil {
+		if err := e.crossOrigin.Check(c.r); err != nil {
+			return refuse(errCrossOrigin, "The request comes from another site: %v.", err)
+		}
+	}
+	if c.base == "" && isOpen(c.path) {
+		return c.dispatch(e.open)
+	}
 	if err := e.admit(c); err != nil {
 		return err
 	}
@@ -41,28 +53,54 @@ func (e *endpoint) serve(c *call) error {
 	if v := c.r.Header.Get("Version"); v != "" && v != "4" {
 		return refuse(errVersion, "The API version %q is not supported: send the header 'Version: 4' or none.", v)
 	}
+	return c.dispatch(e.api.mux)
+}
+
+// dispatch runs the handler that a mux has for the request.
+func (c *call) dispatch(mux *http.ServeMux) error {
 	r, err := c.below(c.r.Context())
 	if err != nil {
 		return err
 	}
-	if err := unrouted(e.api.mux, r); err != nil {
+	if err := unrouted(mux, r); err != nil {
 		return err
 	}
-	e.api.mux.ServeHTTP(c.w, r)
+	mux.ServeHTTP(c.w, r)
 	return c.err
 }
 
 // admit refuses who may not use the API through this listener.
 func (e *endpoint) admit(c *call) error {
-	if e.crossOrigin != nil {
-		if err := e.crossOrigin.Check(c.r); err != nil {
-			return refuse(errCrossOrigin, "The request comes from another site: %v.", err)
-		}
-	}
 	if e.users == nil {
 		return nil
 	}
-	return e.users.authenticate(c)
+	user, err := e.authenticate(c.r)
+	if err != nil {
+		return err
+	}
+	c.users, c.user = e.users, user
+	if e.users.readers[user] && c.r.Method != http.MethodGet && c.r.Method != http.MethodHead {
+		return refuse(errForbidden, "User is not authorized to perform this action.")
+	}
+	return nil
+}
+
+// authenticate returns who sent a request, by a token (RFC 6750) or by a
+// password (RFC 7617).
+func (e *endpoint) authenticate(r *http.Request) (user string, err error) {
+	scheme, text, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if strings.EqualFold(scheme, "Bearer") {
+		user, valid := e.tokens.use(strings.TrimSpace(text))
+		if !valid {
+			return "", refuse(errUnauthorized, "The token is unknown or has expired: log in again.")
+		}
+		return user, nil
+	}
+	name, password, ok := r.BasicAuth()
+	if !ok {
+		return "", refuse(errUnauthorized, "The request has no credentials: send a user and password by HTTP Basic authentication, or a token.")
+	}
+	return e.users.verify(r.Context(), name, password)
 }
 
 // rescue turns a panic of a handler into a fault, so that a defect costs one
@@ -81,13 +119,15 @@ func (e *endpoint) rescue(c *call) {
 	c.fail(c.err)
 }
 
-// log writes one line per request: writes and the daemon's own errors are of
-// interest, reads are not.
+// log writes one line per request: writes, what is forbidden and the daemon's
+// own errors are of interest, reads are not.
 func (e *endpoint) log(c *call, started time.Time) {
 	level := slog.LevelInfo
 	switch {
 	case c.status >= http.StatusInternalServerError:
 		level = slog.LevelError
+	case c.status == http.StatusForbidden:
+		level = slog.LevelWarn
 	case bodyless(c.r.Method) && c.r.Method != http.MethodDelete:
 		level = slog.LevelDebug
 	}

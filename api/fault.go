@@ -17,6 +17,8 @@ var (
 	errValue        = errors.New("invalid value")
 	errVersion      = errors.New("unknown API version")
 	errUnauthorized = errors.New("no valid credentials")
+	errForbidden    = errors.New("not allowed to this user")
+	errSSO          = errors.New("login refused")
 	errCrossOrigin  = errors.New("cross-origin request")
 	errNoResource   = errors.New("no such resource")
 	errMethod       = errors.New("method not allowed")
@@ -44,6 +46,8 @@ var answers = []struct {
 	{errValue, http.StatusBadRequest, "Invalid value"},
 	{errVersion, http.StatusBadRequest, "Unsupported version"},
 	{errUnauthorized, http.StatusUnauthorized, "Unauthorized"},
+	{errForbidden, http.StatusForbidden, operationFailed},
+	{errSSO, http.StatusBadRequest, operationFailed}, // 401 would hide the body from oVirt's Go SDK
 	{errCrossOrigin, http.StatusForbidden, "Forbidden"},
 	{errNoResource, http.StatusNotFound, "Not Found"},
 	{errMethod, http.StatusMethodNotAllowed, "Method Not Allowed"},

@@ -20,7 +20,7 @@ func FuzzPath(f *testing.F) {
 	} {
 		f.Add(seed)
 	}
-	mux := (&API{}).routes()
+	mux := newMux((&API{}).table())
 	f.Fuzz(func(t *testing.T, target string) {
 		u, err := url.ParseRequestURI(target)
 		if err != nil {

@@ -44,7 +44,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		// What no body can mend.
 		"outside the API":       {"GET", "/", "", nil, 404, "Not Found", "the API is at /ovirt-engine/api"},
-		"unknown resource":      {"GET", base + "/storagedomains", "", nil, 404, "Not Found", "There is no resource /storagedomains"},
+		"unknown resource":      {"GET", base + "/nowhere", "", nil, 404, "Not Found", "There is no resource /nowhere"},
 		"unknown below a nic":   {"GET", eth0 + "/linklayerdiscoveryprotocolelements", "", nil, 404, "Not Found", "There is no resource"},
 		"unknown method":        {"PATCH", network1, "", nil, 405, "Method Not Allowed", "use one of DELETE, GET, HEAD, PUT."},
 		"post to a host":        {"POST", base + "/hosts", "<host/>", nil, 405, "Method Not Allowed", "no method POST"},

@@ -16,9 +16,12 @@ const (
 // getRoot answers GET /ovirt-engine/api.
 func (a *API) getRoot(c *call) (document, error) {
 	root := &rootDTO{ProductInfo: a.product(), Time: timestamp(time.Now())}
-	for _, rel := range []string{"clusters", "datacenters", "hosts", "networks", "vms", "vnicprofiles"} {
+	for _, rel := range []string{
+		"clusters", "datacenters", "disks", "hosts", "networks", "storagedomains",
+		"tags", "templates", "users", "vmpools", "vms", "vnicprofiles",
+	} {
 		root.Link = append(root.Link, linkDTO{Href: c.base + "/" + rel, Rel: rel})
-		if rel != "vnicprofiles" {
+		if rel != "tags" && rel != "vnicprofiles" { // the engine cannot search them either
 			root.Link = append(root.Link, linkDTO{Href: c.base + "/" + rel + "?search={query}", Rel: rel + "/search"})
 		}
 	}
@@ -28,6 +31,12 @@ func (a *API) getRoot(c *call) (document, error) {
 		if v.here(id) {
 			root.Summary.Hosts.Active++
 		}
+	}
+	root.Summary.Users.Total = integer(len(c.users.names()))
+	root.Summary.Users.Active = root.Summary.Users.Total
+	if c.user != "" {
+		root.AuthenticatedUser = v.ref("users", userID(c.user))
+		root.EffectiveUser = root.AuthenticatedUser
 	}
 	return root, nil
 }

@@ -53,6 +53,13 @@ func (a *API) table() []route {
 		get("/vms", empty("vms")),
 		get("/vnicprofiles", a.listVnicProfiles),
 		get("/vnicprofiles/{vnicprofile}", a.getVnicProfile),
+		get("/storagedomains", empty("storage_domains")),
+		get("/vmpools", empty("vm_pools")),
+		get("/templates", empty("templates")),
+		get("/disks", empty("disks")),
+		get("/tags", empty("tags")),
+		get("/users", a.listUsers),
+		get("/users/{user}", a.getUser),
 
 		get("/networks", a.listNetworks),
 		add("/networks", a.addNetwork),
@@ -120,10 +127,10 @@ func empty(name string) func(*call) (document, error) {
 	return func(*call) (document, error) { return emptyList{name}, nil }
 }
 
-// routes returns a mux over the table. Its handlers leave an error in the call.
-func (a *API) routes() *http.ServeMux {
+// newMux returns a mux over a table. Its handlers leave an error in the call.
+func newMux(table []route) *http.ServeMux {
 	mux := http.NewServeMux()
-	for _, route := range a.table() {
+	for _, route := range table {
 		mux.HandleFunc(route.pattern, func(_ http.ResponseWriter, r *http.Request) {
 			c := callOf(r)
 			c.r = r // it has the path values

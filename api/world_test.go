@@ -249,7 +249,7 @@ type world struct {
 	handler http.Handler
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T, changes ...func(*api.Config)) *world {
 	t.Helper()
 	store := &memory{desired: newDesired()}
 	l := &loop{
@@ -258,7 +258,7 @@ func newWorld(t *testing.T) *world {
 		status: reconcile.Status{HostID: host1, Connected: true, Since: epoch},
 	}
 	l.realise()
-	a, err := api.New(api.Config{
+	cfg := api.Config{
 		Store: store, Loop: l, NICs: newNICs(), Logger: slog.New(slog.DiscardHandler), Version: "1.2.3",
 		Traffic: traffic{iso1: {
 			Total: model.Counters{
@@ -268,7 +268,11 @@ func newWorld(t *testing.T) *world {
 			Created: epoch, Updated: epoch.Add(time.Minute),
 			Rate: &model.Rate{ReceivedBytes: 1234.5, TransmittedBytes: 1e6},
 		}},
-	})
+	}
+	for _, change := range changes {
+		change(&cfg)
+	}
+	a, err := api.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

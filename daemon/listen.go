@@ -40,7 +40,7 @@ func (d *Daemon) listen(cfg Config, rest *api.API, metrics http.Handler, apiLog 
 	}
 	d.serve("socket", api.NewServer(rest.Local(), apiLog), netutil.LimitListener(socket, maxConnections))
 	if cfg.Listen != "" {
-		users, err := api.LoadUsers(cfg.UsersFile)
+		users, err := api.LoadUsers(cfg.UsersFile, cfg.Readers...)
 		if err != nil {
 			return err
 		}

@@ -1,8 +1,10 @@
 package daemon
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -12,9 +14,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/isonet/isonet/api"
 	"github.com/isonet/isonet/ovs"
 	"github.com/isonet/isonet/ovsdb"
 )
@@ -31,8 +35,11 @@ type Options struct {
 	Socket        string `yaml:"socket"`
 	Listen        string `yaml:"listen"`
 	UsersFile     string `yaml:"users-file"`
+	Readers       string `yaml:"readers"`
+	TokenTimeout  string `yaml:"token-timeout"`
 	TLSCert       string `yaml:"tls-cert"`
 	TLSKey        string `yaml:"tls-key"`
+	TLSCA         string `yaml:"tls-ca"`
 	MetricsListen string `yaml:"metrics-listen"`
 	DatapathType  string `yaml:"datapath-type"`
 	LogLevel      string `yaml:"log-level"`
@@ -45,6 +52,7 @@ func DefaultOptions() Options {
 		OVSDB:         "unix:/run/openvswitch/db.sock",
 		StateDir:      "/var/lib/isonet",
 		Socket:        "/run/isonet/isonetd.sock",
+		TokenTimeout:  "8h",
 		MetricsListen: "127.0.0.1:9475",
 		DatapathType:  ovs.AutoDatapath,
 		LogLevel:      "info",
@@ -72,7 +80,10 @@ type Config struct {
 	Socket       string
 	Listen       string // "" is off
 	UsersFile    string
+	Readers      []string // those of UsersFile who may only read
+	TokenTimeout time.Duration
 	TLS          *tls.Config // of Listen; nil is off
+	CA           []byte      // certificates by which clients trust Listen, in PEM form; nil is none
 	Metrics      string      // "" is off
 	DatapathType string
 	LogLevel     slog.Level
@@ -104,6 +115,15 @@ func (o Options) Parse() (Config, error) {
 	}
 	if cfg.TLS, err = o.listenTLS(); err != nil {
 		fail("tls-cert", err)
+	}
+	if cfg.CA, err = o.listenCA(); err != nil {
+		fail("tls-ca", err)
+	}
+	if cfg.Readers, err = parseNames(o.Readers); err != nil {
+		fail("readers", err)
+	}
+	if cfg.TokenTimeout, err = parseTokenTimeout(o.TokenTimeout); err != nil {
+		fail("token-timeout", err)
 	}
 	if err := o.checkListeners(); err != nil {
 		fail("listen", err)
@@ -152,6 +172,58 @@ func (o Options) listenTLS() (*tls.Config, error) {
 		return nil, fmt.Errorf("load the certificate and tls-key: %w", err)
 	}
 	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
+}
+
+// listenCA reads the certificates that everybody may fetch. It refuses a file
+// with anything else in it, because that could be a key.
+func (o Options) listenCA() ([]byte, error) {
+	if o.TLSCA == "" {
+		return nil, nil
+	}
+	rest, err := os.ReadFile(o.TLSCA)
+	if err != nil {
+		return nil, fmt.Errorf("read the CA certificate: %w", err)
+	}
+	var certificates []byte
+	for len(bytes.TrimSpace(rest)) > 0 {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			return nil, fmt.Errorf("%s is not in PEM form", o.TLSCA)
+		}
+		if block.Type != "CERTIFICATE" {
+			return nil, fmt.Errorf("%s has a %s, and everybody may fetch the file: leave only certificates in it", o.TLSCA, block.Type)
+		}
+		if _, err := x509.ParseCertificate(block.Bytes); err != nil {
+			return nil, fmt.Errorf("%s has a certificate that cannot be read: %w", o.TLSCA, err)
+		}
+		certificates = append(certificates, pem.EncodeToMemory(&pem.Block{Type: block.Type, Bytes: block.Bytes})...)
+	}
+	if certificates == nil {
+		return nil, fmt.Errorf("%s has no certificate", o.TLSCA)
+	}
+	return certificates, nil
+}
+
+// parseNames reads names with commas between them.
+func parseNames(text string) ([]string, error) {
+	if strings.TrimSpace(text) == "" {
+		return nil, nil
+	}
+	names := strings.Split(text, ",")
+	for i, name := range names {
+		if names[i] = strings.TrimSpace(name); names[i] == "" {
+			return nil, fmt.Errorf("%q has an empty name: put one comma between names", text)
+		}
+	}
+	return names, nil
+}
+
+func parseTokenTimeout(text string) (time.Duration, error) {
+	timeout, err := time.ParseDuration(text)
+	if err != nil || timeout <= 0 || timeout > api.MaxTokenLife {
+		return 0, fmt.Errorf("%q is not a duration of more than 0 and at most %.0fh, such as 8h or 30m", text, api.MaxTokenLife.Hours())
+	}
+	return timeout, nil
 }
 
 func usesTLS(endpoints []string) bool {
