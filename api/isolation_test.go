@@ -23,7 +23,8 @@ func TestIsolationPolicyIsWrittenAndRead(t *testing.T) {
 		has     []string
 	}{
 		{
-			"<network><isolation_policy>report</isolation_policy></network>", nil, model.Network{Isolation: model.PolicyReport},
+			"<network><isolation_policy>report</isolation_policy></network>", nil,
+			model.Network{Isolation: model.PolicyReport},
 			[]string{"<isolation_policy>report</isolation_policy>", "<strict>false</strict>"},
 		},
 		{
@@ -32,8 +33,10 @@ func TestIsolationPolicyIsWrittenAndRead(t *testing.T) {
 			[]string{"<isolation_policy>report</isolation_policy>", "<strict>true</strict>", "<mac_lock>true</mac_lock>"},
 		},
 		{
-			`{"isolation_policy":"quarantine","strict":true,"mac_lock":"false"}`, []header{{"Content-Type": "application/json"}},
-			model.Network{Isolation: model.PolicyQuarantine, Strict: true}, []string{"<mac_lock>false</mac_lock>"},
+			`{"isolation_policy":"quarantine","strict":true,"mac_lock":"false"}`,
+			[]header{{"Content-Type": "application/json"}},
+			model.Network{Isolation: model.PolicyQuarantine, Strict: true},
+			[]string{"<mac_lock>false</mac_lock>"},
 		},
 		{
 			"<network><description>d</description></network>", nil, // leaves it alone
