@@ -45,8 +45,8 @@ What it finds is in ` + "`isonet status`, `isonet doctor`, `/isonet/status`" + `
   carries no frames.
 - **RSTP.** After RSTP is disabled, Open vSwitch 3.1 floods to none of the ports that were there. isonetd therefore takes the bridge down and up: with the same
   transaction that disables RSTP the bridge gets a datapath type that does not exist, and its own again when Open vSwitch has applied that. The ports' rows
-  are not touched and the ports keep their numbers; VMs lose their link for some milliseconds. An internal port would lose its device, so that while one is
-  plugged in RSTP stays on and is reported.
+  are not touched and the ports keep their numbers; VMs lose their link for some milliseconds. An internal port would lose its device, and a VM
+  its dpdkvhostuser socket, so that while one of those is plugged in RSTP stays on and is reported.
 
 The policy of a network says what is done: *enforce* (the default), *quarantine* or *report*. Under *report* isonetd changes nothing, but lets ports go that it
 had cut off itself. What makes a bridge the network's is no matter of the policy: its marks, datapath type, fail mode, MTU and local port are always put right.

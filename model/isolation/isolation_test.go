@@ -282,6 +282,26 @@ func TestABondIsJudgedByItsWorstInterface(t *testing.T) {
 	}
 }
 
+func TestAPortWithoutInterfacesIsPending(t *testing.T) {
+	in := plugged(healthy(), plan.Interface{OFPort: 3}, tap())
+	in.Bridge.Ports[1].Interfaces = nil
+	in.Bridge.Ports[1].ExternalIDs = map[string]string{plan.QuarantineKey: "x"}
+	v := isolation.Judge(in)
+	if len(v.Pending) != 1 || v.Isolated() || len(v.Changes(networkID, in.Bridge)) != 0 {
+		t.Errorf("verdict %+v, want the port pending", v)
+	}
+}
+
+// Nothing that is stuck is about to be restored.
+func TestRSTPThatIsStuckIsReported(t *testing.T) {
+	in := plugged(healthy(), plan.Interface{Type: "internal", OFPort: 3})
+	in.Bridge.RSTP = true
+	v := isolation.Judge(in)
+	if len(v.Findings) != 1 || v.Findings[0].Reason != isolation.RSTP || v.Findings[0].Action != isolation.Report || v.Isolated() {
+		t.Errorf("verdict %+v", v)
+	}
+}
+
 // Marks say what to give back, never that there is nothing to object to.
 func TestForgedMarksOpenNothing(t *testing.T) {
 	marks := []map[string]string{

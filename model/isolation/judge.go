@@ -131,6 +131,10 @@ func Judge(in Input) Verdict {
 // rule matches.
 func (in Input) port(v *Verdict, p plan.Port, rules []portRule) {
 	worst, detail, name := len(rules), "", ""
+	if len(p.Interfaces) == 0 { // Open vSwitch allows none such
+		v.Pending = append(v.Pending, Pending{p.Name, p.UUID})
+		return
+	}
 	allowed, pending := true, false
 	for _, i := range p.Interfaces {
 		f := in.facts(i)

@@ -22,7 +22,7 @@ func settings() []setting {
 		restore(AutoAttach, "Auto attach: the bridge speaks with what is plugged in", "Bridge `auto_attach`", whose, "auto_attach"),
 		restore(STP, "STP: the bridge sends frames of its own into VMs and blocks ports", "Bridge `stp_enable`", whose, "stp_enable"),
 		restore(RSTP, "RSTP: the bridge sends frames of its own into VMs and blocks ports", "Bridge `rstp_enable`",
-			whose+". While an internal port is plugged in, RSTP stays on: unplug that port", "rstp_enable"),
+			whose+". While an internal or dpdkvhostuser port is plugged in, RSTP stays on: unplug that port", "rstp_enable"),
 		restore(InBand, "In-band control: hidden flows above all others", "Bridge `other_config:disable-in-band` other than `true`", whose, "other_config:disable-in-band"),
 		restore(ForwardBPDU, "Frames that end at every bridge are forwarded", "Bridge `other_config:forward-bpdu`", whose, "other_config:forward-bpdu"),
 		restore(LocalPort, "The bridge's local port is open: the host takes part in the network",

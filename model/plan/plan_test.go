@@ -216,18 +216,20 @@ func TestABridgeWithPortsIsTakenDownAndUpToLeaveRSTP(t *testing.T) {
 	}
 }
 
-func TestAnInternalPortKeepsRSTPOn(t *testing.T) {
+func TestAPortThatWouldNotComeBackKeepsRSTPOn(t *testing.T) {
 	want := plan.Want{Networks: []model.Network{network("red", 0)}}
-	have := plug(apply(empty(), plan.Diff(want, empty())), "red", "inside", "internal", 3)
-	b := have.Bridges["red"]
-	b.RSTP = true
-	have.Bridges["red"] = b
-	if p := plan.Diff(want, have); len(p.Repair) != 0 {
-		t.Errorf("plan %+v, want none: the port's device would be destroyed", p.Repair)
-	}
-	d := plan.NewSpec(want.Networks[0], "netdev").Deviations(b)
-	if len(d) != 1 || !d[0].Stuck || !strings.Contains(d[0].Detail, "'inside'") {
-		t.Errorf("deviations %+v, want one that names the port", d)
+	for kind, stuck := range map[string]bool{"internal": true, "tap": true, "dpdkvhostuser": true, "dpdkvhostuserclient": false, "": false} {
+		have := plug(apply(empty(), plan.Diff(want, empty())), "red", "inside", kind, 3)
+		b := have.Bridges["red"]
+		b.RSTP = true
+		have.Bridges["red"] = b
+		if p := plan.Diff(want, have); (len(p.Repair) == 0) != stuck {
+			t.Errorf("type %q: plan %+v; stuck is %v", kind, p.Repair, stuck)
+		}
+		d := plan.NewSpec(want.Networks[0], "netdev").Deviations(b)
+		if len(d) != 1 || d[0].Stuck != stuck || strings.Contains(d[0].Detail, "'inside'") != stuck {
+			t.Errorf("type %q: deviations %+v, want one that names the port if it is stuck", kind, d)
+		}
 	}
 }
 

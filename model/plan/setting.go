@@ -84,15 +84,17 @@ func (s Spec) Deviations(b Bridge) []Setting {
 	return append(append(list, s.localDeviations(b)...), noise(b)...)
 }
 
-// rstp is stuck while an internal port is plugged in: taking the bridge down
-// would destroy the port's device, perhaps inside a container.
+// rstp is stuck while a port is plugged in that would not come back by itself:
+// taking the bridge down would destroy the device of an internal port, perhaps
+// inside a container, and the socket that a VM is connected to.
 func rstp(b Bridge) Setting {
 	d := Setting{Column: "rstp_enable", Detail: "the bridge's rstp_enable is true"}
 	for _, p := range b.Endpoints() {
 		for _, i := range p.Interfaces {
-			if i.Type == "internal" || i.Type == "tap" {
+			switch i.Type {
+			case "internal", "tap", "dpdkvhostuser":
 				d.Stuck = true
-				d.Detail += fmt.Sprintf("; disabling it would destroy the device of the internal port '%s'", i.Name)
+				d.Detail += fmt.Sprintf("; disabling it would cut off the port '%s' of the type %s for good", i.Name, i.Type)
 				return d
 			}
 		}
