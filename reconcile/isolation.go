@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/isonet/isonet/model"
@@ -95,10 +96,10 @@ func (g *guardian) judge(want *plan.Want, actual *plan.Actual, now time.Time) ju
 	unclear := map[string]time.Time{}
 	host := isolation.HostOf(actual)
 	want.Spare, want.Strangers = map[plan.Subject]bool{}, map[string]bool{}
-	for _, n := range want.Networks {
+	judge := func(n model.Network) (Isolation, bool) {
 		b, ok := actual.Bridges[n.VdsmName]
 		if !ok || plan.NetworkOf(b) != n.ID {
-			continue
+			return Isolation{}, false
 		}
 		v := isolation.Judge(isolation.Input{
 			Network: n, Bridge: b, DatapathType: actual.DatapathType, Devices: actual.Links, Host: host, Waited: waited,
@@ -109,10 +110,42 @@ func (g *guardian) judge(want *plan.Want, actual *plan.Actual, now time.Time) ju
 		if contested {
 			j.wakeAt(until)
 		}
-		j.verdicts[n.ID] = Isolation{Isolated: v.Isolated(), Contested: contested, Findings: v.Findings, Pending: v.Pending}
+		return Isolation{Isolated: v.Isolated(), Contested: contested, Findings: v.Findings, Pending: v.Pending}, true
+	}
+	for _, n := range want.Networks {
+		if verdict, judged := judge(n); judged {
+			j.verdicts[n.ID] = verdict
+		}
+	}
+	for _, n := range want.Leaving {
+		judge(n) // what is to be done counts; nobody asks for the verdict
 	}
 	g.unclear = unclear
 	return j
+}
+
+// leaving returns the networks that are not wanted and whose bridges ports
+// hold, sorted by bridge. Of one that was removed only the bridge tells.
+func leaving(want plan.Want, desired *model.Desired, actual *plan.Actual) []model.Network {
+	wanted := map[string]model.ID{}
+	for _, n := range want.Networks {
+		wanted[n.VdsmName] = n.ID
+	}
+	var networks []model.Network
+	for _, name := range slices.Sorted(maps.Keys(actual.Bridges)) {
+		b := actual.Bridges[name]
+		id := plan.NetworkOf(b)
+		if id == "" || wanted[name] == id || !want.Holds(b) {
+			continue
+		}
+		n, known := desired.Networks[id]
+		if !known {
+			n = model.Network{ID: id, Name: b.ExternalIDs[plan.NameKey]}
+		}
+		n.VdsmName = name
+		networks = append(networks, n)
+	}
+	return networks
 }
 
 // watch keeps the time for what is unclear.

@@ -241,6 +241,28 @@ func TestAFightIsContested(t *testing.T) {
 	}
 }
 
+// A network that is gone from the desired state stays isolated as long as VMs
+// hold its bridge.
+func TestABridgeThatIsHeldStaysIsolated(t *testing.T) {
+	s := start(t)
+	s.links.set(uplink(), tap("vm1"))
+	id := s.under("red", "")
+	s.ovs.Vsctl("add-port", "red", "vm1")
+	s.until("the port is open", func(st reconcile.Status) bool { return len(st.Actual.Bridges["red"].LivePorts()) == 1 })
+	s.update(func(d *model.Desired) error { return d.RemoveNetwork(id) })
+	s.until("held", func(st reconcile.Status) bool { return len(st.Held) == 1 })
+	s.ovs.Vsctl("--no-wait", "add-port", "red", "eth9", "--", "set", "bridge", "red", "stp_enable=true")
+	s.repaired(isolation.PhysicalNIC, 1)
+	s.repaired(isolation.STP, 1)
+	if got := s.ports(); got != "vm1" {
+		t.Errorf("ports %q, want the VM's", got)
+	}
+	status := s.until("still held", func(st reconcile.Status) bool { return len(st.Held) == 1 && len(st.Held[0].Ports) == 1 })
+	if last := status.Events[len(status.Events)-1]; last.Network != "red" || last.NetworkID != id {
+		t.Errorf("the last event is %+v", last)
+	}
+}
+
 func TestRSTPIsLeftWithoutLosingPorts(t *testing.T) {
 	s := start(t)
 	s.links.set(tap("vm1"), tap("vm2"))

@@ -131,6 +131,7 @@ func (l *Loop) pass(ctx context.Context) time.Duration {
 		return l.register(ctx, actual.SystemID)
 	}
 	want := plan.Want{Networks: desired.HostNetworks(host.ID), Evicted: host.Evicted}
+	want.Leaving = leaving(want, desired, actual)
 	judged := l.guardian.judge(&want, actual, start)
 	p := plan.Diff(want, actual)
 	var err error

@@ -14,6 +14,9 @@ type Want struct {
 	Networks []model.Network
 	// Evicted are networks whose bridges go even with live ports.
 	Evicted []model.ID
+	// Leaving are networks that are not wanted any more and whose bridges are
+	// held by ports in use: they stay isolated as long as they are there.
+	Leaving []model.Network
 	// Ports are what isolation asks for, of ports on the networks' bridges.
 	Ports []PortChange
 	// Strangers are ports, by the UUIDs of their rows, that do not belong where
@@ -53,9 +56,7 @@ func Diff(want Want, have *Actual) Plan {
 			continue
 		}
 		changes := want.portsOf(b)
-		r, differs := spec.repair(b, have.CurCfg >= have.NextCfg, func(d Setting) bool {
-			return n.EffectiveIsolation() == model.PolicyReport || want.Spare[d.Subject(n.ID)] || removes(changes, d.Interface)
-		})
+		r, differs := spec.repair(b, have.CurCfg >= have.NextCfg, want.spares(n, changes))
 		if differs {
 			p.Repair = append(p.Repair, r)
 		}
@@ -64,14 +65,48 @@ func Diff(want Want, have *Actual) Plan {
 	}
 	for _, b := range surplus {
 		id := NetworkOf(b)
-		live := b.LivePorts()
-		if len(live) > 0 && !slices.Contains(want.Evicted, id) {
-			p.Held = append(p.Held, Held{Bridge: b.Name, NetworkID: id, Ports: live})
+		if want.Holds(b) {
+			p.Held = append(p.Held, Held{Bridge: b.Name, NetworkID: id, Ports: b.LivePorts()})
+			p.isolateHeld(want, b, have)
 			continue
 		}
 		p.Delete = append(p.Delete, b)
 	}
 	return p
+}
+
+// Holds says that a bridge stays, although its network is not wanted, because
+// ports are in use. While it is taken down and up, none looks so.
+func (w Want) Holds(b Bridge) bool {
+	used := len(b.LivePorts()) > 0 || b.DatapathType == ResetDatapath && len(b.Endpoints()) > 0
+	return used && !slices.Contains(w.Evicted, NetworkOf(b))
+}
+
+// isolateHeld keeps a held bridge isolated. A reset that it needs ends with its
+// own datapath type, as far as anybody knows it.
+func (p *Plan) isolateHeld(want Want, b Bridge, have *Actual) {
+	for _, n := range want.Leaving {
+		if n.ID != NetworkOf(b) || n.VdsmName != b.Name {
+			continue
+		}
+		changes := want.portsOf(b)
+		spec := NewSpec(n, have.DatapathType)
+		r, differs := spec.isolation(b, want.spares(n, changes))
+		if b.DatapathType == ResetDatapath && have.CurCfg >= have.NextCfg {
+			r.Bridge, differs = append(r.Bridge, "datapath_type"), true
+		}
+		if differs {
+			p.Repair = append(p.Repair, r)
+		}
+		p.Ports = append(p.Ports, changes...)
+	}
+}
+
+// spares returns what says which settings of a network are not put back now.
+func (w Want) spares(n model.Network, changes []PortChange) func(Setting) bool {
+	return func(d Setting) bool {
+		return n.EffectiveIsolation() == model.PolicyReport || w.Spare[d.Subject(n.ID)] || removes(changes, d.Interface)
+	}
 }
 
 func (p *Plan) create(n model.Network, spec Spec, have *Actual) {

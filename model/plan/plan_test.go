@@ -266,6 +266,35 @@ func TestSparedSettingsStay(t *testing.T) {
 	}
 }
 
+// A bridge that stays only because ports are in use stays isolated, and nothing
+// else about it changes.
+func TestAHeldBridgeStaysIsolated(t *testing.T) {
+	red := network("red", 9000)
+	have := plug(apply(empty(), plan.Diff(plan.Want{Networks: []model.Network{red}}, empty())), "red", "vm", "", 3)
+	b := have.Bridges["red"]
+	b.Mirrors, b.FailMode = 1, "secure"
+	have.Bridges["red"] = b
+	nic := plan.PortChange{Bridge: b.UUID, Port: b.Ports[1], Do: plan.RemovePort}
+	p := plan.Diff(plan.Want{Leaving: []model.Network{red}, Ports: []plan.PortChange{nic}}, have)
+	if len(p.Held) != 1 || len(p.Delete) != 0 || len(p.MTU) != 0 {
+		t.Errorf("plan %+v, want the bridge held", p)
+	}
+	if len(p.Repair) != 1 || p.Repair[0].Columns() != "mirrors" || len(p.Ports) != 1 {
+		t.Errorf("plan %+v, want the mirror and the port gone", p)
+	}
+	red.Isolation = model.PolicyReport
+	if p := plan.Diff(plan.Want{Leaving: []model.Network{red}}, have); len(p.Repair) != 0 {
+		t.Errorf("plan %+v under the policy to report, want nothing", p)
+	}
+	b.RSTP, b.Mirrors, b.DatapathType = false, 0, plan.ResetDatapath
+	b.Ports[1].Interfaces[0].OFPort = 0 // down, it looks unused
+	have.Bridges["red"] = b
+	red.Isolation = ""
+	if p := plan.Diff(plan.Want{Leaving: []model.Network{red}}, have); len(p.Repair) != 1 || p.Repair[0].Columns() != "datapath_type" {
+		t.Errorf("plan %+v, want the bridge up again", p)
+	}
+}
+
 func TestAPortThatGoesIsLeftAlone(t *testing.T) {
 	want := plan.Want{Networks: []model.Network{network("red", 0)}}
 	have := plug(apply(empty(), plan.Diff(want, empty())), "red", "nic", "", 3)

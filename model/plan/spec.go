@@ -103,12 +103,29 @@ func (s Spec) repair(b Bridge, applied bool, spared func(Setting) bool) (Repair,
 			break
 		}
 	}
-	for _, d := range s.Deviations(b) {
+	r.isolate(spared)
+	return r, !r.empty()
+}
+
+// isolation returns what to put back on a bridge so that its ports stay
+// isolated, and nothing else.
+func (s Spec) isolation(b Bridge, spared func(Setting) bool) (Repair, bool) {
+	r := Repair{Spec: s, Have: b}
+	r.isolate(spared)
+	return r, !r.empty()
+}
+
+// isolate adds the settings that hold the isolation.
+func (r *Repair) isolate(spared func(Setting) bool) {
+	for _, d := range r.Spec.Deviations(r.Have) {
 		if !d.Stuck && !spared(d) {
 			r.restore(d)
 		}
 	}
-	return r, r.AddLocal || len(r.Bridge)+len(r.Port)+len(r.Interface)+len(r.Silence) > 0
+}
+
+func (r *Repair) empty() bool {
+	return !r.AddLocal && len(r.Bridge)+len(r.Port)+len(r.Interface)+len(r.Silence) == 0
 }
 
 // restore adds a setting to what the repair puts back.
