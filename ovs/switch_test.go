@@ -32,8 +32,14 @@ func start(t *testing.T) (*ovstest.OVS, *ovs.Switch, *observer) {
 	t.Helper()
 	private := ovstest.Start(t)
 	seen := &observer{}
+	return private, run(t, private, seen), seen
+}
+
+// run runs a Switch on an Open vSwitch for as long as the test lasts.
+func run(t *testing.T, private *ovstest.OVS, seen *observer) *ovs.Switch {
+	t.Helper()
 	sw := ovs.New(ovs.Config{
-		Endpoints: []string{private.Endpoint()}, DatapathType: ovs.AutoDatapath,
+		Endpoints: []string{private.Endpoint()}, DatapathType: ovs.AutoDatapath, RunDir: private.Dir(),
 		Observer: seen, Logger: slog.New(slog.DiscardHandler),
 	})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -46,7 +52,7 @@ func start(t *testing.T) (*ovstest.OVS, *ovs.Switch, *observer) {
 		}
 	})
 	waitFor(t, sw, "the first snapshot", func(a *plan.Actual) bool { return a.SystemID != "" })
-	return private, sw, seen
+	return sw
 }
 
 // waitFor waits until the present snapshot satisfies the condition.
