@@ -48,7 +48,10 @@ type Config struct {
 	DatapathType string   // AutoDatapath, "system" or "netdev"
 	// Devices tell what is plugged in. Without them nothing that has a device is
 	// known to be allowed.
-	Devices  Devices
+	Devices Devices
+	// RunDir is where vswitchd makes the management sockets of bridges
+	// (OVS_RUNDIR), for strict networks.
+	RunDir   string
 	Observer Observer
 	Logger   *slog.Logger
 }
@@ -66,13 +69,17 @@ type Switch struct {
 	lingering map[string]bool
 
 	traffic *traffic.Accumulator
+	strict  *strict
 }
 
 // New returns a Switch; Run runs it.
 func New(cfg Config) *Switch {
 	cfg.DatapathType = chooseDatapath(cfg.DatapathType)
 	cfg.Logger.Info("datapath of the bridges", "type", cfg.DatapathType)
-	return &Switch{cfg: cfg, changed: make(chan struct{}), lingering: map[string]bool{}, traffic: traffic.New()}
+	return &Switch{
+		cfg: cfg, changed: make(chan struct{}), lingering: map[string]bool{},
+		traffic: traffic.New(), strict: newStrict(cfg.RunDir, cfg.Logger),
+	}
 }
 
 // Run keeps two sessions with the database until ctx ends: one for the
@@ -81,6 +88,7 @@ func (s *Switch) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.keep(ctx, configuration, s.follow) })
 	group.Go(func() error { return s.keep(ctx, counters, s.count) })
+	group.Go(func() error { return s.strict.guard(ctx, s.wake) })
 	return group.Wait()
 }
 
@@ -179,13 +187,26 @@ func (s *Switch) publish(session *ovsdb.Session, actual *plan.Actual) {
 			}
 		}
 	}
+	s.strict.compare(s.actual, actual)
 	s.session, s.actual = session, actual
 	if session != nil {
 		actual.Devices = s.unaccounted(actual)
 		s.place(actual)
 	}
+	s.announce()
+}
+
+// announce tells those who wait for a change. The caller has the lock.
+func (s *Switch) announce() {
 	close(s.changed)
 	s.changed = make(chan struct{})
+}
+
+// wake makes the loop look again although the database has not changed.
+func (s *Switch) wake() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.announce()
 }
 
 // Actual returns the newest snapshot, nil before the first, and whether it is

@@ -37,8 +37,14 @@ func startWith(t *testing.T, datapathType string, options ...ovstest.Option) (*o
 	t.Helper()
 	private := ovstest.Start(t, options...)
 	seen := &observer{}
+	return private, run(t, private, datapathType, seen), seen
+}
+
+// run runs a Switch on an Open vSwitch for as long as the test lasts.
+func run(t *testing.T, private *ovstest.OVS, datapathType string, seen *observer) *ovs.Switch {
+	t.Helper()
 	sw := ovs.New(ovs.Config{
-		Endpoints: []string{private.Endpoint()}, DatapathType: datapathType,
+		Endpoints: []string{private.Endpoint()}, DatapathType: datapathType, RunDir: private.Dir(),
 		Observer: seen, Logger: slog.New(slog.DiscardHandler),
 	})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -51,7 +57,7 @@ func startWith(t *testing.T, datapathType string, options ...ovstest.Option) (*o
 		}
 	})
 	waitFor(t, sw, "the first snapshot", func(a *plan.Actual) bool { return a.SystemID != "" })
-	return private, sw, seen
+	return sw
 }
 
 // waitFor waits until the present snapshot satisfies the condition.
