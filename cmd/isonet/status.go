@@ -52,6 +52,21 @@ func healthy(s client.Status) bool {
 
 // printNetworkStatus prints one network and leaves only that in the status.
 func (a *app) printNetworkStatus(s *client.Status, reference string) error {
+	n, err := attachedNetwork(*s, reference)
+	if err != nil {
+		return err
+	}
+	s.Networks = []client.NetworkStatus{n}
+	return a.print(n, func(t *table) {
+		if !s.Connected {
+			t.row("Open vSwitch:", disconnected(*s))
+		}
+		networkDetail(t, n)
+	})
+}
+
+// attachedNetwork finds a network of the host by id or name.
+func attachedNetwork(s client.Status, reference string) (client.NetworkStatus, error) {
 	networks := make([]client.Network, len(s.Networks))
 	byID := make(map[string]client.NetworkStatus, len(s.Networks))
 	for i, n := range s.Networks {
@@ -60,16 +75,9 @@ func (a *app) printNetworkStatus(s *client.Status, reference string) error {
 	}
 	found, err := resolve(networks, []string{reference})
 	if err != nil {
-		return fmt.Errorf("network '%s' is not attached to this host: attach it with 'isonet attach'", reference)
+		return client.NetworkStatus{}, fmt.Errorf("network '%s' is not attached to this host: attach it with 'isonet attach'", reference)
 	}
-	n := byID[found[0].ID]
-	s.Networks = []client.NetworkStatus{n}
-	return a.print(n, func(t *table) {
-		if !s.Connected {
-			t.row("Open vSwitch:", disconnected(*s))
-		}
-		networkDetail(t, n)
-	})
+	return byID[found[0].ID], nil
 }
 
 func networkDetail(t *table, n client.NetworkStatus) {
