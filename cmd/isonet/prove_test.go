@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/isonet/isonet/cmd/isonet/internal/client"
 	"github.com/isonet/isonet/cmd/isonet/internal/prove"
 	isonetdaemon "github.com/isonet/isonet/daemon"
@@ -86,10 +88,12 @@ func newProveHost(t *testing.T) *proveHost {
 		ip link add up0 type veth peer name eth0 netns ` + outside + `
 		ip -n ` + outside + ` link set eth0 up
 		ip addr add ` + uplinkAddress + `/24 dev up0
+		sysctl -qw net.ipv6.conf.up0.accept_dad=0
 		ip -6 addr add 2001:db8:2::1/64 dev up0 nodad
 		ip link set up0 up
 		ip neigh add 192.0.2.2 lladdr 02:00:00:00:00:02 dev up0
-		ip route add default via 192.0.2.2
+		ip -6 neigh add 2001:db8:2::2 lladdr 02:00:00:00:00:02 dev up0
+		ip route add default via 192.0.2.2 && ip -6 route add default via 2001:db8:2::2
 		sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 \
 			net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0`)
 	h.ovs = ovstest.Start(t, ovstest.InNamespace(h.ns))
@@ -298,7 +302,8 @@ func TestProveAnUnguardedHost(t *testing.T) {
 	h.wantLeak(code, r, "host answers no ARP", "ARP reply for "+hostAddress+" from the host's isoprove0")
 	h.wantLeak(code, r, "host answers no IPv6", "from the host's isoprove0")
 	h.wantLeak(code, r, "host takes no packet", "UDP datagram to "+hostAddress+" at isoprove0")
-	h.wantLeak(code, r, "host forwards nothing", "left the host on up0")
+	h.wantLeak(code, r, "host forwards nothing", "ICMP echo reply from "+hostAddress+" left the host on up0")
+	h.wantLeak(code, r, "host forwards nothing", "a UDP datagram from 2001:db8:1::1 left the host on up0")
 	h.wantLeak(code, r, "host learns no neighbour", "isoprove0")
 	h.wantLeak(code, r, "host sends nothing", "MLDv2 report")
 	if _, joined := leaks(r)["apart from network 'blue'"]; joined {
@@ -327,11 +332,16 @@ func TestProveWithTheLocalPortUp(t *testing.T) {
 	h.guard()
 	h.freeze(true)
 	h.ovs.Vsctl("clear", "Port", "red", "trunks", "vlan_mode")
-	h.shell(`ip addr add 10.88.0.1/24 dev red && ip link set red up`)
+	// The host would forward to neighbours, of whom there are none.
+	h.shell(`
+		sysctl -qw net.ipv6.conf.red.disable_ipv6=0 net.ipv6.conf.red.accept_dad=0
+		ip addr add 10.88.0.1/24 dev red && ip link set red up
+		ip route add 198.18.0.0/15 dev up0 && ip -6 route add 2001:db8::/64 dev up0`)
 	code, r := h.prove()
 	h.wantLeak(code, r, "host answers no ARP", "ARP reply for 10.88.0.1 from the host's red")
 	h.wantLeak(code, r, "host sees nothing elsewhere", "red, the bridge's local port")
-	h.wantLeak(code, r, "host forwards nothing", "left the host on up0")
+	h.wantLeak(code, r, "host forwards nothing", "ARP request for 198.1")
+	h.wantLeak(code, r, "host forwards nothing", "neighbour solicitation from")
 	// And as isonetd keeps it.
 	h.ovs.Vsctl("set", "Port", "red", "vlan_mode=trunk", "trunks=4095")
 	code, r = h.prove()
@@ -401,6 +411,69 @@ func TestProveAfterAKill(t *testing.T) {
 	h.freeze(true)
 	code, r := h.prove()
 	h.wantProven(code, r)
+}
+
+// What stands in the way is said before anything is changed.
+func TestProveRefuses(t *testing.T) {
+	for _, tt := range []struct{ name, args, status string }{
+		{"prove-not-attached", "prove green", "status"},
+		{"prove-not-active", "prove blue", "status-bad"},
+		{"prove-disconnected", "prove blue", "status-disconnected"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			answers := standard(t)
+			answers["GET /isonet/status"] = ok(recorded(t, tt.status))
+			check(t, tt.name, command{args: words(tt.args)}, answers)
+		})
+	}
+}
+
+func TestProveChoosesTheOtherNetworks(t *testing.T) {
+	s := client.Status{Connected: true}
+	for i := range 12 {
+		state := "active"
+		if i == 3 {
+			state = "pending"
+		}
+		name := fmt.Sprintf("net%02d", i)
+		s.Networks = append(s.Networks, client.NetworkStatus{
+			ID: name, Name: name, Bridge: name, State: state, MTU: client.MTU{Wanted: 1500}, Ports: []client.Port{{Name: "vnet" + name}},
+		})
+	}
+	for _, tt := range []struct {
+		all     bool
+		others  int
+		skipped []string
+	}{
+		{false, mostOthers, []string{"net03", "net10", "net11"}},
+		{true, 10, []string{"net03"}},
+	} {
+		var o prove.Options
+		skipped, err := choose(&o, s, "net01", tt.all)
+		if err != nil || len(o.Others) != tt.others || !slices.Equal(skipped, tt.skipped) {
+			t.Errorf("all %t: %d others, skipped %q, %v", tt.all, len(o.Others), skipped, err)
+		}
+		want := prove.Network{Name: "net01", Bridge: "net01", MTU: 1500, Ports: []string{"vnetnet01"}}
+		if diff := cmp.Diff(&want, o.Target); diff != "" {
+			t.Errorf("the network (-want +got):\n%s", diff)
+		}
+	}
+}
+
+func TestProofTable(t *testing.T) {
+	fine := prove.Check{Name: "host answers no ARP", Result: prove.OK, Sent: "ARP requests", Seen: "nothing"}
+	leak := prove.Check{Name: "host sends nothing", Result: prove.Leak, Sent: "links", Seen: "a report", Remedy: "remove it"}
+	failed := prove.Check{Name: "apart from network 'x'", Result: prove.Failed, Sent: "frames", Seen: "nothing, but", Remedy: "look"}
+	for name, r := range map[string]prove.Report{
+		"prove-table-proven":   {Result: prove.OK, Checks: []prove.Check{fine}, Skipped: []string{"green", "grey"}},
+		"prove-table-leak":     {Result: prove.Leak, Checks: []prove.Check{fine, leak, failed, leak}},
+		"prove-table-unproven": {Result: prove.Failed, Checks: []prove.Check{fine, failed}},
+	} {
+		r.Network = "red"
+		var table table
+		proofTable(&table, r)
+		golden(t, name, string(table.bytes()))
+	}
 }
 
 func TestProveNeedsPrivileges(t *testing.T) {

@@ -25,9 +25,7 @@ type station struct {
 // magic marks the frames of one run: they end with it.
 type magic [8]byte
 
-// tokenLength is that of a frame's number and the magic after it, in bytes.
-const tokenLength = 4 + len(magic{})
-
+// token is the end of a frame: its number and the magic.
 func (m magic) token(seq uint32) []byte {
 	return append(binary.BigEndian.AppendUint32(nil, seq), m[:]...)
 }
@@ -241,14 +239,16 @@ type kind struct {
 	family string
 }
 
-// describe says what a frame is.
-func describe(frame []byte) kind {
+// describe says what a frame is, under at most two VLAN tags.
+func describe(frame []byte) kind { return describeUnder(frame, 2) }
+
+func describeUnder(frame []byte, tags int) kind {
 	if len(frame) < etherLength {
 		return kind{text: "a short frame"}
 	}
 	ether, payload := binary.BigEndian.Uint16(frame[12:]), frame[etherLength:]
-	if (ether == etherVLAN || ether == etherQinQ) && len(payload) >= tagLength {
-		inner := describe(slices.Concat(frame[:12], payload[2:]))
+	if (ether == etherVLAN || ether == etherQinQ) && len(payload) >= tagLength && tags > 0 {
+		inner := describeUnder(slices.Concat(frame[:12], payload[2:]), tags-1)
 		return kind{fmt.Sprintf("%s with VLAN tag %d", inner.text, binary.BigEndian.Uint16(payload)&0xfff), inner.family}
 	}
 	switch {
