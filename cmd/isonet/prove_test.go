@@ -327,6 +327,34 @@ func TestProveWithAPatchPort(t *testing.T) {
 	}
 }
 
+// An uplink is a member of the network as a VM is, but it leads on.
+func TestProveWithAnUplink(t *testing.T) {
+	h := newProveHost(t)
+	h.guard()
+	h.freeze(true)
+	h.shell(`
+		ip link add uplink type bridge && ip link set uplink up mtu 2000
+		ip link set up0 mtu 2000 && ip link set up0 master uplink`)
+	h.ovs.Vsctl("add-port", "red", "uplink")
+	code, r := h.prove()
+	h.wantLeak(code, r, "host forwards nothing", "left the host on uplink, a device of the kind bridge that is plugged into the network")
+	h.ovs.Vsctl("del-port", "uplink")
+	code, r = h.prove()
+	h.wantProven(code, r)
+}
+
+// An internal port that stays on the host is the host's own on the network.
+func TestProveWithAnInternalPortOnTheHost(t *testing.T) {
+	h := newProveHost(t)
+	h.guard()
+	h.freeze(true)
+	h.ovs.Vsctl("add-port", "red", "in0", "--", "set", "Interface", "in0", "type=internal")
+	h.shell(`ip link set in0 up`)
+	code, r := h.prove()
+	h.wantLeak(code, r, "host answers no ARP", "ARP reply for "+hostAddress+" from the host's in0")
+	h.wantLeak(code, r, "host sees nothing elsewhere", "in0, an internal port")
+}
+
 func TestProveWithTheLocalPortUp(t *testing.T) {
 	h := newProveHost(t)
 	h.guard()
@@ -357,6 +385,25 @@ func TestProveABrokenNetwork(t *testing.T) {
 	code, r := h.prove()
 	if code != exitUnproven || r.Result != prove.Failed {
 		t.Errorf("exit code %d: %+v", code, r)
+	}
+}
+
+func TestProveWithoutOpenVSwitch(t *testing.T) {
+	h := newProveHost(t)
+	for _, tt := range []struct {
+		name, database, want string
+	}{
+		{"no server", "unix:/nonexistent", "ovs-vsctl at unix:/nonexistent: exit status 1"},
+		{"another one's", ovstest.Start(t).Endpoint(), "no bridge named red"},
+	} {
+		var stderr bytes.Buffer
+		cmd := h.start(io.Discard, &stderr, "--ovsdb", tt.database)
+		_ = cmd.Wait() // the exit code tells
+		if got := stderr.String(); cmd.ProcessState.ExitCode() != exitError || !strings.Contains(got, tt.want) ||
+			strings.Contains(got, "could not be removed") {
+			t.Errorf("%s: exit code %d: %s", tt.name, cmd.ProcessState.ExitCode(), got)
+		}
+		h.noProbes()
 	}
 }
 

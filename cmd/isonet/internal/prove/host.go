@@ -20,17 +20,26 @@ type host struct {
 	capture *capture
 	socket  *net.UDPConn
 	ended   chan struct{}
-	// names are those of the devices, by index, of all times that look was
-	// called; macs say which devices have an address.
-	names map[int]string
-	macs  map[mac][]string
+	// devices are those of all times that look was called, by index.
+	devices map[int]device
 	// addresses are those of the host without the loopback ones.
 	addresses []netip.Addr
 }
 
+// device is a network device of the host.
+type device struct {
+	name string
+	// kind is as in 'ip link': "tuntap", "veth" and so on, or "device" for one
+	// of hardware.
+	kind string
+	mac  mac // zero if it has none
+	// up says that it was up once; else it cannot have sent anything.
+	up bool
+}
+
 // openHost starts to listen in the network namespace of this process.
 func openHost(j *journal, outside station) (*host, error) {
-	h := &host{names: map[int]string{}, macs: map[mac][]string{}, ended: make(chan struct{})}
+	h := &host{devices: map[int]device{}, ended: make(chan struct{})}
 	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, fmt.Errorf("open a netlink socket: %w", err)
@@ -107,13 +116,11 @@ func (h *host) look() error {
 	}
 	for _, link := range links {
 		a := link.Attrs()
-		h.names[a.Index] = a.Name
-		if len(a.HardwareAddr) == len(mac{}) {
-			m := mac(a.HardwareAddr)
-			if m != (mac{}) && !slices.Contains(h.macs[m], a.Name) {
-				h.macs[m] = append(h.macs[m], a.Name)
-			}
+		d := device{name: a.Name, kind: link.Type(), up: a.Flags&net.FlagUp != 0 || h.devices[a.Index].up}
+		if len(a.HardwareAddr) == len(d.mac) {
+			d.mac = mac(a.HardwareAddr)
 		}
+		h.devices[a.Index] = d
 	}
 	addresses, err := listed(func() ([]netlink.Addr, error) { return h.handle.AddrList(nil, netlink.FAMILY_ALL) })
 	if err != nil {
@@ -129,13 +136,25 @@ func (h *host) look() error {
 }
 
 // hardwareAddress returns the address of a device, which may not have one.
-func (h *host) hardwareAddress(device string) (mac, bool) {
-	for m, names := range h.macs {
-		if slices.Contains(names, device) {
-			return m, true
+func (h *host) hardwareAddress(name string) (mac, bool) {
+	for _, d := range h.devices {
+		if d.name == name {
+			return d.mac, d.mac != mac{}
 		}
 	}
 	return mac{}, false
+}
+
+// senders are the names of the devices that send from an address.
+func (h *host) senders(from mac) []string {
+	var names []string
+	for _, d := range h.devices {
+		if d.up && d.mac == from {
+			names = append(names, d.name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // neighbours returns the entries of the host's neighbour tables that are about
@@ -160,8 +179,8 @@ func (h *host) neighbours(stations []*probe) ([]string, error) {
 
 // device names a device that look has seen.
 func (h *host) device(index int) string {
-	if name, known := h.names[index]; known {
-		return name
+	if d, known := h.devices[index]; known {
+		return d.name
 	}
 	return fmt.Sprintf("device %d", index)
 }

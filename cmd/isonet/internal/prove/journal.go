@@ -29,6 +29,8 @@ type passage struct {
 	// sent is who sent the frame, nil for the frame 0, and shot what it was.
 	sent *probe
 	shot string
+	// original says that the frame is as it was sent, and no answer to it.
+	original bool
 	// text describes the frame as it was seen.
 	text string
 }
@@ -110,14 +112,15 @@ func (j *journal) atHost(s sighting) {
 	if !ours {
 		seq = 0 // a question for an IPv4 neighbour
 	}
-	what := describe(s.frame)
+	from, what := source(s.frame), describe(s.frame)
 	j.note(func() {
 		f, known := j.sent[seq]
+		original := f.from != nil && f.from.mac == from
 		switch {
 		case seq == j.sentinel:
 			j.sniffed++
 		case known || seq == 0:
-			j.passages[passage{device: s.device, outgoing: s.outgoing, sent: f.from, shot: f.text, text: what.text}]++
+			j.passages[passage{device: s.device, outgoing: s.outgoing, sent: f.from, shot: f.text, original: original, text: what.text}]++
 		}
 	})
 }

@@ -62,7 +62,7 @@ const (
 		"and, on the userspace datapath, drop what comes in with an nftables chain of the netdev family on the ingress hook of every port"
 	remedyLocal = "the bridge's local port must carry nothing: isonetd keeps it at vlan_mode=trunk and trunks=4095 as long as it runs; " +
 		"take the device down and its addresses away"
-	remedyOther = "something joins the networks: look for patch, tunnel and uplink ports with 'ovs-vsctl show', for veth devices between two bridges, and for mirrors"
+	remedyOther = "something joins the network to another one or to the host: look for patch, tunnel, uplink and internal ports with 'ovs-vsctl show', for veth devices between two bridges, and for mirrors"
 	remedyMute  = "look with 'isonet status' and in the log of ovs-vswitchd why the network carries no frames"
 )
 
@@ -177,11 +177,11 @@ func (l *lab) judgeStrangers(e events, f *findings, members map[string]*Network)
 		own[p.mac] = p.network
 	}
 	for s := range e.strangers {
-		devices, host := l.host.macs[s.from]
+		devices := l.host.senders(s.from)
 		network, probe := own[s.from]
 		switch {
 		case s.at.network != l.Target || (probe && network == l.Target):
-		case host && !probe:
+		case len(devices) > 0 && !probe:
 			check := map[string]string{"arp": checkARP, "ipv4": checkIP, "ipv6": checkIPv6}[s.kind.family]
 			if check == "" {
 				check = checkSpeak
@@ -219,6 +219,8 @@ func (l *lab) judgePassages(e events, f *findings, members map[string]*Network) 
 		switch {
 		case p.sent == nil:
 			f.add(checkForward, remedyPort, "%s of the host's on %s: it looks for whom to forward to", p.text, device)
+		case where == l.Target && where == p.sent.network:
+			l.judgeMember(p, f)
 		case where == p.sent.network:
 		case where != nil && (where == l.Target || p.sent.network == l.Target):
 			f.add(l.between(where, p.sent.network), remedyOther, "%s from network '%s' %s %s", p.text, p.sent.network.Name, way, device)
@@ -230,6 +232,22 @@ func (l *lab) judgePassages(e events, f *findings, members map[string]*Network) 
 		default:
 			f.add(checkDevice, remedyOther, "%s %s %s", p.text, way, device)
 		}
+	}
+}
+
+// judgeMember looks whether a member of the network is one that leads on, or is
+// the host's own. What a VM or a container has leads nowhere else, and Open
+// vSwitch sends to it: a frame comes in there only from the probe itself.
+func (l *lab) judgeMember(p passage, f *findings) {
+	d := l.host.devices[p.device]
+	switch kind := "of the kind " + d.kind; {
+	case !p.outgoing && p.original && d.name != p.sent.name:
+		f.add(checkDevice, remedyOther, "%s came to the host on %s, an internal port that is left on the host or one that loops", p.text, d.name)
+	case p.outgoing && !slices.Contains([]string{"tuntap", "veth", "netkit", "openvswitch"}, d.kind):
+		if d.kind == "device" {
+			kind = "of hardware"
+		}
+		f.add(checkForward, remedyOther, "%s left the host on %s, a device %s that is plugged into the network", p.text, d.name, kind)
 	}
 }
 

@@ -80,6 +80,8 @@ type lab struct {
 	outside station
 	// pairs are the two probes of each network, Target's first.
 	pairs [][2]*probe
+	// plugged says that the probes may have ports.
+	plugged bool
 	// reached are the outcomes of what must arrive, mute the networks where
 	// no marker does.
 	reached []Check
@@ -221,6 +223,7 @@ func (l *lab) begin(ctx context.Context) error {
 			}
 		}
 	}
+	l.plugged = true
 	if err := l.ovs.plug(ctx, l.probes(), l.Via); err != nil {
 		return fmt.Errorf("plug the probes in: %w", err)
 	}
@@ -292,7 +295,10 @@ func (l *lab) linkUp(ctx context.Context, names []string) error {
 
 // end removes the probes, whatever there is of them.
 func (l *lab) end(ctx context.Context) error {
-	errs := []error{l.ovs.unplug(ctx, l.names())}
+	var errs []error
+	if l.plugged {
+		errs = append(errs, l.ovs.unplug(ctx, l.names()))
+	}
 	for _, p := range l.probes() {
 		errs = append(errs, p.end(l.host.handle))
 	}
