@@ -305,7 +305,10 @@ func (v view) inState(state reconcile.State) int {
 // ports counts the network's endpoints. A bond is up when one of its
 // interfaces is.
 func (n network) ports() (up, down int) {
-	for _, p := range n.bridge.Endpoints() {
+	for _, p := range n.bridge.Ports {
+		if p.Name == n.bridge.Name {
+			continue
+		}
 		if slices.ContainsFunc(p.Interfaces, func(i plan.Interface) bool { return i.LinkUp }) {
 			up++
 		} else {
