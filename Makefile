@@ -9,7 +9,7 @@ LDFLAGS := -s -w \
 	-X github.com/isonet/isonet/internal/version.version=$(VERSION) \
 	-X github.com/isonet/isonet/internal/version.commit=$(COMMIT)
 
-SCRIPTS := .ci/run $(shell find scripts -type f ! -name '*.*' ! -name Dockerfile)
+SCRIPTS := .ci/run $(wildcard docs/examples/*.sh) $(shell find scripts -type f ! -name '*.*' ! -name Dockerfile)
 # The default timeout is too short for a cold cache on a small machine.
 LINT_FLAGS := --timeout 10m --allow-parallel-runners
 
@@ -32,12 +32,17 @@ demo: build ## show two isolated networks on a private Open vSwitch, with packet
 	scripts/demo
 
 .PHONY: test
-test: unit e2e ## run every test: unit and integration, then end to end
+test: unit clients e2e ## run every test: unit and integration, oVirt's clients, then end to end
 
 .PHONY: unit
 unit: ## run the unit and integration tests with the race detector, against real Open vSwitch processes
 	scripts/install-deps gcc ip ovs-vswitchd
 	go test -race ./...
+
+.PHONY: clients
+clients: build ## drive isonetd with oVirt's clients and run the examples of docs/ovirt-tools.md (root)
+	scripts/install-deps ansible-playbook curl ip jq libgovirt ovs-vswitchd ping
+	cd test/clients && go test -count=1 -timeout 10m ./...
 
 .PHONY: e2e
 e2e: build ## run the end-to-end tests in a container, and the demo
@@ -47,6 +52,7 @@ e2e: build ## run the end-to-end tests in a container, and the demo
 .PHONY: lint
 lint: $(GOLANGCI) check-generated ## check the code, the scripts and the generated files
 	$(GOLANGCI) run $(LINT_FLAGS)
+	cd test/clients && ../../$(GOLANGCI) run $(LINT_FLAGS) --config ../../.golangci.yml
 	cd test/e2e && ../../$(GOLANGCI) run $(LINT_FLAGS) --config ../../.golangci.yml
 	scripts/install-deps shellcheck
 	shellcheck $(SCRIPTS)
@@ -58,6 +64,7 @@ $(GOLANGCI):
 .PHONY: fmt
 fmt: $(GOLANGCI) ## format the Go code
 	$(GOLANGCI) fmt
+	cd test/clients && ../../$(GOLANGCI) fmt --config ../../.golangci.yml
 	cd test/e2e && ../../$(GOLANGCI) fmt --config ../../.golangci.yml
 
 .PHONY: generate

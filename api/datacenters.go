@@ -19,6 +19,8 @@ func dataCenterID() model.ID { return model.DeriveID("datacenter " + defaultName
 
 func clusterID() model.ID { return model.DeriveID("cluster " + defaultName) }
 
+// dataCenter has a description, because libgovirt complains of an empty one; so
+// has the cluster.
 func (v *view) dataCenter(f follow) *dataCenterDTO {
 	e := *v.ref("datacenters", dataCenterID())
 	d := &dataCenterDTO{
