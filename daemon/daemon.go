@@ -60,6 +60,7 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 		// The loop and the switch report to the exporter and come after it.
 		Status:  func() reconcile.Status { return d.loop.Status() },
 		Traffic: func() map[model.ID]model.Traffic { return d.sw.Traffic() },
+		Resets:  func() uint64 { return d.sw.StatisticsResets() },
 	}, exporter.BuildInfo{Version: version.Version(), Revision: version.Commit()}, log.With("component", "exporter"))
 	d.links = device.New(log.With("component", "device"))
 	d.sw = ovs.New(ovs.Config{

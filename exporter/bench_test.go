@@ -18,7 +18,7 @@ import (
 func crowd(networks int) moment {
 	d := model.NewDesired()
 	d.Hosts[hostID] = model.Host{ID: hostID, SystemID: string(hostID), Name: "host", Labels: []string{"lab"}}
-	m := moment{desired: d, traffic: map[model.ID]model.Traffic{}, status: reconcile.Status{
+	m := moment{desired: d, traffic: map[model.ID]model.Traffic{}, ports: map[string]model.PortTraffic{}, status: reconcile.Status{
 		HostID: hostID, Connected: true, Networks: map[model.ID]reconcile.NetworkStatus{},
 		Actual: &plan.Actual{OVSVersion: "3.1.0", SchemaVersion: "8.3.1", DatapathType: "system", Bridges: map[string]plan.Bridge{}},
 	}}
@@ -34,7 +34,8 @@ func crowd(networks int) moment {
 		}
 		for p := range 4 {
 			vnet := fmt.Sprintf("vnet%d", 4*i+p)
-			b.Ports = append(b.Ports, plan.Port{Name: vnet, Interfaces: []plan.Interface{{Name: vnet, MTU: 1500, LinkUp: true}}})
+			b.Ports = append(b.Ports, plan.Port{Name: vnet, Interfaces: []plan.Interface{{UUID: vnet, Name: vnet, MTU: 1500, LinkUp: true}}})
+			m.ports[vnet] = model.PortTraffic{Network: id, Created: time.Unix(1767323045, 0), Total: model.Counters{ReceivedBytes: uint64(p)}}
 		}
 		m.status.Actual.Bridges[name] = b
 		n := uint64(i+1) * 123457

@@ -25,6 +25,9 @@ type Sources struct {
 	Desired func() *model.Desired
 	Status  func() reconcile.Status
 	Traffic func() map[model.ID]model.Traffic
+	// Resets is how often the counters of an interface began anew.
+	Resets func() uint64
+	Ports  *Ports // nil: no series of single ports
 }
 
 // BuildInfo says which build of isonet this is.

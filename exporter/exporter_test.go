@@ -45,14 +45,20 @@ type moment struct {
 	desired *model.Desired
 	status  reconcile.Status
 	traffic map[model.ID]model.Traffic
+	ports   map[string]model.PortTraffic // by UUID; nil is off
 }
 
 func (m moment) sources() Sources {
-	return Sources{
+	s := Sources{
 		Desired: func() *model.Desired { return m.desired },
 		Status:  func() reconcile.Status { return m.status },
 		Traffic: func() map[model.ID]model.Traffic { return m.traffic },
+		Resets:  func() uint64 { return 2 },
 	}
+	if m.ports != nil {
+		s.Ports = &Ports{Traffic: func() map[string]model.PortTraffic { return m.ports }}
+	}
+	return s
 }
 
 func newExporter(t *testing.T, s Sources) *Exporter {
@@ -90,7 +96,7 @@ func busy() moment {
 	return moment{
 		desired: d,
 		status: reconcile.Status{
-			HostID: hostID, Connected: true, Revision: 6, Repairs: 3,
+			HostID: hostID, Connected: true, Since: time.Unix(1767323000, 250e6), Revision: 6, Repairs: 3,
 			Networks: map[model.ID]reconcile.NetworkStatus{redID: {State: reconcile.Active, Isolation: reconcile.Isolation{
 				Contested: true,
 				Findings:  []isolation.Finding{{Reason: isolation.PhysicalNIC}, {Reason: isolation.PhysicalNIC}, {Reason: isolation.Manager, Notice: true}},
@@ -106,7 +112,9 @@ func busy() moment {
 						Ports: []plan.Port{
 							port("bond", plan.Interface{Name: "e0", MTU: 9000}, plan.Interface{Name: "e1", MTU: 9000, LinkUp: true}),
 							port("red", plan.Interface{Name: "red", MTU: 9000, LinkUp: true}),
-							port("vnet0", plan.Interface{Name: "vnet0", MTU: 1500, LinkUp: true}),
+							port("vnet0", plan.Interface{UUID: "a", Name: "vnet0", MTU: 1500, LinkUp: true, ExternalIDs: map[string]string{
+								"attached-mac": "56:6f:00:00:00:01", "vm-id": "vm one", "iface-id": "nic one", "iface-status": "active",
+							}}),
 							port("vnet1", plan.Interface{Name: "vnet1"}),
 						},
 					},
@@ -119,13 +127,23 @@ func busy() moment {
 		},
 		traffic: map[model.ID]model.Traffic{
 			redID: {
-				Created: time.Unix(1767323045, 0),
+				Created: time.Unix(1767323045, 0), Updated: time.Unix(1767323050, 0),
 				Total: model.Counters{
 					ReceivedBytes: 1, ReceivedPackets: 2, ReceivedDrops: 3, ReceivedErrors: 4,
 					TransmittedBytes: 5, TransmittedPackets: 6, TransmittedDrops: 7, TransmittedErrors: 1 << 52,
 				},
 			},
-			otherID: {Created: time.Unix(1, 0)},
+			otherID: {Created: time.Unix(1, 0), Updated: time.Unix(1767323060, 0)},
+		},
+		ports: map[string]model.PortTraffic{
+			"a": {
+				Network: redID, Created: time.Unix(1767323046, 0),
+				Total: model.Counters{
+					ReceivedBytes: 11, ReceivedPackets: 12, ReceivedDrops: 13, ReceivedErrors: 14,
+					TransmittedBytes: 15, TransmittedPackets: 16, TransmittedDrops: 17, TransmittedErrors: 18,
+				},
+			},
+			"elsewhere": {Network: blueID, Created: time.Unix(1, 0)},
 		},
 	}
 }
@@ -171,6 +189,9 @@ func TestExposition(t *testing.T) {
 	unreached.status = reconcile.Status{}
 	unreached.traffic = nil
 
+	plain := busy()
+	plain.ports = nil
+
 	undone := busy()
 	undone.status.Networks[redID] = reconcile.NetworkStatus{State: reconcile.Failed}
 	undone.status.Actual = &plan.Actual{DatapathType: "system"}
@@ -183,6 +204,7 @@ func TestExposition(t *testing.T) {
 		{"disconnected", disconnected},
 		{"unreached", unreached},
 		{"undone", undone},
+		{"plain", plain},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var names []string
@@ -480,6 +502,7 @@ func TestScrapeWhileTheWorldChanges(t *testing.T) {
 		Desired: func() *model.Desired { return now.Load().desired },
 		Status:  func() reconcile.Status { return now.Load().status },
 		Traffic: func() map[model.ID]model.Traffic { return accumulator.Snapshot(clock) },
+		Resets:  accumulator.Resets,
 	})
 	stop := make(chan struct{})
 	var world sync.WaitGroup
@@ -529,4 +552,9 @@ func TestScrapeWhileTheWorldChanges(t *testing.T) {
 	if got := labels(t, e, "isonet_network_info"); !slices.Equal(got, []string{"red"}) {
 		t.Errorf("the networks %q have series, want red only", got)
 	}
+}
+
+// received are the statistics of a port that got that many bytes.
+func received(bytes int) trafficcount.Statistics {
+	return trafficcount.Statistics{"tx_bytes": bytes}
 }

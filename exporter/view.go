@@ -25,7 +25,9 @@ type view struct {
 	desired  *model.Desired
 	status   reconcile.Status
 	traffic  map[model.ID]model.Traffic
+	resets   uint64
 	networks []network // attached to this host, sorted by name
+	ports    []port    // those that get series of their own
 }
 
 // network is one network attached to this host.
@@ -37,12 +39,13 @@ type network struct {
 
 // look takes what the sources say now.
 func (g *gatherer) look() view {
-	v := view{desired: g.sources.Desired(), status: g.sources.Status(), traffic: g.sources.Traffic()}
+	v := view{desired: g.sources.Desired(), status: g.sources.Status(), traffic: g.sources.Traffic(), resets: g.sources.Resets()}
 	named := g.names.of(v.desired, v.status.HostID)
 	v.networks = make([]network, len(named))
 	for i, n := range named {
 		v.networks[i] = network{n, v.stateOf(n.Network), v.bridgeOf(n.Network)}
 	}
+	v.ports = v.portsOf(g.sources.Ports)
 	return v
 }
 
