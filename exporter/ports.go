@@ -7,7 +7,7 @@ import (
 	"github.com/isonet/isonet/model/plan"
 )
 
-// Ports turns on the series of single ports: ten for each.
+// Ports turns on the series of single ports: 11 for each.
 type Ports struct {
 	// Traffic is what the ports have carried, by the UUID of their Interface
 	// row. It is called as the functions of Sources are.
