@@ -64,43 +64,46 @@ func (v view) livePorts() []port {
 }
 
 func portFamilies() []family {
-	return []family{{
-		Metric{
-			"isonet_port_info", gauge,
-			[]string{"network", "port", "type", "mac", "vm_id", "iface_id"},
-			"Whose port it is: its OVS Interface type and external_ids attached-mac, vm-id and iface-id, as libvirt sets them; always 1. Each interface of a bond is a port. Only with --metrics-ports.",
-		},
-		func(v view, emit func(sample)) {
-			for _, p := range v.ports {
-				ids := p.ExternalIDs
-				emit(one(p.labels[0], p.labels[1], p.Type, ids["attached-mac"], ids["vm-id"], ids["iface-id"]))
-			}
-		},
-	}, {
-		Metric{
-			"isonet_port_link_up", gauge,
-			[]string{"network", "port"},
-			"Whether the port's link is up (1) or down (0) (OVS Interface link_state). Absent without a connection to OVSDB. Only with --metrics-ports.",
-		},
-		func(v view, emit func(sample)) {
-			for _, p := range v.livePorts() {
-				emit(sample{value: boolean(p.LinkUp), labels: p.labels})
-			}
-		},
-	}, {
-		Metric{
-			"isonet_port_mtu_bytes", gauge,
-			[]string{"network", "port"},
-			"MTU in bytes in effect on the port (OVS Interface mtu). Absent while it is not known and without a connection to OVSDB. Only with --metrics-ports.",
-		},
-		func(v view, emit func(sample)) {
-			for _, p := range v.livePorts() {
-				if p.MTU > 0 {
-					emit(sample{value: float64(p.MTU), labels: p.labels})
+	return []family{
+		{
+			Metric{
+				"isonet_port_info", gauge,
+				[]string{"network", "port", "type", "mac", "vm_id", "iface_id"},
+				"Whose port it is: its OVS Interface type and external_ids attached-mac, vm-id and iface-id, as libvirt sets them; always 1. Each interface of a bond is a port. Only with --metrics-ports.",
+			},
+			func(v view, emit func(sample)) {
+				for _, p := range v.ports {
+					ids := p.ExternalIDs
+					emit(one(p.labels[0], p.labels[1], p.Type, ids["attached-mac"], ids["vm-id"], ids["iface-id"]))
 				}
-			}
+			},
 		},
-	},
+		{
+			Metric{
+				"isonet_port_link_up", gauge,
+				[]string{"network", "port"},
+				"Whether the port's link is up (1) or down (0) (OVS Interface link_state). Absent without a connection to OVSDB. Only with --metrics-ports.",
+			},
+			func(v view, emit func(sample)) {
+				for _, p := range v.livePorts() {
+					emit(sample{value: boolean(p.LinkUp), labels: p.labels})
+				}
+			},
+		},
+		{
+			Metric{
+				"isonet_port_mtu_bytes", gauge,
+				[]string{"network", "port"},
+				"MTU in bytes in effect on the port (OVS Interface mtu). Absent while it is not known and without a connection to OVSDB. Only with --metrics-ports.",
+			},
+			func(v view, emit func(sample)) {
+				for _, p := range v.livePorts() {
+					if p.MTU > 0 {
+						emit(sample{value: float64(p.MTU), labels: p.labels})
+					}
+				}
+			},
+		},
 		portTraffic("isonet_port_receive_bytes_total", "Bytes delivered to the port (OVS Interface statistics tx_bytes).",
 			func(c model.Counters) uint64 { return c.ReceivedBytes }),
 		portTraffic("isonet_port_receive_packets_total", "Packets delivered to the port (OVS Interface statistics tx_packets).",

@@ -3,13 +3,14 @@ package exporter
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -124,7 +125,7 @@ func (m moment) draw(t *rapid.T, id model.ID) {
 }
 
 func quiet(s Sources) *Exporter {
-	return New(s, BuildInfo{Version: "1", Revision: "2"}, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	return New(s, BuildInfo{Version: "1", Revision: "2"}, slog.New(slog.DiscardHandler))
 }
 
 // scrape returns the metrics that were made from snapshots, as text.
@@ -135,7 +136,7 @@ func scrape(t rapid.TB, e *Exporter, accept string) string {
 	w := httptest.NewRecorder()
 	e.Handler().ServeHTTP(w, r)
 	if w.Code != http.StatusOK {
-		t.Fatalf("status %d: %s", w.Code, w.Body)
+		t.Errorf("status %d: %s", w.Code, w.Body)
 	}
 	return w.Body.String()
 }
@@ -370,7 +371,8 @@ func TestCountersNeverFall(t *testing.T) {
 func TestManyNetworks(t *testing.T) {
 	m := crowd(10_000)
 	e := quiet(m.sources())
-	families, err := e.Gather()
+	families, done, err := e.all.Gather()
+	defer done()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -428,4 +430,32 @@ func TestPortSelection(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestOverlappingScrapes scrapes twice at once, again and again: no scrape
+// changes what another is about to send.
+func TestOverlappingScrapes(t *testing.T) {
+	moments := []moment{busy(), busy()}
+	moments[1].desired.Networks[redID] = model.Network{ID: redID, Name: "crimson", VdsmName: "red", Label: "lab"}
+	var turn atomic.Int64
+	e := quiet(Sources{
+		// Each scrape sees the other moment; what does not name a network stays.
+		Desired: func() *model.Desired { return moments[turn.Add(1)%2].desired },
+		Status:  func() reconcile.Status { return moments[0].status },
+		Traffic: func() map[model.ID]model.Traffic { return moments[0].traffic },
+		Resets:  func() uint64 { return 2 },
+	})
+	var scrapes sync.WaitGroup
+	for range 2 {
+		scrapes.Go(func() {
+			for range 50 {
+				body := scrape(t, e, openMetricsText)
+				red, crimson := strings.Count(body, `network="red"`), strings.Count(body, `network="crimson"`)
+				if (red == 0) == (crimson == 0) {
+					t.Errorf("a scrape has %d series of red and %d of crimson, which are of different moments", red, crimson)
+				}
+			}
+		})
+	}
+	scrapes.Wait()
 }
