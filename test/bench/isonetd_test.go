@@ -95,7 +95,10 @@ func (d *isonetd) start() {
 		d.host = "/hosts/" + hosts.Host[0].ID
 		return nil
 	})
-	d.post(d.host+"/syncallnetworks", "{}") // answered once it has looked at Open vSwitch
+	ovstest.Eventually(d.B, "isonetd has looked at Open vSwitch", func() error {
+		_, err := d.call("POST", d.host+"/syncallnetworks", "{}")
+		return err
+	})
 }
 
 // stop ends the daemon, if it runs. Bridges stay as they are.
