@@ -45,6 +45,7 @@ type listener struct {
 	name     string
 	server   *http.Server
 	listener net.Listener
+	serve    func() error
 }
 
 // New puts a daemon together and opens its listeners, so that whoever starts
@@ -60,6 +61,8 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 		// The loop and the switch report to the exporter and come after it.
 		Status:  func() reconcile.Status { return d.loop.Status() },
 		Traffic: func() map[model.ID]model.Traffic { return d.sw.Traffic() },
+		Resets:  func() uint64 { return d.sw.StatisticsResets() },
+		Ports:   d.ports(cfg),
 	}, exporter.BuildInfo{Version: version.Version(), Revision: version.Commit()}, log.With("component", "exporter"))
 	d.links = device.New(log.With("component", "device"))
 	d.sw = ovs.New(ovs.Config{
@@ -80,6 +83,17 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 		return nil, err
 	}
 	return d, nil
+}
+
+// ports returns which ports get metrics of their own; nil is none.
+func (d *Daemon) ports(cfg Config) *exporter.Ports {
+	if !cfg.MetricsPorts {
+		return nil
+	}
+	return &exporter.Ports{
+		Traffic: func() map[string]model.PortTraffic { return d.sw.Ports() },
+		Include: cfg.MetricsInclude, Exclude: cfg.MetricsExclude,
+	}
 }
 
 // Addr returns where the named listener ("socket", "listen" or "metrics")
@@ -116,7 +130,7 @@ func (d *Daemon) Start() {
 	for _, l := range d.listeners {
 		d.log.Info("listening", "for", l.name, "address", l.listener.Addr().String())
 		d.running.Go(func() {
-			if err := l.server.Serve(l.listener); !errors.Is(err, http.ErrServerClosed) {
+			if err := l.serve(); !errors.Is(err, http.ErrServerClosed) {
 				d.failed <- fmt.Errorf("serve %s: %w", l.name, err)
 			}
 		})

@@ -43,3 +43,13 @@ type Traffic struct {
 type Rate struct {
 	ReceivedBytes, TransmittedBytes float64
 }
+
+// PortTraffic is what one interface has carried since it was plugged into its
+// network, or since somebody watches it.
+type PortTraffic struct {
+	Network ID
+	// Total only grows while Created and Network stay the same.
+	Total Counters
+	// Created is when Total began to count from zero.
+	Created time.Time
+}

@@ -42,6 +42,7 @@ type Accumulator struct {
 	places   map[string]model.ID // by Interface UUID; "" is a foreign bridge
 	ports    map[string]*port    // by Interface UUID
 	resets   uint64
+	now      time.Time // of what came last
 }
 
 // New returns an Accumulator that knows no network and no interface.
@@ -61,6 +62,7 @@ func New() *Accumulator {
 func (a *Accumulator) Place(now time.Time, bridges []Bridge) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.now = now
 	networks := make(map[model.ID]*network, len(bridges))
 	places := make(map[string]model.ID, len(a.places))
 	for _, b := range bridges {
@@ -100,6 +102,7 @@ func (a *Accumulator) Begin(rows map[string]Statistics) {
 func (a *Accumulator) Publish(now time.Time, rows map[string]Statistics) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.now = now
 	due := map[*network]bool{}
 	for uuid, s := range rows {
 		p, known := a.ports[uuid]
@@ -184,6 +187,7 @@ func (a *Accumulator) settle(uuid string, p *port) *network {
 	n := a.networks[id]
 	if n != nil {
 		n.Total = n.Total.Plus(p.pending)
+		p.carry(id, n.Created, a.now)
 	}
 	p.pending, p.placed = model.Counters{}, true
 	return n

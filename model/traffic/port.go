@@ -12,6 +12,7 @@ type port struct {
 	pending model.Counters
 	sampled bool // statistics were seen
 	placed  bool // the topology showed it
+	carried model.PortTraffic
 }
 
 // newOldPort returns a port that was there before anybody watched it: its
