@@ -1,6 +1,9 @@
 package api
 
 import (
+	"fmt"
+	"time"
+
 	"github.com/isonet/isonet/model"
 )
 
@@ -9,8 +12,8 @@ import (
 type statistic struct {
 	id, name, description string
 	kind, valueType, unit string
-	// read returns the value, and false when it is not known yet.
-	read func(model.Traffic) (decimal, bool)
+	// read returns the value, and false when it is not known.
+	read func(model.Traffic) (valueDTO, bool)
 }
 
 // statisticTable lists the statistics in the engine's order. Received is what
@@ -61,17 +64,33 @@ func statisticTable() []statistic {
 	}
 }
 
-func rate(of func(*model.Rate) float64) func(model.Traffic) (decimal, bool) {
-	return func(t model.Traffic) (decimal, bool) {
+func rate(of func(*model.Rate) float64) func(model.Traffic) (valueDTO, bool) {
+	return func(t model.Traffic) (valueDTO, bool) {
 		if t.Rate == nil {
-			return "", false
+			return valueDTO{}, false
 		}
-		return gauge(of(t.Rate)), true
+		return valueDTO{gauge(of(t.Rate)), age(t.Updated, t.Rate.Interval)}, true
 	}
 }
 
-func total(of func(model.Counters) uint64) func(model.Traffic) (decimal, bool) {
-	return func(t model.Traffic) (decimal, bool) { return counter(of(t.Total)), true }
+func total(of func(model.Counters) uint64) func(model.Traffic) (valueDTO, bool) {
+	return func(t model.Traffic) (valueDTO, bool) {
+		return valueDTO{counter(of(t.Total)), age(t.Updated, 0)}, true
+	}
+}
+
+// age says how old a value is, in the element that oVirt has for what a number
+// cannot say: when it was published last, and the interval that a rate is the
+// average of. Open vSwitch publishes a network's counters only when they change.
+func age(updated time.Time, interval time.Duration) string {
+	if updated.IsZero() {
+		return ""
+	}
+	text := "updated " + updated.UTC().Format(time.RFC3339)
+	if interval > 0 {
+		text += fmt.Sprintf(", average of %.1f s", interval.Seconds())
+	}
+	return text
 }
 
 // statistics renders the statistics of an attachment. One without traffic has
@@ -92,8 +111,8 @@ func statisticsBelow(e entity, parent func(*statisticDTO), traffic model.Traffic
 			Name:   s.name, Description: s.description, Kind: s.kind, Type: s.valueType, Unit: s.unit,
 		}
 		parent(d)
-		if datum, ok := s.read(traffic); ok && known {
-			d.Values.Value = []valueDTO{{datum}}
+		if value, ok := s.read(traffic); ok && known {
+			d.Values.Value = []valueDTO{value}
 		}
 		list.Statistic = append(list.Statistic, d)
 	}

@@ -115,10 +115,12 @@ type TotalStatus struct {
 	TransmittedErrors  uint64 `json:"transmitted_errors"`
 }
 
-// RateStatus is traffic in bytes per second.
+// RateStatus is traffic in bytes per second, and the time that it is the average
+// of.
 type RateStatus struct {
 	ReceivedBytes    float64 `json:"received_bytes_per_second"`
 	TransmittedBytes float64 `json:"transmitted_bytes_per_second"`
+	IntervalSeconds  float64 `json:"interval_seconds"`
 }
 
 // native renders what the isonet resources tell.
@@ -179,8 +181,7 @@ func nativePorts(b plan.Bridge) []PortStatus {
 func nativeTraffic(t model.Traffic) *TrafficStatus {
 	s := &TrafficStatus{Since: t.Created, Updated: t.Updated, Total: TotalStatus(t.Total)}
 	if t.Rate != nil {
-		rate := RateStatus(*t.Rate)
-		s.Rate = &rate
+		s.Rate = &RateStatus{t.Rate.ReceivedBytes, t.Rate.TransmittedBytes, t.Rate.Interval.Seconds()}
 	}
 	return s
 }

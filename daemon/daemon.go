@@ -61,6 +61,7 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 	}, exporter.BuildInfo{Version: version.Version(), Revision: version.Commit()}, log.With("component", "exporter"))
 	d.sw = ovs.New(ovs.Config{
 		Endpoints: cfg.OVSDB, DatapathType: cfg.DatapathType, Observer: metrics, Logger: log.With("component", "ovs"),
+		Totals: filepath.Join(cfg.StateDir, "traffic"), Wanted: d.wanted,
 	})
 	d.loop = reconcile.New(d.store, d.sw, metrics, log.With("component", "reconcile"))
 	d.nics = nic.New(log.With("component", "nic"))
@@ -77,6 +78,21 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 		return nil, err
 	}
 	return d, nil
+}
+
+// wanted returns the networks that are to be on the host with a system-id, and
+// whether that is known yet.
+func (d *Daemon) wanted(systemID string) (map[model.ID]bool, bool) {
+	select {
+	case <-d.store.Ready():
+	default:
+		return nil, false
+	}
+	networks := map[model.ID]bool{}
+	for _, n := range d.store.Snapshot().HostNetworks(model.HostID(systemID)) {
+		networks[n.ID] = true
+	}
+	return networks, true
 }
 
 // Addr returns where the named listener ("socket", "listen" or "metrics")
