@@ -161,6 +161,9 @@ type wire struct {
 // Read implements io.Reader. A server that says nothing is asked for an echo,
 // because the connection itself says nothing while a server hangs.
 func (w *wire) Read(p []byte) (int, error) {
+	if w.left < 0 {
+		return 0, fmt.Errorf("a message has more than %d MiB", maxMessage>>20)
+	}
 	n, err := w.read(p)
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
 		if err := w.write([]byte(`{"method":"echo","params":[],"id":"echo"}`)); err != nil {
@@ -171,9 +174,6 @@ func (w *wire) Read(p []byte) (int, error) {
 	w.left -= n
 	if err != nil {
 		return n, fmt.Errorf("%w: %w", ovsdb.ErrLost, err)
-	}
-	if w.left < 0 {
-		return n, fmt.Errorf("a message has more than %d MiB", maxMessage>>20)
 	}
 	return n, nil
 }
