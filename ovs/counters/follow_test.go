@@ -41,8 +41,8 @@ func stats(device, rx, tx int64) traffic.Statistics {
 	return s
 }
 
-func only(device int64, key string, value int64) traffic.Statistics {
-	s := traffic.Statistics{Device: device}
+func only(key string, value int64) traffic.Statistics {
+	var s traffic.Statistics
 	s.Set(key, value)
 	return s
 }
@@ -188,18 +188,18 @@ func TestUpdates(t *testing.T) {
 	expect(t, updates, counters.Update{Whole: true, Rows: rows{a: stats(3, 5, 6)}})
 
 	s.vsctl("set", "interface", "a", "statistics:rx_bytes=4611686018427387904")
-	expect(t, updates, counters.Update{Rows: rows{a: only(0, "rx_bytes", 1<<62)}})
+	expect(t, updates, counters.Update{Rows: rows{a: only("rx_bytes", 1<<62)}})
 
 	s.vsctl("set", "interface", "a", "external_ids:unrelated=1") // tells nothing
 	s.vsctl("remove", "interface", "a", "statistics", "tx_bytes")
-	expect(t, updates, counters.Update{Rows: rows{a: only(0, "tx_bytes", 6)}})
+	expect(t, updates, counters.Update{Rows: rows{a: only("tx_bytes", 6)}})
 
 	s.vsctl("clear", "interface", "a", "ifindex")
 	expect(t, updates, counters.Update{Rows: rows{a: {}}})
 
 	s.vsctl("add-br", "b", "--", "set", "interface", "b", "statistics:tx_dropped=1")
 	b := s.uuid("b")
-	expect(t, updates, counters.Update{Rows: rows{b: only(0, "tx_dropped", 1)}})
+	expect(t, updates, counters.Update{Rows: rows{b: only("tx_dropped", 1)}})
 
 	s.vsctl("set", "Open_vSwitch", ".", "other_config:stats-update-interval=20000")
 	expect(t, updates, counters.Update{Interval: 20 * time.Second})
@@ -220,7 +220,7 @@ func TestServerComesBack(t *testing.T) {
 	s.vsctl("add-br", "a", "--", "set", "interface", "a", "statistics:rx_bytes=5")
 	a := s.uuid("a")
 	updates := s.follow()
-	expect(t, updates, counters.Update{Whole: true, Rows: rows{a: only(0, "rx_bytes", 5)}})
+	expect(t, updates, counters.Update{Whole: true, Rows: rows{a: only("rx_bytes", 5)}})
 	s.kill()
 	s.start()
 	// The column is ephemeral.
@@ -234,14 +234,14 @@ func TestServerKnowsWhatWasTold(t *testing.T) {
 	s.vsctl("add-br", "a", "--", "set", "interface", "a", "statistics:rx_bytes=5")
 	a := s.uuid("a")
 	updates := s.follow()
-	expect(t, updates, counters.Update{Whole: true, Rows: rows{a: only(0, "rx_bytes", 5)}})
+	expect(t, updates, counters.Update{Whole: true, Rows: rows{a: only("rx_bytes", 5)}})
 	s.vsctl("set", "interface", "a", "statistics:rx_bytes=6")
-	expect(t, updates, counters.Update{Rows: rows{a: only(0, "rx_bytes", 6)}})
+	expect(t, updates, counters.Update{Rows: rows{a: only("rx_bytes", 6)}})
 
 	s.run("ovs-appctl", "-t", s.path("ctl"), "ovsdb-server/reconnect") // ends every session
 	expect(t, updates, counters.Update{})
 	s.vsctl("set", "interface", "a", "statistics:rx_bytes=7")
-	expect(t, updates, counters.Update{Rows: rows{a: only(0, "rx_bytes", 7)}})
+	expect(t, updates, counters.Update{Rows: rows{a: only("rx_bytes", 7)}})
 }
 
 // A server that hangs is noticed, because it does not answer an echo.

@@ -180,23 +180,27 @@ func (d *isonetd) memory() (own, store float64) {
 			if err != nil {
 				d.Fatal(err)
 			}
-			store += d.resident(n)
+			store += resident(d.B, n)
 		}
 	}
-	return d.resident(pid), store
+	return resident(d.B, pid), store
 }
 
-// resident reads VmRSS (proc_pid_status(5)).
-func (d *isonetd) resident(pid int) float64 {
-	d.Helper()
-	_, after, _ := strings.Cut(d.read(fmt.Sprintf("/proc/%d/status", pid)), "VmRSS:")
+// resident reads VmRSS (proc_pid_status(5)), in MiB.
+func resident(b *testing.B, pid int) float64 {
+	b.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		b.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(status), "VmRSS:")
 	fields := strings.Fields(after)
 	if len(fields) == 0 {
-		d.Fatalf("process %d has no VmRSS", pid)
+		b.Fatalf("process %d has no VmRSS", pid)
 	}
 	kib, err := strconv.Atoi(fields[0])
 	if err != nil {
-		d.Fatal(err)
+		b.Fatal(err)
 	}
 	return float64(kib) / 1024
 }
