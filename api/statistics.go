@@ -69,29 +69,28 @@ func rate(of func(*model.Rate) float64) func(model.Traffic) (valueDTO, bool) {
 		if t.Rate == nil {
 			return valueDTO{}, false
 		}
-		return valueDTO{gauge(of(t.Rate)), age(t.Updated, t.Rate.Interval)}, true
+		v := valueDTO{Datum: gauge(of(t.Rate))}
+		if !t.Rate.Until.IsZero() {
+			v.Detail = fmt.Sprintf("average of the %.1f s until %s", t.Rate.Interval.Seconds(), moment(t.Rate.Until))
+		}
+		return v, true
 	}
 }
 
+// total makes a counter. It is told with the time of its last change, because
+// Open vSwitch publishes nothing else: in the element that oVirt has for what a
+// number cannot say.
 func total(of func(model.Counters) uint64) func(model.Traffic) (valueDTO, bool) {
 	return func(t model.Traffic) (valueDTO, bool) {
-		return valueDTO{counter(of(t.Total)), age(t.Updated, 0)}, true
+		v := valueDTO{Datum: counter(of(t.Total))}
+		if !t.Updated.IsZero() {
+			v.Detail = "updated " + moment(t.Updated)
+		}
+		return v, true
 	}
 }
 
-// age says how old a value is, in the element that oVirt has for what a number
-// cannot say: when it was published last, and the interval that a rate is the
-// average of. Open vSwitch publishes a network's counters only when they change.
-func age(updated time.Time, interval time.Duration) string {
-	if updated.IsZero() {
-		return ""
-	}
-	text := "updated " + updated.UTC().Format(time.RFC3339)
-	if interval > 0 {
-		text += fmt.Sprintf(", average of %.1f s", interval.Seconds())
-	}
-	return text
-}
+func moment(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // statistics renders the statistics of an attachment. One without traffic has
 // them without values.

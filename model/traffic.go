@@ -44,6 +44,7 @@ type Traffic struct {
 // Rate is traffic in bytes per second.
 type Rate struct {
 	ReceivedBytes, TransmittedBytes float64
-	// Interval is the time that the rate is the average of.
+	// Interval is the time that the rate is the average of, Until its end.
 	Interval time.Duration
+	Until    time.Time
 }

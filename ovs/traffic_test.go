@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -33,6 +34,7 @@ type meter struct {
 
 	sw       *ovs.Switch
 	networks []model.Network
+	wanted   atomic.Pointer[map[model.ID]bool] // the networks, for the Switch
 	stop     func()
 	devices  map[string]*metered
 	gone     map[model.ID]model.Counters // what devices counted that are gone
@@ -69,9 +71,11 @@ func newMeter(t *testing.T, networks ...string) *meter {
 		file:    filepath.Join(t.TempDir(), "traffic"),
 		devices: map[string]*metered{}, gone: map[model.ID]model.Counters{},
 	}
+	var all []model.Network
 	for _, name := range networks {
-		m.networks = append(m.networks, network(name, 0))
+		all = append(all, network(name, 0))
 	}
+	m.want(all...)
 	m.start()
 	m.realise()
 	return m
@@ -90,13 +94,7 @@ func (m *meter) start() {
 	m.sw = ovs.New(ovs.Config{
 		Endpoints: []string{m.Endpoint()}, DatapathType: "netdev", Observer: &observer{}, Logger: slog.New(slog.DiscardHandler),
 		Totals: m.file,
-		Wanted: func(string) (map[model.ID]bool, bool) {
-			wanted := map[model.ID]bool{}
-			for _, n := range m.networks {
-				wanted[n.ID] = true
-			}
-			return wanted, true
-		},
+		Wanted: func(string) (map[model.ID]bool, bool) { return *m.wanted.Load(), true },
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -115,6 +113,16 @@ func (m *meter) start() {
 	m.Cleanup(m.stop)
 	waitFor(m.T, m.sw, "a snapshot", func(a *plan.Actual) bool { return a.SystemID != "" })
 	m.AwaitSessions(3) // vswitchd's and both of the Switch
+}
+
+// want says which networks there are to be.
+func (m *meter) want(networks ...model.Network) {
+	m.networks = networks
+	wanted := map[model.ID]bool{}
+	for _, n := range networks {
+		wanted[n.ID] = true
+	}
+	m.wanted.Store(&wanted)
 }
 
 func (m *meter) realise() {
@@ -309,11 +317,11 @@ func TestTrafficWhilePortsComeAndGo(t *testing.T) {
 	m.unplug("vm1")
 	m.unplug("vm2")
 	m.unplug("tap3")
-	m.networks = m.networks[1:]
+	m.want(blue)
 	realise(t, m.sw, plan.Want{Networks: m.networks, Evicted: []model.ID{red.ID}})
 	again := network("red", 0)
 	again.ID = model.DeriveID("another red")
-	m.networks = append(m.networks, again)
+	m.want(blue, again)
 	m.realise()
 	m.plug("vm4", again)
 	m.plug("vm5", again)

@@ -201,7 +201,7 @@ func (a *Accumulator) Snapshot(now time.Time) map[model.ID]model.Traffic {
 		case a.ticked.Before(late):
 			t.Rate = nil
 		default:
-			t.Rate = &model.Rate{Interval: a.interval}
+			t.Rate = &model.Rate{Interval: a.interval, Until: a.ticked}
 		}
 		snapshot[id] = t
 	}

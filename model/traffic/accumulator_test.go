@@ -394,7 +394,7 @@ func TestRate(t *testing.T) {
 			a.Publish(at(20), rows{"a": stats(2010, 2520), "b": stats(2010, 2030)})
 		},
 		now:  21,
-		want: &model.Rate{ReceivedBytes: 5, TransmittedBytes: 2, Interval: 10 * time.Second},
+		want: &model.Rate{ReceivedBytes: 5, TransmittedBytes: 2, Interval: 10 * time.Second, Until: at(20)},
 	}, {
 		name: "still known after two intervals",
 		events: func(a *traffic.Accumulator) {
@@ -402,7 +402,7 @@ func TestRate(t *testing.T) {
 			a.Publish(at(10), rows{"a": stats(2000, 2500)})
 		},
 		now:  20,
-		want: &model.Rate{ReceivedBytes: 200, TransmittedBytes: 100, Interval: 5 * time.Second},
+		want: &model.Rate{ReceivedBytes: 200, TransmittedBytes: 100, Interval: 5 * time.Second, Until: at(10)},
 	}, {
 		name: "unknown when nothing at all was published for longer",
 		events: func(a *traffic.Accumulator) {
@@ -418,7 +418,7 @@ func TestRate(t *testing.T) {
 			a.Publish(at(15), rows{"uplink": stats(9999, 9999)})
 		},
 		now:  20.1,
-		want: &model.Rate{Interval: 5 * time.Second},
+		want: &model.Rate{Interval: 5 * time.Second, Until: at(15)},
 	}, {
 		name: "zero no longer when the session is another",
 		events: func(a *traffic.Accumulator) {
@@ -444,7 +444,7 @@ func TestRate(t *testing.T) {
 			a.Publish(at(55), rows{"a": stats(2000, 2500)})
 		},
 		now:  56,
-		want: &model.Rate{ReceivedBytes: 200, TransmittedBytes: 100, Interval: 5 * time.Second},
+		want: &model.Rate{ReceivedBytes: 200, TransmittedBytes: 100, Interval: 5 * time.Second, Until: at(55)},
 	}, {
 		name: "known for longer when vswitchd publishes less often",
 		events: func(a *traffic.Accumulator) {
@@ -453,7 +453,7 @@ func TestRate(t *testing.T) {
 			a.Publish(at(60), rows{"a": stats(1800, 2100)})
 		},
 		now:  119,
-		want: &model.Rate{ReceivedBytes: 20, TransmittedBytes: 10, Interval: 30 * time.Second},
+		want: &model.Rate{ReceivedBytes: 20, TransmittedBytes: 10, Interval: 30 * time.Second, Until: at(60)},
 	}, {
 		name: "another network's publication does not count",
 		events: func(a *traffic.Accumulator) {
@@ -471,7 +471,7 @@ func TestRate(t *testing.T) {
 			a.Publish(at(10), rows{"a": stats(2000, 2000), "c": stats(500, 0)})
 		},
 		now:  11,
-		want: &model.Rate{ReceivedBytes: 100, TransmittedBytes: 200, Interval: 5 * time.Second},
+		want: &model.Rate{ReceivedBytes: 100, TransmittedBytes: 200, Interval: 5 * time.Second, Until: at(10)},
 	}, {
 		name: "a lost session widens the interval",
 		events: func(a *traffic.Accumulator) {
@@ -480,7 +480,7 @@ func TestRate(t *testing.T) {
 			a.Publish(at(25), rows{"a": stats(1700, 1700)})
 		},
 		now:  26,
-		want: &model.Rate{ReceivedBytes: 10, TransmittedBytes: 10, Interval: 20 * time.Second},
+		want: &model.Rate{ReceivedBytes: 10, TransmittedBytes: 10, Interval: 20 * time.Second, Until: at(25)},
 	}, {
 		name: "no interval without time",
 		events: func(a *traffic.Accumulator) {
@@ -505,7 +505,7 @@ func TestSnapshotIsTheCallers(t *testing.T) {
 	a.Publish(at(10), rows{"a": stats(2000, 2000)})
 	before := a.Snapshot(at(10))
 	a.Publish(at(15), rows{"a": stats(9000, 9000)})
-	want := model.Rate{ReceivedBytes: 100, TransmittedBytes: 100, Interval: 5 * time.Second}
+	want := model.Rate{ReceivedBytes: 100, TransmittedBytes: 100, Interval: 5 * time.Second, Until: at(10)}
 	if got := before["red"]; got.Total.ReceivedBytes != 1000 || *got.Rate != want {
 		t.Errorf("an older snapshot changed: %+v, rate %+v", got, *got.Rate)
 	}

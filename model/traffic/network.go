@@ -31,6 +31,7 @@ func (n *network) measure(now, before time.Time) {
 			ReceivedBytes:    float64(n.Total.ReceivedBytes-n.then.ReceivedBytes) / interval.Seconds(),
 			TransmittedBytes: float64(n.Total.TransmittedBytes-n.then.TransmittedBytes) / interval.Seconds(),
 			Interval:         interval,
+			Until:            now,
 		}
 	}
 	n.measured, n.then = now, n.Total
