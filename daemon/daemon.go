@@ -67,6 +67,7 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 	d.links = device.New(log.With("component", "device"))
 	d.sw = ovs.New(ovs.Config{
 		Endpoints: cfg.OVSDB, DatapathType: cfg.DatapathType, Devices: d.links, Observer: metrics, Logger: log.With("component", "ovs"),
+		Totals: filepath.Join(cfg.StateDir, "traffic"), Wanted: d.wanted,
 	})
 	d.loop = reconcile.New(d.store, d.sw, metrics, log.With("component", "reconcile"))
 	d.nics = nic.New(log.With("component", "nic"))
@@ -94,6 +95,21 @@ func (d *Daemon) ports(cfg Config) *exporter.Ports {
 		Traffic: func() map[string]model.PortTraffic { return d.sw.Ports() },
 		Include: cfg.MetricsInclude, Exclude: cfg.MetricsExclude,
 	}
+}
+
+// wanted returns the networks that are to be on the host with a system-id, and
+// whether that is known yet.
+func (d *Daemon) wanted(systemID string) (map[model.ID]bool, bool) {
+	select {
+	case <-d.store.Ready():
+	default:
+		return nil, false
+	}
+	networks := map[model.ID]bool{}
+	for _, n := range d.store.Snapshot().HostNetworks(model.HostID(systemID)) {
+		networks[n.ID] = true
+	}
+	return networks, true
 }
 
 // Addr returns where the named listener ("socket", "listen" or "metrics")

@@ -495,7 +495,9 @@ func TestScrapeWhileTheWorldChanges(t *testing.T) {
 		}
 		now.Store(&m)
 		accumulator.Place(clock, bridges)
-		accumulator.Publish(clock.Add(time.Duration(i)*5*time.Second), map[string]trafficcount.Statistics{"vnet0": {"tx_bytes": 1 + i}})
+		var counted trafficcount.Statistics
+		counted.Set("tx_bytes", int64(1+i))
+		accumulator.Publish(clock.Add(time.Duration(i)*5*time.Second), map[string]trafficcount.Statistics{"vnet0": counted})
 	}
 	turn(0)
 	e := newExporter(t, Sources{
@@ -556,5 +558,7 @@ func TestScrapeWhileTheWorldChanges(t *testing.T) {
 
 // received are the statistics of a port that got that many bytes.
 func received(bytes int) trafficcount.Statistics {
-	return trafficcount.Statistics{"tx_bytes": bytes}
+	var s trafficcount.Statistics
+	s.Set("tx_bytes", int64(bytes))
+	return s
 }

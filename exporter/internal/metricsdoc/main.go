@@ -36,8 +36,9 @@ the Go runtime, the process and the scrapes themselves (` + "`go_`, `process_`, 
 - **Freshness.** Open vSwitch publishes counters every 5 seconds, and only those that
   changed. Take rates over a minute or more: ` + "`rate(isonet_network_receive_bytes_total[1m])`" + `.
   What a port carried after the last publication before its removal is not counted.
-- **Counters** begin at zero with the daemon or with the network's bridge. They never fall
-  while ports come and go or Open vSwitch restarts.
+- **Counters** of traffic begin at zero with the network's attachment to the host. They never
+  fall while ports come and go, or while Open vSwitch, the daemon or the host restarts: they
+  are saved every 30 seconds. What a crash can lose is in docs/adr/0005-traffic-that-lasts.md.
 - **Single ports** have series only with ` + "`--metrics-ports`" + `, chosen by ` + "`--metrics-ports-include`" + ` and
   ` + "`--metrics-ports-exclude`" + `: 11 for each port. Names of ports such as vnet12 are used again for other
   virtual machines; ` + "`isonet_port_info`" + ` says whose port it is:
