@@ -115,14 +115,14 @@ func (s *site) change(id model.ID, change func(*model.Network)) {
 	s.realised(revision, id)
 }
 
-// vms makes VMs and plugs them into a bridge.
-func (s *site) vms(bridge string, names ...string) []*ovstest.VM {
+// vms makes VMs and plugs them into the bridge red.
+func (s *site) vms(names ...string) []*ovstest.VM {
 	s.Helper()
 	var list []*ovstest.VM
 	for i, name := range names {
 		vm := s.ovs.NewVM(name, fmt.Sprintf("10.0.0.%d/24", i+1))
 		silence(s.T, vm)
-		s.ovs.Plug(vm, bridge)
+		s.ovs.Plug(vm, "red")
 		list = append(list, vm)
 	}
 	return list
@@ -175,7 +175,7 @@ func (s *site) uplink(bridge string) *ovstest.VM {
 func TestStrictNetwork(t *testing.T) {
 	s := newSite(t, nil)
 	id := s.attachNetwork(model.Network{Name: "red", Strict: true, Isolation: model.PolicyReport})
-	vms := s.vms("red", "vm-a", "vm-b")
+	vms := s.vms("vm-a", "vm-b")
 	a, b := vms[0], vms[1]
 	reaches(t, a, b)
 	if !s.loop.Status().Networks[id].Strict {
@@ -239,7 +239,7 @@ func quiet(t *testing.T, stranger, a, b *ovstest.VM) {
 func TestStrictGoesAndComes(t *testing.T) {
 	s := newSite(t, nil)
 	id := s.attachNetwork(model.Network{Name: "red", Strict: true, PortIsolation: true})
-	vms := s.vms("red", "vm-a", "vm-b")
+	vms := s.vms("vm-a", "vm-b")
 	a, b := vms[0], vms[1]
 	s.until("both are members", func(st reconcile.Status) bool { return st.Networks[id].Isolation.Isolated })
 	isApart(t, a, b)
@@ -263,7 +263,9 @@ func TestStrictGoesAndComes(t *testing.T) {
 	// Somebody else makes the bridge forward by itself.
 	s.ovs.Vsctl("--no-wait", "set-fail-mode", "red", "standalone")
 	s.repaired(isolation.FailMode, 1)
-	s.until("the flows are back", func(st reconcile.Status) bool { return st.Networks[id].Strict && st.Networks[id].State == reconcile.Active })
+	s.until("the flows are back", func(st reconcile.Status) bool {
+		return st.Networks[id].Strict && st.Networks[id].State == reconcile.Active
+	})
 	if flows, err := s.ovs.OfctlCommand("dump-flows", "red").CombinedOutput(); err != nil || strings.Contains(string(flows), "NORMAL") {
 		t.Errorf("flows: %v\n%s", err, flows)
 	}
@@ -313,7 +315,7 @@ func TestPortIsolation(t *testing.T) {
 		t.Run(fmt.Sprintf("strict %t", strict), func(t *testing.T) {
 			s := newSite(t, nil)
 			id := s.attachNetwork(model.Network{Name: "red", Strict: strict, PortIsolation: true})
-			vms := s.vms("red", "vm-a", "vm-b", "gateway")
+			vms := s.vms("vm-a", "vm-b", "gateway")
 			a, b, gateway := vms[0], vms[1], vms[2]
 			s.ovs.Vsctl("set", "port", gateway.Device, "external_ids:isonet-isolated=false")
 			reaches(t, a, gateway)
@@ -343,7 +345,7 @@ func TestBroadcastLimit(t *testing.T) {
 	const limit = 5
 	s := newSite(t, nil)
 	id := s.attachNetwork(model.Network{Name: "red", Strict: true, BroadcastLimit: limit})
-	vms := s.vms("red", "vm-a", "vm-b")
+	vms := s.vms("vm-a", "vm-b")
 	a, b := vms[0], vms[1]
 	reaches(t, a, b)
 	before := b.Received()
