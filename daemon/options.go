@@ -47,6 +47,7 @@ type Options struct {
 	PortsInclude  string `yaml:"metrics-ports-include"`
 	PortsExclude  string `yaml:"metrics-ports-exclude"`
 	DatapathType  string `yaml:"datapath-type"`
+	HostGuard     string `yaml:"host-guard"`
 	LogLevel      string `yaml:"log-level"`
 	LogFormat     string `yaml:"log-format"`
 }
@@ -61,6 +62,7 @@ func DefaultOptions() Options {
 		MetricsListen: "127.0.0.1:9475",
 		MetricsPorts:  "false",
 		DatapathType:  ovs.AutoDatapath,
+		HostGuard:     hostGuardAuto,
 		LogLevel:      "info",
 		LogFormat:     "text",
 	}
@@ -98,6 +100,7 @@ type Config struct {
 	MetricsInclude   *regexp.Regexp // of ports; nil is all
 	MetricsExclude   *regexp.Regexp // of ports; nil is none
 	DatapathType     string
+	HostGuardOff     bool
 	LogLevel         slog.Level
 	JSONLog          bool
 }
@@ -107,7 +110,8 @@ type Config struct {
 func (o Options) Parse() (Config, error) {
 	cfg := Config{
 		StateDir: o.StateDir, Socket: o.Socket, Listen: o.Listen, UsersFile: o.UsersFile,
-		Metrics: o.MetricsListen, DatapathType: o.DatapathType, JSONLog: o.LogFormat == "json",
+		Metrics: o.MetricsListen, DatapathType: o.DatapathType, HostGuardOff: o.HostGuard == hostGuardOff,
+		JSONLog: o.LogFormat == "json",
 	}
 	var errs []error
 	fail := func(setting string, err error) { errs = append(errs, fmt.Errorf("%s: %w", setting, err)) }
@@ -150,6 +154,9 @@ func (o Options) Parse() (Config, error) {
 	}
 	if o.DatapathType != ovs.AutoDatapath && o.DatapathType != "system" && o.DatapathType != "netdev" {
 		fail("datapath-type", fmt.Errorf("%q is not auto, system or netdev", o.DatapathType))
+	}
+	if o.HostGuard != hostGuardAuto && o.HostGuard != hostGuardOff {
+		fail("host-guard", fmt.Errorf("%q is not auto or off", o.HostGuard))
 	}
 	if err := cfg.LogLevel.UnmarshalText([]byte(o.LogLevel)); err != nil {
 		fail("log-level", fmt.Errorf("%q is not debug, info, warn or error", o.LogLevel))
