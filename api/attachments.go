@@ -23,7 +23,8 @@ func (v *view) attachment(a model.Attachment, f follow) *attachmentDTO {
 		InSync:                 new(boolean(inSync)),
 		IPAddressAssignments:   &ipAssignmentsDTO{},
 		Properties:             propertiesOf(a.Properties),
-		ReportedConfigurations: &reportedConfigurations{reported},
+		Isolation:              v.isolation(a),
+		ReportedConfigurations: &reportedConfigurations{append(reported, v.reportedIsolation(a))},
 		Host:                   &hostDTO{entity: *v.ref("hosts", a.Host)},
 		Network:                &networkDTO{entity: *v.ref("networks", a.Network)},
 	}

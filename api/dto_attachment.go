@@ -5,6 +5,7 @@ type attachmentDTO struct {
 	Link                   []linkDTO               `xml:"link" json:"link,omitempty"`
 	DNS                    content                 `xml:"dns_resolver_configuration,omitempty" json:"dns_resolver_configuration,omitempty"`
 	InSync                 *boolean                `xml:"in_sync" json:"in_sync,omitempty"`
+	Isolation              *isolationDTO           `xml:"isolation" json:"isolation,omitempty"`
 	IPAddressAssignments   *ipAssignmentsDTO       `xml:"ip_address_assignments" json:"ip_address_assignments,omitempty"`
 	Properties             *propertiesDTO          `xml:"properties" json:"properties,omitempty"`
 	ReportedConfigurations *reportedConfigurations `xml:"reported_configurations" json:"reported_configurations,omitempty"`

@@ -22,6 +22,7 @@ type networkDTO struct {
 	NetworkLabels   *labelsDTO       `xml:"network_labels" json:"network_labels,omitempty"`
 	QoS             content          `xml:"qos,omitempty" json:"qos,omitempty"`
 	VnicProfiles    *vnicProfilesDTO `xml:"vnic_profiles" json:"vnic_profiles,omitempty"`
+	isolationPolicyDTO
 }
 
 func (*networkDTO) element() string { return "network" }

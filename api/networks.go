@@ -20,6 +20,8 @@ func (v *view) network(n model.Network, f follow) *networkDTO {
 		Usages:        &usagesDTO{[]string{"vm"}},
 		VdsmName:      &n.VdsmName,
 		DataCenter:    &dataCenterDTO{entity: *v.ref("datacenters", dataCenterID())},
+
+		isolationPolicyDTO: policyOf(n),
 	}
 	for _, rel := range []string{"networklabels", "vnicprofiles"} {
 		if !f.has(rel) {
@@ -245,6 +247,7 @@ func (d *networkDTO) apply(action string, own ownNICs, n *model.Network) error {
 	if d.PortIsolation != nil {
 		n.PortIsolation = bool(*d.PortIsolation)
 	}
+	d.isolationPolicyDTO.apply(n)
 	refusals := d.foreign(n.Name)
 	refusals = append(refusals, d.notForVMs(action, n)...)
 	if labels := d.NetworkLabels.items(); len(labels) > 1 {

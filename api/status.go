@@ -33,6 +33,8 @@ type HostStatus struct {
 	// Held are bridges that should be gone and are kept by ports in use.
 	Held     []HeldStatus    `json:"held"`
 	Networks []NetworkStatus `json:"networks"`
+	// Events are the newest events about isolation, the newest last.
+	Events []IsolationEvent `json:"events"`
 }
 
 // HostName says which host it is. Its ID is empty before Open vSwitch was
@@ -62,6 +64,8 @@ type NetworkStatus struct {
 	Since  time.Time       `json:"since,omitzero"`
 	Cause  Cause           `json:"cause"`
 	Ports  []PortStatus    `json:"ports"`
+	// Isolation says whether the network is isolated, and what is wrong if not.
+	Isolation IsolationStatus `json:"isolation"`
 	// Traffic is absent as long as nothing is known of it.
 	Traffic *TrafficStatus `json:"traffic,omitempty"`
 }
@@ -128,7 +132,7 @@ func (v *view) native() HostStatus {
 		Host:      HostName{s.HostID, v.desired.Hosts[s.HostID].Name},
 		Connected: s.Connected, Since: s.Since, Revision: s.Revision,
 		Repairs: s.Repairs, LastError: s.LastError,
-		Held: []HeldStatus{}, Networks: []NetworkStatus{},
+		Held: []HeldStatus{}, Networks: []NetworkStatus{}, Events: nativeEvents(s.Events),
 	}
 	if s.Actual != nil {
 		h.OVSVersion, h.DatapathType = s.Actual.OVSVersion, s.Actual.DatapathType
@@ -152,6 +156,7 @@ func (v *view) nativeNetwork(at model.Attachment) NetworkStatus {
 	if verdict, ok := v.status.Networks[n.ID]; ok {
 		s.State, s.Reason, s.Since = verdict.State, verdict.Reason, verdict.Since
 	}
+	s.Isolation = nativeIsolation(n, v.status.Networks[n.ID].Isolation)
 	if v.status.Actual != nil {
 		bridge, _ := bridgeOf(v.status.Actual, n)
 		s.MTU.Actual = actualMTU(bridge)

@@ -162,7 +162,9 @@ func (l *loop) realise() {
 	verdicts := map[model.ID]reconcile.NetworkStatus{}
 	for _, n := range d.HostNetworks(host1) {
 		actual.Bridges[n.VdsmName] = bridge(n, l.ports[n.VdsmName])
-		verdicts[n.ID] = reconcile.NetworkStatus{State: reconcile.Active, Since: epoch}
+		verdicts[n.ID] = reconcile.NetworkStatus{
+			State: reconcile.Active, Since: epoch, Isolation: reconcile.Isolation{Isolated: true, Since: epoch},
+		}
 	}
 	l.publish(func(s *reconcile.Status) { s.Revision, s.Actual, s.Networks = d.Revision, actual, verdicts })
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/isonet/isonet/api"
+	"github.com/isonet/isonet/device"
 	"github.com/isonet/isonet/exporter"
 	"github.com/isonet/isonet/internal/version"
 	"github.com/isonet/isonet/model"
@@ -31,6 +32,7 @@ type Daemon struct {
 	sw    *ovs.Switch
 	loop  *reconcile.Loop
 	nics  *nic.Sampler
+	links *device.Watcher
 
 	listeners []listener
 	running   sync.WaitGroup
@@ -59,8 +61,9 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 		Status:  func() reconcile.Status { return d.loop.Status() },
 		Traffic: func() map[model.ID]model.Traffic { return d.sw.Traffic() },
 	}, exporter.BuildInfo{Version: version.Version(), Revision: version.Commit()}, log.With("component", "exporter"))
+	d.links = device.New(log.With("component", "device"))
 	d.sw = ovs.New(ovs.Config{
-		Endpoints: cfg.OVSDB, DatapathType: cfg.DatapathType, Observer: metrics, Logger: log.With("component", "ovs"),
+		Endpoints: cfg.OVSDB, DatapathType: cfg.DatapathType, Devices: d.links, Observer: metrics, Logger: log.With("component", "ovs"),
 	})
 	d.loop = reconcile.New(d.store, d.sw, metrics, log.With("component", "reconcile"))
 	d.nics = nic.New(log.With("component", "nic"))
@@ -106,6 +109,7 @@ func (d *Daemon) Start() {
 	// What is stopped last starts first: a request under way needs the loop,
 	// and the loop needs both databases.
 	d.start("store", d.store.Run)
+	d.start("device", d.links.Run)
 	d.start("ovs", d.sw.Run)
 	d.start("reconcile", d.loop.Run)
 	d.start("nic", func(ctx context.Context) error { d.nics.Run(ctx); return nil })

@@ -25,6 +25,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 
 	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/model/isolation"
 	"github.com/isonet/isonet/model/plan"
 	trafficcount "github.com/isonet/isonet/model/traffic"
 	"github.com/isonet/isonet/reconcile"
@@ -76,8 +77,12 @@ func busy() moment {
 		desired: d,
 		status: reconcile.Status{
 			HostID: hostID, Connected: true, Revision: 6, Repairs: 3,
-			Networks: map[model.ID]reconcile.NetworkStatus{redID: {State: reconcile.Active}},
-			Held:     []plan.Held{{Bridge: "gone", Ports: []string{"vnet9"}}},
+			Networks: map[model.ID]reconcile.NetworkStatus{redID: {State: reconcile.Active, Isolation: reconcile.Isolation{
+				Contested: true,
+				Findings:  []isolation.Finding{{Reason: isolation.PhysicalNIC}, {Reason: isolation.PhysicalNIC}, {Reason: isolation.Manager, Notice: true}},
+			}}},
+			IsolationRepairs: map[isolation.Reason]uint64{isolation.PhysicalNIC: 4, isolation.Mirror: 1},
+			Held:             []plan.Held{{Bridge: "gone", Ports: []string{"vnet9"}}},
 			Actual: &plan.Actual{
 				NextCfg: 12, CurCfg: 10, OVSVersion: "3.1.0", SchemaVersion: "8.3.1", DatapathType: "system",
 				Bridges: map[string]plan.Bridge{

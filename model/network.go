@@ -43,6 +43,14 @@ type Network struct {
 	VdsmName string
 	// PortIsolation is recorded and reported; it is not enforced yet.
 	PortIsolation bool
+	// Isolation is the policy about what breaks the isolation; "" means
+	// PolicyEnforce. EffectiveIsolation tells which one is in force.
+	Isolation Policy
+	// Strict forwards frames between known ports only, so that not even a
+	// moment's leak is possible.
+	Strict bool
+	// MACLock holds every port to its own MAC address. It needs Strict.
+	MACLock bool
 	// Revision counts the changes of this network.
 	Revision int64
 }
@@ -84,7 +92,7 @@ func (n Network) Validate() error {
 	if !vdsmNamePattern.MatchString(n.VdsmName) {
 		wrong = append(wrong, Invalidf("'%s' cannot name a bridge: use 1 to 15 English letters, digits, hyphens or underscores.", n.VdsmName))
 	}
-	return Join(append(wrong, validateName(n.Name),
+	return Join(append(wrong, validateName(n.Name), n.validateIsolation(),
 		validateText("Network description", n.Description, maxDescription, true),
 		validateText("Network comment", n.Comment, maxDescription, true))...)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/ovn-kubernetes/libovsdb/ovsdb"
 
@@ -13,10 +14,11 @@ import (
 // compile turns a plan into the operations of one transaction (RFC 7047
 // section 5.2). Its last operation selects the new next_cfg.
 //
-// What guards it: a repair or a removal waits, with a timeout of 0, for the
+// What guards it: a repair or a removal of a bridge waits, with a timeout of 0, for the
 // bridge to be as the plan saw it, so that a port plugged in meanwhile fails
-// the transaction instead of vanishing with its bridge. A new bridge needs no
-// wait: names are unique by the schema's index.
+// the transaction instead of vanishing with its bridge. A change of a port waits
+// for the port to be as it was judged. A new bridge needs no wait: names are
+// unique by the schema's index.
 func compile(p plan.Plan, root string) []ovsdb.Operation {
 	c := compiler{root: root}
 	for _, s := range p.Create {
@@ -24,6 +26,9 @@ func compile(p plan.Plan, root string) []ovsdb.Operation {
 	}
 	for _, r := range p.Repair {
 		c.repair(r)
+	}
+	for _, change := range p.Ports {
+		c.port(change)
 	}
 	for _, m := range p.MTU {
 		c.update("Interface", m.Interface.UUID, ovsdb.Row{"mtu_request": m.Bytes})
@@ -83,8 +88,13 @@ func (c *compiler) repair(r plan.Repair) {
 			row[column] = r.Spec.DatapathType
 		case "external_ids":
 			c.mutateMap("Bridge", r.Have.UUID, column, r.Spec.ExternalIDs)
-		case "other_config":
-			c.mutateMap("Bridge", r.Have.UUID, column, r.Spec.OtherConfig)
+		case "other_config:disable-in-band", "other_config:forward-bpdu":
+			key := strings.TrimPrefix(column, "other_config:")
+			c.setKey("Bridge", r.Have.UUID, "other_config", key, r.Spec.OtherConfig)
+		case "flow_sample_collector_set":
+			for _, uuid := range r.Have.FlowSamples {
+				c.add(ovsdb.Operation{Op: ovsdb.OperationDelete, Table: "Flow_Sample_Collector_Set", Where: byUUID(uuid)})
+			}
 		case "stp_enable", "rstp_enable", "mcast_snooping_enable":
 			row[column] = false
 		default: // references and fail_mode: isonet wants none
@@ -99,10 +109,55 @@ func (c *compiler) repair(r plan.Repair) {
 			Mutations: []ovsdb.Mutation{*ovsdb.NewMutation("ports", ovsdb.MutateOperationInsert, ovsdb.OvsSet{GoSet: []any{local}})},
 		})
 	}
+	if r.Reset {
+		row["datapath_type"] = plan.ResetDatapath
+	}
 	if len(row) > 0 {
 		c.update("Bridge", r.Have.UUID, row)
 	}
 	c.repairLocal(r)
+	if slices.Contains(r.Bridge, "mirrors") {
+		c.revalidate(r.Have)
+	}
+	for _, d := range r.Silence {
+		c.silence(d)
+	}
+}
+
+// revalidate makes vswitchd compute its cached flows anew. Open vSwitch 3.1
+// does not do that when a mirror goes: flows that are in use would be copied
+// for as long as they last. It does when a port's handling of priority tags
+// changes, which is of no consequence for a local port that carries nothing.
+func (c *compiler) revalidate(b plan.Bridge) {
+	const key, on = "priority-tags", "if-nonzero"
+	local, ok := b.Local()
+	if !ok {
+		return // the new one does it
+	}
+	want := map[string]string{}
+	if local.OtherConfig[key] != on {
+		want[key] = on
+	}
+	c.setKey("Port", local.UUID, "other_config", key, want)
+}
+
+// silence stops vswitchd from sending frames of its own out of an interface.
+func (c *compiler) silence(d plan.Setting) {
+	switch d.Column {
+	case "cfm_mpid":
+		c.update("Interface", d.Interface.UUID, ovsdb.Row{d.Column: ovsdb.OvsSet{}})
+	default:
+		c.setKey("Interface", d.Interface.UUID, d.Column, "enable", nil)
+	}
+}
+
+// setKey gives one key of a map the value that it has in want, or none.
+func (c *compiler) setKey(table, uuid, column, key string, want map[string]string) {
+	mutations := []ovsdb.Mutation{*ovsdb.NewMutation(column, ovsdb.MutateOperationDelete, ovsdb.OvsSet{GoSet: []any{key}})}
+	if value, ok := want[key]; ok {
+		mutations = append(mutations, *ovsdb.NewMutation(column, ovsdb.MutateOperationInsert, ovsMap(map[string]string{key: value})))
+	}
+	c.add(ovsdb.Operation{Op: ovsdb.OperationMutate, Table: table, Where: byUUID(uuid), Mutations: mutations})
 }
 
 func (c *compiler) repairLocal(r plan.Repair) {
@@ -160,11 +215,15 @@ func (c *compiler) guard(b plan.Bridge) {
 	for i, p := range b.Ports {
 		ports[i] = ovsdb.UUID{GoUUID: p.UUID}
 	}
+	c.wait("Bridge", b.UUID, ovsdb.Row{"ports": ovsdb.OvsSet{GoSet: ports}, "external_ids": ovsMap(b.ExternalIDs)})
+}
+
+// wait makes the transaction fail unless a row has these values.
+func (c *compiler) wait(table, uuid string, row ovsdb.Row) {
 	noWait := 0
 	c.add(ovsdb.Operation{
-		Op: ovsdb.OperationWait, Table: "Bridge", Where: byUUID(b.UUID), Timeout: &noWait,
-		Columns: []string{"ports", "external_ids"}, Until: string(ovsdb.WaitConditionEqual),
-		Rows: []ovsdb.Row{{"ports": ovsdb.OvsSet{GoSet: ports}, "external_ids": ovsMap(b.ExternalIDs)}},
+		Op: ovsdb.OperationWait, Table: table, Where: byUUID(uuid), Timeout: &noWait,
+		Columns: slices.Sorted(maps.Keys(row)), Until: string(ovsdb.WaitConditionEqual), Rows: []ovsdb.Row{row},
 	})
 }
 

@@ -21,6 +21,7 @@ type openVSwitch struct {
 	ExternalIDs map[string]string `ovsdb:"external_ids"`
 	OVSVersion  *string           `ovsdb:"ovs_version"`
 	DBVersion   *string           `ovsdb:"db_version"`
+	Managers    []string          `ovsdb:"manager_options"`
 }
 
 type bridge struct {
@@ -50,6 +51,7 @@ type port struct {
 	Tag         *int              `ovsdb:"tag"`
 	Trunks      []int             `ovsdb:"trunks"`
 	ExternalIDs map[string]string `ovsdb:"external_ids"`
+	OtherConfig map[string]string `ovsdb:"other_config"`
 }
 
 type iface struct {
@@ -62,12 +64,29 @@ type iface struct {
 	Error       *string           `ovsdb:"error"`
 	LinkState   *string           `ovsdb:"link_state"`
 	ExternalIDs map[string]string `ovsdb:"external_ids"`
+	LLDP        map[string]string `ovsdb:"lldp"`
+	BFD         map[string]string `ovsdb:"bfd"`
+	CFM         *int              `ovsdb:"cfm_mpid"`
+}
+
+// flowSample is a row of Flow_Sample_Collector_Set, with the columns of its
+// index, which the client needs.
+type flowSample struct {
+	UUID   string `ovsdb:"_uuid"`
+	ID     int    `ovsdb:"id"`
+	Bridge string `ovsdb:"bridge"`
+}
+
+// followed returns the tables of the configuration.
+func followed() []string {
+	return []string{"Open_vSwitch", "Bridge", "Port", "Interface", "Flow_Sample_Collector_Set"}
 }
 
 // configuration is the session's view: everything but the counters.
 func configuration() (model.ClientDBModel, []client.MonitorOption, error) {
 	m, err := model.NewClientDBModel(database, map[string]model.Model{
 		"Open_vSwitch": &openVSwitch{}, "Bridge": &bridge{}, "Port": &port{}, "Interface": &iface{},
+		"Flow_Sample_Collector_Set": &flowSample{},
 	})
 	if err != nil {
 		return model.ClientDBModel{}, nil, fmt.Errorf("describe the %s database: %w", database, err)
@@ -77,12 +96,15 @@ func configuration() (model.ClientDBModel, []client.MonitorOption, error) {
 		b bridge
 		p port
 		i iface
+		f flowSample
 	)
 	return m, []client.MonitorOption{
-		client.WithTable(&o, &o.Bridges, &o.CurCfg, &o.NextCfg, &o.ExternalIDs, &o.OVSVersion, &o.DBVersion),
+		client.WithTable(&o, &o.Bridges, &o.CurCfg, &o.NextCfg, &o.ExternalIDs, &o.OVSVersion, &o.DBVersion, &o.Managers),
 		client.WithTable(&b, &b.Name, &b.DatapathType, &b.FailMode, &b.ExternalIDs, &b.OtherConfig, &b.Controller,
 			&b.Mirrors, &b.NetFlow, &b.SFlow, &b.IPFIX, &b.AutoAttach, &b.STP, &b.RSTP, &b.McastSnooping, &b.Ports),
-		client.WithTable(&p, &p.Name, &p.Interfaces, &p.VLANMode, &p.Tag, &p.Trunks, &p.ExternalIDs),
-		client.WithTable(&i, &i.Name, &i.Type, &i.MTU, &i.MTURequest, &i.OFPort, &i.Error, &i.LinkState, &i.ExternalIDs),
+		client.WithTable(&p, &p.Name, &p.Interfaces, &p.VLANMode, &p.Tag, &p.Trunks, &p.ExternalIDs, &p.OtherConfig),
+		client.WithTable(&i, &i.Name, &i.Type, &i.MTU, &i.MTURequest, &i.OFPort, &i.Error, &i.LinkState, &i.ExternalIDs,
+			&i.LLDP, &i.BFD, &i.CFM),
+		client.WithTable(&f, &f.ID, &f.Bridge),
 	}, nil
 }

@@ -25,6 +25,7 @@ func snapshot(tables map[string]map[string]model.Model, datapathType string) *pl
 		OVSVersion:    value(root.OVSVersion),
 		SchemaVersion: value(root.DBVersion),
 		DatapathType:  datapathType,
+		Managers:      len(root.Managers),
 		Bridges:       make(map[string]plan.Bridge, len(root.Bridges)),
 	}
 	for _, uuid := range root.Bridges {
@@ -68,6 +69,12 @@ func newBridge(row *bridge, tables map[string]map[string]model.Model) plan.Bridg
 		RSTP:          row.RSTP,
 		McastSnooping: row.McastSnooping,
 	}
+	for uuid, sample := range tables["Flow_Sample_Collector_Set"] {
+		if f, ok := sample.(*flowSample); ok && f.Bridge == row.UUID {
+			b.FlowSamples = append(b.FlowSamples, uuid)
+		}
+	}
+	slices.Sort(b.FlowSamples)
 	for _, uuid := range row.Ports {
 		if row, ok := tables["Port"][uuid].(*port); ok {
 			b.Ports = append(b.Ports, newPort(row, tables["Interface"]))
@@ -85,6 +92,7 @@ func newPort(row *port, ifaces map[string]model.Model) plan.Port {
 		Tag:         -1,
 		Trunks:      row.Trunks,
 		ExternalIDs: row.ExternalIDs,
+		OtherConfig: row.OtherConfig,
 	}
 	if row.Tag != nil {
 		p.Tag = *row.Tag
@@ -104,6 +112,9 @@ func newPort(row *port, ifaces map[string]model.Model) plan.Port {
 			Error:       value(i.Error),
 			LinkUp:      value(i.LinkState) == "up",
 			ExternalIDs: i.ExternalIDs,
+			LLDP:        i.LLDP["enable"] == "true",
+			BFD:         i.BFD["enable"] == "true",
+			CFM:         i.CFM != nil,
 		})
 	}
 	slices.SortFunc(p.Interfaces, func(a, b plan.Interface) int { return strings.Compare(a.Name, b.Name) })

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"sync"
 	"time"
 
@@ -34,12 +33,27 @@ type Observer interface {
 	ObserveTransaction(took time.Duration, result string)
 }
 
+// Devices are the network devices of vswitchd's network namespace.
+type Devices interface {
+	// Links returns the devices by their names, nil before the first look. It
+	// never changes: another look makes another map.
+	Links() map[string]plan.Device
+	// Changed is closed when the answer of Links changes.
+	Changed() <-chan struct{}
+}
+
 // Config describes the host's Open vSwitch.
 type Config struct {
 	Endpoints    []string // of the Open_vSwitch database, see ovsdb.Config
 	DatapathType string   // AutoDatapath, "system" or "netdev"
-	Observer     Observer
-	Logger       *slog.Logger
+	// Devices tell what is plugged in. Without them nothing that has a device is
+	// known to be allowed.
+	Devices Devices
+	// RunDir is where vswitchd makes the management sockets of bridges
+	// (OVS_RUNDIR), for strict networks.
+	RunDir   string
+	Observer Observer
+	Logger   *slog.Logger
 }
 
 // Switch is the host's Open vSwitch.
@@ -55,13 +69,17 @@ type Switch struct {
 	lingering map[string]bool
 
 	traffic *traffic.Accumulator
+	strict  *strict
 }
 
 // New returns a Switch; Run runs it.
 func New(cfg Config) *Switch {
 	cfg.DatapathType = chooseDatapath(cfg.DatapathType)
 	cfg.Logger.Info("datapath of the bridges", "type", cfg.DatapathType)
-	return &Switch{cfg: cfg, changed: make(chan struct{}), lingering: map[string]bool{}, traffic: traffic.New()}
+	return &Switch{
+		cfg: cfg, changed: make(chan struct{}), lingering: map[string]bool{},
+		traffic: traffic.New(), strict: newStrict(cfg.RunDir, cfg.Logger),
+	}
 }
 
 // Run keeps two sessions with the database until ctx ends: one for the
@@ -70,6 +88,7 @@ func (s *Switch) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.keep(ctx, configuration, s.follow) })
 	group.Go(func() error { return s.keep(ctx, counters, s.count) })
+	group.Go(func() error { return s.strict.guard(ctx, s.wake) })
 	return group.Wait()
 }
 
@@ -89,11 +108,18 @@ func (s *Switch) keep(ctx context.Context, describe func() (model.ClientDBModel,
 func (s *Switch) follow(ctx context.Context, session *ovsdb.Session) error {
 	defer s.publish(nil, nil)
 	for {
-		tables := session.Tables("Open_vSwitch", "Bridge", "Port", "Interface")
+		links, linksChanged, err := s.links(ctx)
+		if err != nil {
+			return err
+		}
+		tables := session.Tables(followed()...)
 		if tables == nil {
 			return ovsdb.ErrLost
 		}
 		actual := snapshot(tables, s.cfg.DatapathType)
+		if actual != nil {
+			actual.Links = links
+		}
 		switch {
 		case actual == nil:
 			s.cfg.Logger.Warn("the Open vSwitch database is empty; run 'ovs-vsctl init' to make its first row")
@@ -108,6 +134,26 @@ func (s *Switch) follow(ctx context.Context, session *ovsdb.Session) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-session.Changed():
+		case <-linksChanged:
+		}
+	}
+}
+
+// links returns the host's devices and what tells of others. It waits for the
+// first look at them: before it, a bridge could get the name of a device.
+func (s *Switch) links(ctx context.Context) (map[string]plan.Device, <-chan struct{}, error) {
+	if s.cfg.Devices == nil {
+		return nil, nil, nil
+	}
+	for {
+		changed := s.cfg.Devices.Changed()
+		if links := s.cfg.Devices.Links(); links != nil {
+			return links, changed, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, nil, ctx.Err()
 		}
 	}
 }
@@ -141,12 +187,26 @@ func (s *Switch) publish(session *ovsdb.Session, actual *plan.Actual) {
 			}
 		}
 	}
+	s.strict.compare(s.actual, actual)
 	s.session, s.actual = session, actual
 	if session != nil {
+		actual.Devices = s.unaccounted(actual)
 		s.place(actual)
 	}
+	s.announce()
+}
+
+// announce tells those who wait for a change. The caller has the lock.
+func (s *Switch) announce() {
 	close(s.changed)
 	s.changed = make(chan struct{})
+}
+
+// wake makes the loop look again although the database has not changed.
+func (s *Switch) wake() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.announce()
 }
 
 // Actual returns the newest snapshot, nil before the first, and whether it is
@@ -164,31 +224,26 @@ func (s *Switch) Changed() <-chan struct{} {
 	return s.changed
 }
 
-// Devices lists the network devices of the host that belong to no bridge, now
-// or a moment ago. It must run in vswitchd's network namespace.
-func (s *Switch) Devices() (map[string]bool, error) {
-	interfaces, err := net.Interfaces()
-	if err != nil {
-		return nil, fmt.Errorf("list network devices: %w", err)
+// unaccounted returns the names of the devices of the host that belong to no
+// bridge, now or a moment ago; nil where nobody looked.
+func (s *Switch) unaccounted(actual *plan.Actual) map[string]bool {
+	if actual.Links == nil {
+		return nil
 	}
-	devices := make(map[string]bool, len(interfaces))
-	for _, i := range interfaces {
-		devices[i.Name] = true
+	devices := make(map[string]bool, len(actual.Links))
+	for name := range actual.Links {
+		devices[name] = true
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	for name := range s.lingering {
 		if !devices[name] {
 			delete(s.lingering, name)
 		}
 		delete(devices, name)
 	}
-	if s.actual != nil {
-		for name := range s.actual.Bridges {
-			delete(devices, name)
-		}
+	for name := range actual.Bridges {
+		delete(devices, name)
 	}
-	return devices, nil
+	return devices
 }
 
 // Apply commits a plan as one durable transaction. It returns the next_cfg of

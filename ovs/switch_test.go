@@ -30,10 +30,21 @@ func (o *observer) ObserveTransaction(_ time.Duration, result string) {
 // start runs a Switch on a private Open vSwitch for as long as the test lasts.
 func start(t *testing.T) (*ovstest.OVS, *ovs.Switch, *observer) {
 	t.Helper()
-	private := ovstest.Start(t)
+	return startWith(t, ovs.AutoDatapath)
+}
+
+func startWith(t *testing.T, datapathType string, options ...ovstest.Option) (*ovstest.OVS, *ovs.Switch, *observer) {
+	t.Helper()
+	private := ovstest.Start(t, options...)
 	seen := &observer{}
+	return private, run(t, private, datapathType, seen), seen
+}
+
+// run runs a Switch on an Open vSwitch for as long as the test lasts.
+func run(t *testing.T, private *ovstest.OVS, datapathType string, seen *observer) *ovs.Switch {
+	t.Helper()
 	sw := ovs.New(ovs.Config{
-		Endpoints: []string{private.Endpoint()}, DatapathType: ovs.AutoDatapath,
+		Endpoints: []string{private.Endpoint()}, DatapathType: datapathType, RunDir: private.Dir(),
 		Observer: seen, Logger: slog.New(slog.DiscardHandler),
 	})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -46,7 +57,7 @@ func start(t *testing.T) (*ovstest.OVS, *ovs.Switch, *observer) {
 		}
 	})
 	waitFor(t, sw, "the first snapshot", func(a *plan.Actual) bool { return a.SystemID != "" })
-	return private, sw, seen
+	return sw
 }
 
 // waitFor waits until the present snapshot satisfies the condition.
@@ -134,7 +145,12 @@ func TestDriftOfEveryColumnIsRepaired(t *testing.T) {
 		{"--id=@n", "create", "netflow", `targets="127.0.0.1:9"`, "--", "set", "bridge", "red", "netflow=@n"},
 		{"--id=@s", "create", "sflow", `targets="127.0.0.1:9"`, "--", "set", "bridge", "red", "sflow=@s"},
 		{"--id=@i", "create", "ipfix", `targets="127.0.0.1:9"`, "--", "set", "bridge", "red", "ipfix=@i"},
+		{"--", "--id=@b", "get", "bridge", "red", "--", "create", "Flow_Sample_Collector_Set", "id=1", "bridge=@b"},
 		{"set", "bridge", "red", "stp_enable=true"},
+		{"set", "bridge", "red", "other_config:forward-bpdu=true"},
+		{"set", "interface", "red", "lldp:enable=true"},
+		{"set", "interface", "red", "bfd:enable=true"},
+		{"set", "interface", "red", "cfm_mpid=7"},
 		{"set", "bridge", "red", "rstp_enable=true"},
 		{"set", "bridge", "red", "mcast_snooping_enable=true"},
 		{"clear", "port", "red", "trunks"},
@@ -253,17 +269,6 @@ func TestSessionComesBackAfterAServerCrash(t *testing.T) {
 	actual := realise(t, sw, want)
 	if got := `"` + actual.SystemID + `"`; got != id {
 		t.Errorf("system-id is %s after the crash, was %s", got, id)
-	}
-}
-
-func TestDevices(t *testing.T) {
-	_, sw, _ := start(t)
-	devices, err := sw.Devices()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !devices["lo"] {
-		t.Errorf("devices %v lack lo", devices)
 	}
 }
 

@@ -14,12 +14,9 @@ import (
 	"github.com/cenkalti/backoff/v5"
 
 	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/model/isolation"
 	"github.com/isonet/isonet/model/plan"
 )
-
-// conflictRetry is how often a network that a foreign device keeps from being
-// made is tried again: no OVSDB event tells when the device goes.
-const conflictRetry = time.Second
 
 // Store is the desired state.
 type Store interface {
@@ -36,8 +33,6 @@ type Switch interface {
 	Actual() (actual *plan.Actual, connected bool)
 	// Changed is closed when the answer of Actual changes.
 	Changed() <-chan struct{}
-	// Devices lists the host's network devices that no bridge accounts for.
-	Devices() (map[string]bool, error)
 	// Apply commits the plan as one transaction and returns its next_cfg when
 	// Actual shows it.
 	Apply(ctx context.Context, p plan.Plan) (nextCfg int, err error)
@@ -68,6 +63,8 @@ type Loop struct {
 	settled int64
 	// touched holds the next_cfg of the last transaction about a network.
 	touched map[model.ID]int
+	// guardian judges isolation.
+	guardian guardian
 	// retry spaces the tries of a transaction that fails.
 	retry    *backoff.ExponentialBackOff
 	retryAt  time.Time
@@ -80,7 +77,10 @@ func New(store Store, sw Switch, observer Observer, log *slog.Logger) *Loop {
 	retry.InitialInterval, retry.MaxInterval = 2*time.Millisecond, 5*time.Second
 	return &Loop{
 		store: store, sw: sw, observer: observer, log: log,
-		status:  Status{Networks: map[model.ID]NetworkStatus{}, Since: time.Now()},
+		status: Status{
+			Networks: map[model.ID]NetworkStatus{}, Since: time.Now(),
+			IsolationRepairs: map[isolation.Reason]uint64{},
+		},
 		changed: make(chan struct{}),
 		settled: -1,
 		touched: map[model.ID]int{},
@@ -131,44 +131,31 @@ func (l *Loop) pass(ctx context.Context) time.Duration {
 		return l.register(ctx, actual.SystemID)
 	}
 	want := plan.Want{Networks: desired.HostNetworks(host.ID), Evicted: host.Evicted}
-	p, actual, err := l.diff(want, actual)
-	if err == nil && !p.Empty() {
+	want.Leaving = leaving(want, desired, actual)
+	judged := l.guardian.judge(&want, actual, start)
+	p := plan.Diff(want, actual)
+	var err error
+	if !p.Empty() {
 		if wait := l.retryIn(desired.Revision); wait > 0 {
 			return wait
 		}
 		err = l.apply(ctx, p, desired.Revision)
 		if err == nil {
+			l.repaired(judged)
 			l.observer.ObserveReconcile(time.Since(start), "applied")
 			return 0 // look at the result
 		}
 	}
-	l.judge(host.ID, desired.Revision, want, p, actual, err)
+	l.judge(host.ID, desired.Revision, want, p, actual, judged, err)
 	if err != nil {
 		l.observer.ObserveReconcile(time.Since(start), "error")
-		return l.failed(ctx, desired.Revision, err)
+		return judged.until(l.failed(ctx, desired.Revision, err))
 	}
 	l.observer.ObserveReconcile(time.Since(start), "unchanged")
 	l.settled = desired.Revision
 	l.retry.Reset()
 	l.retryAt = time.Time{}
-	if len(p.Conflicts) > 0 {
-		return conflictRetry
-	}
-	return never
-}
-
-// diff compares. It lists the host's devices only when a bridge is to be made.
-func (l *Loop) diff(want plan.Want, actual *plan.Actual) (plan.Plan, *plan.Actual, error) {
-	p := plan.Diff(want, actual)
-	if len(p.Create) == 0 {
-		return p, actual, nil
-	}
-	devices, err := l.sw.Devices()
-	if err != nil {
-		return plan.Plan{}, actual, fmt.Errorf("list the host's network devices: %w", err)
-	}
-	actual = actual.WithDevices(devices)
-	return plan.Diff(want, actual), actual, nil
+	return judged.until(never)
 }
 
 func (l *Loop) apply(ctx context.Context, p plan.Plan, revision int64) error {
@@ -247,17 +234,28 @@ func (l *Loop) register(ctx context.Context, systemID string) time.Duration {
 }
 
 // judge publishes the verdicts on the wanted networks.
-func (l *Loop) judge(host model.ID, revision int64, want plan.Want, p plan.Plan, actual *plan.Actual, err error) {
+func (l *Loop) judge(host model.ID, revision int64, want plan.Want, p plan.Plan, actual *plan.Actual, judged judgement, err error) {
 	verdicts := l.verdicts(want, p, actual)
-	l.publish(func(s *Status) {
-		now := time.Now()
-		for id, v := range verdicts {
-			v.Since = now
-			if old, ok := s.Networks[id]; ok && old.State == v.State {
-				v.Since = old.Since
-			}
-			verdicts[id] = v
+	now := time.Now()
+	before := l.Status().Networks // the loop alone writes it
+	var events []Event
+	for _, n := range want.Networks {
+		v := verdicts[n.ID]
+		v.Since, v.Isolation = now, judged.verdicts[n.ID]
+		v.Isolation.Since = now
+		old, known := before[n.ID]
+		if known && old.State == v.State {
+			v.Since = old.Since
 		}
+		if known && old.Isolation.Isolated == v.Isolation.Isolated && old.Isolation.Contested == v.Isolation.Contested {
+			v.Isolation.Since = old.Isolation.Since
+		}
+		events = append(events, news(n, old.Isolation, v.Isolation, now)...)
+		verdicts[n.ID] = v
+	}
+	l.tell(events)
+	l.publish(func(s *Status) {
+		s.remember(events)
 		s.setConnected(true)
 		s.HostID, s.Revision, s.Networks, s.Held, s.Actual = host, revision, verdicts, p.Held, actual
 		s.LastError = ""

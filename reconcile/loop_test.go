@@ -37,10 +37,11 @@ func (r *results) add(result string) {
 func (r *results) ObserveReconcile(_ time.Duration, result string)   { r.add("pass " + result) }
 func (r *results) ObserveTransaction(_ time.Duration, result string) { r.add("transaction " + result) }
 
-func (r *results) of(what string) int {
+// committed returns how many transactions were made.
+func (r *results) committed() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.count[what]
+	return r.count["transaction committed"]
 }
 
 // system is a loop over a real store and a real Open vSwitch.
@@ -50,16 +51,26 @@ type system struct {
 	store *store.Store
 	loop  *reconcile.Loop
 	seen  *results
+	links *links
 	host  model.ID
 }
 
 func start(t *testing.T) *system {
 	t.Helper()
-	s := &system{T: t, ovs: ovstest.Start(t), seen: &results{count: map[string]int{}}}
+	devices := newLinks()
+	s := startWith(t, devices, ovs.AutoDatapath)
+	s.links = devices
+	return s
+}
+
+func startWith(t *testing.T, devices ovs.Devices, datapathType string, options ...ovstest.Option) *system {
+	t.Helper()
+	s := &system{T: t, ovs: ovstest.Start(t, options...), seen: &results{count: map[string]int{}}}
 	log := slog.New(slog.DiscardHandler)
 	s.store = store.New(store.Config{StateDir: t.TempDir(), RunDir: s.ovs.Dir(), Logger: log})
 	sw := ovs.New(ovs.Config{
-		Endpoints: []string{s.ovs.Endpoint()}, DatapathType: ovs.AutoDatapath, Observer: s.seen, Logger: log,
+		Endpoints: []string{s.ovs.Endpoint()}, DatapathType: datapathType, Observer: s.seen, Logger: log,
+		Devices: devices,
 	})
 	s.loop = reconcile.New(s.store, sw, s.seen, log)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -143,7 +154,7 @@ func TestManyNetworksAreOneTransaction(t *testing.T) {
 	}
 	revision, ids := s.attach(names...)
 	s.realised(revision, ids...)
-	if got := s.seen.of("transaction committed"); got != 1 {
+	if got := s.seen.committed(); got != 1 {
 		t.Errorf("%d transactions for 50 networks, want 1", got)
 	}
 	if got := len(strings.Fields(s.ovs.Vsctl("list-br"))); got != 50 {
@@ -184,7 +195,7 @@ func TestDriftIsRepairedAndCounted(t *testing.T) {
 	if got := s.ovs.Vsctl("get", "port", "red", "trunks"); got != "[4095]" {
 		t.Errorf("trunks of the local port are %s after the repair", got)
 	}
-	passes := s.seen.of("transaction committed")
+	passes := s.seen.committed()
 	if passes != 4 {
 		t.Errorf("%d transactions, want 4: one to make the bridge and one per repair", passes)
 	}

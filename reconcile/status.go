@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/model/isolation"
 	"github.com/isonet/isonet/model/plan"
 )
 
@@ -29,6 +30,8 @@ type NetworkStatus struct {
 	conflict bool
 	// Since is when State last changed.
 	Since time.Time
+	// Isolation is the verdict on the network's isolation.
+	Isolation Isolation
 }
 
 // Status is what the loop knows, an immutable value of one moment.
@@ -49,6 +52,10 @@ type Status struct {
 	Held []plan.Held
 	// Repairs counts the changes that put back what somebody else had changed.
 	Repairs uint64
+	// IsolationRepairs counts the repairs of what broke a network's isolation.
+	IsolationRepairs map[isolation.Reason]uint64
+	// Events are the newest events about isolation, the newest last.
+	Events []Event
 	// LastError is the last failure of a transaction; "" after a success.
 	LastError string
 	// Actual is what the verdicts were made from; nil before the first

@@ -227,7 +227,7 @@ func TestCutShort(t *testing.T) {
 }
 
 func TestUnusableDatabase(t *testing.T) {
-	newer := bytes.Replace(store.Schema, []byte(`"version": "1.0.0"`), []byte(`"version": "1.0.1"`), 1)
+	newer := bytes.Replace(store.Schema, []byte(`"version": "1.1.0"`), []byte(`"version": "1.1.1"`), 1)
 	other := bytes.Replace(store.Schema, []byte(`"name": "Isolated_Networks"`), []byte(`"name": "Other"`), 1)
 	for _, c := range []struct {
 		name, says string
@@ -337,7 +337,7 @@ func TestConversion(t *testing.T) {
 			}
 			s.must(full)
 			s.stop()
-			if version := tool(t, "db-version", database(dir)); version != "1.0.0" {
+			if version := tool(t, "db-version", database(dir)); version != "1.1.0" {
 				t.Errorf("the database has version %s", version)
 			}
 			backup := database(dir) + ".backup-0.9.0"
@@ -348,6 +348,41 @@ func TestConversion(t *testing.T) {
 				t.Errorf("the backup has %s", rows)
 			}
 		})
+	}
+}
+
+// TestConversionFromTheFirstRelease opens a database of schema 1.0.0: its
+// networks get the default policy, and can be given another.
+func TestConversionFromTheFirstRelease(t *testing.T) {
+	schema, err := os.ReadFile("testdata/1.0.0.ovsschema")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const network = "11111111-1111-4111-8111-111111111111"
+	dir := tempDir(t)
+	create(t, dir, schema)
+	tool(t, "transact", database(dir), `["Isolated_Networks",
+		{"op":"insert","table":"Isolated_Networks","row":{"revision":41}},
+		{"op":"insert","table":"Network","uuid":"`+network+`","row":{"name":"n","vdsm_name":"n","comment":"c","port_isolation":true,"revision":3}}]`)
+
+	s := embedded(t, dir)
+	want := model.Network{ID: network, Name: "n", VdsmName: "n", Comment: "c", PortIsolation: true, Revision: 3}
+	got := s.Snapshot().Networks[network]
+	if got != want || got.EffectiveIsolation() != model.PolicyEnforce {
+		t.Errorf("the network is %+v, want %+v under the default policy", got, want)
+	}
+	want.Isolation, want.Strict, want.MACLock = model.PolicyReport, true, true
+	s.must(func(d *model.Desired) error { return d.UpdateNetwork(want) })
+	s.stop()
+	for file, version := range map[string]string{database(dir): "1.1.0", database(dir) + ".backup-1.0.0": "1.0.0"} {
+		if got := tool(t, "db-version", file); got != version {
+			t.Errorf("%s has version %s, want %s", file, got, version)
+		}
+	}
+	again := embedded(t, dir)
+	want.Revision = 4
+	if got := again.Snapshot().Networks[network]; got != want {
+		t.Errorf("after a restart the network is %+v, want %+v", got, want)
 	}
 }
 

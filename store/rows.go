@@ -74,6 +74,10 @@ func network(r *schema.Network) model.Network {
 		ID: model.ID(r.UUID), Name: r.Name, VdsmName: r.VdsmName,
 		Description: r.Description, Comment: r.Comment,
 		MTU: r.MTU, PortIsolation: r.PortIsolation, Revision: int64(r.Revision),
+		Strict: r.Strict, MACLock: r.MACLock,
+	}
+	if r.Isolation != nil {
+		n.Isolation = model.Policy(*r.Isolation)
 	}
 	if r.Label != nil {
 		n.Label = *r.Label
@@ -82,16 +86,21 @@ func network(r *schema.Network) model.Network {
 }
 
 func networkRow(n model.Network) rfc.Row {
-	label := []any{}
-	if n.Label != "" {
-		label = append(label, n.Label)
-	}
 	return rfc.Row{
 		"name": n.Name, "vdsm_name": n.VdsmName,
 		"description": n.Description, "comment": n.Comment,
 		"mtu": n.MTU, "port_isolation": n.PortIsolation, "revision": int(n.Revision),
-		"label": rfc.OvsSet{GoSet: label},
+		"isolation": optional(string(n.Isolation)), "strict": n.Strict, "mac_lock": n.MACLock,
+		"label": optional(n.Label),
 	}
+}
+
+// optional is the value of a column that may be empty; "" is.
+func optional(text string) rfc.OvsSet {
+	if text == "" {
+		return rfc.OvsSet{GoSet: []any{}}
+	}
+	return rfc.OvsSet{GoSet: []any{text}}
 }
 
 func host(r *schema.Host) model.Host {

@@ -18,7 +18,7 @@ import (
 	"github.com/isonet/isonet/cmd/isonet/internal/client"
 )
 
-// errNotActive ends 'isonet status' when the table has said it all.
+// errNotActive ends 'isonet status' and 'isonet doctor' when the table has said it all.
 var errNotActive = errors.New("not active")
 
 // explain says what went wrong and what to do next.

@@ -65,6 +65,9 @@ func (a *app) networkShowCommand() *cobra.Command {
 				t.row("label:", n.Label)
 				t.row("bridge:", n.Bridge)
 				t.row("port isolation:", strconv.FormatBool(n.PortIsolation))
+				t.row("isolation:", n.Isolation)
+				t.row("strict:", strconv.FormatBool(n.Strict))
+				t.row("mac lock:", strconv.FormatBool(n.MACLock))
 			})
 		}),
 	}
@@ -136,6 +139,8 @@ type attributeFlags struct {
 	name, label, description, comment string
 	mtu                               int
 	portIsolation                     bool
+	isolation                         string
+	strict, macLock                   bool
 }
 
 func (a *app) addAttributeFlags(cmd *cobra.Command, f *attributeFlags) {
@@ -145,10 +150,22 @@ func (a *app) addAttributeFlags(cmd *cobra.Command, f *attributeFlags) {
 	flags.StringVar(&f.description, "description", "", "what the network is for")
 	flags.StringVar(&f.comment, "comment", "", "free text")
 	flags.BoolVar(&f.portIsolation, "port-isolation", false, "record that the ports must not reach each other")
+	flags.StringVar(&f.isolation, "isolation", "", "what to do about what breaks the isolation: enforce (the default), quarantine or report")
+	flags.BoolVar(&f.strict, "strict", false, "forward frames between known ports only")
+	flags.BoolVar(&f.macLock, "mac-lock", false, "hold every port to its own MAC address; needs --strict")
+	must(cmd.RegisterFlagCompletionFunc("isolation", completePolicies))
 	must(cmd.RegisterFlagCompletionFunc("label", a.completeLabelFlag))
 	for _, name := range []string{"mtu", "description", "comment"} {
 		must(cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions))
 	}
+}
+
+func completePolicies(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	var policies []string
+	for _, p := range model.Policies() {
+		policies = append(policies, string(p))
+	}
+	return policies, cobra.ShellCompDirectiveNoFileComp
 }
 
 // change returns the attributes whose flags were given.
@@ -160,6 +177,9 @@ func (f *attributeFlags) change(cmd *cobra.Command) client.NetworkChange {
 	set(cmd, "comment", &c.Comment, &f.comment)
 	set(cmd, "mtu", &c.MTU, &f.mtu)
 	set(cmd, "port-isolation", &c.PortIsolation, &f.portIsolation)
+	set(cmd, "isolation", &c.Isolation, &f.isolation)
+	set(cmd, "strict", &c.Strict, &f.strict)
+	set(cmd, "mac-lock", &c.MACLock, &f.macLock)
 	return c
 }
 

@@ -107,7 +107,7 @@ Open vSwitch is not connected ('isonet status' only).`)
 
 	root.AddCommand(
 		a.networkCommand(), a.labelCommand(), a.attachCommand(), a.detachCommand(),
-		a.setupCommand(), a.statusCommand(), a.watchCommand(),
+		a.setupCommand(), a.statusCommand(), a.doctorCommand(), a.watchCommand(),
 		a.completionCommand(root), a.versionCommand(),
 	)
 	return root

@@ -110,6 +110,11 @@ func TestCommands(t *testing.T) {
 		{name: "setup-again-dry-run", args: words("setup --dry-run -f " + asItIs)},
 		{name: "setup-contradiction", args: words("setup -f -"), stdin: "networks: [{name: blue, attach: false}]\nlabels: [lab]\n"},
 
+		{name: "network-create-isolation", args: words("network create red --isolation report --strict --mac-lock")},
+		{name: "network-update-isolation", args: words("network update blue --isolation quarantine --strict=false --mac-lock=false")},
+		{name: "doctor", args: words("doctor")},
+		{name: "doctor-network", args: words("doctor blue")},
+		{name: "doctor-network-not-attached", args: words("doctor green")},
 		{name: "status", args: words("status")},
 		{name: "status-json", args: words("status -o json")},
 		{name: "status-network", args: words("status blue")},
@@ -126,6 +131,9 @@ func TestCommands(t *testing.T) {
 
 func TestStatusExitCode(t *testing.T) {
 	tests := []struct{ name, args, status string }{
+		{"doctor-bad", "doctor", "status-bad"},
+		{"doctor-bad-network-json", "doctor " + webID + " -o json", "status-bad"},
+		{"doctor-disconnected", "doctor", "status-disconnected"},
 		{"status-not-active", "status", "status-bad"},
 		{"status-not-active-yaml", "status -o yaml", "status-bad"},
 		{"status-network-not-active", "status blue", "status-bad"},

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -52,6 +53,20 @@ func healthy(s client.Status) bool {
 
 // printNetworkStatus prints one network and leaves only that in the status.
 func (a *app) printNetworkStatus(s *client.Status, reference string) error {
+	if err := narrow(s, reference); err != nil {
+		return err
+	}
+	n := s.Networks[0]
+	return a.print(n, func(t *table) {
+		if !s.Connected {
+			t.row("Open vSwitch:", disconnected(*s))
+		}
+		networkDetail(t, n)
+	})
+}
+
+// narrow leaves only one network in the status, and what happened to it.
+func narrow(s *client.Status, reference string) error {
 	networks := make([]client.Network, len(s.Networks))
 	byID := make(map[string]client.NetworkStatus, len(s.Networks))
 	for i, n := range s.Networks {
@@ -62,14 +77,9 @@ func (a *app) printNetworkStatus(s *client.Status, reference string) error {
 	if err != nil {
 		return fmt.Errorf("network '%s' is not attached to this host: attach it with 'isonet attach'", reference)
 	}
-	n := byID[found[0].ID]
-	s.Networks = []client.NetworkStatus{n}
-	return a.print(n, func(t *table) {
-		if !s.Connected {
-			t.row("Open vSwitch:", disconnected(*s))
-		}
-		networkDetail(t, n)
-	})
+	s.Networks = []client.NetworkStatus{byID[found[0].ID]}
+	s.Events = slices.DeleteFunc(s.Events, func(e client.Event) bool { return e.NetworkID != found[0].ID })
+	return nil
 }
 
 func networkDetail(t *table, n client.NetworkStatus) {
@@ -78,6 +88,7 @@ func networkDetail(t *table, n client.NetworkStatus) {
 	t.row("id:", n.ID)
 	t.row("state:", fmt.Sprintf("%s since %s", n.State, moment(n.Since)))
 	t.row("reason:", n.Reason)
+	t.row("isolation:", isolated(n.Isolation))
 	t.row("bridge:", n.Bridge)
 	t.row("mtu:", mtuStatus(n.MTU))
 	t.row("cause:", cause(n.Cause))
@@ -114,6 +125,7 @@ func statusTable(t *table, s client.Status) {
 		return
 	}
 	networkTable(t, s.Networks)
+	eventTable(t, s.Events)
 }
 
 // kind says what Open vSwitch tells of itself; it need not know its version.
@@ -130,10 +142,10 @@ func disconnected(s client.Status) string {
 
 func networkTable(t *table, networks []client.NetworkStatus) {
 	t.line("Traffic is what the ports received and transmitted in all (and now), in binary units: 1 KiB = 1024 B.")
-	t.row("NETWORK", "STATE", "BRIDGE", "MTU", "PORTS", "CAUSE", "RECEIVED", "TRANSMITTED", "REASON")
+	t.row("NETWORK", "STATE", "ISOLATION", "BRIDGE", "MTU", "PORTS", "CAUSE", "RECEIVED", "TRANSMITTED", "REASON")
 	for _, n := range networks {
 		received, transmitted := traffic(n.Traffic)
-		t.row(n.Name, n.State, n.Bridge, mtuStatus(n.MTU), ports(n.Ports), cause(n.Cause), received, transmitted, n.Reason)
+		t.row(n.Name, n.State, isolated(n.Isolation), n.Bridge, mtuStatus(n.MTU), ports(n.Ports), cause(n.Cause), received, transmitted, n.Reason)
 	}
 }
 

@@ -132,6 +132,11 @@ func (o *OVS) Appctl(args ...string) string {
 	return o.run("ovs-appctl", append([]string{"-t", o.path("vswitchd.ctl")}, args...)...)
 }
 
+// OfctlCommand returns a command of ovs-ofctl for a bridge.
+func (o *OVS) OfctlCommand(command, bridge string, args ...string) *exec.Cmd {
+	return o.command("ovs-ofctl", append([]string{"--protocols=OpenFlow14", command, "unix:" + o.path(bridge+".mgmt")}, args...)...)
+}
+
 // VsctlCommand returns the command without running it; for benchmarks.
 func (o *OVS) VsctlCommand(args ...string) *exec.Cmd {
 	return o.command("ovs-vsctl", append([]string{"--db=" + o.Endpoint()}, args...)...)

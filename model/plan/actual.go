@@ -16,9 +16,13 @@ type Actual struct {
 	DatapathType string
 	// Bridges holds every bridge of the host by its name, foreign ones too.
 	Bridges map[string]Bridge
-	// Devices are the names of network devices of the host that no bridge
-	// accounts for. A new bridge must not take one of them. It is nil where
-	// nobody looked.
+	// Managers counts the OVSDB managers (Open_vSwitch manager_options).
+	Managers int
+	// Links are the devices of vswitchd's network namespace by their names. It
+	// is nil where nobody looked.
+	Links map[string]Device
+	// Devices are the names of those devices that no bridge accounts for. A new
+	// bridge must not take one of them. It is nil where nobody looked.
 	Devices map[string]bool
 }
 
@@ -33,7 +37,10 @@ type Bridge struct {
 	// How many rows each of these columns refers to; isonet wants none.
 	Controllers, Mirrors, NetFlow, SFlow, IPFIX, AutoAttach int
 	STP, RSTP, McastSnooping                                bool
-	Ports                                                   []Port // sorted by name
+	// FlowSamples are the UUIDs of the Flow_Sample_Collector_Set rows that
+	// refer to the bridge; isonet wants none.
+	FlowSamples []string
+	Ports       []Port // sorted by name
 }
 
 // Port is one row of the Port table with its interfaces.
@@ -44,6 +51,7 @@ type Port struct {
 	Tag         int    // -1 is unset
 	Trunks      []int
 	ExternalIDs map[string]string
+	OtherConfig map[string]string
 	Interfaces  []Interface // sorted by name
 }
 
@@ -58,13 +66,9 @@ type Interface struct {
 	Error       string
 	LinkUp      bool
 	ExternalIDs map[string]string
-}
-
-// WithDevices returns a copy of a that knows the host's network devices.
-func (a *Actual) WithDevices(devices map[string]bool) *Actual {
-	c := *a
-	c.Devices = devices
-	return &c
+	// LLDP, BFD and CFM say that vswitchd sends frames of these protocols out
+	// of the interface (lldp:enable, bfd:enable, cfm_mpid).
+	LLDP, BFD, CFM bool
 }
 
 // Local returns the bridge's local port: the one of the bridge's own name.

@@ -14,6 +14,17 @@ type Want struct {
 	Networks []model.Network
 	// Evicted are networks whose bridges go even with live ports.
 	Evicted []model.ID
+	// Leaving are networks that are not wanted any more and whose bridges are
+	// held by ports in use: they stay isolated as long as they are there.
+	Leaving []model.Network
+	// Ports are what isolation asks for, of ports on the networks' bridges.
+	Ports []PortChange
+	// Strangers are ports, by the UUIDs of their rows, that do not belong where
+	// they are: the network's MTU is not for them.
+	Strangers map[string]bool
+	// Spare are settings that hold the isolation and are not to be put back
+	// now. Those of networks whose policy is to report never are.
+	Spare map[Subject]bool
 }
 
 // Diff returns what to change so that have becomes what want asks for. Bridges
@@ -44,21 +55,58 @@ func Diff(want Want, have *Actual) Plan {
 			p.create(n, spec, have)
 			continue
 		}
-		if r, differs := spec.repair(b); differs {
+		changes := want.portsOf(b)
+		r, differs := spec.repair(b, have.CurCfg >= have.NextCfg, want.spares(n, changes))
+		if differs {
 			p.Repair = append(p.Repair, r)
 		}
-		p.requestMTU(b, spec.MTU)
+		p.Ports = append(p.Ports, changes...)
+		p.requestMTU(b, spec.MTU, want.Strangers)
 	}
 	for _, b := range surplus {
 		id := NetworkOf(b)
-		live := b.LivePorts()
-		if len(live) > 0 && !slices.Contains(want.Evicted, id) {
-			p.Held = append(p.Held, Held{Bridge: b.Name, NetworkID: id, Ports: live})
+		if want.Holds(b) {
+			p.Held = append(p.Held, Held{Bridge: b.Name, NetworkID: id, Ports: b.LivePorts()})
+			p.isolateHeld(want, b, have)
 			continue
 		}
 		p.Delete = append(p.Delete, b)
 	}
 	return p
+}
+
+// Holds says that a bridge stays, although its network is not wanted, because
+// ports are in use. While it is taken down and up, none looks so.
+func (w Want) Holds(b Bridge) bool {
+	used := len(b.LivePorts()) > 0 || b.DatapathType == ResetDatapath && len(b.Endpoints()) > 0
+	return used && !slices.Contains(w.Evicted, NetworkOf(b))
+}
+
+// isolateHeld keeps a held bridge isolated. A reset that it needs ends with its
+// own datapath type, as far as anybody knows it.
+func (p *Plan) isolateHeld(want Want, b Bridge, have *Actual) {
+	for _, n := range want.Leaving {
+		if n.ID != NetworkOf(b) || n.VdsmName != b.Name {
+			continue
+		}
+		changes := want.portsOf(b)
+		spec := NewSpec(n, have.DatapathType)
+		r, differs := spec.isolation(b, want.spares(n, changes))
+		if b.DatapathType == ResetDatapath && have.CurCfg >= have.NextCfg {
+			r.Bridge, differs = append(r.Bridge, "datapath_type"), true
+		}
+		if differs {
+			p.Repair = append(p.Repair, r)
+		}
+		p.Ports = append(p.Ports, changes...)
+	}
+}
+
+// spares returns what says which settings of a network are not put back now.
+func (w Want) spares(n model.Network, changes []PortChange) func(Setting) bool {
+	return func(d Setting) bool {
+		return n.EffectiveIsolation() == model.PolicyReport || w.Spare[d.Subject(n.ID)] || removes(changes, d.Interface)
+	}
 }
 
 func (p *Plan) create(n model.Network, spec Spec, have *Actual) {
@@ -78,10 +126,31 @@ func (p *Plan) create(n model.Network, spec Spec, have *Actual) {
 	p.Create = append(p.Create, spec)
 }
 
-// requestMTU asks for the network's MTU on what is plugged in. Tunnels and
-// patch ports have no MTU of their own.
-func (p *Plan) requestMTU(b Bridge, mtu int) {
+// portsOf returns what isolation asks for on a bridge.
+func (w Want) portsOf(b Bridge) []PortChange {
+	var changes []PortChange
+	for _, c := range w.Ports {
+		if c.Bridge == b.UUID {
+			changes = append(changes, c)
+		}
+	}
+	return changes
+}
+
+// removes reports whether the port with an interface goes.
+func removes(changes []PortChange, i Interface) bool {
+	return slices.ContainsFunc(changes, func(c PortChange) bool {
+		return c.Do == RemovePort && slices.ContainsFunc(c.Port.Interfaces, func(other Interface) bool { return other.UUID == i.UUID })
+	})
+}
+
+// requestMTU asks for the network's MTU on what is plugged in and belongs
+// there. Tunnels and patch ports have no MTU of their own.
+func (p *Plan) requestMTU(b Bridge, mtu int, strangers map[string]bool) {
 	for _, port := range b.Endpoints() {
+		if strangers[port.UUID] {
+			continue
+		}
 		for _, i := range port.Interfaces {
 			if hasMTU(i.Type) && i.MTURequest != mtu {
 				p.MTU = append(p.MTU, MTU{Bridge: b.Name, Interface: i, Bytes: mtu})
@@ -122,9 +191,8 @@ func problemOf(n model.Network, have *Actual) Problem {
 	if !ok {
 		return Problem{Reason: fmt.Sprintf("the bridge '%s' has no local port", name)}
 	}
-	if rstpInUse(b) {
-		return Problem{Final: true, Reason: fmt.Sprintf(
-			"somebody enabled RSTP on the bridge '%s'; isonet disables it as soon as the ports are unplugged, because doing so earlier would cut them off", name)}
+	if b.DatapathType == ResetDatapath {
+		return Problem{Reason: fmt.Sprintf("the bridge '%s' is being taken down and up, because somebody had enabled RSTP on it", name)}
 	}
 	for _, i := range local.Interfaces {
 		switch {

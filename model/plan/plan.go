@@ -12,6 +12,8 @@ import (
 type Plan struct {
 	Create []Spec
 	Repair []Repair
+	// Ports are what isolation asks for.
+	Ports  []PortChange
 	MTU    []MTU
 	Delete []Bridge
 	// Conflicts are networks that cannot be made.
@@ -23,12 +25,13 @@ type Plan struct {
 
 // Empty reports whether there is nothing to change.
 func (p Plan) Empty() bool {
-	return len(p.Create)+len(p.Repair)+len(p.MTU)+len(p.Delete) == 0
+	return len(p.Create)+len(p.Repair)+len(p.Ports)+len(p.MTU)+len(p.Delete) == 0
 }
 
 // String says in one line what the plan does.
 func (p Plan) String() string {
-	return fmt.Sprintf("create %d, repair %d, set mtu %d, delete %d", len(p.Create), len(p.Repair), len(p.MTU), len(p.Delete))
+	return fmt.Sprintf("create %d, repair %d, isolate %d ports, set mtu %d, delete %d",
+		len(p.Create), len(p.Repair), len(p.Ports), len(p.MTU), len(p.Delete))
 }
 
 // Repair sets columns of a bridge, or of its local port and interface, that
@@ -38,8 +41,13 @@ type Repair struct {
 	Have Bridge
 	// Bridge, Port and Interface name the columns to set.
 	Bridge, Port, Interface []string
+	// Silence are settings of interfaces to put back.
+	Silence []Setting
 	// AddLocal says that the bridge lacks its local port.
 	AddLocal bool
+	// Reset makes vswitchd take the bridge down and, after the next plan, up
+	// again: see ResetDatapath.
+	Reset bool
 }
 
 // Columns names all that the repair sets, for people.
@@ -50,6 +58,9 @@ func (r Repair) Columns() string {
 	}
 	for _, c := range r.Interface {
 		columns = append(columns, "interface:"+c)
+	}
+	for _, d := range r.Silence {
+		columns = append(columns, d.Interface.Name+":"+d.Column)
 	}
 	if r.AddLocal {
 		columns = append(columns, "local port")

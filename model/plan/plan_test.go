@@ -32,7 +32,10 @@ func apply(have *plan.Actual, p plan.Plan) *plan.Actual {
 	}
 	for _, r := range p.Repair {
 		b := made(r.Spec)
-		b.Ports = append(b.Ports, r.Have.Endpoints()...)
+		if r.Reset {
+			b.DatapathType = plan.ResetDatapath
+		}
+		b.Ports = append(b.Ports, quiet(r.Have.Endpoints())...)
 		for key, v := range r.Have.ExternalIDs {
 			if _, ours := b.ExternalIDs[key]; !ours {
 				b.ExternalIDs[key] = v
@@ -60,6 +63,17 @@ func apply(have *plan.Actual, p plan.Plan) *plan.Actual {
 	return &next
 }
 
+// quiet stops what vswitchd sends out of ports.
+func quiet(ports []plan.Port) []plan.Port {
+	for n, p := range ports {
+		ports[n].Interfaces = slices.Clone(p.Interfaces)
+		for i := range ports[n].Interfaces {
+			ports[n].Interfaces[i].LLDP, ports[n].Interfaces[i].BFD, ports[n].Interfaces[i].CFM = false, false, false
+		}
+	}
+	return ports
+}
+
 func made(s plan.Spec) plan.Bridge {
 	return plan.Bridge{
 		UUID: "uuid of " + s.Name, Name: s.Name, DatapathType: s.DatapathType,
@@ -77,7 +91,7 @@ func plug(have *plan.Actual, bridge, name, interfaceType string, ofport int) *pl
 	next.Bridges = maps.Clone(have.Bridges)
 	b := next.Bridges[bridge]
 	b.Ports = append(slices.Clone(b.Ports), plan.Port{
-		Name: name, Tag: -1,
+		UUID: "port " + name, Name: name, Tag: -1,
 		Interfaces: []plan.Interface{{UUID: "interface " + name, Name: name, Type: interfaceType, OFPort: ofport}},
 	})
 	next.Bridges[bridge] = b
@@ -89,6 +103,8 @@ func TestConflictsNameWhatIsInTheWay(t *testing.T) {
 	want := plan.Want{Networks: []model.Network{red}}
 	foreign := empty()
 	foreign.Bridges["red"] = plan.Bridge{Name: "red", UUID: "foreign"}
+	device := empty()
+	device.Devices = map[string]bool{"red": true}
 	other := empty()
 	other.Bridges["red"] = made(plan.NewSpec(model.Network{ID: model.NewID(), Name: "old", VdsmName: "red"}, "netdev"))
 	for name, c := range map[string]struct {
@@ -96,7 +112,7 @@ func TestConflictsNameWhatIsInTheWay(t *testing.T) {
 		want string
 	}{
 		"foreign bridge": {foreign, "a bridge 'red' that isonet did not make"},
-		"device":         {empty().WithDevices(map[string]bool{"red": true}), "a network device 'red' exists"},
+		"device":         {device, "a network device 'red' exists"},
 		"other network":  {other, "still belongs to the network"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -164,22 +180,176 @@ func TestOneMarkIsEnoughToKnowOurBridge(t *testing.T) {
 	}
 }
 
-func TestRSTPIsDisabledOnlyWhileNoPortWouldBeCutOff(t *testing.T) {
+func TestABridgeWithPortsIsTakenDownAndUpToLeaveRSTP(t *testing.T) {
 	want := plan.Want{Networks: []model.Network{network("red", 0)}}
-	have := apply(empty(), plan.Diff(want, empty()))
+	made := apply(empty(), plan.Diff(want, empty()))
+	enable := func(have *plan.Actual) *plan.Actual {
+		b := have.Bridges["red"]
+		b.RSTP = true
+		have.Bridges["red"] = b
+		return have
+	}
+	p := plan.Diff(want, enable(apply(made, plan.Plan{})))
+	if len(p.Repair) != 1 || p.Repair[0].Columns() != "rstp_enable" || p.Repair[0].Reset {
+		t.Errorf("without ports: plan %+v, want RSTP disabled and nothing else", p)
+	}
+	have := enable(plug(made, "red", "vm", "", 3))
+	p = plan.Diff(want, have)
+	if len(p.Repair) != 1 || p.Repair[0].Columns() != "rstp_enable" || !p.Repair[0].Reset {
+		t.Fatalf("with a port: plan %+v, want RSTP disabled and the bridge reset", p)
+	}
+	have = apply(have, p)
+	have.NextCfg = 1
+	if rest := plan.Diff(want, have); len(rest.Repair) != 0 {
+		t.Errorf("before vswitchd has taken it down: %+v, want nothing", rest.Repair)
+	}
+	if problems := plan.Problems(want, have); len(problems) != 1 || problems[0].Final {
+		t.Errorf("problems %+v, want one that will pass", problems)
+	}
+	have.CurCfg = 1
+	p = plan.Diff(want, have)
+	if len(p.Repair) != 1 || p.Repair[0].Columns() != "datapath_type" || p.Repair[0].Reset {
+		t.Errorf("afterwards: %+v, want it up again", p.Repair)
+	}
+	if rest := plan.Diff(want, apply(have, p)); len(rest.Repair) != 0 {
+		t.Errorf("left to do: %+v", rest)
+	}
+}
+
+func TestAPortThatWouldNotComeBackKeepsRSTPOn(t *testing.T) {
+	want := plan.Want{Networks: []model.Network{network("red", 0)}}
+	for kind, stuck := range map[string]bool{"internal": true, "tap": true, "dpdkvhostuser": true, "dpdkvhostuserclient": false, "": false} {
+		have := plug(apply(empty(), plan.Diff(want, empty())), "red", "inside", kind, 3)
+		b := have.Bridges["red"]
+		b.RSTP = true
+		have.Bridges["red"] = b
+		if p := plan.Diff(want, have); (len(p.Repair) == 0) != stuck {
+			t.Errorf("type %q: plan %+v; stuck is %v", kind, p.Repair, stuck)
+		}
+		d := plan.NewSpec(want.Networks[0], "netdev").Deviations(b)
+		if len(d) != 1 || d[0].Stuck != stuck || strings.Contains(d[0].Detail, "'inside'") != stuck {
+			t.Errorf("type %q: deviations %+v, want one that names the port if it is stuck", kind, d)
+		}
+	}
+}
+
+// A setting that is spared, or whose network's policy is to report, stays; what
+// makes the bridge the network's is put right all the same.
+func TestSparedSettingsStay(t *testing.T) {
+	red := network("red", 0)
+	have := apply(empty(), plan.Diff(plan.Want{Networks: []model.Network{red}}, empty()))
 	b := have.Bridges["red"]
-	b.RSTP = true
+	b.Mirrors, b.SFlow, b.STP, b.FailMode, b.OtherConfig = 1, 1, true, "secure", map[string]string{"forward-bpdu": "true"}
 	have.Bridges["red"] = b
-	if p := plan.Diff(want, have); len(p.Repair) != 1 || p.Repair[0].Columns() != "rstp_enable" {
-		t.Errorf("without ports: plan %+v, want RSTP disabled", p)
+	have = plug(have, "red", "vm", "", 3)
+	have.Bridges["red"].Ports[1].Interfaces[0].LLDP = true
+	for name, c := range map[string]struct {
+		policy model.Policy
+		spare  map[plan.Subject]bool
+		want   string
+	}{
+		"all":          {"", nil, "fail_mode,mirrors,sflow,stp_enable,other_config:disable-in-band,other_config:forward-bpdu,vm:lldp"},
+		"quarantine":   {model.PolicyQuarantine, nil, "fail_mode,mirrors,sflow,stp_enable,other_config:disable-in-band,other_config:forward-bpdu,vm:lldp"},
+		"report":       {model.PolicyReport, nil, "fail_mode"},
+		"spared":       {"", map[plan.Subject]bool{{Network: red.ID, Column: "mirrors"}: true, {Network: red.ID, Port: "vm", Column: "lldp"}: true}, "fail_mode,sflow,stp_enable,other_config:disable-in-band,other_config:forward-bpdu"},
+		"of others":    {"", map[plan.Subject]bool{{Network: model.NewID(), Column: "mirrors"}: true}, "fail_mode,mirrors,sflow,stp_enable,other_config:disable-in-band,other_config:forward-bpdu,vm:lldp"},
+		"another port": {"", map[plan.Subject]bool{{Network: red.ID, Port: "vm2", Column: "lldp"}: true}, "fail_mode,mirrors,sflow,stp_enable,other_config:disable-in-band,other_config:forward-bpdu,vm:lldp"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := red
+			n.Isolation = c.policy
+			p := plan.Diff(plan.Want{Networks: []model.Network{n}, Spare: c.spare}, have)
+			if len(p.Repair) != 1 || p.Repair[0].Columns() != c.want {
+				t.Errorf("plan %+v, want %s", p.Repair, c.want)
+			}
+		})
 	}
-	have = plug(have, "red", "vm", "patch", 3)
-	if p := plan.Diff(want, have); !p.Empty() {
-		t.Errorf("with a port: plan %+v, want none", p)
+}
+
+// A bridge that stays only because ports are in use stays isolated, and nothing
+// else about it changes.
+func TestAHeldBridgeStaysIsolated(t *testing.T) {
+	red := network("red", 9000)
+	have := plug(apply(empty(), plan.Diff(plan.Want{Networks: []model.Network{red}}, empty())), "red", "vm", "", 3)
+	b := have.Bridges["red"]
+	b.Mirrors, b.FailMode = 1, "secure"
+	have.Bridges["red"] = b
+	nic := plan.PortChange{Bridge: b.UUID, Port: b.Ports[1], Do: plan.RemovePort}
+	p := plan.Diff(plan.Want{Leaving: []model.Network{red}, Ports: []plan.PortChange{nic}}, have)
+	if len(p.Held) != 1 || len(p.Delete) != 0 || len(p.MTU) != 0 {
+		t.Errorf("plan %+v, want the bridge held", p)
 	}
-	if problems := plan.Problems(want, have); len(problems) != 1 || !strings.Contains(problems[0].Reason, "RSTP") {
-		t.Errorf("with a port: problems %+v, want one that says so", problems)
+	if len(p.Repair) != 1 || p.Repair[0].Columns() != "mirrors" || len(p.Ports) != 1 {
+		t.Errorf("plan %+v, want the mirror and the port gone", p)
 	}
+	red.Isolation = model.PolicyReport
+	if p := plan.Diff(plan.Want{Leaving: []model.Network{red}}, have); len(p.Repair) != 0 {
+		t.Errorf("plan %+v under the policy to report, want nothing", p)
+	}
+	b.RSTP, b.Mirrors, b.DatapathType = false, 0, plan.ResetDatapath
+	b.Ports[1].Interfaces[0].OFPort = 0 // down, it looks unused
+	have.Bridges["red"] = b
+	red.Isolation = ""
+	if p := plan.Diff(plan.Want{Leaving: []model.Network{red}}, have); len(p.Repair) != 1 || p.Repair[0].Columns() != "datapath_type" {
+		t.Errorf("plan %+v, want the bridge up again", p)
+	}
+}
+
+func TestAPortThatGoesIsLeftAlone(t *testing.T) {
+	want := plan.Want{Networks: []model.Network{network("red", 0)}}
+	have := plug(apply(empty(), plan.Diff(want, empty())), "red", "nic", "", 3)
+	b := have.Bridges["red"]
+	b.Ports[1].Interfaces[0].LLDP = true
+	for verb, writes := range map[plan.PortVerb]bool{plan.RemovePort: false, plan.QuarantinePort: false, plan.ReleasePort: true} {
+		want.Strangers = map[string]bool{b.Ports[1].UUID: !writes}
+		want.Ports = []plan.PortChange{{Bridge: b.UUID, Port: b.Ports[1], Do: verb}}
+		p := plan.Diff(want, have)
+		if len(p.Ports) != 1 || (len(p.MTU) == 1) != writes || (len(p.Repair) == 0) != (verb == plan.RemovePort) {
+			t.Errorf("%s: plan %+v", verb, p)
+		}
+	}
+	want.Ports[0].Bridge = "another"
+	if p := plan.Diff(want, have); len(p.Ports) != 0 {
+		t.Errorf("a change of a bridge that is not there: %+v", p.Ports)
+	}
+}
+
+func TestQuarantineRemembersAndReleaseGivesBack(t *testing.T) {
+	tag := 7
+	bridge := plan.Bridge{UUID: "b"}
+	for name, c := range map[string]struct {
+		port       plan.Port
+		quarantine string // what is remembered
+		release    string // what is given back
+	}{
+		"plain":                      {plan.Port{Tag: -1}, `{}`, `{}`},
+		"access":                     {plan.Port{Tag: tag, VLANMode: "access"}, `{"vlan_mode":"access","tag":7}`, `{"vlan_mode":"access","tag":7}`},
+		"cut off, remembered":        {cutOff(`{"tag":7}`), `{"tag":7}`, `{"tag":7}`},
+		"cut off, not remembered":    {cutOff(""), `{"vlan_mode":"trunk","trunks":[4095]}`, `{}`},
+		"cut off, garbage":           {cutOff(`{"tag":`), `{"vlan_mode":"trunk","trunks":[4095]}`, `{}`},
+		"cut off, no such VLAN":      {cutOff(`{"tag":4096}`), `{"vlan_mode":"trunk","trunks":[4095]}`, `{}`},
+		"cut off, no such mode":      {cutOff(`{"vlan_mode":"x"}`), `{"vlan_mode":"trunk","trunks":[4095]}`, `{}`},
+		"cut off, a VLAN twice":      {cutOff(`{"trunks":[1,1]}`), `{"vlan_mode":"trunk","trunks":[4095]}`, `{}`},
+		"opened by somebody":         {plan.Port{Tag: -1, ExternalIDs: map[string]string{plan.QuarantineWasKey: `{"tag":7}`}}, `{"tag":7}`, `{}`},
+		"opened, forged to be wider": {plan.Port{Tag: tag, ExternalIDs: map[string]string{plan.QuarantineWasKey: `{}`}}, `{}`, `{"tag":7}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := plan.Quarantine("n", bridge, c.port, "r").VLAN.Text(); got != c.quarantine {
+				t.Errorf("remembered %s, want %s", got, c.quarantine)
+			}
+			if got := plan.Release("n", bridge, c.port).VLAN.Text(); got != c.release {
+				t.Errorf("given back %s, want %s", got, c.release)
+			}
+		})
+	}
+}
+
+func cutOff(was string) plan.Port {
+	p := plan.Port{Tag: -1, VLANMode: "trunk", Trunks: []int{4095}, ExternalIDs: map[string]string{}}
+	if was != "" {
+		p.ExternalIDs[plan.QuarantineWasKey] = was
+	}
+	return p
 }
 
 func TestProblems(t *testing.T) {
@@ -223,7 +393,7 @@ func drift(t *rapid.T, b plan.Bridge) plan.Bridge {
 	local := b.Ports[0]
 	local.Interfaces = slices.Clone(local.Interfaces)
 	b.ExternalIDs = maps.Clone(b.ExternalIDs)
-	switch rapid.IntRange(0, 9).Draw(t, "drift") {
+	switch rapid.IntRange(0, 10).Draw(t, "drift") {
 	case 0:
 		b.DatapathType = "system"
 	case 1:
@@ -244,6 +414,8 @@ func drift(t *rapid.T, b plan.Bridge) plan.Bridge {
 		local.Interfaces[0].MTURequest = 1
 	case 9:
 		local.ExternalIDs = nil
+	case 10:
+		b.RSTP, b.OtherConfig = true, map[string]string{"forward-bpdu": "true"}
 	}
 	b.Ports = append([]plan.Port{local}, b.Ports[1:]...)
 	return b
@@ -281,6 +453,7 @@ func TestDiffReachesTheDesiredStateAndNothingElse(t *testing.T) {
 			t.Fatal("Diff of equal inputs differs")
 		}
 		after := apply(have, p)
+		after = apply(after, plan.Diff(want, after)) // a reset needs two
 		rest := plan.Diff(want, after)
 		if !rest.Empty() {
 			t.Fatalf("left to do after applying: %s %+v", rest, rest)

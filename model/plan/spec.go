@@ -2,7 +2,6 @@ package plan
 
 import (
 	"maps"
-	"slices"
 	"strconv"
 
 	"github.com/isonet/isonet/model"
@@ -49,7 +48,7 @@ func NewSpec(n model.Network, datapathType string) Spec {
 			RevisionKey: strconv.FormatInt(n.Revision, 10),
 		},
 		// In-band control would add hidden flows above every other.
-		OtherConfig: map[string]string{"disable-in-band": "true"},
+		OtherConfig: map[string]string{disableInBand: "true"},
 		VLANMode:    "trunk",
 		Trunks:      []int{deadTrunk},
 		MTU:         n.EffectiveMTU(),
@@ -72,57 +71,30 @@ func NetworkOf(b Bridge) model.ID {
 }
 
 // repair compares a bridge with what it must be. It reports whether anything
-// differs.
-func (s Spec) repair(b Bridge) (Repair, bool) {
+// differs. The settings that hold the network's isolation are left as they are
+// where that is wanted; what makes the bridge the network's never is.
+func (s Spec) repair(b Bridge, applied bool, spared func(Setting) bool) (Repair, bool) {
 	r := Repair{Spec: s, Have: b}
+	// A reset ends when vswitchd has taken the bridge down.
+	resetting := b.DatapathType == ResetDatapath && !applied
 	for _, c := range []struct {
 		name string
 		ok   bool
 	}{
-		{"datapath_type", b.DatapathType == s.DatapathType},
+		{"datapath_type", b.DatapathType == s.DatapathType || resetting},
 		{"fail_mode", b.FailMode == ""},
 		{"external_ids", includes(b.ExternalIDs, s.ExternalIDs)},
-		{"other_config", includes(b.OtherConfig, s.OtherConfig)},
-		{"controller", b.Controllers == 0},
-		{"mirrors", b.Mirrors == 0},
-		{"netflow", b.NetFlow == 0},
-		{"sflow", b.SFlow == 0},
-		{"ipfix", b.IPFIX == 0},
-		{"auto_attach", b.AutoAttach == 0},
-		{"stp_enable", !b.STP},
-		{"rstp_enable", !b.RSTP || rstpInUse(b)},
 		{"mcast_snooping_enable", !b.McastSnooping},
 	} {
 		if !c.ok {
 			r.Bridge = append(r.Bridge, c.name)
 		}
 	}
-	local, ok := b.Local()
-	if !ok {
+	local, hasLocal := b.Local()
+	switch {
+	case !hasLocal:
 		r.AddLocal = true
-		return r, true
-	}
-	s.repairLocal(&r, local)
-	return r, len(r.Bridge)+len(r.Port)+len(r.Interface) > 0
-}
-
-// rstpInUse reports whether somebody enabled RSTP on a bridge that has ports.
-// Open vSwitch 3.1 floods to none of the ports that were there when RSTP is
-// disabled again, until each is unplugged and plugged in anew. Putting it back
-// would cut the VMs off, so that waits until the bridge is empty.
-func rstpInUse(b Bridge) bool { return b.RSTP && len(b.Endpoints()) > 0 }
-
-func (s Spec) repairLocal(r *Repair, local Port) {
-	if local.VLANMode != s.VLANMode {
-		r.Port = append(r.Port, "vlan_mode")
-	}
-	if !slices.Equal(local.Trunks, s.Trunks) {
-		r.Port = append(r.Port, "trunks")
-	}
-	if local.Tag >= 0 {
-		r.Port = append(r.Port, "tag")
-	}
-	if !includes(local.ExternalIDs, s.PortExternalIDs()) {
+	case !includes(local.ExternalIDs, s.PortExternalIDs()):
 		r.Port = append(r.Port, "external_ids")
 	}
 	for _, i := range local.Interfaces {
@@ -130,6 +102,42 @@ func (s Spec) repairLocal(r *Repair, local Port) {
 			r.Interface = append(r.Interface, "mtu_request")
 			break
 		}
+	}
+	r.isolate(spared)
+	return r, !r.empty()
+}
+
+// isolation returns what to put back on a bridge so that its ports stay
+// isolated, and nothing else.
+func (s Spec) isolation(b Bridge, spared func(Setting) bool) (Repair, bool) {
+	r := Repair{Spec: s, Have: b}
+	r.isolate(spared)
+	return r, !r.empty()
+}
+
+// isolate adds the settings that hold the isolation.
+func (r *Repair) isolate(spared func(Setting) bool) {
+	for _, d := range r.Spec.Deviations(r.Have) {
+		if !d.Stuck && !spared(d) {
+			r.restore(d)
+		}
+	}
+}
+
+func (r *Repair) empty() bool {
+	return !r.AddLocal && len(r.Bridge)+len(r.Port)+len(r.Interface)+len(r.Silence) == 0
+}
+
+// restore adds a setting to what the repair puts back.
+func (r *Repair) restore(d Setting) {
+	switch {
+	case d.Interface.UUID != "":
+		r.Silence = append(r.Silence, d)
+	case d.Local:
+		r.Port = append(r.Port, d.Column)
+	default:
+		r.Bridge = append(r.Bridge, d.Column)
+		r.Reset = r.Reset || d.Column == "rstp_enable" && len(r.Have.Endpoints()) > 0
 	}
 }
 

@@ -22,7 +22,7 @@ func FullDatabaseModel() (model.ClientDBModel, error) {
 
 var schema = `{
   "name": "Isolated_Networks",
-  "version": "1.0.0",
+  "version": "1.1.0",
   "tables": {
     "Attachment": {
       "columns": {
@@ -200,6 +200,23 @@ var schema = `{
             "max": "unlimited"
           }
         },
+        "isolation": {
+          "type": {
+            "key": {
+              "type": "string",
+              "enum": [
+                "set",
+                [
+                  "enforce",
+                  "quarantine",
+                  "report"
+                ]
+              ]
+            },
+            "min": 0,
+            "max": 1
+          }
+        },
         "label": {
           "type": {
             "key": {
@@ -210,6 +227,9 @@ var schema = `{
             "min": 0,
             "max": 1
           }
+        },
+        "mac_lock": {
+          "type": "boolean"
         },
         "mtu": {
           "type": {
@@ -239,6 +259,9 @@ var schema = `{
               "minInteger": 0
             }
           }
+        },
+        "strict": {
+          "type": "boolean"
         },
         "vdsm_name": {
           "type": {

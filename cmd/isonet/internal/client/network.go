@@ -22,6 +22,11 @@ type Network struct {
 	// Bridge is the name of the network's bridge on every host.
 	Bridge        string `json:"bridge"`
 	PortIsolation bool   `json:"port_isolation"`
+	// Isolation is the policy: "enforce", "quarantine" or "report"; "" if the
+	// daemon has none.
+	Isolation string `json:"isolation_policy,omitempty"`
+	Strict    bool   `json:"strict"`
+	MACLock   bool   `json:"mac_lock"`
 }
 
 // NetworkChange names the attributes of a network to set; nil leaves one as it
@@ -30,6 +35,8 @@ type NetworkChange struct {
 	Name, Description, Comment, Label *string
 	MTU                               *int
 	PortIsolation                     *bool
+	Isolation                         *string
+	Strict, MACLock                   *bool
 }
 
 // Empty says that the change changes nothing.
@@ -70,6 +77,9 @@ type wireNetwork struct {
 	Comment       string  `json:"comment"`
 	MTU           integer `json:"mtu"`
 	PortIsolation boolean `json:"port_isolation"`
+	Isolation     string  `json:"isolation_policy"`
+	Strict        boolean `json:"strict"`
+	MACLock       boolean `json:"mac_lock"`
 	VdsmName      string  `json:"vdsm_name"`
 	Labels        labels  `json:"network_labels"`
 }
@@ -78,6 +88,7 @@ func (w wireNetwork) network() Network {
 	n := Network{
 		ID: w.ID, Name: w.Name, Description: w.Description, Comment: w.Comment,
 		MTU: int(w.MTU), Bridge: w.VdsmName, PortIsolation: bool(w.PortIsolation),
+		Isolation: w.Isolation, Strict: bool(w.Strict), MACLock: bool(w.MACLock),
 	}
 	if len(w.Labels.Label) > 0 {
 		n.Label = w.Labels.Label[0].ID
@@ -92,19 +103,21 @@ type wireChange struct {
 	Comment       *string    `json:"comment,omitempty"`
 	MTU           *string    `json:"mtu,omitempty"`
 	PortIsolation *string    `json:"port_isolation,omitempty"`
+	Isolation     *string    `json:"isolation_policy,omitempty"`
+	Strict        *string    `json:"strict,omitempty"`
+	MACLock       *string    `json:"mac_lock,omitempty"`
 	Labels        *labels    `json:"network_labels,omitempty"`
 	DataCenter    *reference `json:"data_center,omitempty"`
 }
 
 func (c NetworkChange) wire() wireChange {
-	w := wireChange{Name: c.Name, Description: c.Description, Comment: c.Comment}
+	w := wireChange{
+		Name: c.Name, Description: c.Description, Comment: c.Comment,
+		PortIsolation: text(c.PortIsolation), Isolation: c.Isolation, Strict: text(c.Strict), MACLock: text(c.MACLock),
+	}
 	if c.MTU != nil {
 		mtu := strconv.Itoa(*c.MTU)
 		w.MTU = &mtu
-	}
-	if c.PortIsolation != nil {
-		isolation := strconv.FormatBool(*c.PortIsolation)
-		w.PortIsolation = &isolation
 	}
 	switch {
 	case c.Label == nil:
@@ -114,6 +127,14 @@ func (c NetworkChange) wire() wireChange {
 		w.Labels = labelList(*c.Label)
 	}
 	return w
+}
+
+// text writes a boolean as the API does.
+func text(b *bool) *string {
+	if b == nil {
+		return nil
+	}
+	return new(strconv.FormatBool(*b))
 }
 
 // followLabels asks for the label within the network.

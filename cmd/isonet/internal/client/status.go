@@ -30,6 +30,8 @@ type Status struct {
 	// Held are bridges that stay only because ports are in use.
 	Held     []Held          `json:"held"`
 	Networks []NetworkStatus `json:"networks"`
+	// Events are the newest events about isolation, the newest last.
+	Events []Event `json:"events,omitempty"`
 }
 
 // Host is the daemon's host; its ID is "" until Open vSwitch was reached once.
@@ -58,6 +60,8 @@ type NetworkStatus struct {
 	Since  time.Time `json:"since,omitzero"`
 	Cause  Cause     `json:"cause"`
 	Ports  []Port    `json:"ports"`
+	// Isolation is nil if the daemon does not tell.
+	Isolation *Isolation `json:"isolation,omitempty"`
 	// Traffic is nil as long as nothing is known of it.
 	Traffic *Traffic `json:"traffic,omitempty"`
 }

@@ -1,0 +1,167 @@
+package api
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/model/isolation"
+	"github.com/isonet/isonet/reconcile"
+)
+
+// isolationPolicyDTO are members of a network that oVirt does not have; its
+// clients ignore them.
+type isolationPolicyDTO struct {
+	// IsolationPolicy is enforce, quarantine or report.
+	IsolationPolicy *string  `xml:"isolation_policy" json:"isolation_policy,omitempty"`
+	Strict          *boolean `xml:"strict" json:"strict,omitempty"`
+	MACLock         *boolean `xml:"mac_lock" json:"mac_lock,omitempty"`
+}
+
+func policyOf(n model.Network) isolationPolicyDTO {
+	return isolationPolicyDTO{
+		IsolationPolicy: new(string(n.EffectiveIsolation())),
+		Strict:          new(boolean(n.Strict)),
+		MACLock:         new(boolean(n.MACLock)),
+	}
+}
+
+// apply sets what the body has; the model judges the values.
+func (d isolationPolicyDTO) apply(n *model.Network) {
+	if d.IsolationPolicy != nil && *d.IsolationPolicy != string(n.EffectiveIsolation()) {
+		n.Isolation = model.Policy(*d.IsolationPolicy)
+	}
+	if d.Strict != nil {
+		n.Strict = bool(*d.Strict)
+	}
+	if d.MACLock != nil {
+		n.MACLock = bool(*d.MACLock)
+	}
+}
+
+// isolationDTO is the verdict on the isolation of an attachment on this host.
+type isolationDTO struct {
+	Isolated  boolean      `xml:"isolated" json:"isolated"`
+	Contested boolean      `xml:"contested" json:"contested"`
+	Findings  *findingsDTO `xml:"findings" json:"findings,omitempty"`
+}
+
+type findingsDTO struct {
+	Finding []findingDTO `xml:"finding" json:"finding,omitempty"`
+}
+
+type findingDTO struct {
+	Reason      string  `xml:"reason" json:"reason"`
+	Port        string  `xml:"port,omitempty" json:"port,omitempty"`
+	Setting     string  `xml:"setting,omitempty" json:"setting,omitempty"`
+	Detail      string  `xml:"detail" json:"detail"`
+	Action      string  `xml:"action" json:"action"`
+	Quarantined boolean `xml:"quarantined" json:"quarantined"`
+	Notice      boolean `xml:"notice" json:"notice"`
+	Remedy      string  `xml:"remedy" json:"remedy"`
+}
+
+// isolation returns the verdict on an attachment's isolation; nil for one that
+// is on another host or that nobody has looked at.
+func (v *view) isolation(a model.Attachment) *isolationDTO {
+	s, judged := v.status.Networks[a.Network]
+	if !v.here(a.Host) || !judged {
+		return nil
+	}
+	d := &isolationDTO{Isolated: boolean(s.Isolation.Isolated), Contested: boolean(s.Isolation.Contested)}
+	for _, f := range s.Isolation.Findings {
+		if d.Findings == nil {
+			d.Findings = &findingsDTO{}
+		}
+		d.Findings.Finding = append(d.Findings.Finding, findingDTO{
+			Reason: string(f.Reason), Port: f.Port, Setting: f.Column, Detail: f.Detail, Action: string(f.Action),
+			Quarantined: boolean(f.Quarantined), Notice: boolean(f.Notice), Remedy: f.Remedy(),
+		})
+	}
+	return d
+}
+
+// reportedIsolation adds the isolation to what is reported. It does not count
+// for the attachment's in_sync: no synchronization can bring it about.
+func (v *view) reportedIsolation(a model.Attachment) reportedConfiguration {
+	r := reportedConfiguration{Name: "isolation", ExpectedValue: "true"}
+	if d := v.isolation(a); d != nil {
+		r.ActualValue, r.InSync = strconv.FormatBool(bool(d.Isolated)), d.Isolated
+	}
+	return r
+}
+
+// IsolationStatus is the verdict on the isolation of a network.
+type IsolationStatus struct {
+	Policy model.Policy `json:"policy"`
+	Strict bool         `json:"strict"`
+	// Isolated says that the isolation is shown; it is not while something is
+	// pending.
+	Isolated bool `json:"isolated"`
+	// Contested says that somebody keeps breaking what isonet repairs.
+	Contested bool `json:"contested"`
+	// Since is when Isolated or Contested last changed.
+	Since    time.Time       `json:"since,omitzero"`
+	Findings []FindingStatus `json:"findings"`
+	// Pending are the ports of which too little is known yet.
+	Pending []string `json:"pending"`
+}
+
+// FindingStatus is one thing that is wrong with a network's isolation, or with
+// Notice worth knowing about it: see docs/isolation.md.
+type FindingStatus struct {
+	Reason isolation.Reason `json:"reason"`
+	// Port and Setting say where: either may be empty.
+	Port    string `json:"port"`
+	Setting string `json:"setting"`
+	// Detail is the evidence, Remedy what an operator can do, both in words.
+	Detail string `json:"detail"`
+	Remedy string `json:"remedy"`
+	// Action is what the network's policy does: remove, quarantine, restore or
+	// report.
+	Action      isolation.Action `json:"action"`
+	Quarantined bool             `json:"quarantined"`
+	Notice      bool             `json:"notice"`
+}
+
+// IsolationEvent is something that happened to a network's isolation.
+type IsolationEvent struct {
+	Time      time.Time        `json:"time"`
+	NetworkID model.ID         `json:"network_id"`
+	Network   string           `json:"network"`
+	Reason    isolation.Reason `json:"reason"`
+	Port      string           `json:"port"`
+	Setting   string           `json:"setting"`
+	Detail    string           `json:"detail"`
+	// Deed is removed, quarantined, released, restored, reported, contested or
+	// settled.
+	Deed reconcile.Deed `json:"deed"`
+}
+
+func nativeIsolation(n model.Network, i reconcile.Isolation) IsolationStatus {
+	s := IsolationStatus{
+		Policy: n.EffectiveIsolation(), Strict: n.Strict, Isolated: i.Isolated, Contested: i.Contested, Since: i.Since,
+		Findings: []FindingStatus{}, Pending: []string{},
+	}
+	for _, f := range i.Findings {
+		s.Findings = append(s.Findings, FindingStatus{
+			Reason: f.Reason, Port: f.Port, Setting: f.Column, Detail: f.Detail, Remedy: f.Remedy(),
+			Action: f.Action, Quarantined: f.Quarantined, Notice: f.Notice,
+		})
+	}
+	for _, p := range i.Pending {
+		s.Pending = append(s.Pending, p.Port)
+	}
+	return s
+}
+
+func nativeEvents(events []reconcile.Event) []IsolationEvent {
+	list := make([]IsolationEvent, len(events))
+	for i, e := range events {
+		list[i] = IsolationEvent{
+			Time: e.Time, NetworkID: e.NetworkID, Network: e.Network, Reason: e.Reason,
+			Port: e.Port, Setting: e.Column, Detail: e.Detail, Deed: e.Deed,
+		}
+	}
+	return list
+}

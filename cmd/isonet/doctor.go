@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/isonet/isonet/cmd/isonet/internal/client"
+)
+
+func (a *app) doctorCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "doctor [NETWORK]",
+		Short: "Say what is wrong with the host's networks, and what to do",
+		Long: `Say what is wrong with the networks of the host, or with one of them: why it is
+not active, and each finding about its isolation with the evidence, what isonetd
+does about it, and what to do.
+
+The exit code is 0 if nothing is wrong, and 3 if something is. Notices are not
+wrong.`,
+		Args:              arguments(0, 1, ""),
+		ValidArgsFunction: a.completeAttached,
+		RunE: a.with(func(ctx context.Context, s session) error {
+			status, err := s.Status(ctx)
+			if err != nil {
+				return err
+			}
+			if len(s.args) == 1 {
+				if err := narrow(&status, s.args[0]); err != nil {
+					return err
+				}
+			}
+			err = a.print(status, func(t *table) { diagnosis(t, status) })
+			if err == nil && !sound(status) {
+				return errNotActive
+			}
+			return err
+		}),
+	}
+}
+
+// sound says that nothing is wrong.
+func sound(s client.Status) bool {
+	for _, n := range s.Networks {
+		if i := n.Isolation; i != nil && (!i.Isolated || i.Contested) {
+			return false
+		}
+	}
+	return healthy(s) && s.LastError == ""
+}
+
+func diagnosis(t *table, s client.Status) {
+	if !s.Connected {
+		t.line("Open vSwitch: %s", disconnected(s))
+	}
+	if s.LastError != "" {
+		t.line("isonetd cannot apply a change: %s", s.LastError)
+	}
+	for _, n := range s.Networks {
+		t.line("network '%s': %s, %s", n.Name, n.State, isolated(n.Isolation))
+		if !n.Active() {
+			t.line("  %s", n.Reason)
+		}
+		if n.Isolation != nil {
+			findings(t, *n.Isolation)
+		}
+	}
+	if sound(s) {
+		t.line("nothing is wrong")
+	}
+}
+
+func findings(t *table, i client.Isolation) {
+	for _, f := range i.Findings {
+		t.line("  %s%s: %s", f.Reason, where(f.Port, f.Setting), f.Detail)
+		t.line("    isonetd: %s", doing(i, f))
+		t.line("    remedy: %s", f.Remedy)
+	}
+	for _, port := range i.Pending {
+		t.line("  pending, port %s: too little is known of it yet", port)
+	}
+	if i.Contested {
+		t.line("  contested: somebody keeps breaking what isonetd repairs, so that it takes its time; find out who")
+	}
+}
+
+// doing says what the daemon does about a finding.
+func doing(i client.Isolation, f client.Finding) string {
+	switch {
+	case f.Quarantined:
+		return "cut the port off"
+	case f.Notice:
+		return "reports it; it does not break the isolation by itself"
+	case f.Action == "report" && i.Policy == "report":
+		return "reports it, as the network's policy says"
+	case f.Action == "report":
+		return "reports it and leaves it to you"
+	default:
+		return fmt.Sprintf("is about to %s it", f.Action)
+	}
+}
+
+// where names a port and a setting, as far as there are any.
+func where(port, setting string) string {
+	text := ""
+	if port != "" {
+		text += ", port " + port
+	}
+	if setting != "" {
+		text += ", " + setting
+	}
+	return text
+}
+
+// isolated says in a few words how the isolation stands.
+func isolated(i *client.Isolation) string {
+	switch {
+	case i == nil:
+		return "unknown" // the daemon is older
+	case i.Contested && i.Isolated:
+		return "isolated, contested"
+	case i.Contested:
+		return "NOT isolated, contested"
+	case i.Isolated:
+		return "isolated"
+	case i.Violations() > 0:
+		return fmt.Sprintf("NOT isolated, %d found", i.Violations())
+	default:
+		return "not known yet"
+	}
+}
+
+// eventTable lists the newest events, the newest last.
+func eventTable(t *table, events []client.Event) {
+	const shown = 10
+	if len(events) == 0 {
+		return
+	}
+	t.line("")
+	t.row("TIME", "NETWORK", "EVENT", "REASON", "WHERE", "EVIDENCE")
+	for _, e := range events[max(0, len(events)-shown):] {
+		t.row(moment(e.Time), e.Network, e.Deed, e.Reason, strings.TrimPrefix(where(e.Port, e.Setting), ", "), e.Detail)
+	}
+}

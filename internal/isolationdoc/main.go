@@ -1,0 +1,74 @@
+// Command isolationdoc writes what isonet judges and does about isolation as
+// Markdown to the file that it is given.
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/model/isolation"
+)
+
+func main() {
+	if len(os.Args) != 2 {
+		fmt.Fprintln(os.Stderr, "usage: isolationdoc FILE")
+		os.Exit(2)
+	}
+	if err := os.WriteFile(os.Args[1], []byte(document(isolation.Table())), 0o644); err != nil {
+		fmt.Fprintln(os.Stderr, "isolationdoc:", err)
+		os.Exit(1)
+	}
+}
+
+const head = `<!-- Written by "go generate ./model/isolation". Change the texts in model/isolation and internal/isolationdoc. -->
+
+# Isolation
+
+isonetd judges every port and every setting of its networks' bridges, as soon as Open vSwitch or the kernel tells of a change.
+What it finds is in ` + "`isonet status`, `isonet doctor`, `/isonet/status`" + ` and the metrics.
+
+- **Evidence** comes from the configuration in OVSDB and from the kernel (rtnetlink), never from external_ids, which anybody can write.
+- **The first line that matches a port wins.** Allowed is only what is known: a tap with Ethernet frames, a veth whose other end is in another
+  network namespace, a vhost-user port, and an internal port that was moved into another namespace. What lies behind the other end of a veth or
+  inside a VM is out of sight.
+- **Not known yet** is pending and not a finding: a port that Open vSwitch has not opened, a device that is not seen, an internal port still with the
+  host. After a grace time of 10 seconds it is judged by what is known. A port whose device is gone is left alone: nothing passes it.
+- **Quarantine** sets the port to ` + "`vlan_mode=trunk trunks=4095`" + ` and notes the reason and the former settings in its external_ids. A port whose cause is
+  gone is judged anew and, if it is allowed, gets its former settings back. Frames that a VM tags with VLAN 4095 by itself can still pass between a port in
+  quarantine and others.
+- **Who keeps putting it back** meets a growing delay: five repairs of the same port or setting are made at once, then each waits twice as long as
+  the one before, up to a minute, and the network is *contested* until nothing was repaired for five minutes.
+- **Mirrors.** Open vSwitch 3.1 goes on copying flows that are in use after a mirror is gone. The transaction that removes a mirror therefore also
+  switches priority tags on the bridge's local port on or off, which makes Open vSwitch compute all flows anew and changes nothing else, because that port
+  carries no frames.
+- **RSTP.** After RSTP is disabled, Open vSwitch 3.1 floods to none of the ports that were there. isonetd therefore takes the bridge down and up: with the same
+  transaction that disables RSTP the bridge gets a datapath type that does not exist, and its own again when Open vSwitch has applied that. The ports' rows
+  are not touched and the ports keep their numbers; VMs lose their link for some milliseconds. An internal port would lose its device, and a VM
+  its dpdkvhostuser socket, so that while one of those is plugged in RSTP stays on and is reported.
+
+The policy of a network says what is done: *enforce* (the default), *quarantine* or *report*. Under *report* isonetd changes nothing, but lets ports go that it
+had cut off itself. What makes a bridge the network's is no matter of the policy: its marks, datapath type, fail mode, MTU and local port are always put right.
+
+| Reason | What | Evidence | enforce | quarantine | report | What to do |
+|---|---|---|---|---|---|---|
+`
+
+// document returns the text of the whole file.
+func document(table []isolation.Entry) string {
+	var b strings.Builder
+	b.WriteString(head)
+	for _, e := range table {
+		what := e.What
+		if e.Notice {
+			what += " (a notice: it does not break the isolation by itself)"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s |", e.Reason, what, e.Evidence)
+		for _, p := range model.Policies() {
+			fmt.Fprintf(&b, " %s |", e.Under(p))
+		}
+		fmt.Fprintf(&b, " %s |\n", e.Remedy)
+	}
+	return b.String()
+}

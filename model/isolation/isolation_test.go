@@ -1,0 +1,470 @@
+package isolation_test
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/model/isolation"
+	"github.com/isonet/isonet/model/plan"
+)
+
+const networkID = model.ID("11111111-1111-4111-8111-111111111111")
+
+// healthy is what Judge must not object to: a bridge as isonet makes it, whose
+// own device the kernel lists.
+func healthy() isolation.Input {
+	n := model.Network{ID: networkID, Name: "red", VdsmName: "red"}
+	s := plan.NewSpec(n, "netdev")
+	return isolation.Input{
+		Network: n, DatapathType: "netdev", Waited: map[string]bool{},
+		Devices: map[string]plan.Device{"red": {Name: "red", Kind: "tun", Tap: true, Ethernet: true}},
+		Bridge: plan.Bridge{
+			UUID: "b", Name: "red", DatapathType: "netdev", ExternalIDs: s.ExternalIDs, OtherConfig: s.OtherConfig,
+			Ports: []plan.Port{{
+				UUID: "l", Name: "red", VLANMode: s.VLANMode, Trunks: s.Trunks, Tag: -1,
+				Interfaces: []plan.Interface{{UUID: "li", Name: "red", Type: "internal", OFPort: 65534}},
+			}},
+		},
+	}
+}
+
+// plugged adds a port with one interface named p.
+func plugged(in isolation.Input, i plan.Interface, devices ...plan.Device) isolation.Input {
+	i.UUID, i.Name = "pi", "p"
+	in.Bridge.Ports = append(slices.Clone(in.Bridge.Ports), plan.Port{UUID: "p", Name: "p", Tag: -1, Interfaces: []plan.Interface{i}})
+	in.Devices = maps.Clone(in.Devices)
+	for _, d := range devices {
+		d.Name = "p"
+		in.Devices["p"] = d
+	}
+	return in
+}
+
+func tap() plan.Device { return plan.Device{Kind: "tun", Tap: true, Ethernet: true} }
+
+func veth(elsewhere bool) plan.Device {
+	return plan.Device{Kind: "veth", Ethernet: true, PeerElsewhere: elsewhere}
+}
+
+func kind(k string) plan.Device { return plan.Device{Kind: k, Ethernet: true} }
+
+func addressed(d plan.Device, address string) plan.Device {
+	d.Addresses = []netip.Prefix{netip.MustParsePrefix(address)}
+	return d
+}
+
+// portCase is one kind of port and what it must be judged as.
+type portCase struct {
+	name    string
+	in      isolation.Input
+	reason  isolation.Reason // "" for no finding
+	pending bool
+}
+
+func portCases() []portCase {
+	open := plan.Interface{OFPort: 3}
+	typed := func(t string) plan.Interface { return plan.Interface{Type: t, OFPort: 3} }
+	waited := func(in isolation.Input) isolation.Input {
+		in.Waited = map[string]bool{"pi": true}
+		return in
+	}
+	blind := func(in isolation.Input) isolation.Input {
+		in.Devices = nil
+		return in
+	}
+	kernel := func(in isolation.Input) isolation.Input {
+		in.DatapathType = "system"
+		in.Bridge.DatapathType = "system"
+		return in
+	}
+	with := func(i plan.Interface, d ...plan.Device) isolation.Input { return plugged(healthy(), i, d...) }
+	enslaved, under, ovs := tap(), tap(), tap()
+	enslaved.Master, under.Upper, ovs.Master = "virbr0", []string{"vlan5"}, "ovs-system"
+	raw := tap()
+	raw.Ethernet = false
+	cases := []portCase{
+		{"tap", with(open, tap()), "", false},
+		{"tap of type system", with(typed("system"), tap()), "", false},
+		{"tap with AF_XDP", with(typed("afxdp"), tap()), "", false},
+		{"tap of the kernel's datapath", with(open, ovs), "", false},
+		{"tap before its number", with(plan.Interface{}, tap()), "", false},
+		{"veth to another namespace", with(open, veth(true)), "", false},
+		{"vhost-user", with(typed("dpdkvhostuserclient")), "", false},
+		{"vhost-user server", with(typed("dpdkvhostuser")), "", false},
+		{"internal, moved", with(typed("internal")), "", false},
+		{"patch", with(typed("patch")), isolation.PatchPort, false},
+		{"patch without number", with(plan.Interface{Type: "patch", OFPort: -1, Error: "no peer"}), isolation.PatchPort, false},
+		{"dpdk", with(typed("dpdk")), isolation.DPDKPort, false},
+		{"unknown type", with(typed("erspan7")), isolation.UnknownType, false},
+		{"internal with the host", with(typed("internal"), tap()), "", true},
+		{"internal with the host for too long", waited(with(typed("internal"), tap())), isolation.HostInternalPort, false},
+		{"type tap with the host for too long", waited(with(typed("tap"), tap())), isolation.HostInternalPort, false},
+		{"internal with an address", with(typed("internal"), addressed(tap(), "10.0.0.1/24")), isolation.PortAddress, true},
+		{"NIC", with(open, kind("")), isolation.PhysicalNIC, false},
+		{"NIC before its number", with(plan.Interface{}, kind("")), isolation.PhysicalNIC, false},
+		{"NIC with AF_XDP", with(typed("afxdp"), kind("")), isolation.PhysicalNIC, false},
+		{"loopback", with(open, plan.Device{Loopback: true}), isolation.LoopbackDevice, false},
+		{"veth in the host", with(open, veth(false)), isolation.VethInHost, false},
+		{"tun", with(open, plan.Device{Kind: "tun"}), isolation.L3Tun, false},
+		{"enslaved", with(open, enslaved), isolation.StackedDevice, false},
+		{"below another", with(open, under), isolation.StackedDevice, false},
+		{"tap without Ethernet", with(open, raw), isolation.UnknownDevice, false},
+		{"ifb", with(open, kind("ifb")), isolation.UnknownDevice, false},
+		{"dummy", with(open, kind("dummy")), isolation.UnknownDevice, false},
+		{"not opened", with(plan.Interface{}), "", true},
+		{"not opened for long", waited(with(plan.Interface{})), "", true},
+		{"not seen", with(open), "", true},
+		{"not seen for long", waited(with(open)), isolation.UnseenDevice, false},
+		{"nobody looked", blind(with(open)), "", true},
+		{"nobody looked for long", waited(blind(with(open))), isolation.UnseenHost, false},
+		{"internal, nobody looked", blind(with(typed("internal"))), "", true},
+		{"internal, nobody looked for long", waited(blind(with(typed("internal")))), isolation.UnseenHost, false},
+		{"device gone", with(plan.Interface{OFPort: -1, Error: "could not open network device p (No such device)"}), "", false},
+		{"link-local, userspace", with(open, addressed(tap(), "fe80::1/64")), isolation.PortAddress, false},
+		{"link-local, kernel", kernel(with(open, addressed(ovs, "fe80::1/64"))), "", false},
+		{"address, kernel", kernel(with(open, addressed(ovs, "192.0.2.1/24"))), isolation.PortAddress, false},
+	}
+	for _, t := range []string{"vxlan", "geneve", "gre", "ip6gre", "erspan", "ip6erspan", "stt", "lisp", "gtpu", "bareudp", "srv6"} {
+		cases = append(cases, portCase{t, with(typed(t)), isolation.TunnelPort, false})
+	}
+	for k, reason := range map[string]isolation.Reason{
+		"bond": isolation.Bond, "team": isolation.Team, "vlan": isolation.VLANDevice, "bridge": isolation.LinuxBridge,
+		"macvlan": isolation.Macvlan, "macvtap": isolation.Macvlan, "ipvlan": isolation.Macvlan,
+		"vxlan": isolation.KernelTunnel, "gretap": isolation.KernelTunnel, "wireguard": isolation.KernelTunnel,
+	} {
+		cases = append(cases, portCase{"kernel " + k, with(open, kind(k)), reason, false})
+	}
+	return cases
+}
+
+func TestPorts(t *testing.T) {
+	seen := map[isolation.Reason]bool{}
+	for _, c := range portCases() {
+		t.Run(c.name, func(t *testing.T) {
+			v := isolation.Judge(c.in)
+			var found isolation.Reason
+			if len(v.Findings) > 0 {
+				found = v.Findings[0].Reason
+			}
+			if found != c.reason || len(v.Findings) > 1 || (len(v.Pending) > 0) != c.pending {
+				t.Fatalf("findings %+v, pending %+v; want reason %q, pending %v", v.Findings, v.Pending, c.reason, c.pending)
+			}
+			if v.Isolated() != (c.reason == "" && !c.pending) {
+				t.Errorf("isolated: %v", v.Isolated())
+			}
+			seen[c.reason] = true
+			if c.reason == "" {
+				return
+			}
+			f := v.Findings[0]
+			if f.Port != "p" || f.Interface != "p" || f.Bridge != "red" || f.Detail == "" || f.Remedy() == "" {
+				t.Errorf("finding %+v lacks something", f)
+			}
+			e, _ := isolation.Find(c.reason)
+			for _, p := range model.Policies() {
+				c.in.Network.Isolation = p
+				if f := isolation.Judge(c.in).Findings[0]; f.Action != e.Under(p) {
+					t.Errorf("%s: action %s, want %s", p, f.Action, e.Under(p))
+				}
+			}
+		})
+	}
+	for _, e := range isolation.Table() {
+		if isPort := e.Enforce != isolation.Restore && !e.Notice; isPort && !seen[e.Reason] {
+			t.Errorf("no case shows %s", e.Reason)
+		}
+	}
+}
+
+func TestSettings(t *testing.T) {
+	seen := map[isolation.Reason]bool{}
+	for _, c := range []struct {
+		reason isolation.Reason
+		spoil  func(b *plan.Bridge)
+	}{
+		{isolation.Controller, func(b *plan.Bridge) { b.Controllers = 1 }},
+		{isolation.Mirror, func(b *plan.Bridge) { b.Mirrors = 2 }},
+		{isolation.NetFlow, func(b *plan.Bridge) { b.NetFlow = 1 }},
+		{isolation.SFlow, func(b *plan.Bridge) { b.SFlow = 1 }},
+		{isolation.IPFIX, func(b *plan.Bridge) { b.IPFIX = 1 }},
+		{isolation.FlowSampling, func(b *plan.Bridge) { b.FlowSamples = []string{"u"} }},
+		{isolation.AutoAttach, func(b *plan.Bridge) { b.AutoAttach = 1 }},
+		{isolation.STP, func(b *plan.Bridge) { b.STP = true }},
+		{isolation.RSTP, func(b *plan.Bridge) { b.RSTP = true }},
+		{isolation.InBand, func(b *plan.Bridge) { b.OtherConfig = nil }},
+		{isolation.ForwardBPDU, func(b *plan.Bridge) {
+			b.OtherConfig = map[string]string{"disable-in-band": "true", "forward-bpdu": "true"}
+		}},
+		{isolation.LocalPort, func(b *plan.Bridge) { b.Ports[0].Trunks = nil }},
+		{isolation.LocalPort, func(b *plan.Bridge) { b.Ports[0].VLANMode = "access" }},
+		{isolation.LocalPort, func(b *plan.Bridge) { b.Ports[0].Tag = 5 }},
+		{isolation.LLDP, func(b *plan.Bridge) { b.Ports[0].Interfaces[0].LLDP = true }},
+		{isolation.BFD, func(b *plan.Bridge) { b.Ports[0].Interfaces[0].BFD = true }},
+		{isolation.CFM, func(b *plan.Bridge) { b.Ports[0].Interfaces[0].CFM = true }},
+	} {
+		seen[c.reason] = true
+		in := healthy()
+		c.spoil(&in.Bridge)
+		v := isolation.Judge(in)
+		if len(v.Findings) != 1 || v.Findings[0].Reason != c.reason || v.Findings[0].Action != isolation.Restore || v.Findings[0].Detail == "" || v.Isolated() {
+			t.Errorf("%s: verdict %+v", c.reason, v)
+		}
+		in.Network.Isolation = model.PolicyReport
+		if v := isolation.Judge(in); len(v.Findings) != 1 || v.Findings[0].Action != isolation.Report || v.Isolated() {
+			t.Errorf("%s: verdict under report %+v", c.reason, v)
+		}
+	}
+	for _, e := range isolation.Table() {
+		if e.Enforce == isolation.Restore && !seen[e.Reason] {
+			t.Errorf("no case shows %s", e.Reason)
+		}
+	}
+}
+
+func TestNoticesDoNotBreakIsolation(t *testing.T) {
+	in := healthy()
+	up := in.Devices["red"]
+	up.Up = true
+	in.Devices["red"] = up
+	in.Host = isolation.HostOf(&plan.Actual{Managers: 1, Bridges: map[string]plan.Bridge{
+		"br-int": {Name: "br-int", DatapathType: "netdev", Ports: []plan.Port{{Name: "t", Interfaces: []plan.Interface{{Name: "t", Type: "geneve"}}}}},
+		"kernel": {Name: "kernel", DatapathType: "system", Ports: []plan.Port{{Name: "u", Interfaces: []plan.Interface{{Name: "u", Type: "geneve"}}}}},
+		"red":    in.Bridge,
+	}})
+	v := isolation.Judge(in)
+	var reasons []isolation.Reason
+	for _, f := range v.Findings {
+		reasons = append(reasons, f.Reason)
+		if !f.Notice || f.Action != isolation.Report {
+			t.Errorf("%+v is no notice", f)
+		}
+	}
+	if want := []isolation.Reason{isolation.LocalUp, isolation.Manager, isolation.TunnelNearby}; !slices.Equal(reasons, want) || !v.Isolated() {
+		t.Errorf("findings %v, isolated %v; want %v", reasons, v.Isolated(), want)
+	}
+	if d := v.Findings[2].Detail; !strings.HasSuffix(d, ": t on br-int") {
+		t.Errorf("tunnels: %q", d)
+	}
+}
+
+func TestTheTableIsComplete(t *testing.T) {
+	seen := map[isolation.Reason]bool{}
+	for _, e := range isolation.Table() {
+		if e.Reason == "" || e.What == "" || e.Evidence == "" || e.Remedy == "" || e.Enforce == "" || seen[e.Reason] {
+			t.Errorf("entry %+v", e)
+		}
+		seen[e.Reason] = true
+		if e.Under(model.PolicyReport) != isolation.Report || e.Under(model.PolicyQuarantine) == isolation.Remove {
+			t.Errorf("%s: actions under the policies", e.Reason)
+		}
+	}
+}
+
+// A port of several interfaces is as bad as the worst of them.
+func TestABondIsJudgedByItsWorstInterface(t *testing.T) {
+	in := plugged(healthy(), plan.Interface{OFPort: 3}, tap())
+	in.Bridge.Ports[1].Interfaces = append(in.Bridge.Ports[1].Interfaces, plan.Interface{UUID: "n", Name: "eth0", OFPort: 4})
+	in.Devices["eth0"] = plan.Device{Name: "eth0", Ethernet: true}
+	v := isolation.Judge(in)
+	if len(v.Findings) != 1 || v.Findings[0].Reason != isolation.PhysicalNIC || v.Findings[0].Interface != "eth0" {
+		t.Errorf("verdict %+v", v)
+	}
+	if c := v.Changes(networkID, in.Bridge); len(c) != 1 || c[0].Do != plan.RemovePort || c[0].Port.UUID != "p" {
+		t.Errorf("changes %+v", c)
+	}
+}
+
+func TestAPortWithoutInterfacesIsPending(t *testing.T) {
+	in := plugged(healthy(), plan.Interface{OFPort: 3}, tap())
+	in.Bridge.Ports[1].Interfaces = nil
+	in.Bridge.Ports[1].ExternalIDs = map[string]string{plan.QuarantineKey: "x"}
+	v := isolation.Judge(in)
+	if len(v.Pending) != 1 || v.Isolated() || len(v.Changes(networkID, in.Bridge)) != 0 {
+		t.Errorf("verdict %+v, want the port pending", v)
+	}
+}
+
+// Nothing that is stuck is about to be restored.
+func TestRSTPThatIsStuckIsReported(t *testing.T) {
+	in := plugged(healthy(), plan.Interface{Type: "internal", OFPort: 3})
+	in.Bridge.RSTP = true
+	v := isolation.Judge(in)
+	if len(v.Findings) != 1 || v.Findings[0].Reason != isolation.RSTP || v.Findings[0].Action != isolation.Report || v.Isolated() {
+		t.Errorf("verdict %+v", v)
+	}
+}
+
+// Marks say what to give back, never that there is nothing to object to.
+func TestForgedMarksOpenNothing(t *testing.T) {
+	marks := []map[string]string{
+		nil,
+		{plan.QuarantineKey: "unknown_device"},
+		{plan.QuarantineKey: "", plan.QuarantineWasKey: "{}"},
+		{plan.QuarantineWasKey: `{"trunks":[1]}`},
+		{plan.QuarantineKey: "unknown_device", plan.QuarantineWasKey: "garbage"},
+		{"owner": "isonet", "isonet-network-id": string(networkID)},
+	}
+	for _, c := range portCases() {
+		for _, m := range marks {
+			for _, open := range []bool{true, false} {
+				in := c.in
+				in.Bridge.Ports = slices.Clone(in.Bridge.Ports)
+				p := &in.Bridge.Ports[1]
+				p.ExternalIDs = m
+				if !open {
+					p.VLANMode, p.Trunks = "trunk", []int{4095}
+				}
+				v := isolation.Judge(in)
+				for _, change := range v.Changes(networkID, in.Bridge) {
+					known := c.reason == "" || c.reason == isolation.PortAddress
+					if change.Do == plan.ReleasePort && (!known || c.pending) {
+						t.Errorf("%s with the marks %v, open %v, is released", c.name, m, open)
+					}
+				}
+			}
+		}
+	}
+}
+
+// randomPort draws a port and what the kernel says of it.
+func randomPort(t *rapid.T, n int, devices map[string]plan.Device) plan.Port {
+	name := fmt.Sprintf("p%d", n)
+	i := plan.Interface{
+		UUID: "i" + name, Name: name,
+		Type:   rapid.SampledFrom([]string{"", "system", "internal", "tap", "patch", "vxlan", "dpdk", "dpdkvhostuserclient", "afxdp", "new"}).Draw(t, "type"),
+		OFPort: rapid.SampledFrom([]int{-1, 0, 5}).Draw(t, "ofport"),
+		LLDP:   rapid.Bool().Draw(t, "lldp"),
+	}
+	if rapid.Bool().Draw(t, "seen") {
+		devices[name] = plan.Device{
+			Name:     name,
+			Kind:     rapid.SampledFrom([]string{"", "tun", "veth", "bond", "bridge", "vlan", "ifb", "other"}).Draw(t, "kind"),
+			Tap:      rapid.Bool().Draw(t, "tap"),
+			Ethernet: rapid.Bool().Draw(t, "ethernet"), PeerElsewhere: rapid.Bool().Draw(t, "elsewhere"),
+			Loopback: rapid.Bool().Draw(t, "loopback"),
+			Master:   rapid.SampledFrom([]string{"", "ovs-system", "virbr0"}).Draw(t, "master"),
+		}
+	}
+	p := plan.Port{UUID: "u" + name, Name: name, Tag: -1, Interfaces: []plan.Interface{i}}
+	if rapid.Bool().Draw(t, "cut off") {
+		p.VLANMode, p.Trunks = "trunk", []int{4095}
+	}
+	if rapid.Bool().Draw(t, "marked") {
+		p.ExternalIDs = map[string]string{plan.QuarantineKey: "x", plan.QuarantineWasKey: rapid.SampledFrom([]string{"{}", "", `{"tag":3}`}).Draw(t, "was")}
+	}
+	return p
+}
+
+// good is written anew here, so that it can disagree with the table.
+func good(p plan.Port, devices map[string]plan.Device) bool {
+	i := p.Interfaces[0]
+	d, seen := devices[i.Name]
+	switch i.Type {
+	case "dpdkvhostuserclient":
+		return true
+	case "internal", "tap":
+		return !seen && i.OFPort > 0
+	case "", "system", "afxdp":
+		frames := d.Kind == "tun" && d.Tap && d.Ethernet || d.Kind == "veth" && d.PeerElsewhere
+		return seen && !d.Loopback && frames && (d.Master == "" || d.Master == "ovs-system")
+	}
+	return false
+}
+
+func TestWhatIsNotKnownIsNeverAllowed(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		in := healthy()
+		in.Network.Isolation = rapid.SampledFrom(append(model.Policies(), "")).Draw(t, "policy")
+		in.Bridge.STP, in.Bridge.RSTP = rapid.Bool().Draw(t, "stp"), rapid.Bool().Draw(t, "rstp")
+		in.Bridge.Mirrors = rapid.IntRange(0, 1).Draw(t, "mirrors")
+		for n := range rapid.IntRange(1, 4).Draw(t, "ports") {
+			p := randomPort(t, n, in.Devices)
+			in.Bridge.Ports = append(in.Bridge.Ports, p)
+			in.Waited[p.Interfaces[0].UUID] = rapid.Bool().Draw(t, "waited")
+		}
+		v := isolation.Judge(in)
+		changes := v.Changes(networkID, in.Bridge)
+		named := map[string]bool{}
+		for _, f := range v.Findings {
+			if f.Column == "" {
+				named[f.Port] = true
+			}
+		}
+		for _, p := range v.Pending {
+			named[p.Port] = true
+		}
+		for _, p := range in.Bridge.Endpoints() {
+			_, seen := in.Devices[p.Name]
+			stale := !seen && p.Interfaces[0].OFPort < 0
+			if !good(p, in.Devices) && !named[p.Name] && !stale {
+				t.Fatalf("%+v with the device %+v is allowed", p, in.Devices[p.Name])
+			}
+			if good(p, in.Devices) && named[p.Name] {
+				t.Fatalf("%+v with the device %+v is objected to", p, in.Devices[p.Name])
+			}
+		}
+		report := in.Network.Isolation == model.PolicyReport
+		for _, c := range changes {
+			switch {
+			case report && c.Do != plan.ReleasePort:
+				t.Fatalf("the policy is to report, and %s is to be %sd", c.Port.Name, c.Do)
+			case c.Do == plan.ReleasePort && c.Port.ExternalIDs[plan.QuarantineKey] == "":
+				t.Fatalf("%s is released and bears no mark", c.Port.Name)
+			case c.Do == plan.ReleasePort && !report && !good(c.Port, in.Devices):
+				t.Fatalf("%+v is released", c.Port)
+			case c.Do == plan.RemovePort && in.Network.Isolation == model.PolicyQuarantine:
+				t.Fatalf("the policy is to quarantine, and %s is removed", c.Port.Name)
+			}
+		}
+		have := &plan.Actual{DatapathType: "netdev", Bridges: map[string]plan.Bridge{"red": in.Bridge}}
+		p := plan.Diff(plan.Want{Networks: []model.Network{in.Network}}, have)
+		for _, r := range p.Repair {
+			// healthy lacks the marks of the local port and an MTU.
+			if report && (len(r.Bridge)+len(r.Silence) > 0 || r.Reset || !slices.Equal(r.Port, []string{"external_ids"})) {
+				t.Fatalf("the policy is to report, and this is put back: %s", r.Columns())
+			}
+		}
+	})
+}
+
+func TestRestraint(t *testing.T) {
+	var r isolation.Restraint
+	s, now := plan.Subject{Network: networkID, Port: "p"}, time.Unix(0, 0)
+	repairs, last := 0, now
+	for end := now.Add(time.Hour); now.Before(end); now = now.Add(100 * time.Millisecond) {
+		if r.Wait(s, now) == 0 { // it is broken all the time
+			r.Repaired(s, now)
+			if repairs++; repairs > 5 && now.Sub(last) > time.Minute+100*time.Millisecond {
+				t.Fatalf("it was left for %v", now.Sub(last))
+			}
+			last = now
+		}
+		if contested, _ := r.Contested(networkID, now); contested != (repairs >= 5) {
+			t.Fatalf("after %d repairs contested is %v", repairs, contested)
+		}
+	}
+	if repairs < 60 || repairs > 72 {
+		t.Errorf("%d repairs in an hour, want one a minute and those of the beginning", repairs)
+	}
+	if w := r.Wait(plan.Subject{Network: networkID, Port: "q"}, now); w != 0 {
+		t.Errorf("another port waits for %v", w)
+	}
+	if contested, _ := r.Contested(model.NewID(), now); contested {
+		t.Error("another network is contested")
+	}
+	_, until := r.Contested(networkID, now)
+	if until != last.Add(isolation.Quiet) {
+		t.Errorf("contested until %v, want %v", until, last.Add(isolation.Quiet))
+	}
+	if contested, _ := r.Contested(networkID, until); contested || r.Wait(s, until) != 0 {
+		t.Error("it is not forgotten after it was quiet")
+	}
+}

@@ -1,0 +1,294 @@
+package isolation
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/model/plan"
+)
+
+// Input is what the judgement of one network rests on.
+type Input struct {
+	Network model.Network
+	Bridge  plan.Bridge
+	// DatapathType is that for new bridges; "netdev" is the userspace one.
+	DatapathType string
+	// Devices are the devices of vswitchd's namespace; nil where nobody looked.
+	Devices map[string]plan.Device
+	Host    Host
+	// Waited names the interfaces, by the UUIDs of their rows, whose grace time
+	// is over: what is pending about them is decided without waiting more.
+	Waited map[string]bool
+}
+
+// Host is what of the whole host bears on every network.
+type Host struct {
+	// Managers counts the OVSDB managers.
+	Managers int
+	// Tunnels are the tunnels of the userspace datapath on bridges that are not
+	// isonet's, as "port on bridge". Sorted.
+	Tunnels []string
+}
+
+// HostOf gathers the facts of a host.
+func HostOf(actual *plan.Actual) Host {
+	h := Host{Managers: actual.Managers}
+	for _, name := range slices.Sorted(maps.Keys(actual.Bridges)) {
+		b := actual.Bridges[name]
+		if b.DatapathType != userspace || plan.NetworkOf(b) != "" {
+			continue
+		}
+		for _, p := range b.Endpoints() {
+			for _, i := range p.Interfaces {
+				if isTunnel(i.Type) {
+					h.Tunnels = append(h.Tunnels, fmt.Sprintf("%s on %s", i.Name, name))
+				}
+			}
+		}
+	}
+	return h
+}
+
+// userspace is the datapath type of the userspace datapath.
+const userspace = "netdev"
+
+// Finding is one thing that is wrong with a network's isolation, or worth
+// knowing about it.
+type Finding struct {
+	Reason Reason
+	Bridge string
+	// Port and Interface are empty for what concerns the whole bridge.
+	Port, Interface string
+	// Column is the setting; "" for a port.
+	Column string
+	// Detail is the evidence in words.
+	Detail string
+	// Action is what the policy does about it.
+	Action Action
+	// Quarantined says that the port is cut off.
+	Quarantined bool
+	// Notice says that it does not break the isolation by itself.
+	Notice bool
+}
+
+// Subject names what a repair of the finding is about.
+func (f Finding) Subject(network model.ID) plan.Subject {
+	port := f.Port
+	if f.Column != "" {
+		port = f.Interface
+	}
+	return plan.Subject{Network: network, Port: port, Column: f.Column}
+}
+
+// Remedy says what an operator can do.
+func (f Finding) Remedy() string {
+	e, _ := Find(f.Reason)
+	return e.Remedy
+}
+
+// Pending is a port of which too little is known yet.
+type Pending struct {
+	Port string
+	// Interface is the UUID of the row that is waited for.
+	Interface string
+}
+
+// Verdict is the judgement of one network.
+type Verdict struct {
+	// Findings are sorted: ports and settings in the order of the bridge.
+	Findings []Finding
+	Pending  []Pending
+	// Waited are the interfaces that were decided because their grace time is
+	// over: their time must not begin anew.
+	Waited []string
+	// release are the ports to let out of quarantine.
+	release []plan.Port
+}
+
+// Isolated says that the network's isolation is shown: nothing breaks it and
+// nothing is open.
+func (v Verdict) Isolated() bool {
+	return len(v.Pending) == 0 && !slices.ContainsFunc(v.Findings, func(f Finding) bool { return !f.Notice })
+}
+
+// Judge says what is wrong with a network's bridge. It takes the evidence from
+// OVSDB's configuration and from the kernel, never from external_ids.
+func Judge(in Input) Verdict {
+	var v Verdict
+	rules := portRules()
+	for _, p := range in.Bridge.Endpoints() {
+		in.port(&v, p, rules)
+	}
+	in.settings(&v)
+	in.notices(&v)
+	return v
+}
+
+// port judges a port by the worst of its interfaces: that which an earlier
+// rule matches.
+func (in Input) port(v *Verdict, p plan.Port, rules []portRule) {
+	worst, detail, name := len(rules), "", ""
+	if len(p.Interfaces) == 0 { // Open vSwitch allows none such
+		v.Pending = append(v.Pending, Pending{p.Name, p.UUID})
+		return
+	}
+	allowed, pending := true, false
+	for _, i := range p.Interfaces {
+		f := in.facts(i)
+		n, text := match(rules, f)
+		if n < worst {
+			worst, detail, name = n, text, i.Name
+		}
+		allowed = allowed && f.allowed()
+		if !f.waits() {
+			continue
+		}
+		if f.waited {
+			v.Waited = append(v.Waited, i.UUID)
+		}
+		if !f.waited || n == len(rules) {
+			pending = true
+			v.Pending = append(v.Pending, Pending{p.Name, i.UUID})
+		}
+	}
+	if worst == len(rules) {
+		if allowed && marked(p) {
+			v.release = append(v.release, p)
+		}
+		return
+	}
+	e := rules[worst].Entry
+	f := Finding{
+		Reason: e.Reason, Bridge: in.Bridge.Name, Port: p.Name, Interface: name,
+		Detail: detail, Action: e.Under(in.Network.EffectiveIsolation()), Notice: e.Notice,
+	}
+	if f.Action == Report && e.Reason != UnseenHost && !pending && marked(p) {
+		// Cutting it off was for another reason, or under another policy.
+		v.release = append(v.release, p)
+	} else {
+		f.Quarantined = marked(p) && p.CutOff()
+	}
+	v.Findings = append(v.Findings, f)
+}
+
+func (in Input) facts(i plan.Interface) facts {
+	f := facts{Interface: i, waited: in.Waited[i.UUID], userspace: in.DatapathType == userspace}
+	_, f.shared = in.Devices[in.Bridge.Name]
+	device, seen := in.Devices[i.Name]
+	switch {
+	case f.isDevice():
+		f.device, f.seen = device, seen
+	case f.isInternal(): // what kind it is, is up to the datapath
+		f.device, f.seen = plan.Device{Addresses: device.Addresses}, seen
+	} // others have no device, but perhaps the name of one
+	return f
+}
+
+// match returns the first rule that matches and its evidence.
+func match(rules []portRule, f facts) (int, string) {
+	for n, r := range rules {
+		if detail := r.match(f); detail != "" {
+			return n, detail
+		}
+	}
+	return len(rules), ""
+}
+
+// waits says that the grace time runs for an interface: for an internal port
+// to leave the host, for a device to be seen, or for vswitchd to open a port.
+func (f facts) waits() bool {
+	return (f.isDevice() || f.isInternal()) && !f.stale() && !f.allowed()
+}
+
+// marked says that a port bears isonet's mark of quarantine.
+func marked(p plan.Port) bool {
+	_, quarantine := p.ExternalIDs[plan.QuarantineKey]
+	_, was := p.ExternalIDs[plan.QuarantineWasKey]
+	return quarantine || was
+}
+
+func (in Input) settings(v *Verdict) {
+	for _, d := range plan.NewSpec(in.Network, in.DatapathType).Deviations(in.Bridge) {
+		f := Finding{Bridge: in.Bridge.Name, Port: in.portOf(d.Interface), Interface: d.Interface.Name, Column: d.Column, Detail: d.Detail, Action: Report}
+		for _, s := range settings() {
+			if slices.Contains(s.columns, d.Column) {
+				f.Reason, f.Action = s.Reason, s.Under(in.Network.EffectiveIsolation())
+			}
+		}
+		if d.Stuck {
+			f.Action = Report
+		}
+		v.Findings = append(v.Findings, f)
+	}
+}
+
+func (in Input) portOf(i plan.Interface) string {
+	for _, p := range in.Bridge.Ports {
+		if slices.ContainsFunc(p.Interfaces, func(other plan.Interface) bool { return other.UUID == i.UUID }) {
+			return p.Name
+		}
+	}
+	return ""
+}
+
+func (in Input) notices(v *Verdict) {
+	add := func(reason Reason, detail string) {
+		v.Findings = append(v.Findings, Finding{Reason: reason, Bridge: in.Bridge.Name, Detail: detail, Action: Report, Notice: true})
+	}
+	if local := in.Devices[in.Bridge.Name]; local.Up {
+		add(LocalUp, fmt.Sprintf("the device '%s' is up; addresses: %v", in.Bridge.Name, local.Addresses))
+	}
+	if in.Host.Managers > 0 {
+		add(Manager, fmt.Sprintf("managers of Open vSwitch: %d", in.Host.Managers))
+	}
+	if len(in.Host.Tunnels) > 0 && in.DatapathType == userspace {
+		add(TunnelNearby, "tunnels on the same datapath: "+strings.Join(in.Host.Tunnels, ", "))
+	}
+}
+
+// Changes returns what the verdict does to ports, in the order of the bridge.
+// It leaves out what is done already.
+func (v Verdict) Changes(network model.ID, b plan.Bridge) []plan.PortChange {
+	var changes []plan.PortChange
+	for _, f := range v.Findings {
+		p, ok := portNamed(b, f.Port)
+		switch {
+		case !ok || f.Column != "":
+		case f.Action == Remove:
+			changes = append(changes, plan.PortChange{Network: network, Bridge: b.UUID, Port: p, Do: plan.RemovePort, Reason: string(f.Reason)})
+		case f.Action == Quarantine:
+			c := plan.Quarantine(network, b, p, string(f.Reason))
+			if !p.CutOff() || p.ExternalIDs[plan.QuarantineKey] != c.Reason || p.ExternalIDs[plan.QuarantineWasKey] != c.VLAN.Text() {
+				changes = append(changes, c)
+			}
+		}
+	}
+	for _, p := range v.release {
+		changes = append(changes, plan.Release(network, b, p))
+	}
+	return changes
+}
+
+// Strangers returns the ports, by the UUIDs of their rows, that do not belong on
+// the bridge.
+func (v Verdict) Strangers(b plan.Bridge) []string {
+	var uuids []string
+	for _, f := range v.Findings {
+		if p, ok := portNamed(b, f.Port); ok && f.Column == "" && f.Reason != PortAddress {
+			uuids = append(uuids, p.UUID)
+		}
+	}
+	return uuids
+}
+
+func portNamed(b plan.Bridge, name string) (plan.Port, bool) {
+	for _, p := range b.Endpoints() {
+		if p.Name == name {
+			return p, true
+		}
+	}
+	return plan.Port{}, false
+}

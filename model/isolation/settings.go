@@ -1,0 +1,51 @@
+package isolation
+
+// setting is an entry for a column of the Bridge, its local port or an
+// Interface: see plan.Spec.Deviations.
+type setting struct {
+	Entry
+	columns []string
+}
+
+func settings() []setting {
+	restore := func(reason Reason, what, evidence, remedy string, columns ...string) setting {
+		return setting{Entry{Reason: reason, What: what, Evidence: evidence, Remedy: remedy, Enforce: Restore}, columns}
+	}
+	const whose = "Find out which program sets it, and exclude isonet's bridges (external_ids:owner=isonet) there"
+	return []setting{
+		restore(Controller, "An OpenFlow controller: it reads and sends any frame", "Bridge `controller`", whose, "controller"),
+		restore(Mirror, "A mirror: it copies the frames elsewhere", "Bridge `mirrors`", "Capture inside the VMs, or on a VM's tap device", "mirrors"),
+		restore(NetFlow, "NetFlow: it tells a collector who speaks with whom", "Bridge `netflow`", whose, "netflow"),
+		restore(SFlow, "sFlow: it sends parts of the frames to a collector", "Bridge `sflow`", whose, "sflow"),
+		restore(IPFIX, "IPFIX: it tells a collector who speaks with whom", "Bridge `ipfix`", whose, "ipfix"),
+		restore(FlowSampling, "Sampling by flows: it tells a collector who speaks with whom", "Flow_Sample_Collector_Set `bridge`", whose, "flow_sample_collector_set"),
+		restore(AutoAttach, "Auto attach: the bridge speaks with what is plugged in", "Bridge `auto_attach`", whose, "auto_attach"),
+		restore(STP, "STP: the bridge sends frames of its own into VMs and blocks ports", "Bridge `stp_enable`", whose, "stp_enable"),
+		restore(RSTP, "RSTP: the bridge sends frames of its own into VMs and blocks ports", "Bridge `rstp_enable`",
+			whose+". While an internal or dpdkvhostuser port is plugged in, RSTP stays on: unplug that port", "rstp_enable"),
+		restore(InBand, "In-band control: hidden flows above all others", "Bridge `other_config:disable-in-band` other than `true`", whose, "other_config:disable-in-band"),
+		restore(ForwardBPDU, "Frames that end at every bridge are forwarded", "Bridge `other_config:forward-bpdu`", whose, "other_config:forward-bpdu"),
+		restore(LocalPort, "The bridge's local port is open: the host takes part in the network",
+			"Port `vlan_mode`, `trunks` and `tag` of the port with the bridge's name", whose, "vlan_mode", "trunks", "tag"),
+		restore(LLDP, "LLDP: the host introduces itself to the VM", "Interface `lldp:enable`", whose, "lldp"),
+		restore(BFD, "BFD: the host sends frames of its own into the VM", "Interface `bfd:enable`", whose, "bfd"),
+		restore(CFM, "CFM: the host sends frames of its own into the VM", "Interface `cfm_mpid`", whose, "cfm_mpid"),
+	}
+}
+
+func notices() []Entry {
+	return []Entry{{
+		Reason: LocalUp, Enforce: Report, Notice: true,
+		What: "The device of the bridge's local port is up. The port's VLAN keeps the host out of the network as long as nobody changes that", Evidence: "kernel: the flag IFF_UP",
+		Remedy: "Set the device down, and exclude it from the host's network configuration",
+	}, {
+		Reason: Manager, Enforce: Report, Notice: true,
+		What: "An OVSDB manager: who is connected there can change everything", Evidence: "Open_vSwitch `manager_options`",
+		Remedy: "Remove the manager if nothing needs it (`ovs-vsctl del-manager`)",
+	}, {
+		Reason: TunnelNearby, Enforce: Report, Notice: true,
+		What:     "A tunnel on another bridge of the same userspace datapath: a VM can inject frames into it as soon as a port of its own network has an IP address",
+		Evidence: "Interface type of other bridges with `datapath_type=netdev`",
+		Remedy:   "Keep ports without IP addresses, see " + "`" + string(PortAddress) + "`",
+	}}
+}

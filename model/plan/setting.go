@@ -1,0 +1,145 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/isonet/isonet/model"
+)
+
+// The keys of a bridge's other_config that hold its isolation.
+const (
+	disableInBand = "disable-in-band"
+	forwardBPDU   = "forward-bpdu"
+)
+
+// ResetDatapath is a datapath type that does not exist. vswitchd takes a bridge
+// of that type down, with all it knew of the ports, and leaves its rows alone.
+//
+// It is the way out of RSTP: when RSTP is disabled, Open vSwitch 3.1 floods to
+// none of the ports that were there, until each is plugged in anew. A bridge
+// that gets this type with the transaction that disables RSTP, and its own
+// type when vswitchd has applied that, floods again, and its ports keep their
+// numbers. Whoever dies in between leaves a bridge with a wrong datapath type,
+// which every plan puts right.
+const ResetDatapath = "isonet-reset"
+
+// Setting is one setting that holds a network's isolation and is not as it
+// must be.
+type Setting struct {
+	// Column is the column of the Bridge, of the local port (Local) or of the
+	// Interface, with its key if it is a map.
+	Column    string
+	Local     bool
+	Interface Interface // empty for a setting of the bridge or the local port
+	// Detail is what the database has, in words.
+	Detail string
+	// Stuck says that it cannot be put back without harm.
+	Stuck bool
+}
+
+// Subject names what a repair is about: a port, or with a Column a setting. It
+// stays the same when somebody makes the port anew.
+type Subject struct {
+	Network model.ID
+	Port    string // or interface; "" for a setting of the bridge
+	Column  string
+}
+
+// Subject names the setting of a network's bridge.
+func (d Setting) Subject(network model.ID) Subject {
+	return Subject{Network: network, Port: d.Interface.Name, Column: d.Column}
+}
+
+// Deviations returns the settings that hold the isolation and differ from what
+// they must be, in a fixed order. It is the one place that says what they are.
+func (s Spec) Deviations(b Bridge) []Setting {
+	var list []Setting
+	refers := func(column string, rows int) {
+		if rows > 0 {
+			list = append(list, Setting{Column: column, Detail: fmt.Sprintf("rows that the bridge's column %s refers to: %d", column, rows)})
+		}
+	}
+	refers("controller", b.Controllers)
+	refers("mirrors", b.Mirrors)
+	refers("netflow", b.NetFlow)
+	refers("sflow", b.SFlow)
+	refers("ipfix", b.IPFIX)
+	if n := len(b.FlowSamples); n > 0 {
+		list = append(list, Setting{Column: "flow_sample_collector_set", Detail: fmt.Sprintf("rows of Flow_Sample_Collector_Set that refer to the bridge: %d", n)})
+	}
+	refers("auto_attach", b.AutoAttach)
+	if b.STP {
+		list = append(list, Setting{Column: "stp_enable", Detail: "the bridge's stp_enable is true"})
+	}
+	if b.RSTP {
+		list = append(list, rstp(b))
+	}
+	for _, key := range []string{disableInBand, forwardBPDU} {
+		have, set := b.OtherConfig[key]
+		if want, wanted := s.OtherConfig[key]; have != want || set != wanted {
+			list = append(list, Setting{Column: "other_config:" + key, Detail: fmt.Sprintf("the bridge's other_config:%s is %q", key, have)})
+		}
+	}
+	return append(append(list, s.localDeviations(b)...), noise(b)...)
+}
+
+// rstp is stuck while a port is plugged in that would not come back by itself:
+// taking the bridge down would destroy the device of an internal port, perhaps
+// inside a container, and the socket that a VM is connected to.
+func rstp(b Bridge) Setting {
+	d := Setting{Column: "rstp_enable", Detail: "the bridge's rstp_enable is true"}
+	for _, p := range b.Endpoints() {
+		for _, i := range p.Interfaces {
+			switch i.Type {
+			case "internal", "tap", "dpdkvhostuser":
+				d.Stuck = true
+				d.Detail += fmt.Sprintf("; disabling it would cut off the port '%s' of the type %s for good", i.Name, i.Type)
+				return d
+			}
+		}
+	}
+	return d
+}
+
+func (s Spec) localDeviations(b Bridge) []Setting {
+	local, ok := b.Local()
+	if !ok {
+		return nil
+	}
+	var list []Setting
+	add := func(column, detail string) {
+		list = append(list, Setting{Column: column, Local: true, Detail: "the local port's " + detail})
+	}
+	if local.VLANMode != s.VLANMode {
+		add("vlan_mode", fmt.Sprintf("vlan_mode is %q", local.VLANMode))
+	}
+	if !slices.Equal(local.Trunks, s.Trunks) {
+		add("trunks", fmt.Sprintf("trunks are %v", local.Trunks))
+	}
+	if local.Tag >= 0 {
+		add("tag", fmt.Sprintf("tag is %d", local.Tag))
+	}
+	return list
+}
+
+// noise returns what makes vswitchd send frames of its own out of interfaces.
+func noise(b Bridge) []Setting {
+	var list []Setting
+	for _, p := range b.Ports {
+		for _, i := range p.Interfaces {
+			for _, c := range []struct {
+				column string
+				on     bool
+			}{{"lldp", i.LLDP}, {"bfd", i.BFD}, {"cfm_mpid", i.CFM}} {
+				if c.on {
+					list = append(list, Setting{
+						Column: c.column, Interface: i,
+						Detail: fmt.Sprintf("the interface '%s' sends frames of its own: its column %s is set", i.Name, c.column),
+					})
+				}
+			}
+		}
+	}
+	return list
+}

@@ -1,0 +1,164 @@
+package ovs_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/isonet/isonet/internal/ovstest"
+	"github.com/isonet/isonet/model/plan"
+	"github.com/isonet/isonet/ovs"
+)
+
+// strictWorld is a bridge in secure mode on the real userspace datapath, with
+// three VMs plugged in: two members, and a stranger.
+type strictWorld struct {
+	*ovstest.OVS
+	sw          *ovs.Switch
+	a, b, other *ovstest.VM
+}
+
+const strictBridge = "iso1"
+
+func newStrictWorld(t *testing.T) strictWorld {
+	t.Helper()
+	private := ovstest.Start(t, ovstest.InNamespace(ovstest.Namespace(t)))
+	private.Vsctl("add-br", strictBridge, "--", "set", "Bridge", strictBridge, "datapath_type=netdev", "fail_mode=secure")
+	w := strictWorld{
+		OVS: private,
+		a:   private.NewVM("vm-a", "10.0.0.1/24"), b: private.NewVM("vm-b", "10.0.0.2/24"), other: private.NewVM("vm-other", "10.0.0.3/24"),
+	}
+	for _, vm := range []*ovstest.VM{w.a, w.b, w.other} {
+		private.Plug(vm, strictBridge)
+		private.OFPort(vm.Device) // wait for it
+	}
+	w.sw = run(t, private, "netdev", &observer{})
+	return w
+}
+
+func (w strictWorld) member(vm *ovstest.VM) plan.Member {
+	return plan.Member{OFPort: w.OFPort(vm.Device)}
+}
+
+func (w strictWorld) enforce(t *testing.T, limit int, members ...plan.Member) {
+	t.Helper()
+	if err := w.sw.Enforce(context.Background(), plan.NewPipeline(strictBridge, limit, members...)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// dump returns what ovs-ofctl prints of the bridge.
+func (w strictWorld) dump(t *testing.T, command string) (string, error) {
+	t.Helper()
+	out, err := w.OfctlCommand(command, strictBridge).CombinedOutput()
+	return string(out), err
+}
+
+// expect compares who reaches whom with what must be.
+func expect(t *testing.T, from, to *ovstest.VM, want bool) {
+	t.Helper()
+	if got := from.Pings(to.Address); got != want {
+		t.Errorf("%s reaches %s: %v, want %v", from.Device, to.Device, got, want)
+	}
+}
+
+func TestStrictMembersOnly(t *testing.T) {
+	w := newStrictWorld(t)
+	expect(t, w.a, w.b, false) // a secure bridge without flows forwards nothing
+	w.enforce(t, 0, w.member(w.a), w.member(w.b))
+	expect(t, w.a, w.b, true)
+	expect(t, w.other, w.a, false)
+	before := w.other.Received()
+	w.a.Shout(200)
+	expect(t, w.a, w.b, true)
+	if got := w.other.Received(); got != before {
+		t.Errorf("a port that is no member received %d frames", got-before)
+	}
+	w.enforce(t, 0, w.member(w.a), w.member(w.b), w.member(w.other))
+	expect(t, w.other, w.a, true)
+	w.enforce(t, 0, w.member(w.a))
+	ovstest.Eventually(t, "the datapath forgets a former member", func() error {
+		if w.a.Pings(w.b.Address) {
+			return errors.New("it is still reached")
+		}
+		return nil
+	})
+}
+
+func TestStrictMACLock(t *testing.T) {
+	w := newStrictWorld(t)
+	locked := w.member(w.a)
+	locked.MACs = []string{"02:00:00:00:00:01"}
+	w.enforce(t, 0, locked, w.member(w.b))
+	expect(t, w.a, w.b, false)
+	if out, err := w.a.Command("ip", "link", "set", "eth0", "address", "02:00:00:00:00:01").CombinedOutput(); err != nil {
+		t.Fatalf("set the address: %v\n%s", err, out)
+	}
+	expect(t, w.a, w.b, true)
+}
+
+func TestStrictIsolatedMembers(t *testing.T) {
+	w := newStrictWorld(t)
+	a, b, gateway := w.member(w.a), w.member(w.b), w.member(w.other)
+	a.Isolated, b.Isolated = true, true
+	w.enforce(t, 0, a, b, gateway)
+	expect(t, w.a, w.other, true)
+	expect(t, w.other, w.b, true)
+	expect(t, w.a, w.b, false)
+}
+
+func TestStrictBroadcastLimit(t *testing.T) {
+	w := newStrictWorld(t)
+	const limit = 5
+	w.enforce(t, limit, w.member(w.a), w.member(w.b))
+	before := w.b.Received()
+	w.a.Shout(2000)
+	// The burst of a meter is the frames of a second, and ping sends for ten
+	// seconds at most.
+	if got := w.b.Received() - before; got == 0 || got > 12*limit {
+		t.Errorf("%d broadcasts passed a limit of %d in a second", got, limit)
+	}
+	w.enforce(t, 0, w.member(w.a), w.member(w.b))
+	if meters, err := w.dump(t, "dump-meters"); err != nil || strings.Contains(meters, "meter=") {
+		t.Errorf("meters that nobody uses are left: %v\n%s", err, meters)
+	}
+}
+
+// TestStrictFlowsComeBack removes the flows in each way that is known.
+func TestStrictFlowsComeBack(t *testing.T) {
+	w := newStrictWorld(t)
+	pipeline := plan.NewPipeline(strictBridge, 0, w.member(w.a), w.member(w.b))
+	w.enforce(t, 0, pipeline.Members...)
+	for name, fault := range map[string]func(){
+		"vswitchd is killed": func() {
+			w.StopVSwitchd()
+			w.StartVSwitchd()
+		},
+		"fail_mode is changed": func() {
+			w.Vsctl("set-fail-mode", strictBridge, "standalone")
+			w.Vsctl("set-fail-mode", strictBridge, "secure")
+		},
+		"a controller comes and goes": func() {
+			w.Vsctl("set-controller", strictBridge, "tcp:127.0.0.1:1")
+			w.Vsctl("del-controller", strictBridge)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fault()
+			ovstest.Eventually(t, "the flows are back", func() error {
+				if err := w.sw.Enforce(context.Background(), pipeline); err != nil {
+					return err
+				}
+				flows, err := w.dump(t, "dump-flows")
+				if strings.Contains(flows, "NORMAL") || !strings.Contains(flows, "learn") {
+					return fmt.Errorf("%w, flows:\n%s", err, flows)
+				}
+				return nil
+			})
+			expect(t, w.a, w.b, true)
+			expect(t, w.other, w.a, false)
+		})
+	}
+}

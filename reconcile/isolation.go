@@ -1,0 +1,304 @@
+package reconcile
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/model/isolation"
+	"github.com/isonet/isonet/model/plan"
+)
+
+const (
+	// grace is how long something may stay unclear: an internal port with the
+	// host, or the device of a port unseen.
+	grace = 10 * time.Second
+	// maxEvents is how many events are remembered.
+	maxEvents = 100
+)
+
+// Isolation is the verdict on the isolation of one network of this host.
+type Isolation struct {
+	// Isolated says that the isolation is shown. It is false while something is
+	// pending and while there is no bridge to look at.
+	Isolated bool
+	// Contested says that somebody keeps breaking what isonet repairs, which
+	// therefore takes its time.
+	Contested bool
+	Findings  []isolation.Finding
+	// Pending are the ports of which too little is known yet.
+	Pending []isolation.Pending
+	// Since is when Isolated or Contested last changed.
+	Since time.Time
+}
+
+// Deed is what an event is about.
+type Deed string
+
+// The deeds.
+const (
+	Removed     Deed = "removed"
+	Quarantined Deed = "quarantined"
+	Released    Deed = "released"
+	Restored    Deed = "restored"
+	// Reported: the policy or the nature of the finding leaves it to people.
+	Reported Deed = "reported"
+	// Contested: from now on repairs wait, because somebody keeps breaking it.
+	Contested Deed = "contested"
+	// Settled: it has been quiet for long enough.
+	Settled Deed = "settled"
+)
+
+// Event is something that happened to a network's isolation.
+type Event struct {
+	Time      time.Time
+	NetworkID model.ID
+	Network   string // its name
+	// Reason and Detail say what was found, Port and Column where. They are
+	// empty where they do not apply.
+	Reason               isolation.Reason
+	Port, Column, Detail string
+	Deed                 Deed
+}
+
+// guardian judges isolation for the loop. It belongs to Run's goroutine.
+type guardian struct {
+	restraint isolation.Restraint
+	// unclear holds since when an interface has been unclear, by the UUID of
+	// its row.
+	unclear map[string]time.Time
+}
+
+// judgement is what one pass makes of the isolation of all networks.
+type judgement struct {
+	verdicts map[model.ID]Isolation
+	// repairs are what the plan repairs.
+	repairs []repair
+	// wake is when to judge anew at the latest; zero is never.
+	wake time.Time
+}
+
+// repair is one thing that a plan repairs.
+type repair struct {
+	event   Event
+	subject plan.Subject
+}
+
+// judge judges every network that has its bridge, and adds to want what is to
+// be done now.
+func (g *guardian) judge(want *plan.Want, actual *plan.Actual, now time.Time) judgement {
+	j := judgement{verdicts: map[model.ID]Isolation{}}
+	waited := map[string]bool{}
+	for id, since := range g.unclear {
+		waited[id] = !now.Before(since.Add(grace))
+	}
+	unclear := map[string]time.Time{}
+	host := isolation.HostOf(actual)
+	want.Spare, want.Strangers = map[plan.Subject]bool{}, map[string]bool{}
+	judge := func(n model.Network) (Isolation, bool) {
+		b, ok := actual.Bridges[n.VdsmName]
+		if !ok || plan.NetworkOf(b) != n.ID {
+			return Isolation{}, false
+		}
+		v := isolation.Judge(isolation.Input{
+			Network: n, Bridge: b, DatapathType: actual.DatapathType, Devices: actual.Links, Host: host, Waited: waited,
+		})
+		g.watch(&j, v, waited, unclear, now)
+		g.act(&j, want, n, b, v, now)
+		contested, until := g.restraint.Contested(n.ID, now)
+		if contested {
+			j.wakeAt(until)
+		}
+		return Isolation{Isolated: v.Isolated(), Contested: contested, Findings: v.Findings, Pending: v.Pending}, true
+	}
+	for _, n := range want.Networks {
+		if verdict, judged := judge(n); judged {
+			j.verdicts[n.ID] = verdict
+		}
+	}
+	for _, n := range want.Leaving {
+		judge(n) // what is to be done counts; nobody asks for the verdict
+	}
+	g.unclear = unclear
+	return j
+}
+
+// leaving returns the networks that are not wanted and whose bridges ports
+// hold, sorted by bridge. Of one that was removed only the bridge tells.
+func leaving(want plan.Want, desired *model.Desired, actual *plan.Actual) []model.Network {
+	wanted := map[string]model.ID{}
+	for _, n := range want.Networks {
+		wanted[n.VdsmName] = n.ID
+	}
+	var networks []model.Network
+	for _, name := range slices.Sorted(maps.Keys(actual.Bridges)) {
+		b := actual.Bridges[name]
+		id := plan.NetworkOf(b)
+		if id == "" || wanted[name] == id || !want.Holds(b) {
+			continue
+		}
+		n, known := desired.Networks[id]
+		if !known {
+			n = model.Network{ID: id, Name: b.ExternalIDs[plan.NameKey]}
+		}
+		n.VdsmName = name
+		networks = append(networks, n)
+	}
+	return networks
+}
+
+// watch keeps the time for what is unclear.
+func (g *guardian) watch(j *judgement, v isolation.Verdict, waited map[string]bool, unclear map[string]time.Time, now time.Time) {
+	ids := v.Waited
+	for _, p := range v.Pending {
+		ids = append(ids, p.Interface)
+	}
+	for _, id := range ids {
+		since, known := g.unclear[id]
+		if !known {
+			since = now
+		}
+		unclear[id] = since
+		if !waited[id] {
+			j.wakeAt(since.Add(grace))
+		}
+	}
+}
+
+// act adds to want what a verdict asks for and restraint allows.
+func (g *guardian) act(j *judgement, want *plan.Want, n model.Network, b plan.Bridge, v isolation.Verdict, now time.Time) {
+	for _, uuid := range v.Strangers(b) {
+		want.Strangers[uuid] = true
+	}
+	found := map[string]isolation.Finding{} // by port
+	for _, f := range v.Findings {
+		if f.Column == "" {
+			found[f.Port] = f
+		}
+		if f.Action != isolation.Restore {
+			continue
+		}
+		if g.waits(j, f.Subject(n.ID), now) {
+			want.Spare[f.Subject(n.ID)] = true
+			continue
+		}
+		j.repairs = append(j.repairs, repair{newEvent(n, f, Restored, now), f.Subject(n.ID)})
+	}
+	for _, c := range v.Changes(n.ID, b) {
+		f, subject := found[c.Port.Name], plan.Subject{Network: n.ID, Port: c.Port.Name}
+		if g.waits(j, subject, now) {
+			continue
+		}
+		e := newEvent(n, f, deedOf(c.Do), now)
+		if c.Do == plan.ReleasePort {
+			e.Reason, e.Port, e.Detail = isolation.Reason(c.Reason), c.Port.Name, "its cause is gone"
+			subject = plan.Subject{} // to let go is no repair
+		}
+		want.Ports = append(want.Ports, c)
+		j.repairs = append(j.repairs, repair{e, subject})
+	}
+}
+
+// waits reports whether restraint leaves something as it is for now.
+func (g *guardian) waits(j *judgement, s plan.Subject, now time.Time) bool {
+	wait := g.restraint.Wait(s, now)
+	if wait > 0 {
+		j.wakeAt(now.Add(wait))
+	}
+	return wait > 0
+}
+
+func deedOf(verb plan.PortVerb) Deed {
+	switch verb {
+	case plan.RemovePort:
+		return Removed
+	case plan.QuarantinePort:
+		return Quarantined
+	}
+	return Released
+}
+
+func newEvent(n model.Network, f isolation.Finding, deed Deed, now time.Time) Event {
+	return Event{
+		Time: now, NetworkID: n.ID, Network: n.Name,
+		Reason: f.Reason, Port: f.Port, Column: f.Column, Detail: f.Detail, Deed: deed,
+	}
+}
+
+func (j *judgement) wakeAt(t time.Time) {
+	if j.wake.IsZero() || t.Before(j.wake) {
+		j.wake = t
+	}
+}
+
+// until returns the time until the next judgement, or other if that is sooner.
+func (j judgement) until(other time.Duration) time.Duration {
+	if j.wake.IsZero() {
+		return other
+	}
+	wait := max(0, time.Until(j.wake))
+	if other < 0 || wait < other {
+		return wait
+	}
+	return other
+}
+
+// repaired records the repairs that a plan has made.
+func (l *Loop) repaired(j judgement) {
+	if len(j.repairs) == 0 {
+		return
+	}
+	events := make([]Event, len(j.repairs))
+	for i, r := range j.repairs {
+		events[i] = r.event
+		if r.subject != (plan.Subject{}) {
+			l.guardian.restraint.Repaired(r.subject, r.event.Time)
+		}
+	}
+	l.tell(events)
+	l.publish(func(s *Status) {
+		s.IsolationRepairs = maps.Clone(s.IsolationRepairs)
+		for _, r := range j.repairs {
+			if r.subject != (plan.Subject{}) {
+				s.IsolationRepairs[r.event.Reason]++
+			}
+		}
+		s.remember(events)
+	})
+}
+
+// tell logs events.
+func (l *Loop) tell(events []Event) {
+	for _, e := range events {
+		l.log.Warn("isolation", "network", e.Network, "did", e.Deed, "reason", e.Reason, "port", e.Port, "column", e.Column, "evidence", e.Detail)
+	}
+}
+
+// remember keeps the newest events.
+func (s *Status) remember(events []Event) {
+	all := append(s.Events[:len(s.Events):len(s.Events)], events...)
+	s.Events = all[max(0, len(all)-maxEvents):]
+}
+
+// news returns the events that follow from a verdict and the one before: what
+// is only reported, and whether it is contested.
+func news(n model.Network, before, after Isolation, now time.Time) []Event {
+	known := map[isolation.Finding]bool{}
+	for _, f := range before.Findings {
+		known[f] = true
+	}
+	var events []Event
+	for _, f := range after.Findings {
+		if f.Action == isolation.Report && !known[f] {
+			events = append(events, newEvent(n, f, Reported, now))
+		}
+	}
+	switch {
+	case after.Contested && !before.Contested:
+		events = append(events, newEvent(n, isolation.Finding{}, Contested, now))
+	case before.Contested && !after.Contested:
+		events = append(events, newEvent(n, isolation.Finding{}, Settled, now))
+	}
+	return events
+}
