@@ -47,7 +47,7 @@ func TestCountersOutlive(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.remove(vm2)
-	vm2 = h.newVM("vm2", "10.0.0.2/24")
+	vm2 = h.newVM("vm2", "10.0.0.3/24") // vm1 remembers the hardware address of the old one
 	h.ovs.Plug(vm2, "red")
 	exchange(t, vm1, vm2)
 	s.settles("after a VM was replaced", gone, vm1, vm2)
