@@ -113,3 +113,6 @@ func (o *OVS) OFPort(device string) int {
 	})
 	return number
 }
+
+// Go starts f in the VM's network namespace. The channel yields what f returns.
+func (vm *VM) Go(f func() error) <-chan error { return GoInside(vm.namespace, f) }
