@@ -36,7 +36,7 @@ test: unit clients e2e ## run every test: unit and integration, oVirt's clients,
 
 .PHONY: unit
 unit: ## run the unit and integration tests with the race detector, against real Open vSwitch processes
-	scripts/install-deps gcc ip ovs-vswitchd
+	scripts/install-deps gcc ip nft ovs-vswitchd
 	go test -race ./...
 
 .PHONY: clients

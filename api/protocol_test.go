@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -242,6 +243,13 @@ func watch(t *testing.T, address string) (next func() api.HostStatus, end func()
 		var s api.HostStatus
 		if err := json.Unmarshal(line, &s); err != nil {
 			t.Fatalf("%v: %s", err, line)
+		}
+		recorded := httptest.NewRecorder()
+		recorded.Code = reply.StatusCode
+		maps.Copy(recorded.Header(), reply.Header)
+		recorded.Body.Write(line)
+		if err := checkContract(request, "", recorded); err != nil {
+			t.Errorf("a line is not as in docs/openapi.yaml: %v", err)
 		}
 		return s
 	}

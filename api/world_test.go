@@ -281,7 +281,8 @@ func newWorld(t *testing.T, changes ...func(*api.Config)) *world {
 
 type header map[string]string
 
-// do sends a request with an XML body, unless the headers say otherwise.
+// do sends a request with an XML body, unless the headers say otherwise. The
+// exchange must be as in docs/openapi.yaml.
 func (w *world) do(method, path, body string, headers ...header) *httptest.ResponseRecorder {
 	w.t.Helper()
 	var reader io.Reader
@@ -297,6 +298,9 @@ func (w *world) do(method, path, body string, headers ...header) *httptest.Respo
 	}
 	recorder := httptest.NewRecorder()
 	w.handler.ServeHTTP(recorder, r)
+	if err := checkContract(r, body, recorder); err != nil {
+		w.t.Errorf("%s %s is not as in docs/openapi.yaml: %v", method, path, err)
+	}
 	return recorder
 }
 

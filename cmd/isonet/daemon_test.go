@@ -22,6 +22,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	asProgram()
 	flag.Bool("update", false, "write the golden files anew")
 	goleak.VerifyTestMain(m)
 }

@@ -22,6 +22,8 @@ const (
 	exitError
 	exitUsage
 	exitNotActive
+	exitLeak
+	exitUnproven
 )
 
 // system is what the process gives to the command.
@@ -64,6 +66,10 @@ func (a *app) exit(err error) int {
 		return exitOK
 	case errors.Is(err, errNotActive):
 		return exitNotActive
+	case errors.Is(err, errLeak):
+		return exitLeak
+	case errors.Is(err, errUnproven):
+		return exitUnproven
 	case errors.As(err, &usage):
 		a.complain(usage.Error())
 		return exitUsage
@@ -87,7 +93,8 @@ with --url.
 Networks may be named by name or by id; an id comes first.
 
 Exit codes: 0 success, 1 error, 2 wrong use, 3 a network is not active or
-Open vSwitch is not connected ('isonet status' only).`)
+Open vSwitch is not connected ('isonet status' only), 4 a leak and 5 no proof
+('isonet prove' only).`)
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
@@ -107,7 +114,7 @@ Open vSwitch is not connected ('isonet status' only).`)
 
 	root.AddCommand(
 		a.networkCommand(), a.labelCommand(), a.attachCommand(), a.detachCommand(),
-		a.setupCommand(), a.statusCommand(), a.doctorCommand(), a.watchCommand(),
+		a.setupCommand(), a.statusCommand(), a.doctorCommand(), a.watchCommand(), a.proveCommand(),
 		a.completionCommand(root), a.versionCommand(),
 	)
 	return root

@@ -65,8 +65,20 @@ func (a *app) printNetworkStatus(s *client.Status, reference string) error {
 	})
 }
 
-// narrow leaves only one network in the status, and what happened to it.
+// narrow leaves one network in a status, found by its id or name, with what
+// happened to it.
 func narrow(s *client.Status, reference string) error {
+	n, err := attachedNetwork(*s, reference)
+	if err != nil {
+		return err
+	}
+	s.Networks = []client.NetworkStatus{n}
+	s.Events = slices.DeleteFunc(s.Events, func(e client.Event) bool { return e.NetworkID != n.ID })
+	return nil
+}
+
+// attachedNetwork finds a network of the host by id or name.
+func attachedNetwork(s client.Status, reference string) (client.NetworkStatus, error) {
 	networks := make([]client.Network, len(s.Networks))
 	byID := make(map[string]client.NetworkStatus, len(s.Networks))
 	for i, n := range s.Networks {
@@ -75,11 +87,9 @@ func narrow(s *client.Status, reference string) error {
 	}
 	found, err := resolve(networks, []string{reference})
 	if err != nil {
-		return fmt.Errorf("network '%s' is not attached to this host: attach it with 'isonet attach'", reference)
+		return client.NetworkStatus{}, fmt.Errorf("network '%s' is not attached to this host: attach it with 'isonet attach'", reference)
 	}
-	s.Networks = []client.NetworkStatus{byID[found[0].ID]}
-	s.Events = slices.DeleteFunc(s.Events, func(e client.Event) bool { return e.NetworkID != found[0].ID })
-	return nil
+	return byID[found[0].ID], nil
 }
 
 func networkDetail(t *table, n client.NetworkStatus) {

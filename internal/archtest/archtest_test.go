@@ -53,6 +53,7 @@ func allowed() map[string][]string {
 		"cmd/isonetd":                  {"daemon", "internal/version"},
 		"cmd/isonet":                   {"model", "internal/version", "cmd/isonet/internal/..."},
 		"cmd/isonet/internal/client":   {"model", "cmd/isonet/internal/..."},
+		"cmd/isonet/internal/prove":    {"cmd/isonet/internal/..."},
 		"cmd/isonet/internal/setup":    {"model", "cmd/isonet/internal/..."},
 		"cmd/isonet/internal/yamlform": {"cmd/isonet/internal/..."},
 		"internal/archtest":            {},

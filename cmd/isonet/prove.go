@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/isonet/isonet/cmd/isonet/internal/client"
+	"github.com/isonet/isonet/cmd/isonet/internal/prove"
+)
+
+// These end 'isonet prove' when the report has said it all.
+var (
+	errLeak     = errors.New("a leak")
+	errUnproven = errors.New("not proven")
+)
+
+// defaultOVSDB is where isonetd finds Open vSwitch unless its configuration
+// says otherwise.
+const defaultOVSDB = "unix:/run/openvswitch/db.sock"
+
+// mostOthers is how many other networks get probes without --all.
+const mostOthers = 8
+
+func (a *app) proveCommand() *cobra.Command {
+	var all bool
+	var via string
+	options := prove.Options{}
+	cmd := &cobra.Command{
+		Use:   "prove NETWORK",
+		Short: "Show with packets that a network is isolated",
+		Long: `Plug two throw-away probes into a network, and two into each other network of
+the host, and show with packets that those of the network reach each other and
+that nothing passes between the network and the host or another network, in
+either direction. The probes are network namespaces; they are removed at the
+end, also after an interrupt, and those of a killed run by the next run.
+
+It works on the host of isonetd only, in the network namespace of ovs-vswitchd,
+as root, and needs ovs-vsctl.
+
+The exit code is 0 if it is proven, 4 if a leak was seen, 5 if no leak was seen
+but something that must arrive did not, and 1 if it could not be tried.`,
+		Args:              arguments(1, 1, "NETWORK"),
+		ValidArgsFunction: a.completeAttached,
+		PreRunE: func(cmd *cobra.Command, _ []string) error {
+			options.Via = prove.Via(via)
+			switch {
+			case a.remote.url != "":
+				return usageFor(cmd, "the probes are on this host: --url cannot be used here")
+			case options.Via != prove.Veth && options.Via != prove.Internal:
+				return usageFor(cmd, fmt.Sprintf("unknown kind of port '%s': use veth or internal", via))
+			default:
+				return nil
+			}
+		},
+		RunE: a.with(func(ctx context.Context, s session) error {
+			return a.prove(ctx, s, options, all)
+		}),
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&options.OVSDB, "ovsdb", defaultOVSDB, "database of the host's Open vSwitch: unix:PATH or tcp:HOST:PORT")
+	flags.StringVar(&via, "via", string(prove.Veth), "kind of the probes' ports: veth, which has an end on the host as a VM's has, or internal")
+	flags.BoolVar(&all, "all", false, fmt.Sprintf("look at all other networks of the host, not only at the first %d", mostOthers))
+	must(cmd.RegisterFlagCompletionFunc("ovsdb", cobra.NoFileCompletions))
+	must(cmd.RegisterFlagCompletionFunc("via", cobra.FixedCompletions([]string{string(prove.Veth), string(prove.Internal)}, cobra.ShellCompDirectiveNoFileComp)))
+	return cmd
+}
+
+func (a *app) prove(ctx context.Context, s session, o prove.Options, all bool) error {
+	status, err := s.Status(ctx)
+	if err != nil {
+		return err
+	}
+	skipped, err := choose(&o, status, s.args[0], all)
+	if err != nil {
+		return err
+	}
+	report, err := prove.Run(ctx, s, o)
+	if report.Result != "" {
+		report.Skipped = skipped
+		err = errors.Join(err, a.print(report, func(t *table) { proofTable(t, report) }))
+	}
+	switch {
+	case errors.Is(err, prove.ErrLeftOver) && errors.Is(err, context.Canceled):
+		return fmt.Errorf("interrupted: %s", err.Error())
+	case errors.Is(err, context.Canceled):
+		return errors.New("interrupted; the probes are removed")
+	case errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, prove.ErrLeftOver):
+		return fmt.Errorf("not done within %s: give a longer --timeout", a.timeout)
+	case err != nil:
+		return err
+	}
+	switch report.Result {
+	case prove.Leak:
+		return errLeak
+	case prove.Failed:
+		return errUnproven
+	default:
+		return nil
+	}
+}
+
+// choose finds the network and those beside it, and returns the names of those
+// that are left out.
+func choose(o *prove.Options, s client.Status, reference string, all bool) (skipped []string, err error) {
+	if !s.Connected {
+		return nil, errors.New("isonetd is not connected to Open vSwitch; see 'isonet status'")
+	}
+	n, err := attachedNetwork(s, reference)
+	if err != nil {
+		return nil, err
+	}
+	if !n.Active() {
+		return nil, fmt.Errorf("network '%s' is not active: %s; see 'isonet status'", n.Name, n.Reason)
+	}
+	o.Target = proveNetwork(n)
+	skipped = []string{}
+	for _, other := range s.Networks {
+		switch {
+		case other.ID == n.ID:
+		case other.Active() && (all || len(o.Others) < mostOthers):
+			o.Others = append(o.Others, proveNetwork(other))
+		default:
+			skipped = append(skipped, other.Name)
+		}
+	}
+	return skipped, nil
+}
+
+func proveNetwork(n client.NetworkStatus) *prove.Network {
+	p := &prove.Network{Name: n.Name, Bridge: n.Bridge, MTU: n.MTU.Wanted}
+	for _, port := range n.Ports {
+		p.Ports = append(p.Ports, port.Name)
+	}
+	return p
+}
+
+func proofTable(t *table, r prove.Report) {
+	t.row("RESULT", "CHECK", "SENT", "SEEN")
+	var remedies []string
+	for _, c := range r.Checks {
+		result := string(c.Result)
+		if c.Result != prove.OK {
+			result = strings.ToUpper(result)
+		}
+		t.row(result, c.Name, c.Sent, c.Seen)
+		if c.Remedy != "" && !slices.Contains(remedies, c.Remedy) {
+			remedies = append(remedies, c.Remedy)
+		}
+	}
+	t.line("")
+	for _, remedy := range remedies {
+		t.line("to do: %s", remedy)
+	}
+	if len(r.Skipped) > 0 {
+		t.line("not looked at: network '%s'", strings.Join(r.Skipped, "', '"))
+	}
+	bad := 0
+	for _, c := range r.Checks {
+		if c.Result == r.Result {
+			bad++
+		}
+	}
+	switch r.Result {
+	case prove.Leak:
+		t.line("LEAK: network '%s' is not isolated: %d of %d checks found a leak", r.Network, bad, len(r.Checks))
+	case prove.Failed:
+		t.line("NOT PROVEN: no leak was seen on network '%s', but %d of %d checks failed", r.Network, bad, len(r.Checks))
+	default:
+		t.line("proven: network '%s' is isolated, by %d checks", r.Network, len(r.Checks))
+	}
+}

@@ -1,0 +1,541 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/isonet/isonet/cmd/isonet/internal/client"
+	"github.com/isonet/isonet/cmd/isonet/internal/prove"
+	isonetdaemon "github.com/isonet/isonet/daemon"
+	"github.com/isonet/isonet/internal/ovstest"
+)
+
+// program is the environment variable that makes the test's own executable one
+// of the programs: they have to run in a network namespace.
+const program = "ISONET_TEST_PROGRAM"
+
+// asProgram does not return if the test was started as one of the programs.
+func asProgram() {
+	switch os.Getenv(program) {
+	case "isonet":
+		main()
+	case "isonetd":
+		if err := isonetd(os.Args[1], os.Args[2], os.Args[3]); err != nil {
+			_, _ = fmt.Fprintln(os.Stderr, err) // there is nowhere else to tell
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+}
+
+func isonetd(endpoint, state, socket string) error {
+	options := isonetdaemon.DefaultOptions()
+	options.OVSDB, options.StateDir, options.Socket = endpoint, state, socket
+	options.MetricsListen, options.DatapathType = "", "netdev"
+	cfg, err := options.Parse()
+	if err != nil {
+		return err
+	}
+	d, err := isonetdaemon.New(cfg, slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	return d.Run(ctx)
+}
+
+// proveHost is a network namespace that plays a host which answers for its
+// addresses on every device and forwards.
+type proveHost struct {
+	*testing.T
+	ns     string
+	ovs    *ovstest.OVS
+	socket string // of isonetd, or of what stands in for it
+	daemon *exec.Cmd
+	log    bytes.Buffer
+}
+
+// The host's addresses, on its loopback device and on its uplink.
+const (
+	hostAddress   = "10.77.0.254"
+	uplinkAddress = "192.0.2.1"
+)
+
+// newProveHost makes a host with the networks red and blue.
+func newProveHost(t *testing.T) *proveHost {
+	t.Helper()
+	outside := ovstest.Namespace(t)
+	h := &proveHost{T: t, ns: ovstest.Namespace(t)}
+	h.shell(`
+		ip addr add ` + hostAddress + `/32 dev lo
+		ip link add up0 type veth peer name eth0 netns ` + outside + `
+		ip -n ` + outside + ` link set eth0 up
+		ip addr add ` + uplinkAddress + `/24 dev up0
+		sysctl -qw net.ipv6.conf.up0.accept_dad=0
+		ip -6 addr add 2001:db8:2::1/64 dev up0 nodad
+		ip link set up0 up
+		ip neigh add 192.0.2.2 lladdr 02:00:00:00:00:02 dev up0
+		ip -6 neigh add 2001:db8:2::2 lladdr 02:00:00:00:00:02 dev up0
+		ip route add default via 192.0.2.2 && ip -6 route add default via 2001:db8:2::2
+		sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 \
+			net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0`)
+	h.ovs = ovstest.Start(t, ovstest.InNamespace(h.ns))
+	h.socket = filepath.Join(h.ovs.Dir(), "isonet", "d.sock")
+	h.daemon = h.command("isonetd", h.ovs.Endpoint(), filepath.Join(h.ovs.Dir(), "state"), h.socket)
+	h.daemon.Stderr = &h.log
+	if err := h.daemon.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(h.stopDaemon)
+	ovstest.Eventually(t, "isonetd knows its host", func() error {
+		s, err := h.status()
+		if err == nil && !s.Connected {
+			err = errors.New("not connected")
+		}
+		return err
+	})
+	for _, args := range []string{"network create red --mtu 2000", "network create blue", "attach red blue"} {
+		if o := (command{args: words(args), socket: h.socket}).run(t.Context()); o.code != exitOK {
+			t.Fatalf("isonet %s: %+v", args, o)
+		}
+	}
+	return h
+}
+
+// guard keeps the host's stack off the probes' devices, as a host with the
+// userspace datapath has to.
+func (h *proveHost) guard() {
+	h.Helper()
+	h.shell(`
+		sysctl -qw net.ipv6.conf.default.disable_ipv6=1
+		nft 'table inet guard { chain in { type filter hook prerouting priority raw; iifname { "isoprove*", "vm0" } drop; }; }'
+		nft 'table arp guard { chain in { type filter hook input priority 0; iifname { "isoprove*", "vm0" } drop; }; }'`)
+}
+
+// shell runs a script in the host's namespace.
+func (h *proveHost) shell(script string) {
+	h.Helper()
+	cmd := exec.CommandContext(h.Context(), "ip", "netns", "exec", h.ns, "sh", "-euc", script)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		h.Fatalf("%s: %v\n%s", script, err, out)
+	}
+}
+
+// command is one of the programs in the host's namespace.
+func (h *proveHost) command(name string, args ...string) *exec.Cmd {
+	self, err := os.Executable()
+	if err != nil {
+		h.Fatal(err)
+	}
+	cmd := exec.CommandContext(context.Background(), "ip", append([]string{"netns", "exec", h.ns, self}, args...)...)
+	cmd.Env = append(os.Environ(), program+"="+name, "OVS_RUNDIR="+h.ovs.Dir())
+	return cmd
+}
+
+func (h *proveHost) status() (client.Status, error) {
+	c, err := client.New(client.Options{Socket: h.socket})
+	if err != nil {
+		return client.Status{}, err
+	}
+	defer c.Close()
+	return c.Status(h.Context())
+}
+
+func (h *proveHost) stopDaemon() {
+	if h.daemon == nil {
+		return
+	}
+	if err := h.daemon.Process.Signal(syscall.SIGTERM); err != nil {
+		h.Errorf("stop isonetd: %v", err)
+	}
+	if err := h.daemon.Wait(); err != nil {
+		h.Errorf("isonetd: %v\n%s", err, &h.log)
+	}
+	h.daemon = nil
+}
+
+// freeze stops isonetd, so that it repairs nothing. What stands in for it
+// answers with the last status, and with the ports of now if it sees them.
+func (h *proveHost) freeze(sees bool) {
+	h.Helper()
+	frozen, err := h.status()
+	if err != nil {
+		h.Fatal(err)
+	}
+	h.stopDaemon()
+	h.socket = serve(h.T, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		now := frozen
+		now.Networks = slices.Clone(frozen.Networks)
+		for i, n := range now.Networks {
+			now.Networks[i].Ports = []client.Port{}
+			if !sees {
+				continue
+			}
+			out, err := h.ovs.VsctlCommand("list-ports", n.Bridge).Output()
+			if err != nil || !strings.HasSuffix(r.URL.Path, "/isonet/status") {
+				http.Error(w, fmt.Sprint(err), http.StatusInternalServerError)
+				return
+			}
+			for _, name := range strings.Fields(string(out)) {
+				now.Networks[i].Ports = append(now.Networks[i].Ports, client.Port{Name: name})
+			}
+		}
+		_ = json.NewEncoder(w).Encode(now) // the client may be gone
+	}))
+}
+
+// start starts 'isonet prove red'.
+func (h *proveHost) start(stdout, stderr io.Writer, args ...string) *exec.Cmd {
+	h.Helper()
+	cmd := h.command("isonet", append([]string{"prove", "red", "--ovsdb", h.ovs.Endpoint(), "--socket", h.socket}, args...)...)
+	cmd.Stdout, cmd.Stderr = stdout, stderr
+	if err := cmd.Start(); err != nil {
+		h.Fatal(err)
+	}
+	return cmd
+}
+
+// prove runs 'isonet prove red' and returns what it reports.
+func (h *proveHost) prove(args ...string) (int, prove.Report) {
+	h.Helper()
+	var stdout, stderr bytes.Buffer
+	cmd := h.start(&stdout, &stderr, append([]string{"-o", "json"}, args...)...)
+	_ = cmd.Wait() // the exit code tells
+	var report prove.Report
+	if err := json.Unmarshal(stdout.Bytes(), &report); err != nil {
+		h.Fatalf("exit code %d, %v: %s%s", cmd.ProcessState.ExitCode(), err, &stdout, &stderr)
+	}
+	h.Log(stdout.String())
+	h.noProbes()
+	return cmd.ProcessState.ExitCode(), report
+}
+
+// probes returns the probes' ports.
+func (h *proveHost) probes() string {
+	h.Helper()
+	return h.ovs.Vsctl("--no-wait", "--bare", "--columns=name", "find", "Port", "external_ids:isonet-probe=true")
+}
+
+// noProbes checks that nothing is left of a run.
+func (h *proveHost) noProbes() {
+	h.Helper()
+	if left := h.probes(); left != "" {
+		h.Errorf("ports are left: %s", left)
+	}
+	h.shell(`! ip -br link | grep isoprove`)
+}
+
+// leaks returns the checks that found a leak, each with what was seen.
+func leaks(r prove.Report) map[string]string {
+	found := map[string]string{}
+	for _, c := range r.Checks {
+		if c.Result == prove.Leak {
+			found[c.Name] = c.Seen
+		}
+	}
+	return found
+}
+
+func (h *proveHost) wantProven(code int, r prove.Report) {
+	h.Helper()
+	if code != exitOK || r.Result != prove.OK {
+		h.Errorf("exit code %d, result %s, leaks %q", code, r.Result, leaks(r))
+	}
+	for _, c := range r.Checks {
+		if c.Result != prove.OK {
+			h.Errorf("%+v", c)
+		}
+	}
+}
+
+func (h *proveHost) wantLeak(code int, r prove.Report, check, seen string) {
+	h.Helper()
+	if code != exitLeak || r.Result != prove.Leak {
+		h.Errorf("exit code %d, result %s", code, r.Result)
+	}
+	if got := leaks(r)[check]; !strings.Contains(got, seen) {
+		h.Errorf("the check %q saw %q, want %q in it; all leaks: %q", check, got, seen, leaks(r))
+	}
+}
+
+// A VM of the network hears the probes and may answer them: it is no leak.
+func TestProveAGuardedHost(t *testing.T) {
+	h := newProveHost(t)
+	h.guard()
+	vm := ovstest.Namespace(t)
+	h.shell(`
+		ip link add vm0 type veth peer name eth0 netns ` + vm + `
+		ip link set vm0 up mtu 2000
+		ip netns exec ` + vm + ` sysctl -qw net.ipv6.conf.eth0.disable_ipv6=0
+		ip -n ` + vm + ` -6 addr add fe80::99/64 dev eth0 nodad
+		ip -n ` + vm + ` link set eth0 up`)
+	h.ovs.Vsctl("add-port", "red", "vm0")
+	code, r := h.prove()
+	h.wantProven(code, r)
+	if !slices.Equal(r.Others, []string{"blue"}) {
+		t.Errorf("other networks: %q", r.Others)
+	}
+}
+
+// On the userspace datapath the host's stack gets every frame of a kernel
+// device too.
+func TestProveAnUnguardedHost(t *testing.T) {
+	h := newProveHost(t)
+	code, r := h.prove()
+	h.wantLeak(code, r, "host answers no ARP", "ARP reply for "+hostAddress+" from the host's isoprove0")
+	h.wantLeak(code, r, "host answers no IPv6", "from the host's isoprove0")
+	h.wantLeak(code, r, "host takes no packet", "UDP datagram to "+hostAddress+" at isoprove0")
+	h.wantLeak(code, r, "host forwards nothing", "ICMP echo reply from "+hostAddress+" left the host on up0")
+	h.wantLeak(code, r, "host forwards nothing", "a UDP datagram from 2001:db8:1::1 left the host on up0")
+	h.wantLeak(code, r, "host learns no neighbour", "isoprove0")
+	h.wantLeak(code, r, "host sends nothing", "MLDv2 report")
+	if _, joined := leaks(r)["apart from network 'blue'"]; joined {
+		t.Errorf("the networks are apart: %q", leaks(r))
+	}
+	// An internal port that moved away has no end on the host.
+	code, r = h.prove("--via", "internal")
+	h.wantProven(code, r)
+}
+
+func TestProveWithAPatchPort(t *testing.T) {
+	h := newProveHost(t)
+	h.guard()
+	h.freeze(true)
+	h.ovs.Vsctl("add-port", "red", "to-blue", "--", "set", "Interface", "to-blue", "type=patch", "options:peer=to-red",
+		"--", "add-port", "blue", "to-red", "--", "set", "Interface", "to-red", "type=patch", "options:peer=to-blue")
+	code, r := h.prove()
+	h.wantLeak(code, r, "apart from network 'blue'", "from network 'red' arrived in network 'blue'")
+	if len(leaks(r)) != 1 {
+		t.Errorf("want this leak only: %q", leaks(r))
+	}
+}
+
+// An uplink is a member of the network as a VM is, but it leads on.
+func TestProveWithAnUplink(t *testing.T) {
+	h := newProveHost(t)
+	h.guard()
+	h.freeze(true)
+	h.shell(`
+		ip link add uplink type bridge && ip link set uplink up mtu 2000
+		ip link set up0 mtu 2000 && ip link set up0 master uplink`)
+	h.ovs.Vsctl("add-port", "red", "uplink")
+	code, r := h.prove()
+	h.wantLeak(code, r, "host forwards nothing", "left the host on uplink, a device of the kind bridge that is plugged into the network")
+	h.ovs.Vsctl("del-port", "uplink")
+	code, r = h.prove()
+	h.wantProven(code, r)
+}
+
+// An internal port that stays on the host is the host's own on the network.
+func TestProveWithAnInternalPortOnTheHost(t *testing.T) {
+	h := newProveHost(t)
+	h.guard()
+	h.freeze(true)
+	h.ovs.Vsctl("add-port", "red", "in0", "--", "set", "Interface", "in0", "type=internal")
+	h.shell(`ip link set in0 up`)
+	code, r := h.prove()
+	h.wantLeak(code, r, "host answers no ARP", "ARP reply for "+hostAddress+" from the host's in0")
+	h.wantLeak(code, r, "host sees nothing elsewhere", "in0, an internal port")
+}
+
+func TestProveWithTheLocalPortUp(t *testing.T) {
+	h := newProveHost(t)
+	h.guard()
+	h.freeze(true)
+	h.ovs.Vsctl("clear", "Port", "red", "trunks", "vlan_mode")
+	// The host would forward to neighbours, of whom there are none.
+	h.shell(`
+		sysctl -qw net.ipv6.conf.red.disable_ipv6=0 net.ipv6.conf.red.accept_dad=0
+		ip addr add 10.88.0.1/24 dev red && ip link set red up
+		ip route add 198.18.0.0/15 dev up0 && ip -6 route add 2001:db8::/64 dev up0`)
+	code, r := h.prove()
+	h.wantLeak(code, r, "host answers no ARP", "ARP reply for 10.88.0.1 from the host's red")
+	h.wantLeak(code, r, "host sees nothing elsewhere", "red, the bridge's local port")
+	h.wantLeak(code, r, "host forwards nothing", "ARP request for 198.1")
+	h.wantLeak(code, r, "host forwards nothing", "neighbour solicitation from")
+	// And as isonetd keeps it.
+	h.ovs.Vsctl("set", "Port", "red", "vlan_mode=trunk", "trunks=4095")
+	code, r = h.prove()
+	h.wantProven(code, r)
+}
+
+// A network that carries nothing is no proof.
+func TestProveABrokenNetwork(t *testing.T) {
+	h := newProveHost(t)
+	h.guard()
+	h.freeze(true)
+	h.ovs.Vsctl("set-fail-mode", "red", "secure") // and there are no flows
+	code, r := h.prove()
+	if code != exitUnproven || r.Result != prove.Failed {
+		t.Errorf("exit code %d: %+v", code, r)
+	}
+}
+
+func TestProveWithoutOpenVSwitch(t *testing.T) {
+	h := newProveHost(t)
+	for _, tt := range []struct {
+		name, database, want string
+	}{
+		{"no server", "unix:/nonexistent", "ovs-vsctl at unix:/nonexistent: exit status 1"},
+		{"another one's", ovstest.Start(t).Endpoint(), "no bridge named red"},
+	} {
+		var stderr bytes.Buffer
+		cmd := h.start(io.Discard, &stderr, "--ovsdb", tt.database)
+		_ = cmd.Wait() // the exit code tells
+		if got := stderr.String(); cmd.ProcessState.ExitCode() != exitError || !strings.Contains(got, tt.want) ||
+			strings.Contains(got, "could not be removed") {
+			t.Errorf("%s: exit code %d: %s", tt.name, cmd.ProcessState.ExitCode(), got)
+		}
+		h.noProbes()
+	}
+}
+
+// waiting starts a run that has plugged its probes in and waits for an isonetd
+// that does not see them.
+func (h *proveHost) waiting(stderr io.Writer) *exec.Cmd {
+	h.Helper()
+	h.freeze(false)
+	cmd := h.start(io.Discard, stderr)
+	ovstest.Eventually(h, "the probes are plugged in", func() error {
+		if n := len(strings.Fields(h.probes())); n != 4 {
+			return fmt.Errorf("%d probes", n)
+		}
+		return nil
+	})
+	return cmd
+}
+
+func TestProveInterrupted(t *testing.T) {
+	h := newProveHost(t)
+	var stderr bytes.Buffer
+	cmd := h.waiting(&stderr)
+	// One at a time: the other's probes are no left-overs.
+	var second bytes.Buffer
+	other := h.start(io.Discard, &second)
+	_ = other.Wait() // the exit code tells
+	if other.ProcessState.ExitCode() != exitError || !strings.Contains(second.String(), "another 'isonet prove' is at work") {
+		t.Errorf("the second run: exit code %d: %s", other.ProcessState.ExitCode(), &second)
+	}
+	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // the exit code tells
+	if got, want := stderr.String(), "isonet: interrupted; the probes are removed\n"; cmd.ProcessState.ExitCode() != exitError || got != want {
+		t.Errorf("exit code %d: %q, want %q", cmd.ProcessState.ExitCode(), got, want)
+	}
+	h.noProbes()
+}
+
+func TestProveAfterAKill(t *testing.T) {
+	h := newProveHost(t)
+	h.guard()
+	var stderr bytes.Buffer
+	cmd := h.waiting(&stderr)
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // it was killed
+	if n := len(strings.Fields(h.probes())); n != 4 {
+		t.Errorf("%d probes are left, want the 4 that nobody could remove", n)
+	}
+	h.freeze(true)
+	code, r := h.prove()
+	h.wantProven(code, r)
+}
+
+// What stands in the way is said before anything is changed.
+func TestProveRefuses(t *testing.T) {
+	for _, tt := range []struct{ name, args, status string }{
+		{"prove-not-attached", "prove green", "status"},
+		{"prove-not-active", "prove blue", "status-bad"},
+		{"prove-disconnected", "prove blue", "status-disconnected"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			answers := standard(t)
+			answers["GET /isonet/status"] = ok(recorded(t, tt.status))
+			check(t, tt.name, command{args: words(tt.args)}, answers)
+		})
+	}
+}
+
+func TestProveChoosesTheOtherNetworks(t *testing.T) {
+	s := client.Status{Connected: true}
+	for i := range 12 {
+		state := "active"
+		if i == 3 {
+			state = "pending"
+		}
+		name := fmt.Sprintf("net%02d", i)
+		s.Networks = append(s.Networks, client.NetworkStatus{
+			ID: name, Name: name, Bridge: name, State: state, MTU: client.MTU{Wanted: 1500}, Ports: []client.Port{{Name: "vnet" + name}},
+		})
+	}
+	for _, tt := range []struct {
+		all     bool
+		others  int
+		skipped []string
+	}{
+		{false, mostOthers, []string{"net03", "net10", "net11"}},
+		{true, 10, []string{"net03"}},
+	} {
+		var o prove.Options
+		skipped, err := choose(&o, s, "net01", tt.all)
+		if err != nil || len(o.Others) != tt.others || !slices.Equal(skipped, tt.skipped) {
+			t.Errorf("all %t: %d others, skipped %q, %v", tt.all, len(o.Others), skipped, err)
+		}
+		want := prove.Network{Name: "net01", Bridge: "net01", MTU: 1500, Ports: []string{"vnetnet01"}}
+		if diff := cmp.Diff(&want, o.Target); diff != "" {
+			t.Errorf("the network (-want +got):\n%s", diff)
+		}
+	}
+}
+
+func TestProofTable(t *testing.T) {
+	fine := prove.Check{Name: "host answers no ARP", Result: prove.OK, Sent: "ARP requests", Seen: "nothing"}
+	leak := prove.Check{Name: "host sends nothing", Result: prove.Leak, Sent: "links", Seen: "a report", Remedy: "remove it"}
+	failed := prove.Check{Name: "apart from network 'x'", Result: prove.Failed, Sent: "frames", Seen: "nothing, but", Remedy: "look"}
+	for name, r := range map[string]prove.Report{
+		"prove-table-proven":   {Result: prove.OK, Checks: []prove.Check{fine}, Skipped: []string{"green", "grey"}},
+		"prove-table-leak":     {Result: prove.Leak, Checks: []prove.Check{fine, leak, failed, leak}},
+		"prove-table-unproven": {Result: prove.Failed, Checks: []prove.Check{fine, failed}},
+	} {
+		r.Network = "red"
+		var table table
+		proofTable(&table, r)
+		golden(t, name, string(table.bytes()))
+	}
+}
+
+func TestProveNeedsPrivileges(t *testing.T) {
+	h := newProveHost(t)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw",
+		self, "prove", "red", "--ovsdb", h.ovs.Endpoint(), "--socket", h.socket)
+	cmd.Env = append(os.Environ(), program+"=isonet")
+	out, err := cmd.CombinedOutput()
+	want := "isonet: the probes are network namespaces and devices: run this as root (missing: CAP_NET_RAW)\n"
+	if err == nil || string(out) != want {
+		t.Errorf("%v: %s", err, out)
+	}
+	h.noProbes()
+}
