@@ -79,8 +79,8 @@ NETWORKS ?= 100
 ROUNDS ?= 5
 
 .PHONY: bench
-bench: ## measure the speed of network set-up beside its floor and ovs-vsctl, on a real Open vSwitch (root)
-	scripts/install-deps ip ovs-vswitchd
+bench: ## measure the speed of network set-up and the cost of a scrape beside others, on a real Open vSwitch (root)
+	scripts/install-deps ip ovs-vswitchd prometheus-node-exporter
 	ISONET_BENCH_NETWORKS=$(NETWORKS) go test -run '^$$' -bench . -benchtime $(ROUNDS)x -timeout 1h ./test/bench
 
 .PHONY: clean

@@ -33,6 +33,8 @@ type Daemon struct {
 	loop  *reconcile.Loop
 	nics  *nic.Sampler
 	links *device.Watcher
+	// guardOff says that the operator wants no host guard.
+	guardOff bool
 
 	listeners []listener
 	running   sync.WaitGroup
@@ -45,12 +47,13 @@ type listener struct {
 	name     string
 	server   *http.Server
 	listener net.Listener
+	serve    func() error
 }
 
 // New puts a daemon together and opens its listeners, so that whoever starts
 // it learns at once of an address that is taken. Call Run or Stop afterwards.
 func New(cfg Config, log *slog.Logger) (*Daemon, error) {
-	d := &Daemon{log: log, failed: make(chan error, 8)}
+	d := &Daemon{log: log, failed: make(chan error, 8), guardOff: cfg.HostGuardOff}
 	d.store = store.New(store.Config{
 		Endpoints: cfg.Store, TLS: cfg.StoreTLS, StateDir: cfg.StateDir, RunDir: filepath.Dir(cfg.Socket),
 		Logger: log.With("component", "store"),
@@ -60,10 +63,14 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 		// The loop and the switch report to the exporter and come after it.
 		Status:  func() reconcile.Status { return d.loop.Status() },
 		Traffic: func() map[model.ID]model.Traffic { return d.sw.Traffic() },
+		Resets:  func() uint64 { return d.sw.StatisticsResets() },
+		Ports:   d.ports(cfg),
 	}, exporter.BuildInfo{Version: version.Version(), Revision: version.Commit()}, log.With("component", "exporter"))
 	d.links = device.New(log.With("component", "device"))
 	d.sw = ovs.New(ovs.Config{
-		Endpoints: cfg.OVSDB, DatapathType: cfg.DatapathType, Devices: d.links, Observer: metrics, Logger: log.With("component", "ovs"),
+		Endpoints: cfg.OVSDB, DatapathType: cfg.DatapathType, Devices: d.links, RunDir: runDir(cfg.OVSDB), Observer: metrics,
+		Logger: log.With("component", "ovs"),
+		Totals: filepath.Join(cfg.StateDir, "traffic"), Wanted: d.wanted,
 	})
 	d.loop = reconcile.New(d.store, d.sw, metrics, log.With("component", "reconcile"))
 	d.nics = nic.New(log.With("component", "nic"))
@@ -80,6 +87,32 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 		return nil, err
 	}
 	return d, nil
+}
+
+// ports returns which ports get metrics of their own; nil is none.
+func (d *Daemon) ports(cfg Config) *exporter.Ports {
+	if !cfg.MetricsPorts {
+		return nil
+	}
+	return &exporter.Ports{
+		Traffic: func() map[string]model.PortTraffic { return d.sw.Ports() },
+		Include: cfg.MetricsInclude, Exclude: cfg.MetricsExclude,
+	}
+}
+
+// wanted returns the networks that are to be on the host with a system-id, and
+// whether that is known yet.
+func (d *Daemon) wanted(systemID string) (map[model.ID]bool, bool) {
+	select {
+	case <-d.store.Ready():
+	default:
+		return nil, false
+	}
+	networks := map[model.ID]bool{}
+	for _, n := range d.store.Snapshot().HostNetworks(model.HostID(systemID)) {
+		networks[n.ID] = true
+	}
+	return networks, true
 }
 
 // Addr returns where the named listener ("socket", "listen" or "metrics")
@@ -112,11 +145,12 @@ func (d *Daemon) Start() {
 	d.start("device", d.links.Run)
 	d.start("ovs", d.sw.Run)
 	d.start("reconcile", d.loop.Run)
+	d.startGuard()
 	d.start("nic", func(ctx context.Context) error { d.nics.Run(ctx); return nil })
 	for _, l := range d.listeners {
 		d.log.Info("listening", "for", l.name, "address", l.listener.Addr().String())
 		d.running.Go(func() {
-			if err := l.server.Serve(l.listener); !errors.Is(err, http.ErrServerClosed) {
+			if err := l.serve(); !errors.Is(err, http.ErrServerClosed) {
 				d.failed <- fmt.Errorf("serve %s: %w", l.name, err)
 			}
 		})

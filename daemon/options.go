@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -41,7 +42,12 @@ type Options struct {
 	TLSKey        string `yaml:"tls-key"`
 	TLSCA         string `yaml:"tls-ca"`
 	MetricsListen string `yaml:"metrics-listen"`
+	MetricsConfig string `yaml:"metrics-web-config"`
+	MetricsPorts  string `yaml:"metrics-ports"`
+	PortsInclude  string `yaml:"metrics-ports-include"`
+	PortsExclude  string `yaml:"metrics-ports-exclude"`
 	DatapathType  string `yaml:"datapath-type"`
+	HostGuard     string `yaml:"host-guard"`
 	LogLevel      string `yaml:"log-level"`
 	LogFormat     string `yaml:"log-format"`
 }
@@ -54,7 +60,9 @@ func DefaultOptions() Options {
 		Socket:        "/run/isonet/isonetd.sock",
 		TokenTimeout:  "8h",
 		MetricsListen: "127.0.0.1:9475",
+		MetricsPorts:  "false",
 		DatapathType:  ovs.AutoDatapath,
+		HostGuard:     hostGuardAuto,
 		LogLevel:      "info",
 		LogFormat:     "text",
 	}
@@ -85,9 +93,16 @@ type Config struct {
 	TLS          *tls.Config // of Listen; nil is off
 	CA           []byte      // certificates by which clients trust Listen, in PEM form; nil is none
 	Metrics      string      // "" is off
-	DatapathType string
-	LogLevel     slog.Level
-	JSONLog      bool
+	// MetricsWebConfig is the file that says who may scrape, and with which
+	// certificate; "" is everybody, without TLS.
+	MetricsWebConfig string
+	MetricsPorts     bool           // whether single ports have metrics
+	MetricsInclude   *regexp.Regexp // of ports; nil is all
+	MetricsExclude   *regexp.Regexp // of ports; nil is none
+	DatapathType     string
+	HostGuardOff     bool
+	LogLevel         slog.Level
+	JSONLog          bool
 }
 
 // Parse checks the settings and reads the files that they name. Its error
@@ -95,7 +110,8 @@ type Config struct {
 func (o Options) Parse() (Config, error) {
 	cfg := Config{
 		StateDir: o.StateDir, Socket: o.Socket, Listen: o.Listen, UsersFile: o.UsersFile,
-		Metrics: o.MetricsListen, DatapathType: o.DatapathType, JSONLog: o.LogFormat == "json",
+		Metrics: o.MetricsListen, DatapathType: o.DatapathType, HostGuardOff: o.HostGuard == hostGuardOff,
+		JSONLog: o.LogFormat == "json",
 	}
 	var errs []error
 	fail := func(setting string, err error) { errs = append(errs, fmt.Errorf("%s: %w", setting, err)) }
@@ -128,6 +144,9 @@ func (o Options) Parse() (Config, error) {
 	if err := o.checkListeners(); err != nil {
 		fail("listen", err)
 	}
+	if err := o.parseMetrics(&cfg); err != nil {
+		errs = append(errs, err)
+	}
 	for setting, path := range map[string]string{"state-dir": o.StateDir, "socket": o.Socket} {
 		if !filepath.IsAbs(path) {
 			fail(setting, fmt.Errorf("%q is not an absolute path", path))
@@ -135,6 +154,9 @@ func (o Options) Parse() (Config, error) {
 	}
 	if o.DatapathType != ovs.AutoDatapath && o.DatapathType != "system" && o.DatapathType != "netdev" {
 		fail("datapath-type", fmt.Errorf("%q is not auto, system or netdev", o.DatapathType))
+	}
+	if o.HostGuard != hostGuardAuto && o.HostGuard != hostGuardOff {
+		fail("host-guard", fmt.Errorf("%q is not auto or off", o.HostGuard))
 	}
 	if err := cfg.LogLevel.UnmarshalText([]byte(o.LogLevel)); err != nil {
 		fail("log-level", fmt.Errorf("%q is not debug, info, warn or error", o.LogLevel))
