@@ -44,7 +44,8 @@ func runInHost() int {
 	if ip("-n", name, "link", "set", "lo", "up") != nil {
 		return 1
 	}
-	cmd := exec.CommandContext(context.Background(), os.Args[0], os.Args[1:]...)
+	// The tests wait most of the time: more of them at once than processors.
+	cmd := exec.CommandContext(context.Background(), os.Args[0], append([]string{"-test.parallel=6"}, os.Args[1:]...)...)
 	cmd.Env = append(os.Environ(), hostVariable+"="+name)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	// A process starts in the namespace of the thread that starts it.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -30,7 +31,7 @@ func ways() map[isolation.Reason]map[string]way {
 		isolation.TunnelPort:       tunnels(),
 		isolation.DPDKPort:         one(way{open: dpdk}),
 		isolation.UnknownType:      one(way{open: unknownType}),
-		isolation.HostInternalPort: one(way{open: internalPort, slow: true}),
+		isolation.HostInternalPort: one(way{open: internalPort}),
 		isolation.PhysicalNIC:      one(way{open: uplink, found: isolation.VethInHost}),
 		isolation.LoopbackDevice:   one(way{open: loopback, refused: true}),
 		isolation.Bond:             one(way{open: uplink, found: isolation.VethInHost}),
@@ -58,6 +59,15 @@ func ways() map[isolation.Reason]map[string]way {
 		isolation.BFD:              one(way{open: bfd, beat: twice}),
 		isolation.CFM:              one(way{open: cfm, beat: twice}),
 		isolation.LocalUp:          one(way{open: localUp}),
+		isolation.UnseenDevice:     one(way{open: moved, refused: true}),
+		isolation.UnseenHost:       one(way{alone: blind}),
+		isolation.PortAddress:      one(way{open: portAddress, send: askHost}),
+		isolation.InBand:           one(way{open: inBand, send: toController, settings: locked()}),
+		isolation.FailMode:         one(way{open: standalone, send: forged, settings: locked()}),
+		isolation.ForeignFlows:     one(way{open: foreignFlows, send: forged, settings: locked()}),
+		isolation.Manager:          one(way{open: manager, send: toController, settings: locked()}),
+		isolation.TunnelNearby:     one(way{open: tunnelNearby, send: encapsulated}),
+		isolation.NoMAC:            one(way{open: noMAC, settings: locked()}),
 	}
 }
 
@@ -459,4 +469,177 @@ func localUp(s *side) exit {
 	out := local(s)
 	s.ip("address add 203.0.113.1/32 dev " + s.bridge)
 	return out
+}
+
+// moved is a device that went to another namespace after Open vSwitch had opened
+// it. Open vSwitch 3.1 goes on showing the port and sends nothing.
+func moved(s *side) exit {
+	s.Helper()
+	vm := s.ovs.NewVM(s.name("vm"), "10.77.0.3/24")
+	s.ovs.Plug(vm, s.bridge)
+	s.ovs.OFPort(vm.Device)
+	s.ip("link set " + vm.Device + " netns " + vm.Namespace())
+	s.ip("-n " + vm.Namespace() + " link set " + vm.Device + " up")
+	return at(s, vm.Probe())
+}
+
+// blind is an isonetd that runs in another namespace than vswitchd. It can keep
+// nothing out that it does not see, and it must not call the network isolated.
+func blind(w *world) {
+	w.Helper()
+	other := &world{T: w.T, ovs: ovstest.Start(w, ovstest.InNamespace(ovstest.Namespace(w))), names: w.names, blind: true}
+	other.startDaemon()
+	s := other.network()
+	s.judged(isolation.UnseenHost)
+	if n, _ := s.status(); n.Isolation.Isolated {
+		s.Errorf("the network is called isolated: %+v", n.Isolation)
+	}
+	s.connected()
+}
+
+func hostOnPort() [4]byte { return [4]byte{203, 0, 113, 9} }
+
+// portAddress gives the host an address on the port of a. Its answers are what
+// must not come.
+func portAddress(s *side) exit {
+	s.Helper()
+	host := hostOnPort()
+	s.atA.Watch("answer", func(frame []byte) bool {
+		const reply = 2 // ARP: operation
+		return len(frame) >= 42 && binary.BigEndian.Uint16(frame[12:]) == unix.ETH_P_ARP &&
+			binary.BigEndian.Uint16(frame[20:]) == reply && bytes.Equal(frame[28:32], host[:])
+	})
+	s.ip("address add " + net.IP(host[:]).String() + "/32 dev " + s.a.Device)
+	return watched(s, s.atA, "answer")
+}
+
+// askHost asks who has the host's address (ARP, RFC 826).
+func askHost(s *side) {
+	s.Helper()
+	host := hostOnPort()
+	request := []byte{0, 1, 8, 0, 6, 4, 0, 1}
+	request = append(append(request, s.atA.MAC...), 10, 77, 0, 1)
+	request = append(append(request, make([]byte, 6)...), host[:]...)
+	s.atA.Send(append(ovstest.EthernetHeader(s.atA.MAC, everybody(), unix.ETH_P_ARP), request...))
+}
+
+func everybody() net.HardwareAddr { return net.HardwareAddr{0xff, 0xff, 0xff, 0xff, 0xff, 0xff} }
+
+// locked is a strict network whose VMs are held to their addresses: what the
+// pipeline drops and Open vSwitch by itself would forward tells them apart.
+func locked() []string { return []string{`"strict":"true"`, `"mac_lock":"true"`} }
+
+func stranger() net.HardwareAddr { return net.HardwareAddr{2, 0xbd, 0, 0, 0, 1} }
+
+// forged sends from an address that a does not have.
+func forged(s *side) {
+	s.Helper()
+	frame := s.atA.Frame(everybody(), s.mark())
+	copy(frame[6:], stranger())
+	for range 10 {
+		s.atA.Send(frame)
+	}
+}
+
+func standalone(s *side) exit {
+	s.Helper()
+	s.ovs.Vsctl("set", "bridge", s.bridge, "fail_mode=standalone")
+	return at(s, s.atB)
+}
+
+func foreignFlows(s *side) exit {
+	s.Helper()
+	if out, err := s.ovs.OfctlCommand("add-flow", s.bridge, "priority=65000,actions=FLOOD").CombinedOutput(); err != nil {
+		s.Fatalf("ovs-ofctl: %v\n%s", err, out)
+	}
+	return at(s, s.atB)
+}
+
+// controllerPort is where OpenFlow controllers listen. Nobody does here.
+const controllerPort = 6653
+
+// inBand lets frames to a controller pass although the bridge has no flows.
+func inBand(s *side) exit {
+	s.Helper()
+	args := []string{"set-controller", s.bridge, fmt.Sprintf("tcp:%s:%d", collectorAddress, controllerPort)}
+	if s.id == "" {
+		args = append(args, "--", "set", "bridge", s.bridge, "fail_mode=secure")
+	}
+	s.ovs.Vsctl(append(args, "--", "remove", "bridge", s.bridge, "other_config", "disable-in-band")...)
+	return at(s, s.atB)
+}
+
+// manager does the same on all bridges with in-band control.
+func manager(s *side) exit {
+	s.Helper()
+	s.ovs.Vsctl("set-manager", fmt.Sprintf("tcp:%s:%d", collectorAddress, controllerPort))
+	if s.id == "" {
+		s.ovs.Vsctl("set", "bridge", s.bridge, "fail_mode=secure")
+		s.Cleanup(func() { s.ovs.Vsctl("del-manager") })
+	}
+	return at(s, s.atB)
+}
+
+// toController sends what in-band control lets pass, from an address that a does
+// not have.
+func toController(s *side) {
+	s.Helper()
+	segment := make([]byte, 20, 64) // RFC 9293, section 3.1
+	binary.BigEndian.PutUint16(segment, controllerPort+1)
+	binary.BigEndian.PutUint16(segment[2:], controllerPort)
+	segment[12] = 5 << 4
+	marked := s.atA.Frame(everybody(), s.mark())
+	segment = append(segment, marked[14+20+8:]...)
+	packet := ovstest.IPv4([4]byte{10, 77, 0, 1}, [4]byte{192, 0, 2, 2}, unix.IPPROTO_TCP, segment)
+	for range 10 {
+		s.atA.Send(append(ovstest.EthernetHeader(stranger(), everybody(), unix.ETH_P_IP), packet...))
+	}
+}
+
+// tunnelNearby is a tunnel on another bridge. With an address on a port of its
+// own bridge a VM can send into it.
+func tunnelNearby(s *side) exit {
+	s.Helper()
+	theirs, out := foreign(s)
+	name := s.name("tun")
+	s.ovs.Vsctl("add-port", theirs, name, "--", "set", "interface", name, "type=vxlan",
+		"options:remote_ip="+collectorAddress, fmt.Sprintf("options:key=%d", s.key()))
+	s.up(s.bridge)
+	s.ip("address add 203.0.113.1/32 dev " + s.bridge)
+	return out
+}
+
+// key returns a number of a side's own.
+func (s *side) key() int {
+	var n int
+	if _, err := fmt.Sscanf(strings.TrimLeft(s.bridge, "abcdefghijklmnopqrstuvwxyz"), "%d", &n); err != nil {
+		s.Fatalf("%s: %v", s.bridge, err)
+	}
+	return n
+}
+
+// encapsulated sends what looks as if it came from the other end of the tunnel
+// (VXLAN, RFC 7348).
+func encapsulated(s *side) {
+	s.Helper()
+	device, err := net.InterfaceByName(underlay)
+	if err != nil {
+		s.Fatal(err)
+	}
+	header := make([]byte, 8, 128)
+	header[0] = 1 << 3 // the VNI is valid
+	binary.BigEndian.PutUint32(header[4:], uint32(s.key())<<8)
+	const vxlan = 4789
+	packet := ovstest.UDP([4]byte{192, 0, 2, 2}, [4]byte{192, 0, 2, 1}, vxlan, append(header, s.atA.Frame(everybody(), s.mark())...))
+	for range 10 {
+		s.atA.Send(append(ovstest.EthernetHeader(s.atA.MAC, device.HardwareAddr, unix.ETH_P_IP), packet...))
+	}
+}
+
+// noMAC is a VM that nobody told the address of.
+func noMAC(s *side) exit {
+	s.Helper()
+	vm := s.ovs.NewVM(s.name("vm"), "10.77.0.3/24")
+	s.ovs.Plug(vm, s.bridge)
+	return at(s, vm.Probe())
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/isonet/isonet/daemon"
 	"github.com/isonet/isonet/internal/ovstest"
 	"github.com/isonet/isonet/model/isolation"
+	"github.com/isonet/isonet/reconcile"
 )
 
 // The bridge that connects the host with a collector outside, where flow exports
@@ -38,6 +39,8 @@ type world struct {
 	client *http.Client
 	host   string // path of the host's resource
 	names  *atomic.Int32
+	// blind says that isonetd does not see the devices of Open vSwitch.
+	blind bool
 
 	collector *ovstest.VM
 	outside   *ovstest.Probe // what reaches the collector
@@ -221,8 +224,10 @@ func (w *world) network(settings ...string) *side {
 		fmt.Sprintf(`{"modified_network_attachments":{"network_attachment":[{"network":{"name":%q}}]}}`, s.bridge))
 	w.Cleanup(func() { w.call("DELETE", "/networks/"+s.id+"?force=true", "") })
 	s.plugVMs()
-	if s.a != nil {
-		s.until("isolated", isolated)
+	if !s.blind {
+		s.until("isolated and guarded", func(n api.NetworkStatus, _ []api.IsolationEvent) bool {
+			return n.Isolation.Isolated && n.State == reconcile.Active
+		})
 	}
 	return s
 }
@@ -238,8 +243,9 @@ func (s *side) plugVMs() {
 func (s *side) plugVM(n int) (*ovstest.VM, *ovstest.Probe) {
 	s.Helper()
 	vm := s.ovs.NewVM(s.name("vm"), fmt.Sprintf("10.77.0.%d/24", n))
-	s.ovs.Plug(vm, s.bridge)
-	return vm, vm.Probe()
+	probe := vm.Probe()
+	s.ovs.Plug(vm, s.bridge, "--", "set", "interface", vm.Device, fmt.Sprintf(`external_ids:attached-mac="%s"`, probe.MAC))
+	return vm, probe
 }
 
 // status returns what isonet knows of the network.
@@ -271,8 +277,6 @@ func (s *side) until(what string, check func(api.NetworkStatus, []api.IsolationE
 		return nil
 	})
 }
-
-func isolated(n api.NetworkStatus, _ []api.IsolationEvent) bool { return n.Isolation.Isolated }
 
 // judged waits until isonet has done about a reason what its table says.
 func (s *side) judged(reason isolation.Reason) {
