@@ -283,7 +283,10 @@ func mirror(s *side) exit {
 		"--", "--id=@m", "create", "mirror", "name=m", "select_all=true", "output_port=@p",
 		"--", "set", "bridge", s.bridge, "mirrors=@m")
 	s.ovs.Appctl("revalidator/purge") // flows that are in use would go uncopied for a while
-	return at(s, probe)
+	probe.Watch("copy", func(frame []byte) bool {
+		return bytes.HasPrefix(frame, s.atB.MAC) && bytes.Contains(frame, []byte(s.mark()+">"))
+	})
+	return watched(s, probe, "copy")
 }
 
 func unicast(s *side) {
@@ -467,7 +470,7 @@ func openLocalPort(s *side) exit {
 func localUp(s *side) exit {
 	s.Helper()
 	out := local(s)
-	s.ip("address add 203.0.113.1/32 dev " + s.bridge)
+	s.ip("address replace 203.0.113.1/32 dev " + s.bridge)
 	return out
 }
 
@@ -605,7 +608,7 @@ func tunnelNearby(s *side) exit {
 	s.ovs.Vsctl("add-port", theirs, name, "--", "set", "interface", name, "type=vxlan",
 		"options:remote_ip="+collectorAddress, fmt.Sprintf("options:key=%d", s.key()))
 	s.up(s.bridge)
-	s.ip("address add 203.0.113.1/32 dev " + s.bridge)
+	s.ip("address replace 203.0.113.1/32 dev " + s.bridge)
 	return out
 }
 
