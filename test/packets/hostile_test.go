@@ -164,12 +164,11 @@ func hostileRound(w *world, seed uint64) {
 	w.Helper()
 	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // a sequence that can be repeated
 	sides := []*side{w.network(), w.network(`"strict":"true"`)}
-	streams := make([]func(), len(sides))
+	streams, ports := make([]func(), len(sides)), make([]map[string]exit, len(sides))
 	for i, s := range sides {
-		streams[i] = s.stream()
+		streams[i], ports[i] = s.stream(), map[string]exit{}
 	}
 	exits := make([][]exit, len(sides))
-	ports := make([][]exit, len(sides))
 	opened := make([]bool, len(sides))
 	all := deeds()
 	for _, n := range random.Perm(len(all)) {
@@ -178,7 +177,7 @@ func hostileRound(w *world, seed uint64) {
 		out := all[n].do(sides[i])
 		exits[i] = append(exits[i], out)
 		if all[n].port {
-			ports[i] = append(ports[i], out)
+			ports[i][all[n].name] = out
 		}
 		opened[i] = opened[i] || all[n].name == "change fail_mode"
 	}
@@ -188,9 +187,9 @@ func hostileRound(w *world, seed uint64) {
 		s.connected() // from here on the bridge knows where its VMs are
 		s.silent(exits[i])
 		if strict := i == 1; strict && !opened[i] {
-			for n, out := range ports[i] {
+			for name, out := range ports[i] {
 				if leaked := out.count(); leaked != 0 {
-					s.Errorf("%d frames left the strict network by its port %d of %d", leaked, n+1, len(ports[i]))
+					s.Errorf("%d frames left the strict network: %s", leaked, name)
 				}
 			}
 		}
