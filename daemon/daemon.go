@@ -33,6 +33,8 @@ type Daemon struct {
 	loop  *reconcile.Loop
 	nics  *nic.Sampler
 	links *device.Watcher
+	// notify tells the service manager.
+	notify *notifier
 
 	listeners []listener
 	running   sync.WaitGroup
@@ -67,6 +69,7 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 	})
 	d.loop = reconcile.New(d.store, d.sw, metrics, log.With("component", "reconcile"))
 	d.nics = nic.New(log.With("component", "nic"))
+	d.notify = &notifier{store: d.store, sw: d.sw, loop: d.loop, log: log.With("component", "notify")}
 	apiLog := log.With("component", "api")
 	rest, err := api.New(api.Config{
 		Store: d.store, Loop: d.loop, Traffic: d.sw, NICs: d.nics, Logger: apiLog, Version: version.Version(),
@@ -101,6 +104,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	case err = <-d.failed:
 	}
+	d.notify.stopping()
 	return errors.Join(err, d.Stop())
 }
 
@@ -113,6 +117,7 @@ func (d *Daemon) Start() {
 	d.start("ovs", d.sw.Run)
 	d.start("reconcile", d.loop.Run)
 	d.start("nic", func(ctx context.Context) error { d.nics.Run(ctx); return nil })
+	d.start("notify", d.notify.run)
 	for _, l := range d.listeners {
 		d.log.Info("listening", "for", l.name, "address", l.listener.Addr().String())
 		d.running.Go(func() {
