@@ -16,6 +16,8 @@ type isolationPolicyDTO struct {
 	IsolationPolicy *string  `xml:"isolation_policy" json:"isolation_policy,omitempty"`
 	Strict          *boolean `xml:"strict" json:"strict,omitempty"`
 	MACLock         *boolean `xml:"mac_lock" json:"mac_lock,omitempty"`
+	// BroadcastLimit is in frames per second and port; 0 is none.
+	BroadcastLimit *integer `xml:"broadcast_limit" json:"broadcast_limit,omitempty"`
 }
 
 func policyOf(n model.Network) isolationPolicyDTO {
@@ -23,6 +25,7 @@ func policyOf(n model.Network) isolationPolicyDTO {
 		IsolationPolicy: new(string(n.EffectiveIsolation())),
 		Strict:          new(boolean(n.Strict)),
 		MACLock:         new(boolean(n.MACLock)),
+		BroadcastLimit:  new(integer(n.BroadcastLimit)),
 	}
 }
 
@@ -37,13 +40,25 @@ func (d isolationPolicyDTO) apply(n *model.Network) {
 	if d.MACLock != nil {
 		n.MACLock = bool(*d.MACLock)
 	}
+	if d.BroadcastLimit != nil {
+		n.BroadcastLimit = int(*d.BroadcastLimit)
+	}
 }
 
 // isolationDTO is the verdict on the isolation of an attachment on this host.
 type isolationDTO struct {
-	Isolated  boolean      `xml:"isolated" json:"isolated"`
-	Contested boolean      `xml:"contested" json:"contested"`
-	Findings  *findingsDTO `xml:"findings" json:"findings,omitempty"`
+	Isolated  boolean `xml:"isolated" json:"isolated"`
+	Contested boolean `xml:"contested" json:"contested"`
+	// Strict is active or pending; it is absent for a network that is not strict.
+	Strict    string        `xml:"strict_state,omitempty" json:"strict_state,omitempty"`
+	HostGuard *hostGuardDTO `xml:"host_guard" json:"host_guard,omitempty"`
+	Findings  *findingsDTO  `xml:"findings" json:"findings,omitempty"`
+}
+
+// hostGuardDTO says how the network and the host's network stack are kept apart.
+type hostGuardDTO struct {
+	State  string `xml:"state" json:"state"`
+	Reason string `xml:"reason,omitempty" json:"reason,omitempty"`
 }
 
 type findingsDTO struct {
@@ -68,7 +83,13 @@ func (v *view) isolation(a model.Attachment) *isolationDTO {
 	if !v.here(a.Host) || !judged {
 		return nil
 	}
-	d := &isolationDTO{Isolated: boolean(s.Isolation.Isolated), Contested: boolean(s.Isolation.Contested)}
+	d := &isolationDTO{
+		Isolated: boolean(s.Isolation.Isolated), Contested: boolean(s.Isolation.Contested),
+		Strict: strictState(v.desired.Networks[a.Network], s),
+	}
+	if g, known := v.status.HostGuards[a.Network]; known {
+		d.HostGuard = &hostGuardDTO{string(g.State), g.Reason}
+	}
 	for _, f := range s.Isolation.Findings {
 		if d.Findings == nil {
 			d.Findings = &findingsDTO{}
@@ -79,6 +100,18 @@ func (v *view) isolation(a model.Attachment) *isolationDTO {
 		})
 	}
 	return d
+}
+
+// strictState says whether a strict network's flows are in place; "" for a
+// network that is not strict.
+func strictState(n model.Network, s reconcile.NetworkStatus) string {
+	switch {
+	case !n.Strict:
+		return ""
+	case s.Strict:
+		return "active"
+	}
+	return "pending"
 }
 
 // reportedIsolation adds the isolation to what is reported. It does not count
@@ -95,6 +128,11 @@ func (v *view) reportedIsolation(a model.Attachment) reportedConfiguration {
 type IsolationStatus struct {
 	Policy model.Policy `json:"policy"`
 	Strict bool         `json:"strict"`
+	// StrictState is active when the flows of a strict network are in place, and
+	// pending until then; "" for one that is not strict.
+	StrictState string `json:"strict_state"`
+	// HostGuard is absent as long as it is not known.
+	HostGuard *HostGuardStatus `json:"host_guard,omitempty"`
 	// Isolated says that the isolation is shown; it is not while something is
 	// pending.
 	Isolated bool `json:"isolated"`
@@ -105,6 +143,15 @@ type IsolationStatus struct {
 	Findings []FindingStatus `json:"findings"`
 	// Pending are the ports of which too little is known yet.
 	Pending []string `json:"pending"`
+}
+
+// HostGuardStatus says how a network and the host's own network stack are kept
+// apart.
+type HostGuardStatus struct {
+	// State is guarded, limited, unavailable or not_needed.
+	State reconcile.GuardState `json:"state"`
+	// Reason says why it is not guarded, and what to do.
+	Reason string `json:"reason"`
 }
 
 // FindingStatus is one thing that is wrong with a network's isolation, or with
@@ -138,10 +185,16 @@ type IsolationEvent struct {
 	Deed reconcile.Deed `json:"deed"`
 }
 
-func nativeIsolation(n model.Network, i reconcile.Isolation) IsolationStatus {
+func (v *view) nativeIsolation(n model.Network) IsolationStatus {
+	verdict := v.status.Networks[n.ID]
+	i := verdict.Isolation
 	s := IsolationStatus{
-		Policy: n.EffectiveIsolation(), Strict: n.Strict, Isolated: i.Isolated, Contested: i.Contested, Since: i.Since,
+		StrictState: strictState(n, verdict),
+		Policy:      n.EffectiveIsolation(), Strict: n.Strict, Isolated: i.Isolated, Contested: i.Contested, Since: i.Since,
 		Findings: []FindingStatus{}, Pending: []string{},
+	}
+	if g, known := v.status.HostGuards[n.ID]; known {
+		s.HostGuard = &HostGuardStatus{g.State, g.Reason}
 	}
 	for _, f := range i.Findings {
 		s.Findings = append(s.Findings, FindingStatus{

@@ -156,7 +156,7 @@ func (v *view) nativeNetwork(at model.Attachment) NetworkStatus {
 	if verdict, ok := v.status.Networks[n.ID]; ok {
 		s.State, s.Reason, s.Since = verdict.State, verdict.Reason, verdict.Since
 	}
-	s.Isolation = nativeIsolation(n, v.status.Networks[n.ID].Isolation)
+	s.Isolation = v.nativeIsolation(n)
 	if v.status.Actual != nil {
 		bridge, _ := bridgeOf(v.status.Actual, n)
 		s.MTU.Actual = actualMTU(bridge)

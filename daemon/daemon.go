@@ -35,6 +35,8 @@ type Daemon struct {
 	links *device.Watcher
 	// notify tells the service manager.
 	notify *notifier
+	// guardOff says that the operator wants no host guard.
+	guardOff bool
 
 	listeners []listener
 	running   sync.WaitGroup
@@ -52,7 +54,7 @@ type listener struct {
 // New puts a daemon together and opens its listeners, so that whoever starts
 // it learns at once of an address that is taken. Call Run or Stop afterwards.
 func New(cfg Config, log *slog.Logger) (*Daemon, error) {
-	d := &Daemon{log: log, failed: make(chan error, 8)}
+	d := &Daemon{log: log, failed: make(chan error, 8), guardOff: cfg.HostGuardOff}
 	d.store = store.New(store.Config{
 		Endpoints: cfg.Store, TLS: cfg.StoreTLS, StateDir: cfg.StateDir, RunDir: filepath.Dir(cfg.Socket),
 		Logger: log.With("component", "store"),
@@ -65,7 +67,8 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 	}, exporter.BuildInfo{Version: version.Version(), Revision: version.Commit()}, log.With("component", "exporter"))
 	d.links = device.New(log.With("component", "device"))
 	d.sw = ovs.New(ovs.Config{
-		Endpoints: cfg.OVSDB, DatapathType: cfg.DatapathType, Devices: d.links, Observer: metrics, Logger: log.With("component", "ovs"),
+		Endpoints: cfg.OVSDB, DatapathType: cfg.DatapathType, Devices: d.links, RunDir: runDir(cfg.OVSDB), Observer: metrics,
+		Logger: log.With("component", "ovs"),
 	})
 	d.loop = reconcile.New(d.store, d.sw, metrics, log.With("component", "reconcile"))
 	d.nics = nic.New(log.With("component", "nic"))
@@ -116,6 +119,7 @@ func (d *Daemon) Start() {
 	d.start("device", d.links.Run)
 	d.start("ovs", d.sw.Run)
 	d.start("reconcile", d.loop.Run)
+	d.startGuard()
 	d.start("nic", func(ctx context.Context) error { d.nics.Run(ctx); return nil })
 	d.start("notify", d.notify.run)
 	for _, l := range d.listeners {

@@ -393,6 +393,7 @@ func TestOptionsAreChecked(t *testing.T) {
 		`"721h" is not a duration`:       func(o *daemon.Options) { o.TokenTimeout = "721h" },
 		"state-dir: ":                    func(o *daemon.Options) { o.StateDir = "state" },
 		"socket: ":                       func(o *daemon.Options) { o.Socket = "api.sock" },
+		`"maybe" is not auto or off`:     func(o *daemon.Options) { o.HostGuard = "maybe" },
 		`"magic" is not auto, system`:    func(o *daemon.Options) { o.DatapathType = "magic" },
 		`"loud" is not debug`:            func(o *daemon.Options) { o.LogLevel = "loud" },
 		`"xml" is not text or json`:      func(o *daemon.Options) { o.LogFormat = "xml" },

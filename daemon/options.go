@@ -45,6 +45,7 @@ type Options struct {
 	TLSCA         string `yaml:"tls-ca"`
 	MetricsListen string `yaml:"metrics-listen"`
 	DatapathType  string `yaml:"datapath-type"`
+	HostGuard     string `yaml:"host-guard"`
 	LogLevel      string `yaml:"log-level"`
 	LogFormat     string `yaml:"log-format"`
 }
@@ -58,6 +59,7 @@ func DefaultOptions() Options {
 		TokenTimeout:  "8h",
 		MetricsListen: "127.0.0.1:9475",
 		DatapathType:  ovs.AutoDatapath,
+		HostGuard:     hostGuardAuto,
 		LogLevel:      "info",
 		LogFormat:     "text",
 	}
@@ -90,6 +92,7 @@ type Config struct {
 	CA           []byte      // certificates by which clients trust Listen, in PEM form; nil is none
 	Metrics      string      // "" is off
 	DatapathType string
+	HostGuardOff bool
 	LogLevel     slog.Level
 	JSONLog      bool
 }
@@ -99,7 +102,8 @@ type Config struct {
 func (o Options) Parse() (Config, error) {
 	cfg := Config{
 		StateDir: o.StateDir, Socket: o.Socket, Listen: o.Listen, UsersFile: o.UsersFile,
-		Metrics: o.MetricsListen, DatapathType: o.DatapathType, JSONLog: o.LogFormat == "json",
+		Metrics: o.MetricsListen, DatapathType: o.DatapathType, HostGuardOff: o.HostGuard == hostGuardOff,
+		JSONLog: o.LogFormat == "json",
 	}
 	var errs []error
 	fail := func(setting string, err error) { errs = append(errs, fmt.Errorf("%s: %w", setting, err)) }
@@ -142,6 +146,9 @@ func (o Options) Parse() (Config, error) {
 	}
 	if o.DatapathType != ovs.AutoDatapath && o.DatapathType != "system" && o.DatapathType != "netdev" {
 		fail("datapath-type", fmt.Errorf("%q is not auto, system or netdev", o.DatapathType))
+	}
+	if o.HostGuard != hostGuardAuto && o.HostGuard != hostGuardOff {
+		fail("host-guard", fmt.Errorf("%q is not auto or off", o.HostGuard))
 	}
 	if err := cfg.LogLevel.UnmarshalText([]byte(o.LogLevel)); err != nil {
 		fail("log-level", fmt.Errorf("%q is not debug, info, warn or error", o.LogLevel))

@@ -82,7 +82,10 @@ func busy() moment {
 				Findings:  []isolation.Finding{{Reason: isolation.PhysicalNIC}, {Reason: isolation.PhysicalNIC}, {Reason: isolation.Manager, Notice: true}},
 			}}},
 			IsolationRepairs: map[isolation.Reason]uint64{isolation.PhysicalNIC: 4, isolation.Mirror: 1},
-			Held:             []plan.Held{{Bridge: "gone", Ports: []string{"vnet9"}}},
+			HostGuards: map[model.ID]reconcile.HostGuard{
+				redID: {State: reconcile.GuardLimited, Reason: "the kernel is old"}, blueID: {State: reconcile.GuardNotNeeded},
+			},
+			Held: []plan.Held{{Bridge: "gone", Ports: []string{"vnet9"}}},
 			Actual: &plan.Actual{
 				NextCfg: 12, CurCfg: 10, OVSVersion: "3.1.0", SchemaVersion: "8.3.1", DatapathType: "system",
 				Bridges: map[string]plan.Bridge{

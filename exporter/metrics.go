@@ -182,6 +182,19 @@ func networkFamilies() []family {
 				}
 			}
 		},
+	}, {
+		Metric{
+			"isonet_network_host_guarded", gauge,
+			[]string{"network"},
+			"Whether the host's own network stack is kept apart from the network's ports (1), or the host guard is limited or unavailable (0). Absent where the datapath needs no guard, and without a connection to OVSDB.",
+		},
+		func(v view, emit func(sample)) {
+			for _, n := range v.live() {
+				if g, known := v.status.HostGuards[n.ID]; known && g.State != reconcile.GuardNotNeeded {
+					emit(sample{value: boolean(g.State == reconcile.Guarded), labels: []string{n.label}})
+				}
+			}
+		},
 	}}
 }
 

@@ -24,6 +24,9 @@ const (
 	maxLabel       = 256
 )
 
+// MaxBroadcastLimit is more broadcasts than 100 Gb/s carry in a second.
+const MaxBroadcastLimit = 200_000_000
+
 // maxLabels bounds the labels of a host: each change looks at all of them.
 const maxLabels = 1000
 
@@ -41,7 +44,8 @@ type Network struct {
 	// VdsmName is the bridge's name on every host. It is fixed when the network
 	// is made and survives a renaming, so that a new name moves no VM's port.
 	VdsmName string
-	// PortIsolation is recorded and reported; it is not enforced yet.
+	// PortIsolation keeps the network's ports from reaching each other. Those
+	// that the host's operator exempts, such as a gateway's, are reached by all.
 	PortIsolation bool
 	// Isolation is the policy about what breaks the isolation; "" means
 	// PolicyEnforce. EffectiveIsolation tells which one is in force.
@@ -51,6 +55,9 @@ type Network struct {
 	Strict bool
 	// MACLock holds every port to its own MAC address. It needs Strict.
 	MACLock bool
+	// BroadcastLimit is how many broadcast and multicast frames a port may send
+	// in a second; 0 is no limit. It needs Strict.
+	BroadcastLimit int
 	// Revision counts the changes of this network.
 	Revision int64
 }

@@ -35,5 +35,10 @@ func (n Network) validateIsolation() error {
 	if n.MACLock && !n.Strict {
 		wrong = append(wrong, Invalidf("The MAC lock of network '%s' needs strict isolation: turn strict on too, or the MAC lock off.", n.Name))
 	}
+	if n.BroadcastLimit < 0 || n.BroadcastLimit > MaxBroadcastLimit {
+		wrong = append(wrong, Invalidf("Broadcast limit %d is not valid: use 0 for none or a value from 1 to %d frames in a second.", n.BroadcastLimit, MaxBroadcastLimit))
+	} else if n.BroadcastLimit > 0 && !n.Strict {
+		wrong = append(wrong, Invalidf("The broadcast limit of network '%s' needs strict isolation: turn strict on too, or the limit off with 0.", n.Name))
+	}
 	return Join(wrong...)
 }

@@ -33,6 +33,9 @@ func compile(p plan.Plan, root string) []ovsdb.Operation {
 	for _, m := range p.MTU {
 		c.update("Interface", m.Interface.UUID, ovsdb.Row{"mtu_request": m.Bytes})
 	}
+	for _, protect := range p.Protect {
+		c.update("Port", protect.Port.UUID, ovsdb.Row{"protected": protect.On})
+	}
 	for _, b := range p.Delete {
 		c.guard(b)
 		c.deleted = append(c.deleted, ovsdb.UUID{GoUUID: b.UUID})
@@ -54,11 +57,19 @@ func (c *compiler) create(s plan.Spec) {
 	c.add(ovsdb.Operation{Op: ovsdb.OperationInsert, Table: "Bridge", UUIDName: name, Row: ovsdb.Row{
 		"name":          s.Name,
 		"datapath_type": s.DatapathType,
+		"fail_mode":     failMode(s),
 		"ports":         c.localPort(s, len(c.created)),
 		"external_ids":  ovsMap(s.ExternalIDs),
 		"other_config":  ovsMap(s.OtherConfig),
 	}})
 	c.created = append(c.created, ovsdb.UUID{GoUUID: name})
+}
+
+func failMode(s plan.Spec) any {
+	if s.FailMode == "" {
+		return ovsdb.OvsSet{}
+	}
+	return s.FailMode
 }
 
 // localPort inserts the local port of a bridge and returns the reference to it.
@@ -97,7 +108,9 @@ func (c *compiler) repair(r plan.Repair) {
 			}
 		case "stp_enable", "rstp_enable", "mcast_snooping_enable":
 			row[column] = false
-		default: // references and fail_mode: isonet wants none
+		case "fail_mode":
+			row[column] = failMode(r.Spec)
+		default: // references: isonet wants none
 			row[column] = ovsdb.OvsSet{}
 		}
 	}

@@ -97,19 +97,20 @@ func (everything) MarshalText() ([]byte, error) { return []byte("cookie=0/0"), n
 func (everything) GoString() string             { return "everything()" }
 
 // installed reports whether the bridge has the flows of the pipeline, all of
-// them, and no others.
-func (c controller) installed(ctx context.Context, p plan.Pipeline) (bool, error) {
+// them and no others, and whether it has flows that isonet did not make.
+func (c controller) installed(ctx context.Context, p plan.Pipeline) (there, foreign bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, openFlowTimeout)
 	defer cancel()
 	compiled, err := newPipeline(p)
 	if err != nil {
-		return false, err
+		return false, false, err
 	}
 	text, err := c.ofctl(ctx, "dump-flows", c.target(p.Bridge))
 	if err != nil {
-		return false, fmt.Errorf("look at the flows of the bridge '%s': %w", p.Bridge, err)
+		return false, false, fmt.Errorf("look at the flows of the bridge '%s': %w", p.Bridge, err)
 	}
-	return compiled.is(text), nil
+	there, foreign = compiled.is(text)
+	return there, foreign, nil
 }
 
 var cookiePattern = regexp.MustCompile(`\bcookie=(0x[0-9a-f]+)`)
@@ -117,8 +118,8 @@ var cookiePattern = regexp.MustCompile(`\bcookie=(0x[0-9a-f]+)`)
 // is compares the pipeline with what ovs-ofctl dump-flows prints. Cookies are
 // enough: who changes a flow's actions must add it anew, and the cookie names
 // the actions. The library's parser of flows does not know meters.
-func (p pipeline) is(dump []byte) bool {
-	static := 0
+func (p pipeline) is(dump []byte) (same, foreign bool) {
+	static, others := 0, 0
 	for line := range bytes.Lines(dump) {
 		found := cookiePattern.FindSubmatch(line)
 		if found == nil {
@@ -130,10 +131,11 @@ func (p pipeline) is(dump []byte) bool {
 			static++
 		case err == nil && cookie == p.cookie|learnedMark:
 		default:
-			return false
+			others++
+			foreign = foreign || err != nil || cookie&cookieMask != cookieMark
 		}
 	}
-	return static == len(p.flows)
+	return static == len(p.flows) && others == 0, foreign
 }
 
 // setMeters makes the meters that the members lack, and returns those that

@@ -38,6 +38,13 @@ const learnedLifetime = 300
 // the others.
 const learnedMark = 1
 
+// cookieMark is what the upper bits of all cookies are, by which isonet knows
+// flows that it made, in whichever version of the set.
+const (
+	cookieMask = 0xffff << 48
+	cookieMark = 0x150e << 48
+)
+
 // pipeline is the flows of a plan.Pipeline. The cookie of each names the whole
 // set, so that a set can be recognised on the switch.
 type pipeline struct {
@@ -64,9 +71,7 @@ func cookieOf(p plan.Pipeline) (uint64, error) {
 		}
 		h.Write(text)
 	}
-	// 0 and all ones have meanings of their own in OpenFlow.
-	cookie := h.Sum64() &^ learnedMark
-	return max(cookie, learnedMark<<1), nil
+	return h.Sum64()&^(cookieMask|learnedMark) | cookieMark, nil
 }
 
 func flowsOf(p plan.Pipeline, cookie uint64) []*openflow.Flow {

@@ -50,6 +50,7 @@ type port struct {
 	VLANMode    *string           `ovsdb:"vlan_mode"`
 	Tag         *int              `ovsdb:"tag"`
 	Trunks      []int             `ovsdb:"trunks"`
+	Protected   bool              `ovsdb:"protected"`
 	ExternalIDs map[string]string `ovsdb:"external_ids"`
 	OtherConfig map[string]string `ovsdb:"other_config"`
 }
@@ -102,7 +103,7 @@ func configuration() (model.ClientDBModel, []client.MonitorOption, error) {
 		client.WithTable(&o, &o.Bridges, &o.CurCfg, &o.NextCfg, &o.ExternalIDs, &o.OVSVersion, &o.DBVersion, &o.Managers),
 		client.WithTable(&b, &b.Name, &b.DatapathType, &b.FailMode, &b.ExternalIDs, &b.OtherConfig, &b.Controller,
 			&b.Mirrors, &b.NetFlow, &b.SFlow, &b.IPFIX, &b.AutoAttach, &b.STP, &b.RSTP, &b.McastSnooping, &b.Ports),
-		client.WithTable(&p, &p.Name, &p.Interfaces, &p.VLANMode, &p.Tag, &p.Trunks, &p.ExternalIDs, &p.OtherConfig),
+		client.WithTable(&p, &p.Name, &p.Interfaces, &p.VLANMode, &p.Tag, &p.Trunks, &p.Protected, &p.ExternalIDs, &p.OtherConfig),
 		client.WithTable(&i, &i.Name, &i.Type, &i.MTU, &i.MTURequest, &i.OFPort, &i.Error, &i.LinkState, &i.ExternalIDs,
 			&i.LLDP, &i.BFD, &i.CFM),
 		client.WithTable(&f, &f.ID, &f.Bridge),

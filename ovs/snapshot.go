@@ -91,6 +91,7 @@ func newPort(row *port, ifaces map[string]model.Model) plan.Port {
 		VLANMode:    value(row.VLANMode),
 		Tag:         -1,
 		Trunks:      row.Trunks,
+		Protected:   row.Protected,
 		ExternalIDs: row.ExternalIDs,
 		OtherConfig: row.OtherConfig,
 	}

@@ -52,21 +52,30 @@ func newStrict(runDir string, log *slog.Logger) *strict {
 
 // Enforce sees to it that each bridge has exactly the flows of its pipeline. It
 // costs nothing while nothing happened. Bridges without a pipeline are left
-// alone. Its error joins those of the bridges; what could be done is done.
-func (s *Switch) Enforce(ctx context.Context, pipelines ...plan.Pipeline) error {
+// alone. It returns the bridges that had flows of somebody else. Its error joins
+// a *plan.BridgeError for each bridge that failed; what could be done is done.
+func (s *Switch) Enforce(ctx context.Context, pipelines ...plan.Pipeline) (foreign []string, err error) {
 	s.strict.want(pipelines)
 	open := s.strict.open()
-	errs := make([]error, len(open))
+	errs, found := make([]error, len(open)), make([]bool, len(open))
 	group := errgroup.Group{}
 	group.SetLimit(openFlowAtOnce)
 	for i, p := range open {
 		group.Go(func() error {
-			errs[i] = s.strict.enforce(ctx, p)
+			var err error
+			if found[i], err = s.strict.enforce(ctx, p); err != nil {
+				errs[i] = &plan.BridgeError{Bridge: p.Bridge, Err: err}
+			}
 			return nil
 		})
 	}
 	_ = group.Wait() // the errors are in errs
-	return errors.Join(errs...)
+	for i, p := range open {
+		if found[i] {
+			foreign = append(foreign, p.Bridge)
+		}
+	}
+	return foreign, errors.Join(errs...)
 }
 
 func (s *strict) want(pipelines []plan.Pipeline) {
@@ -98,20 +107,21 @@ func (s *strict) open() []plan.Pipeline {
 	return open
 }
 
-func (s *strict) enforce(ctx context.Context, p plan.Pipeline) error {
+// enforce reports whether there were flows of somebody else.
+func (s *strict) enforce(ctx context.Context, p plan.Pipeline) (foreign bool, err error) {
 	s.mu.Lock()
 	doubt, expected := s.doubted[p.Bridge], reflect.DeepEqual(s.seen[p.Bridge], p)
 	s.mu.Unlock()
-	there, err := s.controller.installed(ctx, p)
+	there, foreign, err := s.controller.installed(ctx, p)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if !there {
 		if expected {
 			s.log.Warn("the flows of a strict network were removed or changed; installing them again", "bridge", p.Bridge)
 		}
 		if err := s.controller.install(ctx, p); err != nil {
-			return err
+			return foreign, err
 		}
 	}
 	s.mu.Lock()
@@ -120,7 +130,7 @@ func (s *strict) enforce(ctx context.Context, p plan.Pipeline) error {
 	if s.doubted[p.Bridge] == doubt { // nothing happened meanwhile
 		delete(s.doubted, p.Bridge)
 	}
-	return nil
+	return foreign, nil
 }
 
 // doubt says that the flows of some bridges may be gone. It reports whether

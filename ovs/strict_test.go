@@ -44,7 +44,7 @@ func (w strictWorld) member(vm *ovstest.VM) plan.Member {
 
 func (w strictWorld) enforce(t *testing.T, limit int, members ...plan.Member) {
 	t.Helper()
-	if err := w.sw.Enforce(context.Background(), plan.NewPipeline(strictBridge, limit, members...)); err != nil {
+	if _, err := w.sw.Enforce(context.Background(), plan.NewPipeline(strictBridge, limit, members...)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -148,7 +148,7 @@ func TestStrictFlowsComeBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			fault()
 			ovstest.Eventually(t, "the flows are back", func() error {
-				if err := w.sw.Enforce(context.Background(), pipeline); err != nil {
+				if _, err := w.sw.Enforce(context.Background(), pipeline); err != nil {
 					return err
 				}
 				flows, err := w.dump(t, "dump-flows")

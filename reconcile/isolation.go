@@ -73,6 +73,15 @@ type guardian struct {
 // judgement is what one pass makes of the isolation of all networks.
 type judgement struct {
 	verdicts map[model.ID]Isolation
+	// accepted are the ports of VMs, devices those of them that the host's
+	// network stack sees too, by network. Those of leaving networks are among
+	// them.
+	accepted map[model.ID][]plan.Port
+	devices  map[model.ID][]plan.Device
+	// strict are the strict networks whose flows are in place; late says why the
+	// others' are not.
+	strict map[model.ID]bool
+	late   map[model.ID]string
 	// repairs are what the plan repairs.
 	repairs []repair
 	// wake is when to judge anew at the latest; zero is never.
@@ -88,7 +97,10 @@ type repair struct {
 // judge judges every network that has its bridge, and adds to want what is to
 // be done now.
 func (g *guardian) judge(want *plan.Want, actual *plan.Actual, now time.Time) judgement {
-	j := judgement{verdicts: map[model.ID]Isolation{}}
+	j := judgement{
+		verdicts: map[model.ID]Isolation{}, accepted: map[model.ID][]plan.Port{},
+		devices: map[model.ID][]plan.Device{}, strict: map[model.ID]bool{}, late: map[model.ID]string{},
+	}
 	waited := map[string]bool{}
 	for id, since := range g.unclear {
 		waited[id] = !now.Before(since.Add(grace))
@@ -104,6 +116,10 @@ func (g *guardian) judge(want *plan.Want, actual *plan.Actual, now time.Time) ju
 		v := isolation.Judge(isolation.Input{
 			Network: n, Bridge: b, DatapathType: actual.DatapathType, Devices: actual.Links, Host: host, Waited: waited,
 		})
+		j.accepted[n.ID] = v.Accepted
+		if b.DatapathType == userspace {
+			j.devices[n.ID] = devicesOf(v.Accepted, actual)
+		}
 		g.watch(&j, v, waited, unclear, now)
 		g.act(&j, want, n, b, v, now)
 		contested, until := g.restraint.Contested(n.ID, now)
@@ -173,7 +189,7 @@ func (g *guardian) act(j *judgement, want *plan.Want, n model.Network, b plan.Br
 	}
 	found := map[string]isolation.Finding{} // by port
 	for _, f := range v.Findings {
-		if f.Column == "" {
+		if f.Column == "" && !f.Notice {
 			found[f.Port] = f
 		}
 		if f.Action != isolation.Restore {

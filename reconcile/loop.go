@@ -36,6 +36,10 @@ type Switch interface {
 	// Apply commits the plan as one transaction and returns its next_cfg when
 	// Actual shows it.
 	Apply(ctx context.Context, p plan.Plan) (nextCfg int, err error)
+	// Enforce keeps exactly these flows on the bridges that they are for, which
+	// are all strict ones, and returns those that had flows of somebody else. Its
+	// error joins a *plan.BridgeError for each bridge that failed.
+	Enforce(ctx context.Context, pipelines ...plan.Pipeline) (foreign []string, err error)
 }
 
 // Observer is told what the loop did; for metrics.
@@ -71,12 +75,19 @@ type Loop struct {
 	retry    *backoff.ExponentialBackOff
 	retryAt  time.Time
 	retryFor int64
+	// since is the next_cfg that was there first: of changes up to that nobody
+	// knows what they were about.
+	since int
+	// flowsRetry spaces the tries to put flows in place.
+	flowsRetry *backoff.ExponentialBackOff
 }
 
 // New returns a loop; Run runs it.
 func New(store Store, sw Switch, observer Observer, log *slog.Logger) *Loop {
 	retry := backoff.NewExponentialBackOff()
 	retry.InitialInterval, retry.MaxInterval = 2*time.Millisecond, 5*time.Second
+	flowsRetry := backoff.NewExponentialBackOff()
+	flowsRetry.InitialInterval, flowsRetry.MaxInterval = 2*time.Millisecond, 5*time.Second
 	return &Loop{
 		store: store, sw: sw, observer: observer, log: log,
 		status: Status{
@@ -88,6 +99,7 @@ func New(store Store, sw Switch, observer Observer, log *slog.Logger) *Loop {
 		settled: -1,
 		touched: map[model.ID]int{},
 		retry:   retry,
+		since:   -1, flowsRetry: flowsRetry,
 	}
 }
 
@@ -127,6 +139,7 @@ func (l *Loop) pass(ctx context.Context) time.Duration {
 	want := plan.Want{Networks: desired.HostNetworks(host.ID), Evicted: host.Evicted}
 	want.Leaving = leaving(want, desired, actual)
 	judged := l.guardian.judge(&want, actual, start)
+	flowsErr := l.enforce(ctx, want, actual, &judged)
 	p := plan.Diff(want, actual)
 	var err error
 	if !p.Empty() {
@@ -140,7 +153,7 @@ func (l *Loop) pass(ctx context.Context) time.Duration {
 			return 0 // look at the result
 		}
 	}
-	l.judge(host.ID, desired.Revision, want, p, actual, judged, err)
+	l.judge(host.ID, desired.Revision, want, p, actual, judged, errors.Join(err, flowsErr))
 	if err != nil {
 		l.observer.ObserveReconcile(time.Since(start), "error")
 		return judged.until(l.failed(ctx, desired.Revision, err))
@@ -237,12 +250,17 @@ func (l *Loop) register(ctx context.Context, systemID string) time.Duration {
 // judge publishes the verdicts on the wanted networks.
 func (l *Loop) judge(host model.ID, revision int64, want plan.Want, p plan.Plan, actual *plan.Actual, judged judgement, err error) {
 	verdicts := l.verdicts(want, p, actual)
+	for id, reason := range judged.late {
+		if v, wanted := verdicts[id]; wanted && v.State == Active {
+			verdicts[id] = NetworkStatus{State: Pending, Reason: reason}
+		}
+	}
 	now := time.Now()
 	before := l.Status().Networks // the loop alone writes it
 	var events []Event
 	for _, n := range want.Networks {
 		v := verdicts[n.ID]
-		v.Since, v.Isolation = now, judged.verdicts[n.ID]
+		v.Since, v.Strict, v.Isolation = now, judged.strict[n.ID], judged.verdicts[n.ID]
 		v.Isolation.Since = now
 		old, known := before[n.ID]
 		if known && old.State == v.State {
@@ -259,6 +277,7 @@ func (l *Loop) judge(host model.ID, revision int64, want plan.Want, p plan.Plan,
 		s.remember(events)
 		s.setConnected(true)
 		s.HostID, s.Revision, s.Networks, s.Held, s.Actual = host, revision, verdicts, p.Held, actual
+		s.Devices = judged.devices
 		s.LastError = ""
 		if err != nil {
 			s.LastError = err.Error()

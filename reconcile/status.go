@@ -30,6 +30,8 @@ type NetworkStatus struct {
 	conflict bool
 	// Since is when State last changed.
 	Since time.Time
+	// Strict says that the network forwards by its own flows and no others.
+	Strict bool
 	// Isolation is the verdict on the network's isolation.
 	Isolation Isolation
 }
@@ -54,6 +56,13 @@ type Status struct {
 	Repairs uint64
 	// IsolationRepairs counts the repairs of what broke a network's isolation.
 	IsolationRepairs map[isolation.Reason]uint64
+	// Devices are the network devices of VMs that the host's own network stack
+	// sees too, by network. Those of networks whose bridges are held are among
+	// them.
+	Devices map[model.ID][]plan.Device
+	// HostGuards says of the networks that have a bridge how they and the host's
+	// network stack are kept apart. It follows Devices.
+	HostGuards map[model.ID]HostGuard
 	// Events are the newest events about isolation, the newest last.
 	Events []Event
 	// LastError is the last failure of a transaction; "" after a success.

@@ -371,7 +371,7 @@ func TestConversionFromTheFirstRelease(t *testing.T) {
 	if got != want || got.EffectiveIsolation() != model.PolicyEnforce {
 		t.Errorf("the network is %+v, want %+v under the default policy", got, want)
 	}
-	want.Isolation, want.Strict, want.MACLock = model.PolicyReport, true, true
+	want.Isolation, want.Strict, want.MACLock, want.BroadcastLimit = model.PolicyReport, true, true, 50
 	s.must(func(d *model.Desired) error { return d.UpdateNetwork(want) })
 	s.stop()
 	for file, version := range map[string]string{database(dir): "1.1.0", database(dir) + ".backup-1.0.0": "1.0.0"} {

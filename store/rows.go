@@ -74,7 +74,7 @@ func network(r *schema.Network) model.Network {
 		ID: model.ID(r.UUID), Name: r.Name, VdsmName: r.VdsmName,
 		Description: r.Description, Comment: r.Comment,
 		MTU: r.MTU, PortIsolation: r.PortIsolation, Revision: int64(r.Revision),
-		Strict: r.Strict, MACLock: r.MACLock,
+		Strict: r.Strict, MACLock: r.MACLock, BroadcastLimit: r.BroadcastLimit,
 	}
 	if r.Isolation != nil {
 		n.Isolation = model.Policy(*r.Isolation)
@@ -90,7 +90,7 @@ func networkRow(n model.Network) rfc.Row {
 		"name": n.Name, "vdsm_name": n.VdsmName,
 		"description": n.Description, "comment": n.Comment,
 		"mtu": n.MTU, "port_isolation": n.PortIsolation, "revision": int(n.Revision),
-		"isolation": optional(string(n.Isolation)), "strict": n.Strict, "mac_lock": n.MACLock,
+		"isolation": optional(string(n.Isolation)), "strict": n.Strict, "mac_lock": n.MACLock, "broadcast_limit": n.BroadcastLimit,
 		"label": optional(n.Label),
 	}
 }

@@ -127,7 +127,7 @@ func monitored() []client.MonitorOption {
 	return []client.MonitorOption{
 		client.WithTable(&i, &i.Revision, &i.Recent),
 		client.WithTable(&n, &n.Name, &n.VdsmName, &n.Description, &n.Comment, &n.MTU, &n.Label, &n.PortIsolation,
-			&n.Isolation, &n.Strict, &n.MACLock, &n.Revision),
+			&n.Isolation, &n.Strict, &n.MACLock, &n.BroadcastLimit, &n.Revision),
 		client.WithTable(&h, &h.SystemID, &h.Name, &h.Labels, &h.Evicted),
 		client.WithTable(&a, &a.Host, &a.Network, &a.Properties),
 	}

@@ -33,7 +33,7 @@ func full(d *model.Desired) error {
 	rich, err := d.AddNetwork(model.Network{
 		Name: "Büro 网络 🦆", Description: "line one\nline two\ttab \"q\" \\ ['set',[]] \u2028", Comment: "مرحبا",
 		MTU: model.MaxMTU, Label: "blue_1-x", PortIsolation: true,
-		Isolation: model.PolicyQuarantine, Strict: true, MACLock: true,
+		Isolation: model.PolicyQuarantine, Strict: true, MACLock: true, BroadcastLimit: 7,
 	})
 	if err != nil {
 		return err

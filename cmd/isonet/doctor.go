@@ -44,7 +44,7 @@ wrong.`,
 // sound says that nothing is wrong.
 func sound(s client.Status) bool {
 	for _, n := range s.Networks {
-		if i := n.Isolation; i != nil && (!i.Isolated || i.Contested) {
+		if i := n.Isolation; i != nil && (!i.Isolated || i.Contested || i.HostGuard.Exposed()) {
 			return false
 		}
 	}
@@ -77,6 +77,9 @@ func findings(t *table, i client.Isolation) {
 		t.line("  %s%s: %s", f.Reason, where(f.Port, f.Setting), f.Detail)
 		t.line("    isonetd: %s", doing(i, f))
 		t.line("    remedy: %s", f.Remedy)
+	}
+	if i.HostGuard.Exposed() {
+		t.line("  host guard %s", hostGuard(*i.HostGuard))
 	}
 	for _, port := range i.Pending {
 		t.line("  pending, port %s: too little is known of it yet", port)
@@ -119,6 +122,8 @@ func isolated(i *client.Isolation) string {
 	switch {
 	case i == nil:
 		return "unknown" // the daemon is older
+	case i.Isolated && !i.Contested && i.HostGuard.Exposed():
+		return "isolated, host guard " + i.HostGuard.State
 	case i.Contested && i.Isolated:
 		return "isolated, contested"
 	case i.Contested:
@@ -130,6 +135,15 @@ func isolated(i *client.Isolation) string {
 	default:
 		return "not known yet"
 	}
+}
+
+// hostGuard says how the network and the host's network stack are kept apart.
+func hostGuard(g client.HostGuard) string {
+	state := strings.ReplaceAll(g.State, "_", " ")
+	if g.Reason == "" {
+		return state
+	}
+	return fmt.Sprintf("%s: %s", state, g.Reason)
 }
 
 // eventTable lists the newest events, the newest last.

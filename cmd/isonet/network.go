@@ -68,9 +68,17 @@ func (a *app) networkShowCommand() *cobra.Command {
 				t.row("isolation:", n.Isolation)
 				t.row("strict:", strconv.FormatBool(n.Strict))
 				t.row("mac lock:", strconv.FormatBool(n.MACLock))
+				t.row("broadcast limit:", broadcastLimit(n.BroadcastLimit))
 			})
 		}),
 	}
+}
+
+func broadcastLimit(n int) string {
+	if n == 0 {
+		return "none"
+	}
+	return fmt.Sprintf("%d/s", n)
 }
 
 // mtu writes an MTU as the network's ports get it.
@@ -141,6 +149,7 @@ type attributeFlags struct {
 	portIsolation                     bool
 	isolation                         string
 	strict, macLock                   bool
+	broadcastLimit                    int
 }
 
 func (a *app) addAttributeFlags(cmd *cobra.Command, f *attributeFlags) {
@@ -149,13 +158,14 @@ func (a *app) addAttributeFlags(cmd *cobra.Command, f *attributeFlags) {
 	flags.StringVar(&f.label, "label", "", "attach the network to hosts that have this label; '' means none")
 	flags.StringVar(&f.description, "description", "", "what the network is for")
 	flags.StringVar(&f.comment, "comment", "", "free text")
-	flags.BoolVar(&f.portIsolation, "port-isolation", false, "record that the ports must not reach each other")
+	flags.BoolVar(&f.portIsolation, "port-isolation", false, "keep the ports from reaching each other")
 	flags.StringVar(&f.isolation, "isolation", "", "what to do about what breaks the isolation: enforce (the default), quarantine or report")
 	flags.BoolVar(&f.strict, "strict", false, "forward frames between known ports only")
 	flags.BoolVar(&f.macLock, "mac-lock", false, "hold every port to its own MAC address; needs --strict")
+	flags.IntVar(&f.broadcastLimit, "broadcast-limit", 0, "how many broadcast and multicast frames a port may send in a second; 0 means no limit; needs --strict")
 	must(cmd.RegisterFlagCompletionFunc("isolation", completePolicies))
 	must(cmd.RegisterFlagCompletionFunc("label", a.completeLabelFlag))
-	for _, name := range []string{"mtu", "description", "comment"} {
+	for _, name := range []string{"mtu", "description", "comment", "broadcast-limit"} {
 		must(cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions))
 	}
 }
@@ -180,6 +190,7 @@ func (f *attributeFlags) change(cmd *cobra.Command) client.NetworkChange {
 	set(cmd, "isolation", &c.Isolation, &f.isolation)
 	set(cmd, "strict", &c.Strict, &f.strict)
 	set(cmd, "mac-lock", &c.MACLock, &f.macLock)
+	set(cmd, "broadcast-limit", &c.BroadcastLimit, &f.broadcastLimit)
 	return c
 }
 

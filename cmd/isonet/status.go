@@ -99,6 +99,12 @@ func networkDetail(t *table, n client.NetworkStatus) {
 	t.row("state:", fmt.Sprintf("%s since %s", n.State, moment(n.Since)))
 	t.row("reason:", n.Reason)
 	t.row("isolation:", isolated(n.Isolation))
+	if i := n.Isolation; i != nil && i.StrictState != "" {
+		t.row("strict:", i.StrictState)
+	}
+	if i := n.Isolation; i != nil && i.HostGuard != nil {
+		t.row("host guard:", hostGuard(*i.HostGuard))
+	}
 	t.row("bridge:", n.Bridge)
 	t.row("mtu:", mtuStatus(n.MTU))
 	t.row("cause:", cause(n.Cause))

@@ -118,6 +118,7 @@ func bind(f *pflag.FlagSet, o *daemon.Options) {
 		{"tls-ca", &o.TLSCA, "PEM file with the CA certificate that clients fetch to trust --tls-cert"},
 		{"metrics-listen", &o.MetricsListen, "HOST:PORT of /metrics; empty is off"},
 		{"datapath-type", &o.DatapathType, "datapath of the bridges: auto, system or netdev"},
+		{"host-guard", &o.HostGuard, "keep VMs from the host's network stack on the userspace datapath: auto or off"},
 		{"log-level", &o.LogLevel, "debug, info, warn or error"},
 		{"log-format", &o.LogFormat, "text or json"},
 	} {

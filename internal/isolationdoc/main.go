@@ -49,7 +49,7 @@ What it finds is in ` + "`isonet status`, `isonet doctor`, `/isonet/status`" + `
   its dpdkvhostuser socket, so that while one of those is plugged in RSTP stays on and is reported.
 
 The policy of a network says what is done: *enforce* (the default), *quarantine* or *report*. Under *report* isonetd changes nothing, but lets ports go that it
-had cut off itself. What makes a bridge the network's is no matter of the policy: its marks, datapath type, fail mode, MTU and local port are always put right.
+had cut off itself. What makes a bridge the network's is no matter of the policy: its marks, datapath type, fail mode, MTU, local port and the flows of a strict network are always put right.
 
 | Reason | What | Evidence | enforce | quarantine | report | What to do |
 |---|---|---|---|---|---|---|

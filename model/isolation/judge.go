@@ -104,6 +104,9 @@ type Verdict struct {
 	// Waited are the interfaces that were decided because their grace time is
 	// over: their time must not begin anew.
 	Waited []string
+	// Accepted are the ports that are the VMs': those that may send and receive
+	// on a strict network. An address of the host on one makes it no other's.
+	Accepted []plan.Port
 	// release are the ports to let out of quarantine.
 	release []plan.Port
 }
@@ -153,6 +156,9 @@ func (in Input) port(v *Verdict, p plan.Port, rules []portRule) {
 			pending = true
 			v.Pending = append(v.Pending, Pending{p.Name, i.UUID})
 		}
+	}
+	if allowed && (worst == len(rules) || rules[worst].Reason == PortAddress) {
+		v.Accepted = append(v.Accepted, p)
 	}
 	if worst == len(rules) {
 		if allowed && marked(p) {
@@ -244,6 +250,16 @@ func (in Input) notices(v *Verdict) {
 	if in.Host.Managers > 0 {
 		add(Manager, fmt.Sprintf("managers of Open vSwitch: %d", in.Host.Managers))
 	}
+	for _, p := range v.Accepted {
+		for _, i := range p.Interfaces {
+			if in.Network.Strict && in.Network.MACLock && i.AttachedMAC() == "" {
+				v.Findings = append(v.Findings, Finding{
+					Reason: NoMAC, Bridge: in.Bridge.Name, Port: p.Name, Interface: i.Name, Action: Report, Notice: true,
+					Detail: fmt.Sprintf("its external_ids:attached-mac is %q", i.ExternalIDs["attached-mac"]),
+				})
+			}
+		}
+	}
 	if len(in.Host.Tunnels) > 0 && in.DatapathType == userspace {
 		add(TunnelNearby, "tunnels on the same datapath: "+strings.Join(in.Host.Tunnels, ", "))
 	}
@@ -277,7 +293,7 @@ func (v Verdict) Changes(network model.ID, b plan.Bridge) []plan.PortChange {
 func (v Verdict) Strangers(b plan.Bridge) []string {
 	var uuids []string
 	for _, f := range v.Findings {
-		if p, ok := portNamed(b, f.Port); ok && f.Column == "" && f.Reason != PortAddress {
+		if p, ok := portNamed(b, f.Port); ok && f.Column == "" && f.Reason != PortAddress && !f.Notice {
 			uuids = append(uuids, p.UUID)
 		}
 	}

@@ -47,6 +47,8 @@ const (
 	LLDP         Reason = "lldp"
 	BFD          Reason = "bfd"
 	CFM          Reason = "cfm"
+	FailMode     Reason = "fail_mode"
+	ForeignFlows Reason = "foreign_flows"
 )
 
 // What is worth knowing though it is no violation.
@@ -54,6 +56,7 @@ const (
 	LocalUp      Reason = "local_up"
 	Manager      Reason = "manager"
 	TunnelNearby Reason = "tunnel_nearby"
+	NoMAC        Reason = "no_mac"
 )
 
 // Action is what is done about a finding.
@@ -79,6 +82,8 @@ type Entry struct {
 	What, Evidence, Remedy string
 	// Enforce is what is done under the policy to enforce.
 	Enforce Action
+	// Always says that the policy has no say in it.
+	Always bool
 	// Notice says that it does not break the isolation by itself.
 	Notice bool
 }
@@ -86,6 +91,8 @@ type Entry struct {
 // Under returns what is done about it under a policy.
 func (e Entry) Under(p model.Policy) Action {
 	switch {
+	case e.Always:
+		return e.Enforce
 	case p == model.PolicyReport:
 		return Report
 	case p == model.PolicyQuarantine && e.Enforce == Remove:

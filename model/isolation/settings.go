@@ -12,6 +12,11 @@ func settings() []setting {
 		return setting{Entry{Reason: reason, What: what, Evidence: evidence, Remedy: remedy, Enforce: Restore}, columns}
 	}
 	const whose = "Find out which program sets it, and exclude isonet's bridges (external_ids:owner=isonet) there"
+	always := func(reason Reason, what, evidence string, columns ...string) setting {
+		s := restore(reason, what, evidence, whose, columns...)
+		s.Always = true
+		return s
+	}
 	return []setting{
 		restore(Controller, "An OpenFlow controller: it reads and sends any frame", "Bridge `controller`", whose, "controller"),
 		restore(Mirror, "A mirror: it copies the frames elsewhere", "Bridge `mirrors`", "Capture inside the VMs, or on a VM's tap device", "mirrors"),
@@ -30,6 +35,8 @@ func settings() []setting {
 		restore(LLDP, "LLDP: the host introduces itself to the VM", "Interface `lldp:enable`", whose, "lldp"),
 		restore(BFD, "BFD: the host sends frames of its own into the VM", "Interface `bfd:enable`", whose, "bfd"),
 		restore(CFM, "CFM: the host sends frames of its own into the VM", "Interface `cfm_mpid`", whose, "cfm_mpid"),
+		always(FailMode, "A strict network whose bridge forwards by itself, between whatever is plugged in", "Bridge `fail_mode` other than `secure`", "fail_mode"),
+		always(ForeignFlows, "A strict network with flows that are not isonet's", "OpenFlow: flows of the bridge with other cookies than isonet's, looked for every 30 seconds"),
 	}
 }
 
@@ -47,5 +54,10 @@ func notices() []Entry {
 		What:     "A tunnel on another bridge of the same userspace datapath: a VM can inject frames into it as soon as a port of its own network has an IP address",
 		Evidence: "Interface type of other bridges with `datapath_type=netdev`",
 		Remedy:   "Keep ports without IP addresses, see " + "`" + string(PortAddress) + "`",
+	}, {
+		Reason: NoMAC, Enforce: Report, Notice: true,
+		What:     "A port without a MAC address to hold it to, on a network with the MAC lock: it is cut off",
+		Evidence: "Interface `external_ids:attached-mac` is missing or no unicast MAC address",
+		Remedy:   "Set external_ids:attached-mac of the interface to the VM's MAC address, as libvirt does, or turn the network's MAC lock off",
 	}}
 }

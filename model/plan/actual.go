@@ -50,6 +50,7 @@ type Port struct {
 	VLANMode    string // "" is unset
 	Tag         int    // -1 is unset
 	Trunks      []int
+	Protected   bool // it reaches only ports that are not
 	ExternalIDs map[string]string
 	OtherConfig map[string]string
 	Interfaces  []Interface // sorted by name

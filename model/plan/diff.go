@@ -62,6 +62,7 @@ func Diff(want Want, have *Actual) Plan {
 		}
 		p.Ports = append(p.Ports, changes...)
 		p.requestMTU(b, spec.MTU, want.Strangers)
+		p.protect(n, b, changes)
 	}
 	for _, b := range surplus {
 		id := NetworkOf(b)
@@ -155,6 +156,17 @@ func (p *Plan) requestMTU(b Bridge, mtu int, strangers map[string]bool) {
 			if hasMTU(i.Type) && i.MTURequest != mtu {
 				p.MTU = append(p.MTU, MTU{Bridge: b.Name, Interface: i, Bytes: mtu})
 			}
+		}
+	}
+}
+
+// protect sets Open vSwitch's own port isolation. On a strict network it is in
+// force only while somebody has taken the network's flows away.
+func (p *Plan) protect(n model.Network, b Bridge, changes []PortChange) {
+	for _, port := range b.Endpoints() {
+		goes := slices.ContainsFunc(changes, func(c PortChange) bool { return c.Do == RemovePort && c.Port.UUID == port.UUID })
+		if on := port.isolated(n); on != port.Protected && !goes {
+			p.Protect = append(p.Protect, Protect{Port: port, On: on})
 		}
 	}
 }

@@ -2,7 +2,11 @@ package plan
 
 import (
 	"cmp"
+	"regexp"
 	"slices"
+	"strings"
+
+	"github.com/isonet/isonet/model"
 )
 
 // Pipeline is the forwarding of a strict network's bridge: an allow-list. What
@@ -36,3 +40,59 @@ func NewPipeline(bridge string, broadcastLimit int, members ...Member) Pipeline 
 	slices.SortFunc(p.Members, func(a, b Member) int { return cmp.Compare(a.OFPort, b.OFPort) })
 	return p
 }
+
+// IsolatedKey is the external_ids key by which the host's operator exempts a port
+// from the port isolation of its network: "false" is exempt.
+const IsolatedKey = "isonet-isolated"
+
+// attachedMAC is the key of an Interface's external_ids with the MAC address of
+// the VM's side (ovs-vswitchd.conf.db(5)); libvirt sets it.
+const attachedMAC = "attached-mac"
+
+var macPattern = regexp.MustCompile(`^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$`)
+
+// isolated says that a port is to reach only those that are exempt.
+func (p Port) isolated(n model.Network) bool {
+	return n.PortIsolation && p.ExternalIDs[IsolatedKey] != "false"
+}
+
+// AttachedMAC returns the MAC address of the VM behind an interface, in lower
+// case; "" when nobody told a valid one.
+func (i Interface) AttachedMAC() string {
+	mac := strings.ToLower(i.ExternalIDs[attachedMAC])
+	if !macPattern.MatchString(mac) || mac == "00:00:00:00:00:00" {
+		return ""
+	}
+	return mac
+}
+
+// PipelineOf returns the forwarding of a strict network, whose ports are the
+// VMs'. Left out is what Open vSwitch has not opened, and under the MAC lock
+// what has no address to be held to.
+func PipelineOf(n model.Network, ports []Port) Pipeline {
+	var members []Member
+	for _, p := range ports {
+		for _, i := range p.Interfaces {
+			m := Member{OFPort: i.OFPort, Isolated: p.isolated(n)}
+			if n.MACLock {
+				m.MACs = []string{i.AttachedMAC()}
+			}
+			if m.OFPort > 0 && !slices.Contains(m.MACs, "") {
+				members = append(members, m)
+			}
+		}
+	}
+	return NewPipeline(n.VdsmName, n.BroadcastLimit, members...)
+}
+
+// BridgeError says on which bridge a pipeline failed.
+type BridgeError struct {
+	Bridge string
+	Err    error
+}
+
+// Error names no bridge: Err does.
+func (e *BridgeError) Error() string { return e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *BridgeError) Unwrap() error { return e.Err }

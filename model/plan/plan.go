@@ -13,9 +13,11 @@ type Plan struct {
 	Create []Spec
 	Repair []Repair
 	// Ports are what isolation asks for.
-	Ports  []PortChange
-	MTU    []MTU
-	Delete []Bridge
+	Ports []PortChange
+	MTU   []MTU
+	// Protect are ports to isolate from each other, or not any more.
+	Protect []Protect
+	Delete  []Bridge
 	// Conflicts are networks that cannot be made.
 	Conflicts []Conflict
 	// Held are bridges of networks that are no longer wanted but whose ports
@@ -25,13 +27,13 @@ type Plan struct {
 
 // Empty reports whether there is nothing to change.
 func (p Plan) Empty() bool {
-	return len(p.Create)+len(p.Repair)+len(p.Ports)+len(p.MTU)+len(p.Delete) == 0
+	return len(p.Create)+len(p.Repair)+len(p.Ports)+len(p.MTU)+len(p.Protect)+len(p.Delete) == 0
 }
 
 // String says in one line what the plan does.
 func (p Plan) String() string {
-	return fmt.Sprintf("create %d, repair %d, isolate %d ports, set mtu %d, delete %d",
-		len(p.Create), len(p.Repair), len(p.Ports), len(p.MTU), len(p.Delete))
+	return fmt.Sprintf("create %d, repair %d, isolate %d ports, set mtu %d, protect %d, delete %d",
+		len(p.Create), len(p.Repair), len(p.Ports), len(p.MTU), len(p.Protect), len(p.Delete))
 }
 
 // Repair sets columns of a bridge, or of its local port and interface, that
@@ -73,6 +75,12 @@ type MTU struct {
 	Bridge    string
 	Interface Interface
 	Bytes     int
+}
+
+// Protect makes a port reach only those that are not protected, or all.
+type Protect struct {
+	Port Port
+	On   bool
 }
 
 // Conflict says why a network cannot be made on this host.

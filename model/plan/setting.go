@@ -69,6 +69,10 @@ func (s Spec) Deviations(b Bridge) []Setting {
 		list = append(list, Setting{Column: "flow_sample_collector_set", Detail: fmt.Sprintf("rows of Flow_Sample_Collector_Set that refer to the bridge: %d", n)})
 	}
 	refers("auto_attach", b.AutoAttach)
+	if s.FailMode != "" && b.FailMode != s.FailMode && b.ExternalIDs[RevisionKey] == s.ExternalIDs[RevisionKey] {
+		// A bridge of another revision has not become strict yet.
+		list = append(list, Setting{Column: "fail_mode", Detail: fmt.Sprintf("the bridge's fail_mode is %q: Open vSwitch forwards between all its ports", b.FailMode)})
+	}
 	if b.STP {
 		list = append(list, Setting{Column: "stp_enable", Detail: "the bridge's stp_enable is true"})
 	}

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"maps"
+	"slices"
 	"strconv"
 
 	"github.com/isonet/isonet/model"
@@ -23,6 +24,9 @@ const (
 // bridge's device up.
 const deadTrunk = 4095
 
+// SecureFailMode is the fail_mode of a bridge that forwards nothing by itself.
+const SecureFailMode = "secure"
+
 // Spec is the bridge that a network must be.
 type Spec struct {
 	NetworkID    model.ID
@@ -33,11 +37,14 @@ type Spec struct {
 	VLANMode     string            // of the local port
 	Trunks       []int             // of the local port
 	MTU          int               // bytes
+	// FailMode is secure for a strict network: without its flows nothing passes.
+	// Otherwise it is "", which makes the bridge a switch of its own.
+	FailMode string
 }
 
 // NewSpec returns the bridge for a network.
 func NewSpec(n model.Network, datapathType string) Spec {
-	return Spec{
+	s := Spec{
 		NetworkID:    n.ID,
 		Name:         n.VdsmName,
 		DatapathType: datapathType,
@@ -53,6 +60,10 @@ func NewSpec(n model.Network, datapathType string) Spec {
 		Trunks:      []int{deadTrunk},
 		MTU:         n.EffectiveMTU(),
 	}
+	if n.Strict {
+		s.FailMode = SecureFailMode
+	}
+	return s
 }
 
 // NetworkOf returns the network whose bridge b is, by the marks on the bridge
@@ -82,7 +93,7 @@ func (s Spec) repair(b Bridge, applied bool, spared func(Setting) bool) (Repair,
 		ok   bool
 	}{
 		{"datapath_type", b.DatapathType == s.DatapathType || resetting},
-		{"fail_mode", b.FailMode == ""},
+		{"fail_mode", b.FailMode == s.FailMode},
 		{"external_ids", includes(b.ExternalIDs, s.ExternalIDs)},
 		{"mcast_snooping_enable", !b.McastSnooping},
 	} {
@@ -136,7 +147,9 @@ func (r *Repair) restore(d Setting) {
 	case d.Local:
 		r.Port = append(r.Port, d.Column)
 	default:
-		r.Bridge = append(r.Bridge, d.Column)
+		if !slices.Contains(r.Bridge, d.Column) {
+			r.Bridge = append(r.Bridge, d.Column)
+		}
 		r.Reset = r.Reset || d.Column == "rstp_enable" && len(r.Have.Endpoints()) > 0
 	}
 }

@@ -170,6 +170,15 @@ var schema = `{
     },
     "Network": {
       "columns": {
+        "broadcast_limit": {
+          "type": {
+            "key": {
+              "type": "integer",
+              "minInteger": 0,
+              "maxInteger": 200000000
+            }
+          }
+        },
         "comment": {
           "type": {
             "key": {

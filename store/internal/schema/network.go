@@ -17,17 +17,18 @@ var (
 
 // Network defines an object in Network table
 type Network struct {
-	UUID          string            `ovsdb:"_uuid"`
-	Comment       string            `ovsdb:"comment" validate:"max=4000"`
-	Description   string            `ovsdb:"description" validate:"max=4000"`
-	ExternalIDs   map[string]string `ovsdb:"external_ids"`
-	Isolation     *NetworkIsolation `ovsdb:"isolation" validate:"omitempty,oneof='enforce' 'quarantine' 'report'"`
-	Label         *string           `ovsdb:"label" validate:"omitempty,max=256"`
-	MACLock       bool              `ovsdb:"mac_lock"`
-	MTU           int               `ovsdb:"mtu" validate:"min=0,max=65521"`
-	Name          string            `ovsdb:"name" validate:"max=256"`
-	PortIsolation bool              `ovsdb:"port_isolation"`
-	Revision      int               `ovsdb:"revision" validate:"min=0"`
-	Strict        bool              `ovsdb:"strict"`
-	VdsmName      string            `ovsdb:"vdsm_name" validate:"max=15"`
+	UUID           string            `ovsdb:"_uuid"`
+	BroadcastLimit int               `ovsdb:"broadcast_limit" validate:"min=0,max=200000000"`
+	Comment        string            `ovsdb:"comment" validate:"max=4000"`
+	Description    string            `ovsdb:"description" validate:"max=4000"`
+	ExternalIDs    map[string]string `ovsdb:"external_ids"`
+	Isolation      *NetworkIsolation `ovsdb:"isolation" validate:"omitempty,oneof='enforce' 'quarantine' 'report'"`
+	Label          *string           `ovsdb:"label" validate:"omitempty,max=256"`
+	MACLock        bool              `ovsdb:"mac_lock"`
+	MTU            int               `ovsdb:"mtu" validate:"min=0,max=65521"`
+	Name           string            `ovsdb:"name" validate:"max=256"`
+	PortIsolation  bool              `ovsdb:"port_isolation"`
+	Revision       int               `ovsdb:"revision" validate:"min=0"`
+	Strict         bool              `ovsdb:"strict"`
+	VdsmName       string            `ovsdb:"vdsm_name" validate:"max=15"`
 }

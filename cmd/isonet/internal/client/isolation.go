@@ -7,6 +7,11 @@ type Isolation struct {
 	// Policy is "enforce", "quarantine" or "report".
 	Policy string `json:"policy"`
 	Strict bool   `json:"strict"`
+	// StrictState is "active" when the flows of a strict network are in place,
+	// "pending" until then, and "" if it is not strict.
+	StrictState string `json:"strict_state,omitempty"`
+	// HostGuard is nil if the daemon does not tell.
+	HostGuard *HostGuard `json:"host_guard,omitempty"`
 	// Isolated says that nothing breaks the isolation and nothing is open.
 	Isolated bool `json:"isolated"`
 	// Contested says that somebody keeps breaking what the daemon repairs.
@@ -16,6 +21,19 @@ type Isolation struct {
 	Findings []Finding `json:"findings"`
 	// Pending are the ports of which too little is known yet.
 	Pending []string `json:"pending"`
+}
+
+// HostGuard says how a network and the host's own network stack are kept apart.
+type HostGuard struct {
+	// State is "guarded", "limited", "unavailable" or "not_needed".
+	State string `json:"state"`
+	// Reason says why it is not guarded, and what to do.
+	Reason string `json:"reason"`
+}
+
+// Exposed says that VMs and the host's network stack may reach each other.
+func (g *HostGuard) Exposed() bool {
+	return g != nil && (g.State == "limited" || g.State == "unavailable")
 }
 
 // Violations counts the findings that are no mere notices.

@@ -27,6 +27,8 @@ type Network struct {
 	Isolation string `json:"isolation_policy,omitempty"`
 	Strict    bool   `json:"strict"`
 	MACLock   bool   `json:"mac_lock"`
+	// BroadcastLimit is in frames per second and port; 0 means none.
+	BroadcastLimit int `json:"broadcast_limit"`
 }
 
 // NetworkChange names the attributes of a network to set; nil leaves one as it
@@ -37,6 +39,7 @@ type NetworkChange struct {
 	PortIsolation                     *bool
 	Isolation                         *string
 	Strict, MACLock                   *bool
+	BroadcastLimit                    *int
 }
 
 // Empty says that the change changes nothing.
@@ -80,6 +83,7 @@ type wireNetwork struct {
 	Isolation     string  `json:"isolation_policy"`
 	Strict        boolean `json:"strict"`
 	MACLock       boolean `json:"mac_lock"`
+	Broadcasts    integer `json:"broadcast_limit"`
 	VdsmName      string  `json:"vdsm_name"`
 	Labels        labels  `json:"network_labels"`
 }
@@ -89,6 +93,7 @@ func (w wireNetwork) network() Network {
 		ID: w.ID, Name: w.Name, Description: w.Description, Comment: w.Comment,
 		MTU: int(w.MTU), Bridge: w.VdsmName, PortIsolation: bool(w.PortIsolation),
 		Isolation: w.Isolation, Strict: bool(w.Strict), MACLock: bool(w.MACLock),
+		BroadcastLimit: int(w.Broadcasts),
 	}
 	if len(w.Labels.Label) > 0 {
 		n.Label = w.Labels.Label[0].ID
@@ -106,6 +111,7 @@ type wireChange struct {
 	Isolation     *string    `json:"isolation_policy,omitempty"`
 	Strict        *string    `json:"strict,omitempty"`
 	MACLock       *string    `json:"mac_lock,omitempty"`
+	Broadcasts    *string    `json:"broadcast_limit,omitempty"`
 	Labels        *labels    `json:"network_labels,omitempty"`
 	DataCenter    *reference `json:"data_center,omitempty"`
 }
@@ -118,6 +124,9 @@ func (c NetworkChange) wire() wireChange {
 	if c.MTU != nil {
 		mtu := strconv.Itoa(*c.MTU)
 		w.MTU = &mtu
+	}
+	if c.BroadcastLimit != nil {
+		w.Broadcasts = new(strconv.Itoa(*c.BroadcastLimit))
 	}
 	switch {
 	case c.Label == nil:

@@ -1,0 +1,75 @@
+package daemon
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+	"strings"
+
+	"github.com/isonet/isonet/guard"
+	"github.com/isonet/isonet/reconcile"
+)
+
+// The values of host-guard.
+const (
+	hostGuardAuto = "auto"
+	hostGuardOff  = "off"
+)
+
+const hostGuardIsOff = "host-guard is off in the configuration of isonetd: VMs can reach the network stack of the host unless something else keeps them apart"
+
+// hostGuard is the guard as the loop uses it.
+type hostGuard struct {
+	*guard.Guard
+}
+
+// Protect puts the guard on exactly these devices.
+func (g hostGuard) Protect(ctx context.Context, devices []string) (reconcile.Protection, error) {
+	report, err := g.Apply(ctx, devices)
+	return reconcile.Protection(report), err
+}
+
+// noGuard takes away what an isonetd with a guard left, and guards nothing.
+type noGuard struct {
+	guard *guard.Guard
+	log   *slog.Logger
+}
+
+// Protect guards nothing.
+func (g noGuard) Protect(ctx context.Context, _ []string) (reconcile.Protection, error) {
+	if err := g.guard.Clear(ctx); err != nil {
+		// Without the privilege an isonetd before this one had none either.
+		g.log.Debug("host-guard is off, and rules of an earlier isonetd cannot be looked for", "error", err)
+	}
+	return reconcile.Protection{Unavailable: hostGuardIsOff}, nil
+}
+
+// Disturbed never yields.
+func (g noGuard) Disturbed() <-chan struct{} { return nil }
+
+// startGuard starts the host guard after the loop, which says what to guard.
+// What it has put in place stays when it stops.
+func (d *Daemon) startGuard() {
+	log := d.log.With("component", "guard")
+	g := guard.New(log)
+	if d.guardOff {
+		d.start("guard", func(ctx context.Context) error { return d.loop.GuardHost(ctx, noGuard{g, log}) })
+		return
+	}
+	d.start("rules", g.Run)
+	d.start("guard", func(ctx context.Context) error { return d.loop.GuardHost(ctx, hostGuard{g}) })
+}
+
+// defaultRunDir is where vswitchd makes its sockets as packages configure it.
+const defaultRunDir = "/run/openvswitch"
+
+// runDir returns the directory of vswitchd's sockets: that of its database's, if
+// that is one of the host's files.
+func runDir(endpoints []string) string {
+	for _, e := range endpoints {
+		if path, ok := strings.CutPrefix(e, "unix:"); ok {
+			return filepath.Dir(path)
+		}
+	}
+	return defaultRunDir
+}

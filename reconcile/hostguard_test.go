@@ -1,0 +1,138 @@
+package reconcile_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/isonet/isonet/guard"
+	"github.com/isonet/isonet/internal/ovstest"
+	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/model/isolation"
+	"github.com/isonet/isonet/reconcile"
+)
+
+// hostAddress is an address of the host for which Linux answers on every device.
+const hostAddress = "10.0.0.254"
+
+// sees says whether the host answers a VM, by ARP.
+func (s *site) sees(vm *ovstest.VM) bool {
+	s.Helper()
+	flush := vm.Command("ip", "neigh", "flush", "dev", "eth0")
+	if out, err := flush.CombinedOutput(); err != nil {
+		s.Fatalf("flush: %v\n%s", err, out)
+	}
+	_ = vm.Pings(hostAddress) // the host need not have a way back
+	out, err := vm.Command("ip", "neigh", "show", hostAddress).CombinedOutput()
+	if err != nil {
+		s.Fatalf("neigh: %v\n%s", err, out)
+	}
+	return strings.Contains(string(out), "lladdr")
+}
+
+func (s *site) guarded(id model.ID, state reconcile.GuardState, devices ...string) {
+	s.Helper()
+	s.until(fmt.Sprintf("host guard %s of %v", state, devices), func(st reconcile.Status) bool {
+		var names []string
+		for _, d := range st.Devices[id] {
+			names = append(names, d.Name)
+		}
+		return st.HostGuards[id].State == state && slices.Equal(names, devices)
+	})
+}
+
+// rules returns the guard's rules in the kernel; "" when there are none.
+func (s *site) rules() string {
+	out, err := exec.CommandContext(s.Context(), "ip", "netns", "exec", s.namespace, "nft", "list", "ruleset").CombinedOutput()
+	if err != nil {
+		s.Fatalf("nft: %v\n%s", err, out)
+	}
+	return string(out)
+}
+
+func TestTheHostIsOutOfReach(t *testing.T) {
+	s := newSite(t, hostGuard{guard.New(slog.New(slog.DiscardHandler))})
+	s.ip("address", "add", hostAddress+"/32", "dev", "lo")
+	s.sysctl("net.ipv4.conf.all.rp_filter=0")
+	id := s.attachNetwork(model.Network{Name: "red"})
+	s.guarded(id, reconcile.Guarded)
+	bare := s.ovs.NewVM("vm-a", "10.0.0.1/24")
+	if !s.sees(bare) {
+		t.Fatal("the probe does not notice a host that is in reach")
+	}
+	// IPv6 as a VM's device has it when nobody cared.
+	s.sysctl("net.ipv6.conf.vm-a.disable_ipv6=0")
+	s.ovs.Plug(bare, "red")
+	other := s.ovs.NewVM("vm-b", "10.0.0.2/24")
+	s.ovs.Plug(other, "red")
+	s.guarded(id, reconcile.Guarded, "vm-a", "vm-b")
+	s.findings(id) // no device has an address
+	out := func(when string) {
+		t.Helper()
+		if s.sees(bare) {
+			t.Errorf("%s: the VM reaches the host", when)
+		}
+	}
+	out("guarded")
+	reaches(t, bare, other)
+
+	s.stop()
+	out("while isonet is down")
+	s.protector = hostGuard{guard.New(slog.New(slog.DiscardHandler))}
+	s.start()
+	s.guarded(id, reconcile.Guarded, "vm-a", "vm-b")
+	out("after a restart")
+
+	// A firewall that is reloaded flushes everybody's rules.
+	if text, err := exec.CommandContext(t.Context(), "ip", "netns", "exec", s.namespace, "nft", "flush", "ruleset").CombinedOutput(); err != nil {
+		t.Fatalf("nft flush: %v\n%s", err, text)
+	}
+	ovstest.Eventually(t, "the rules are back", func() error {
+		if rules := s.rules(); !strings.Contains(rules, "vm-a") || !strings.Contains(rules, "vm-b") {
+			return fmt.Errorf("rules: %s", rules)
+		}
+		return nil
+	})
+	out("after a flush")
+
+	s.ovs.Vsctl("del-port", "red", "vm-b")
+	s.guarded(id, reconcile.Guarded, "vm-a")
+	ovstest.Eventually(t, "the guard is off the port that went", func() error {
+		if rules := s.rules(); strings.Contains(rules, "vm-b") || !strings.Contains(rules, "vm-a") {
+			return fmt.Errorf("rules: %s", rules)
+		}
+		return nil
+	})
+}
+
+func (s *site) sysctl(setting string) {
+	s.Helper()
+	if out, err := exec.CommandContext(s.Context(), "ip", "netns", "exec", s.namespace, "sysctl", "-qw", setting).CombinedOutput(); err != nil {
+		s.Fatalf("sysctl %s: %v\n%s", setting, err, out)
+	}
+}
+
+// powerless is a guard without the capability.
+type powerless struct{}
+
+func (powerless) Protect(context.Context, []string) (reconcile.Protection, error) {
+	return reconcile.Protection{Unavailable: "give it CAP_NET_ADMIN"}, nil
+}
+func (powerless) Disturbed() <-chan struct{} { return nil }
+
+func TestWithoutTheGuardThatIsTold(t *testing.T) {
+	s := newSite(t, powerless{})
+	id := s.attachNetwork(model.Network{Name: "red"})
+	vm := s.ovs.NewVM("vm-a", "10.0.0.1/24")
+	s.sysctl("net.ipv6.conf.vm-a.disable_ipv6=0")
+	s.ovs.Plug(vm, "red")
+	s.guarded(id, reconcile.GuardUnavailable, "vm-a")
+	if reason := s.loop.Status().HostGuards[id].Reason; reason != "give it CAP_NET_ADMIN" {
+		t.Errorf("reason %q", reason)
+	}
+	s.findings(id, isolation.PortAddress)
+}
