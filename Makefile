@@ -56,6 +56,7 @@ clients: build ## drive isonetd with oVirt's clients and run the examples of doc
 
 .PHONY: e2e
 e2e: build $(NFPM) ## run the end-to-end tests in a container, and the demo
+	scripts/install-deps rpm
 	cd test/e2e && go test -count=1 -timeout 15m ./...
 	scripts/demo
 

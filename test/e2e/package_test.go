@@ -167,22 +167,67 @@ func (h *host) in(t *testing.T) *host {
 // install makes the deb of a version and installs it.
 func (h *host) install(version string) {
 	h.t.Helper()
-	dir := h.t.TempDir()
-	nfpm, err := filepath.Glob(bin + "tools/nfpm-*")
-	if err != nil || len(nfpm) != 1 {
-		h.t.Fatalf("bin/tools has %v for nfpm-* (%v), want one: \"make packages\" makes it", nfpm, err)
-	}
-	if out, err := exec.CommandContext(h.t.Context(), "../../scripts/packaging/build", nfpm[0], version, dir).CombinedOutput(); err != nil {
-		h.t.Fatalf("make the packages: %v\n%s", err, out)
-	}
-	debs, err := filepath.Glob(filepath.Join(dir, "*.deb"))
-	if err != nil || len(debs) != 1 {
-		h.t.Fatalf("packages: %v (%v)", debs, err)
-	}
-	if err := h.container.CopyFileToContainer(h.t.Context(), debs[0], "/root/isonet.deb", 0o644); err != nil {
+	if err := h.container.CopyFileToContainer(h.t.Context(), buildPackage(h.t, version, "deb"), "/root/isonet.deb", 0o644); err != nil {
 		h.t.Fatal(err)
 	}
 	h.run(`DEBIAN_FRONTEND=noninteractive dpkg --force-confold --install /root/isonet.deb`)
+}
+
+// buildPackage makes the packages of a version and returns the one of a kind.
+func buildPackage(t *testing.T, version, kind string) string {
+	t.Helper()
+	nfpm, err := filepath.Glob(bin + "tools/nfpm-*")
+	if err != nil || len(nfpm) != 1 {
+		t.Fatalf("bin/tools has %v for nfpm-* (%v), want one: \"make packages\" makes it", nfpm, err)
+	}
+	dir := t.TempDir()
+	if out, err := exec.CommandContext(t.Context(), "../../scripts/packaging/build", nfpm[0], version, dir).CombinedOutput(); err != nil {
+		t.Fatalf("make the packages: %v\n%s", err, out)
+	}
+	packages, err := filepath.Glob(filepath.Join(dir, "*."+kind))
+	if err != nil || len(packages) != 1 {
+		t.Fatalf("packages: %v (%v)", packages, err)
+	}
+	return packages[0]
+}
+
+// The rpm is only looked at: no machine of the tests has rpm as its own.
+func TestRPM(t *testing.T) {
+	t.Parallel()
+	file := buildPackage(t, "v1.0.0-3-gabcdef0", "rpm")
+	rpm := func(args ...string) string {
+		t.Helper()
+		out, err := exec.CommandContext(t.Context(), "rpm", append([]string{"--query", "--package", file}, args...)...).Output()
+		if err != nil {
+			t.Fatalf("rpm %v: %v", args, err)
+		}
+		return string(out)
+	}
+	if got := rpm("--queryformat", "%{NAME} %{VERSION}"); got != "isonet 1.0.0+3.gabcdef0" {
+		t.Errorf("it is %q", got)
+	}
+	list := rpm("--list")
+	for _, want := range []string{
+		"/usr/sbin/isonetd", "/usr/bin/isonet", "/usr/lib/systemd/system/isonetd.service", "/usr/share/man/man8/isonetd.8.gz",
+		"/usr/share/man/man5/isonetd.yaml.5.gz", "/usr/share/man/man1/isonet-network-create.1.gz", "/usr/share/zsh/site-functions/_isonet",
+		"/usr/share/bash-completion/completions/isonet", "/usr/share/fish/vendor_completions.d/isonet.fish", "/usr/share/licenses/isonet/LICENSE",
+	} {
+		if !strings.Contains(list, want+"\n") {
+			t.Errorf("%s is missing", want)
+		}
+	}
+	if got := rpm("--configfiles"); got != "/etc/isonet/isonetd.yaml\n" {
+		t.Errorf("configuration files: %q", got)
+	}
+	if got := rpm("--requires"); !strings.Contains(got, "/usr/sbin/ovs-vswitchd\n") {
+		t.Errorf("it requires %q", got)
+	}
+	scripts := rpm("--scripts")
+	for _, want := range []string{"groupadd --system isonet", "systemctl try-restart isonetd.service", "disable --now isonetd.service"} {
+		if !strings.Contains(scripts, want) {
+			t.Errorf("no script has %q", want)
+		}
+	}
 }
 
 // plugVeth plugs VMs in without a guard of the test's own.
