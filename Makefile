@@ -2,6 +2,8 @@
 
 GOLANGCI_VERSION := v2.15.0
 GOLANGCI := bin/tools/golangci-lint-$(GOLANGCI_VERSION)
+NFPM_VERSION := v2.43.4
+NFPM := bin/tools/nfpm-$(NFPM_VERSION)
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 COMMIT := $(shell git rev-parse HEAD 2>/dev/null)
@@ -22,6 +24,14 @@ help: ## list the targets
 .PHONY: build
 build: ## build static bin/isonetd and bin/isonet
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/isonetd ./cmd/isonet
+
+.PHONY: packages
+packages: build $(NFPM) ## pack bin as dist/*.deb and dist/*.rpm
+	scripts/packaging/build $(NFPM) '$(VERSION)' dist
+
+$(NFPM):
+	GOBIN=$(CURDIR)/bin/tools/build go install github.com/goreleaser/nfpm/v2/cmd/nfpm@$(NFPM_VERSION)
+	mv bin/tools/build/nfpm $@
 
 .PHONY: run
 run: build ## run the daemon against this machine's Open vSwitch, with its state in .state (root)
@@ -50,7 +60,8 @@ peers: build ## let Prometheus scrape isonetd while frames flow, and check what 
 	cd test/peers && go test -count=1 -parallel 4 -timeout 10m ./...
 
 .PHONY: e2e
-e2e: build ## run the end-to-end tests in a container, and the demo
+e2e: build $(NFPM) ## run the end-to-end tests in a container, and the demo
+	scripts/install-deps rpm
 	cd test/e2e && go test -count=1 -timeout 15m ./...
 	scripts/demo
 

@@ -59,6 +59,8 @@ type Loop struct {
 	mu      sync.Mutex
 	status  Status
 	changed chan struct{}
+	// asked is whom Alive asks.
+	asked chan struct{}
 
 	// The rest belongs to Run's goroutine.
 
@@ -93,6 +95,7 @@ func New(store Store, sw Switch, observer Observer, log *slog.Logger) *Loop {
 			IsolationRepairs: map[isolation.Reason]uint64{},
 		},
 		changed: make(chan struct{}),
+		asked:   make(chan struct{}),
 		settled: -1,
 		touched: map[model.ID]int{},
 		retry:   retry,
@@ -104,26 +107,17 @@ func New(store Store, sw Switch, observer Observer, log *slog.Logger) *Loop {
 // both sides and apply the difference.
 func (l *Loop) Run(ctx context.Context) error {
 	// Without the desired state every bridge would look like a left-over.
-	select {
-	case <-ctx.Done():
-		return nil
-	case <-l.store.Ready():
-	}
-	for {
+	l.await(ctx, l.store.Ready(), nil, nil)
+	for ctx.Err() == nil {
 		storeChanged, switchChanged := l.store.Changed(), l.sw.Changed()
 		again := l.pass(ctx)
 		var timer <-chan time.Time
 		if again >= 0 {
 			timer = time.After(again)
 		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-storeChanged:
-		case <-switchChanged:
-		case <-timer:
-		}
+		l.await(ctx, storeChanged, switchChanged, timer)
 	}
+	return nil
 }
 
 // never says that only a change needs another pass.
@@ -176,7 +170,11 @@ func (l *Loop) apply(ctx context.Context, p plan.Plan, revision int64) error {
 	if drift {
 		l.logDrift(p)
 	}
-	nextCfg, err := l.sw.Apply(ctx, p)
+	var nextCfg int
+	err := l.elsewhere(func() (err error) {
+		nextCfg, err = l.sw.Apply(ctx, p)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -232,12 +230,15 @@ func (l *Loop) register(ctx context.Context, systemID string) time.Duration {
 	if err != nil {
 		name = systemID
 	}
-	_, err = l.store.Update(ctx, func(d *model.Desired) error {
-		id := model.HostID(systemID)
-		if _, known := d.Hosts[id]; !known {
-			d.Hosts[id] = model.Host{ID: id, SystemID: systemID, Name: name}
-		}
-		return nil
+	err = l.elsewhere(func() error {
+		_, err := l.store.Update(ctx, func(d *model.Desired) error {
+			id := model.HostID(systemID)
+			if _, known := d.Hosts[id]; !known {
+				d.Hosts[id] = model.Host{ID: id, SystemID: systemID, Name: name}
+			}
+			return nil
+		})
+		return err
 	})
 	if err != nil {
 		return l.failed(ctx, l.store.Snapshot().Revision, fmt.Errorf("register the host in the store: %w", err))
