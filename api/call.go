@@ -34,6 +34,10 @@ type call struct {
 	// "" and nil on the unix socket and before the login.
 	user  string
 	users *Users
+	// version is that of what the reply shows, "" if it has none, and made is
+	// the desired state that a write made.
+	version string
+	made    *model.Desired
 	// status is the reply's status code; 0 before the reply.
 	status int
 	// err is what the handler returned.
@@ -182,6 +186,14 @@ func (c *call) send(status int, d document) error {
 	body, err := c.format.encode(d)
 	if err != nil {
 		return err
+	}
+	if c.version != "" && status == http.StatusOK {
+		tag := entityTag(c.version, body)
+		c.w.Header().Set("ETag", tag)
+		if c.unchanged(tag) {
+			c.sendNotModified()
+			return nil
+		}
 	}
 	c.sendBytes(status, c.format.contentType(), body)
 	return nil
