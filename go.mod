@@ -3,6 +3,7 @@ module github.com/isonet/isonet
 go 1.26.0
 
 require (
+	github.com/anishathalye/porcupine v1.1.0
 	github.com/cenkalti/backoff/v5 v5.0.3
 	github.com/cenkalti/rpc2 v1.0.4
 	github.com/digitalocean/go-openvswitch v0.0.0-20241021184246-19e734367535

@@ -222,7 +222,7 @@ func (c *call) fail(err error) {
 	switch status {
 	case http.StatusUnauthorized:
 		c.w.Header().Set("WWW-Authenticate", `Basic realm="RESTAPI"`)
-	case http.StatusServiceUnavailable:
+	case http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		c.w.Header().Set("Retry-After", strconv.Itoa(int(retryAfter.Seconds())))
 	case http.StatusMethodNotAllowed:
 		if e, ok := errors.AsType[*methodError](err); ok {

@@ -22,7 +22,7 @@ func (w *world) tag(path string, headers ...header) string {
 func TestAReadThatTheClientHasIsNotModified(t *testing.T) {
 	w := newWorld(t)
 	for _, path := range []string{
-		base, base + "/networks", iso1Path, iso1Path + "/networklabels", hostPath, attachmentsPath,
+		base + "/networks", iso1Path, iso1Path + "/networklabels", hostPath, attachmentsPath,
 		attachmentsPath + "/" + attachmentID(iso1), hostPath + "/networklabels", base + "/hosts",
 	} {
 		asJSON := w.tag(path, jsonReply)
@@ -30,9 +30,7 @@ func TestAReadThatTheClientHasIsNotModified(t *testing.T) {
 		if got.Body.Len() != 0 || got.Header().Get("ETag") != asJSON {
 			t.Errorf("%s: 304 with the tag %s and the body %q", path, got.Header().Get("ETag"), got.Body)
 		}
-		if path != base { // whose time goes on
-			w.must(http.StatusOK, "GET", path, "", header{"If-None-Match": asJSON})
-		}
+		w.must(http.StatusOK, "GET", path, "", header{"If-None-Match": asJSON}) // XML is another reply
 	}
 	tag := w.tag(attachmentsPath)
 	w.loop.publish(func(s *reconcile.Status) { s.Networks = map[model.ID]reconcile.NetworkStatus{} })
