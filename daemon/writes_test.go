@@ -171,11 +171,14 @@ func TestTheSecondDaemonStandsByAndTakesOver(t *testing.T) {
 	}
 }
 
+// patience is what a hang is told by, not how fast anything is.
+const patience = 2 * time.Minute
+
 // answer makes a request that has to be answered in time, and returns its
 // status and header.
-func (h *host) answer(method, path, body string, most time.Duration) (int, http.Header) {
+func (h *host) answer(method, path, body string) (int, http.Header) {
 	h.Helper()
-	ctx, cancel := context.WithTimeout(h.Context(), most)
+	ctx, cancel := context.WithTimeout(h.Context(), patience)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, "http://isonet/ovirt-engine/api"+path, strings.NewReader(body))
 	if err != nil {
@@ -185,7 +188,7 @@ func (h *host) answer(method, path, body string, most time.Duration) (int, http.
 	req.Header.Set("Accept", "application/json")
 	res, err := h.client.Do(req)
 	if err != nil {
-		h.Fatalf("%s %s: no answer in %v: %v", method, path, most, err)
+		h.Fatalf("%s %s: no answer in %v: %v", method, path, patience, err)
 	}
 	defer res.Body.Close() //nolint:errcheck // it was read to its end
 	var reply map[string]any
@@ -196,9 +199,8 @@ func (h *host) answer(method, path, body string, most time.Duration) (int, http.
 }
 
 // TestWithoutTheDatabaseReadsAreStaleAndWritesEnd kills and stops ovsdb-server
-// and vswitchd. The bounds are not how fast it is, but what a hang is told by.
+// and vswitchd.
 func TestWithoutTheDatabaseReadsAreStaleAndWritesEnd(t *testing.T) {
-	const patience = 2 * time.Minute
 	for name, fault := range map[string]struct {
 		inject, end func(o *ovstest.OVS)
 		stale       bool
@@ -219,24 +221,24 @@ func TestWithoutTheDatabaseReadsAreStaleAndWritesEnd(t *testing.T) {
 			path := h.path()
 			fault.inject(h.ovs)
 			setup := strings.Replace(attachAll("blue"), "{", `{"connectivity_timeout":"20",`, 1)
-			code, header := h.answer("POST", path+"/setupnetworks", setup, patience)
+			code, header := h.answer("POST", path+"/setupnetworks", setup)
 			if fault.stale && code != http.StatusServiceUnavailable || !fault.stale && code != http.StatusGatewayTimeout || header.Get("Retry-After") == "" {
 				t.Errorf("a write answers %d, %v", code, header)
 			}
 			for _, read := range []string{"/networks", path, path + "/networkattachments", "/isonet/status"} {
-				code, header := h.answer("GET", read, "", patience)
+				code, header := h.answer("GET", read, "")
 				if code != http.StatusOK || (header.Get("Isonet-Stale") != "") != fault.stale {
 					t.Errorf("GET %s answers %d, %v", read, code, header)
 				}
 			}
 			fault.end(h.ovs)
 			ovstest.Eventually(t, "the write is done when all is well again", func() error {
-				if code, _ := h.answer("POST", path+"/setupnetworks", attachAll("blue"), patience); code != http.StatusOK {
+				if code, _ := h.answer("POST", path+"/setupnetworks", attachAll("blue")); code != http.StatusOK {
 					return fmt.Errorf("status %d", code)
 				}
 				return nil
 			})
-			if _, header := h.answer("GET", path, "", patience); header.Get("Isonet-Stale") != "" {
+			if _, header := h.answer("GET", path, ""); header.Get("Isonet-Stale") != "" {
 				t.Error("the reply is still stale")
 			}
 		})

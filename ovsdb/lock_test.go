@@ -27,7 +27,12 @@ func locking(t *testing.T, s *server) (*ovsdb.Session, func()) {
 	}()
 	select {
 	case session := <-sessions:
-		stop := func() { cancel(); <-ended }
+		stop := func() {
+			cancel()
+			if err := <-ended; err != nil {
+				t.Errorf("the session ended with %v", err)
+			}
+		}
 		t.Cleanup(func() { cancel() })
 		return session, stop
 	case err := <-ended:
