@@ -26,9 +26,15 @@ const (
 func standard(t *testing.T) map[string]answer {
 	t.Helper()
 	return map[string]answer{
-		"GET /isonet/status":                                 ok(recorded(t, "status")),
-		"GET /networks?follow=network_labels":                ok(recorded(t, "networks")),
-		"GET /hosts/" + hostID + "/networklabels":            ok(recorded(t, "hostlabels")),
+		"GET /isonet/status":                      ok(recorded(t, "status")),
+		"GET /networks?follow=network_labels":     ok(recorded(t, "networks")),
+		"GET /hosts/" + hostID + "/networklabels": ok(recorded(t, "hostlabels")),
+		"GET /isonet/plan":                        ok(`{"host":{},"operations":[],"held":[]}`),
+		"POST /isonet/plan": ok(`{"operations":[{"do":"create-bridge","bridge":"green","network_id":"x","mtu":1400},` +
+			`{"do":"set-mtu","bridge":"blue","network_id":"x","port":"vnet0","mtu":1400},` +
+			`{"do":"remove-port","bridge":"blue","network_id":"x","port":"eth0","reason":"physical_nic"},` +
+			`{"do":"repair-bridge","bridge":"blue","network_id":"x","columns":["stp_enable"]}],` +
+			`"held":[{"bridge":"old","network_id":"x","ports":["vnet1"]}]}`),
 		"POST /hosts/" + hostID + "/setupnetworks":           ok(recorded(t, "complete")),
 		"POST /networks?follow=network_labels":               {status: http.StatusCreated, body: recorded(t, "created")},
 		"PUT /networks/" + blueID + "?follow=network_labels": ok(recorded(t, "blue")),
@@ -104,6 +110,9 @@ func TestCommands(t *testing.T) {
 
 		{name: "setup", args: words("setup -f " + setupFile)},
 		{name: "setup-dry-run", args: words("setup --dry-run -f " + setupFile)},
+		{name: "plan", args: words("plan")},
+		{name: "plan-file", args: words("plan --force -f " + setupFile)},
+		{name: "plan-file-yaml", args: words("plan -o yaml -f " + setupFile)},
 		{name: "setup-dry-run-json", args: words("setup --dry-run -o json -f " + setupFile)},
 		{name: "setup-json-on-stdin", args: words("setup --force -f -"), stdin: `{"networks": [{"name": "blue", "attach": false}]}`},
 		{name: "setup-again", args: words("setup -f " + asItIs)},
