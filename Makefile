@@ -42,7 +42,7 @@ demo: build ## show two isolated networks on a private Open vSwitch, with packet
 	scripts/demo
 
 .PHONY: test
-test: unit clients e2e ## run every test: unit and integration, oVirt's clients, then end to end
+test: unit clients peers e2e ## run every test: unit and integration, oVirt's clients, Prometheus, then end to end
 
 .PHONY: unit
 unit: ## run the unit and integration tests with the race detector, against real Open vSwitch processes
@@ -53,6 +53,11 @@ unit: ## run the unit and integration tests with the race detector, against real
 clients: build ## drive isonetd with oVirt's clients and run the examples of docs/ovirt-tools.md (root)
 	scripts/install-deps ansible-playbook curl ip jq libgovirt ovs-vswitchd ping
 	cd test/clients && go test -count=1 -timeout 10m ./...
+
+.PHONY: peers
+peers: build ## let Prometheus scrape isonetd while frames flow, and check what contrib ships (root)
+	scripts/install-deps ethtool ip ovs-vswitchd ping prometheus
+	cd test/peers && go test -count=1 -parallel 4 -timeout 10m ./...
 
 .PHONY: e2e
 e2e: build $(NFPM) ## run the end-to-end tests in a container, and the demo
@@ -65,6 +70,7 @@ lint: $(GOLANGCI) check-generated ## check the code, the scripts and the generat
 	$(GOLANGCI) run $(LINT_FLAGS)
 	cd test/clients && ../../$(GOLANGCI) run $(LINT_FLAGS) --config ../../.golangci.yml
 	cd test/e2e && ../../$(GOLANGCI) run $(LINT_FLAGS) --config ../../.golangci.yml
+	cd test/peers && ../../$(GOLANGCI) run $(LINT_FLAGS) --config ../../.golangci.yml
 	scripts/install-deps shellcheck
 	shellcheck $(SCRIPTS)
 
@@ -77,6 +83,7 @@ fmt: $(GOLANGCI) ## format the Go code
 	$(GOLANGCI) fmt
 	cd test/clients && ../../$(GOLANGCI) fmt --config ../../.golangci.yml
 	cd test/e2e && ../../$(GOLANGCI) fmt --config ../../.golangci.yml
+	cd test/peers && ../../$(GOLANGCI) fmt --config ../../.golangci.yml
 
 .PHONY: generate
 generate: ## write the generated files anew
@@ -90,8 +97,8 @@ NETWORKS ?= 100
 ROUNDS ?= 5
 
 .PHONY: bench
-bench: ## measure the speed of network set-up beside its floor and ovs-vsctl, on a real Open vSwitch (root)
-	scripts/install-deps ip ovs-vswitchd
+bench: ## measure the speed of network set-up and the cost of a scrape beside others, on a real Open vSwitch (root)
+	scripts/install-deps ip ovs-vswitchd prometheus-node-exporter
 	ISONET_BENCH_NETWORKS=$(NETWORKS) go test -run '^$$' -bench . -benchtime $(ROUNDS)x -timeout 1h ./test/bench
 
 .PHONY: clean

@@ -25,5 +25,6 @@ type valuesDTO struct {
 }
 
 type valueDTO struct {
-	Datum decimal `xml:"datum,omitempty" json:"datum,omitempty"`
+	Datum  decimal `xml:"datum,omitempty" json:"datum,omitempty"`
+	Detail string  `xml:"detail,omitempty" json:"detail,omitempty"`
 }

@@ -1,6 +1,9 @@
 package api
 
 import (
+	"fmt"
+	"time"
+
 	"github.com/isonet/isonet/model"
 )
 
@@ -9,8 +12,8 @@ import (
 type statistic struct {
 	id, name, description string
 	kind, valueType, unit string
-	// read returns the value, and false when it is not known yet.
-	read func(model.Traffic) (decimal, bool)
+	// read returns the value, and false when it is not known.
+	read func(model.Traffic) (valueDTO, bool)
 }
 
 // statisticTable lists the statistics in the engine's order. Received is what
@@ -61,18 +64,33 @@ func statisticTable() []statistic {
 	}
 }
 
-func rate(of func(*model.Rate) float64) func(model.Traffic) (decimal, bool) {
-	return func(t model.Traffic) (decimal, bool) {
+func rate(of func(*model.Rate) float64) func(model.Traffic) (valueDTO, bool) {
+	return func(t model.Traffic) (valueDTO, bool) {
 		if t.Rate == nil {
-			return "", false
+			return valueDTO{}, false
 		}
-		return gauge(of(t.Rate)), true
+		v := valueDTO{Datum: gauge(of(t.Rate))}
+		if !t.Rate.Until.IsZero() {
+			v.Detail = fmt.Sprintf("average of the %.1f s until %s", t.Rate.Interval.Seconds(), moment(t.Rate.Until))
+		}
+		return v, true
 	}
 }
 
-func total(of func(model.Counters) uint64) func(model.Traffic) (decimal, bool) {
-	return func(t model.Traffic) (decimal, bool) { return counter(of(t.Total)), true }
+// total makes a counter. It is told with the time of its last change, because
+// Open vSwitch publishes nothing else: in the element that oVirt has for what a
+// number cannot say.
+func total(of func(model.Counters) uint64) func(model.Traffic) (valueDTO, bool) {
+	return func(t model.Traffic) (valueDTO, bool) {
+		v := valueDTO{Datum: counter(of(t.Total))}
+		if !t.Updated.IsZero() {
+			v.Detail = "updated " + moment(t.Updated)
+		}
+		return v, true
+	}
 }
+
+func moment(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // statistics renders the statistics of an attachment. One without traffic has
 // them without values.
@@ -92,8 +110,8 @@ func statisticsBelow(e entity, parent func(*statisticDTO), traffic model.Traffic
 			Name:   s.name, Description: s.description, Kind: s.kind, Type: s.valueType, Unit: s.unit,
 		}
 		parent(d)
-		if datum, ok := s.read(traffic); ok && known {
-			d.Values.Value = []valueDTO{{datum}}
+		if value, ok := s.read(traffic); ok && known {
+			d.Values.Value = []valueDTO{value}
 		}
 		list.Statistic = append(list.Statistic, d)
 	}

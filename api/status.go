@@ -119,10 +119,13 @@ type TotalStatus struct {
 	TransmittedErrors  uint64 `json:"transmitted_errors"`
 }
 
-// RateStatus is traffic in bytes per second.
+// RateStatus is traffic in bytes per second, the average of an interval.
 type RateStatus struct {
 	ReceivedBytes    float64 `json:"received_bytes_per_second"`
 	TransmittedBytes float64 `json:"transmitted_bytes_per_second"`
+	// IntervalSeconds is the length of the interval, Until its end.
+	IntervalSeconds float64   `json:"interval_seconds"`
+	Until           time.Time `json:"until,omitzero"`
 }
 
 // native renders what the isonet resources tell.
@@ -184,8 +187,7 @@ func nativePorts(b plan.Bridge) []PortStatus {
 func nativeTraffic(t model.Traffic) *TrafficStatus {
 	s := &TrafficStatus{Since: t.Created, Updated: t.Updated, Total: TotalStatus(t.Total)}
 	if t.Rate != nil {
-		rate := RateStatus(*t.Rate)
-		s.Rate = &rate
+		s.Rate = &RateStatus{t.Rate.ReceivedBytes, t.Rate.TransmittedBytes, t.Rate.Interval.Seconds(), t.Rate.Until}
 	}
 	return s
 }

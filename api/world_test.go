@@ -266,7 +266,7 @@ func newWorld(t *testing.T, changes ...func(*api.Config)) *world {
 				TransmittedBytes: 9007199254740993, TransmittedPackets: 13, TransmittedDrops: 5, TransmittedErrors: 6,
 			},
 			Created: epoch, Updated: epoch.Add(time.Minute),
-			Rate: &model.Rate{ReceivedBytes: 1234.5, TransmittedBytes: 1e6},
+			Rate: &model.Rate{ReceivedBytes: 1234.5, TransmittedBytes: 1e6, Interval: 5200 * time.Millisecond, Until: epoch.Add(time.Minute)},
 		}},
 	}
 	for _, change := range changes {

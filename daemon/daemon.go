@@ -49,6 +49,7 @@ type listener struct {
 	name     string
 	server   *http.Server
 	listener net.Listener
+	serve    func() error
 }
 
 // New puts a daemon together and opens its listeners, so that whoever starts
@@ -64,11 +65,14 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 		// The loop and the switch report to the exporter and come after it.
 		Status:  func() reconcile.Status { return d.loop.Status() },
 		Traffic: func() map[model.ID]model.Traffic { return d.sw.Traffic() },
+		Resets:  func() uint64 { return d.sw.StatisticsResets() },
+		Ports:   d.ports(cfg),
 	}, exporter.BuildInfo{Version: version.Version(), Revision: version.Commit()}, log.With("component", "exporter"))
 	d.links = device.New(log.With("component", "device"))
 	d.sw = ovs.New(ovs.Config{
 		Endpoints: cfg.OVSDB, DatapathType: cfg.DatapathType, Devices: d.links, RunDir: runDir(cfg.OVSDB), Observer: metrics,
 		Logger: log.With("component", "ovs"),
+		Totals: filepath.Join(cfg.StateDir, "traffic"), Wanted: d.wanted,
 	})
 	d.loop = reconcile.New(d.store, d.sw, metrics, log.With("component", "reconcile"))
 	d.nics = nic.New(log.With("component", "nic"))
@@ -86,6 +90,32 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 		return nil, err
 	}
 	return d, nil
+}
+
+// ports returns which ports get metrics of their own; nil is none.
+func (d *Daemon) ports(cfg Config) *exporter.Ports {
+	if !cfg.MetricsPorts {
+		return nil
+	}
+	return &exporter.Ports{
+		Traffic: func() map[string]model.PortTraffic { return d.sw.Ports() },
+		Include: cfg.MetricsInclude, Exclude: cfg.MetricsExclude,
+	}
+}
+
+// wanted returns the networks that are to be on the host with a system-id, and
+// whether that is known yet.
+func (d *Daemon) wanted(systemID string) (map[model.ID]bool, bool) {
+	select {
+	case <-d.store.Ready():
+	default:
+		return nil, false
+	}
+	networks := map[model.ID]bool{}
+	for _, n := range d.store.Snapshot().HostNetworks(model.HostID(systemID)) {
+		networks[n.ID] = true
+	}
+	return networks, true
 }
 
 // Addr returns where the named listener ("socket", "listen" or "metrics")
@@ -125,7 +155,7 @@ func (d *Daemon) Start() {
 	for _, l := range d.listeners {
 		d.log.Info("listening", "for", l.name, "address", l.listener.Addr().String())
 		d.running.Go(func() {
-			if err := l.server.Serve(l.listener); !errors.Is(err, http.ErrServerClosed) {
+			if err := l.serve(); !errors.Is(err, http.ErrServerClosed) {
 				d.failed <- fmt.Errorf("serve %s: %w", l.name, err)
 			}
 		})

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/prometheus/exporter-toolkit/web"
 	"golang.org/x/net/netutil"
 
 	"github.com/isonet/isonet/api"
@@ -61,16 +62,26 @@ func (d *Daemon) listen(cfg Config, rest *api.API, metrics http.Handler, apiLog 
 		if err != nil {
 			return fmt.Errorf("listen for metrics: %w", err)
 		}
-		d.serve("metrics", &http.Server{
-			Handler: metrics, ReadTimeout: scrapeTimeout, WriteTimeout: scrapeTimeout, MaxHeaderBytes: scrapeHeaderBytes,
-			ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelWarn),
-		}, netutil.LimitListener(tcp, maxConnections))
+		d.serveMetrics(metrics, netutil.LimitListener(tcp, maxConnections), cfg.MetricsWebConfig)
 	}
 	return nil
 }
 
 func (d *Daemon) serve(name string, server *http.Server, l net.Listener) {
-	d.listeners = append(d.listeners, listener{name, server, l})
+	d.listeners = append(d.listeners, listener{name, server, l, func() error { return server.Serve(l) }})
+}
+
+// serveMetrics serves the metrics with what a web configuration file of the
+// Prometheus exporters says of TLS and users; "" is no file.
+func (d *Daemon) serveMetrics(metrics http.Handler, l net.Listener, webConfig string) {
+	server := &http.Server{
+		Handler: metrics, ReadTimeout: scrapeTimeout, WriteTimeout: scrapeTimeout, MaxHeaderBytes: scrapeHeaderBytes,
+		ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelWarn),
+	}
+	flags := &web.FlagConfig{WebConfigFile: &webConfig}
+	d.listeners = append(d.listeners, listener{"metrics", server, l, func() error {
+		return web.Serve(l, server, flags, d.log.With("component", "metrics"))
+	}})
 }
 
 // listenUnix opens a unix socket that its owner and group may use. A socket

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -44,6 +45,10 @@ type Options struct {
 	TLSKey        string `yaml:"tls-key"`
 	TLSCA         string `yaml:"tls-ca"`
 	MetricsListen string `yaml:"metrics-listen"`
+	MetricsConfig string `yaml:"metrics-web-config"`
+	MetricsPorts  string `yaml:"metrics-ports"`
+	PortsInclude  string `yaml:"metrics-ports-include"`
+	PortsExclude  string `yaml:"metrics-ports-exclude"`
 	DatapathType  string `yaml:"datapath-type"`
 	HostGuard     string `yaml:"host-guard"`
 	LogLevel      string `yaml:"log-level"`
@@ -58,6 +63,7 @@ func DefaultOptions() Options {
 		Socket:        "/run/isonet/isonetd.sock",
 		TokenTimeout:  "8h",
 		MetricsListen: "127.0.0.1:9475",
+		MetricsPorts:  "false",
 		DatapathType:  ovs.AutoDatapath,
 		HostGuard:     hostGuardAuto,
 		LogLevel:      "info",
@@ -91,10 +97,16 @@ type Config struct {
 	TLS          *tls.Config // of Listen; nil is off
 	CA           []byte      // certificates by which clients trust Listen, in PEM form; nil is none
 	Metrics      string      // "" is off
-	DatapathType string
-	HostGuardOff bool
-	LogLevel     slog.Level
-	JSONLog      bool
+	// MetricsWebConfig is the file that says who may scrape, and with which
+	// certificate; "" is everybody, without TLS.
+	MetricsWebConfig string
+	MetricsPorts     bool           // whether single ports have metrics
+	MetricsInclude   *regexp.Regexp // of ports; nil is all
+	MetricsExclude   *regexp.Regexp // of ports; nil is none
+	DatapathType     string
+	HostGuardOff     bool
+	LogLevel         slog.Level
+	JSONLog          bool
 }
 
 // Parse checks the settings and reads the files that they name. Its error
@@ -138,6 +150,9 @@ func (o Options) Parse() (Config, error) {
 	}
 	if err := o.checkListeners(); err != nil {
 		fail("listen", err)
+	}
+	if err := o.parseMetrics(&cfg); err != nil {
+		errs = append(errs, err)
 	}
 	for setting, path := range map[string]string{"state-dir": o.StateDir, "socket": o.Socket} {
 		if !filepath.IsAbs(path) {

@@ -25,6 +25,9 @@ type Sources struct {
 	Desired func() *model.Desired
 	Status  func() reconcile.Status
 	Traffic func() map[model.ID]model.Traffic
+	// Resets is how often the counters of an interface began anew.
+	Resets func() uint64
+	Ports  *Ports // nil: no series of single ports
 }
 
 // BuildInfo says which build of isonet this is.
@@ -35,6 +38,7 @@ type BuildInfo struct {
 // Exporter holds the metrics of one daemon.
 type Exporter struct {
 	registry     *prometheus.Registry
+	all          prometheus.TransactionalGatherer // of the registry and of the snapshots
 	reconciles   *prometheus.HistogramVec
 	transactions *prometheus.HistogramVec
 	log          *slog.Logger
@@ -43,14 +47,15 @@ type Exporter struct {
 // New returns an Exporter with a registry of its own, which also has the
 // metrics of the Go runtime and of the process. Errors of scrapes go to log.
 func New(sources Sources, build BuildInfo, log *slog.Logger) *Exporter {
+	registry := prometheus.NewRegistry()
 	e := &Exporter{
-		registry:     prometheus.NewRegistry(),
+		registry:     registry,
+		all:          prometheus.NewMultiTRegistry(prometheus.ToTransactionalGatherer(registry), newGatherer(sources)),
 		reconciles:   reconcileDurations().vector(),
 		transactions: transactionDurations().vector(),
 		log:          log,
 	}
-	e.registry.MustRegister(
-		newCollector(sources),
+	registry.MustRegister(
 		newBuildInfo(build),
 		e.reconciles,
 		e.transactions,
@@ -76,7 +81,7 @@ func (e *Exporter) ObserveTransaction(d time.Duration, result string) {
 // the OpenMetrics format as the client asks for, and / with a link to it. It
 // answers GET and HEAD only.
 func (e *Exporter) Handler() http.Handler {
-	metrics := promhttp.HandlerFor(e.registry, promhttp.HandlerOpts{
+	metrics := promhttp.HandlerForTransactional(e.all, promhttp.HandlerOpts{
 		ErrorLog: slog.NewLogLogger(e.log.Handler(), slog.LevelError),
 		// One sample that cannot be had must not cost all others.
 		ErrorHandling:       promhttp.ContinueOnError,

@@ -3,6 +3,7 @@ package exporter
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -90,7 +91,7 @@ type family struct {
 
 // families returns all metrics that are made from snapshots.
 func families() []family {
-	return slices.Concat(trafficFamilies(), networkFamilies(), isolationFamilies(), hostFamilies())
+	return slices.Concat(trafficFamilies(), networkFamilies(), isolationFamilies(), hostFamilies(), portFamilies())
 }
 
 func trafficFamilies() []family {
@@ -147,6 +148,30 @@ func networkFamilies() []family {
 		},
 	}, {
 		Metric{
+			"isonet_network_state", gauge,
+			[]string{"network", "state"},
+			"Whether the network is in the state (1) or not (0): pending, active or error. Absent without a connection to OVSDB.",
+		},
+		func(v view, emit func(sample)) {
+			for _, n := range v.live() {
+				for _, state := range states() {
+					emit(sample{value: boolean(n.state == state), labels: []string{n.label, string(state)}})
+				}
+			}
+		},
+	}, {
+		Metric{
+			"isonet_network_labels", gauge,
+			[]string{"network"},
+			"Labels on the network: one or none. isonet_network_info has it.",
+		},
+		func(v view, emit func(sample)) {
+			for _, n := range v.networks {
+				emit(sample{value: boolean(n.Label != ""), labels: []string{n.label}})
+			}
+		},
+	}, {
+		Metric{
 			"isonet_network_ports", gauge,
 			[]string{"network", "link_state"},
 			"Ports attached to the network by the state of their link (OVS Interface link_state), up or down, local port excluded. Absent without a connection to OVSDB.",
@@ -177,8 +202,22 @@ func networkFamilies() []family {
 		},
 		func(v view, emit func(sample)) {
 			for _, n := range v.live() {
-				if mtu, known := n.smallestMTU(); known {
-					emit(sample{value: float64(mtu), labels: []string{n.label}})
+				if least, _, known := n.mtus(); known {
+					emit(sample{value: float64(least), labels: []string{n.label}})
+				}
+			}
+		},
+	}, {
+		Metric{
+			"isonet_network_mtu_in_sync", gauge,
+			[]string{"network"},
+			"Whether every port of the network has the MTU that it must have (1) or not (0), local port included. Absent while none is known and without a connection to OVSDB.",
+		},
+		func(v view, emit func(sample)) {
+			for _, n := range v.live() {
+				if least, most, known := n.mtus(); known {
+					want := n.EffectiveMTU()
+					emit(sample{value: boolean(least == want && most == want), labels: []string{n.label}})
 				}
 			}
 		},
@@ -206,7 +245,7 @@ func hostFamilies() []family {
 			"Networks attached to this host by state: pending, active or error. Without a connection to OVSDB it is the last known state.",
 		},
 		func(v view, emit func(sample)) {
-			for _, state := range []reconcile.State{reconcile.Pending, reconcile.Active, reconcile.Failed} {
+			for _, state := range states() {
 				emit(sample{value: float64(v.inState(state)), labels: []string{string(state)}})
 			}
 		},
@@ -244,6 +283,32 @@ func hostFamilies() []family {
 			"Whether the session to the Open_vSwitch database is live (1) or not (0).",
 		},
 		func(v view, emit func(sample)) { emit(sample{value: boolean(v.status.Connected)}) },
+	}, {
+		Metric{
+			"isonet_ovsdb_connection_changed_timestamp_seconds", gauge, nil,
+			"Unix time when the session to the Open_vSwitch database began, or when it was lost.",
+		},
+		func(v view, emit func(sample)) {
+			if !v.status.Since.IsZero() {
+				emit(sample{value: seconds(v.status.Since)})
+			}
+		},
+	}, {
+		Metric{
+			"isonet_statistics_last_update_timestamp_seconds", gauge, nil,
+			"Unix time when Open vSwitch last published a counter of one of the networks' ports. It publishes none that did not change. Absent before the first.",
+		},
+		func(v view, emit func(sample)) {
+			if last := v.lastUpdate(); !last.IsZero() {
+				emit(sample{value: seconds(last)})
+			}
+		},
+	}, {
+		Metric{
+			"isonet_statistics_resets_total", counter, nil,
+			"How often the counters of a port began anew in Open vSwitch, as after a restart of ovs-vswitchd. The networks' counters go on.",
+		},
+		func(v view, emit func(sample)) { emit(sample{value: float64(v.resets)}) },
 	}, {
 		Metric{
 			"isonet_ovs_config_pending", gauge, nil,
@@ -318,7 +383,10 @@ func (v view) inState(state reconcile.State) int {
 // ports counts the network's endpoints. A bond is up when one of its
 // interfaces is.
 func (n network) ports() (up, down int) {
-	for _, p := range n.bridge.Endpoints() {
+	for _, p := range n.bridge.Ports {
+		if p.Name == n.bridge.Name {
+			continue
+		}
 		if slices.ContainsFunc(p.Interfaces, func(i plan.Interface) bool { return i.LinkUp }) {
 			up++
 		} else {
@@ -328,13 +396,32 @@ func (n network) ports() (up, down int) {
 	return up, down
 }
 
-func (n network) smallestMTU() (mtu int, known bool) {
+// mtus returns the smallest and the largest MTU in effect.
+func (n network) mtus() (least, most int, known bool) {
 	for _, p := range n.bridge.Ports {
 		for _, i := range p.Interfaces {
-			if i.MTU > 0 && (!known || i.MTU < mtu) {
-				mtu, known = i.MTU, true
+			if i.MTU > 0 {
+				least, most = min(cmp.Or(least, i.MTU), i.MTU), max(most, i.MTU)
 			}
 		}
 	}
-	return mtu, known
+	return least, most, most > 0
 }
+
+// lastUpdate returns when a counter of any network was published last.
+func (v view) lastUpdate() time.Time {
+	var last time.Time
+	for _, n := range v.networks {
+		if updated := v.traffic[n.ID].Updated; updated.After(last) {
+			last = updated
+		}
+	}
+	return last
+}
+
+func states() []reconcile.State {
+	return []reconcile.State{reconcile.Pending, reconcile.Active, reconcile.Failed}
+}
+
+// seconds is a Unix time as Prometheus wants it.
+func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }

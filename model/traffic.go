@@ -32,14 +32,29 @@ type Traffic struct {
 	Total Counters
 	// Created is when Total began to count from zero.
 	Created time.Time
-	// Updated is when OVS last published a counter of one of the ports.
+	// Updated is when OVS last published a counter of one of the ports. It
+	// publishes only what changed, every few seconds.
 	Updated time.Time
 	// Rate is the traffic per second over the last interval between two
-	// publications. It is nil before there were two.
+	// publications. It is nil before there were two, and when OVS publishes no
+	// more: nobody knows then.
 	Rate *Rate
 }
 
 // Rate is traffic in bytes per second.
 type Rate struct {
 	ReceivedBytes, TransmittedBytes float64
+	// Interval is the time that the rate is the average of, Until its end.
+	Interval time.Duration
+	Until    time.Time
+}
+
+// PortTraffic is what one interface has carried since it was plugged into its
+// network, or since somebody watches it.
+type PortTraffic struct {
+	Network ID
+	// Total only grows while Created and Network stay the same.
+	Total Counters
+	// Created is when Total began to count from zero.
+	Created time.Time
 }

@@ -2,77 +2,64 @@ package ovs
 
 import (
 	"context"
-	"fmt"
 	"time"
-
-	"github.com/ovn-kubernetes/libovsdb/client"
-	"github.com/ovn-kubernetes/libovsdb/model"
 
 	isonet "github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/plan"
 	"github.com/isonet/isonet/model/traffic"
-	"github.com/isonet/isonet/ovsdb"
+	"github.com/isonet/isonet/ovs/counters"
+	"github.com/isonet/isonet/ovs/totals"
 )
 
-// statistics is the Interface table once more, with nothing but the counters.
-// They have a session of their own: vswitchd writes all of them every five
-// seconds, and that must neither delay the events of the configuration nor
-// wake the loop.
-type statistics struct {
-	UUID       string         `ovsdb:"_uuid"`
-	Name       string         `ovsdb:"name"` // the client needs the columns of indexes
-	Statistics map[string]int `ovsdb:"statistics"`
+// restore goes on from the totals that were saved before the program ended. The
+// function that it returns saves them again.
+func (s *Switch) restore() (save func()) {
+	if s.cfg.Totals == "" {
+		return func() {}
+	}
+	file := totals.Open(s.cfg.Totals, s.cfg.Logger)
+	s.traffic.Restore(file.Load())
+	return func() { file.Save(s.traffic.State()) }
 }
 
-func counters() (model.ClientDBModel, []client.MonitorOption, error) {
-	m, err := model.NewClientDBModel(database, map[string]model.Model{"Interface": &statistics{}})
-	if err != nil {
-		return model.ClientDBModel{}, nil, fmt.Errorf("describe the Interface table: %w", err)
-	}
-	var s statistics
-	return m, []client.MonitorOption{client.WithTable(&s, &s.Name, &s.Statistics)}, nil
-}
-
-// count feeds the accumulator for as long as the session lasts.
-func (s *Switch) count(ctx context.Context, session *ovsdb.Session) error {
-	seen := session.Rows("Interface")
-	first := make(map[string]traffic.Statistics, len(seen))
-	for uuid, row := range seen {
-		first[uuid] = row.(*statistics).Statistics
-	}
-	s.traffic.Begin(first)
+// every calls do after every interval until ctx ends.
+func every(ctx context.Context, interval time.Duration, do func()) {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
-		case <-session.Changed():
+			return
+		case <-ticker.C:
+			do()
 		}
-		rows := session.Rows("Interface")
-		s.publishStatistics(seen, rows)
-		seen = rows
 	}
 }
 
-// publishStatistics hands on what changed. The client replaces a row that
-// changed and keeps the others, so the pointers tell.
-func (s *Switch) publishStatistics(before, after map[string]model.Model) {
-	changed := map[string]traffic.Statistics{}
-	for uuid, row := range after {
-		if before[uuid] != row {
-			changed[uuid] = row.(*statistics).Statistics
-		}
+// count feeds the accumulator until ctx ends. It begins with the first
+// topology: what was counted while the program did not run belongs to the
+// networks that the ports were in, if they still are.
+func (s *Switch) count(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+		return
+	case <-s.topology:
 	}
-	var gone []string
-	for uuid := range before {
-		if _, ok := after[uuid]; !ok {
-			gone = append(gone, uuid)
-		}
-	}
-	s.traffic.Publish(time.Now(), changed)
-	s.traffic.Forget(gone...)
+	counters.Follow(ctx, counters.Config{Endpoints: s.cfg.Endpoints, Logger: s.cfg.Logger}, s.publishStatistics)
 }
 
-// place tells the accumulator which interfaces are on which network.
+func (s *Switch) publishStatistics(u counters.Update) {
+	s.traffic.SetInterval(u.Interval)
+	if u.Whole {
+		s.traffic.Begin(u.Rows)
+		return
+	}
+	s.traffic.Forget(u.Gone...) // first: a device may move to another row
+	s.traffic.Publish(time.Now(), u.Rows)
+}
+
+// place tells the accumulator which interfaces are on which network. A network
+// keeps its totals while it has no bridge, if it is to get one again.
 func (s *Switch) place(actual *plan.Actual) {
 	bridges := make([]traffic.Bridge, 0, len(actual.Bridges))
 	for _, b := range actual.Bridges {
@@ -84,10 +71,31 @@ func (s *Switch) place(actual *plan.Actual) {
 		}
 		bridges = append(bridges, t)
 	}
-	s.traffic.Place(time.Now(), bridges)
+	s.traffic.Place(time.Now(), append(bridges, s.awaited(actual.SystemID)...))
+	select {
+	case s.topology <- struct{}{}:
+	default: // count needs the first one only
+	}
 }
 
-// Traffic returns the traffic of every network that has a bridge.
+// awaited returns the networks with totals that are to be on the host, with or
+// without a bridge.
+func (s *Switch) awaited(systemID string) []traffic.Bridge {
+	if s.cfg.Wanted == nil {
+		return nil
+	}
+	var bridges []traffic.Bridge
+	wanted, known := s.cfg.Wanted(systemID)
+	for id := range s.Traffic() {
+		if wanted[id] || !known {
+			bridges = append(bridges, traffic.Bridge{Network: id})
+		}
+	}
+	return bridges
+}
+
+// Traffic returns the traffic of every network that has a bridge, or had one
+// and is to get it again.
 func (s *Switch) Traffic() map[isonet.ID]isonet.Traffic {
 	return s.traffic.Snapshot(time.Now())
 }

@@ -9,13 +9,13 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/ovn-kubernetes/libovsdb/client"
-	"github.com/ovn-kubernetes/libovsdb/model"
 	rfc "github.com/ovn-kubernetes/libovsdb/ovsdb"
 	"golang.org/x/sync/errgroup"
 
+	isonet "github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/plan"
 	"github.com/isonet/isonet/model/traffic"
+	"github.com/isonet/isonet/ovs/totals"
 	"github.com/isonet/isonet/ovsdb"
 )
 
@@ -53,7 +53,14 @@ type Config struct {
 	// (OVS_RUNDIR), for strict networks.
 	RunDir   string
 	Observer Observer
-	Logger   *slog.Logger
+	// Totals is the file that keeps the traffic totals while the program does
+	// not run; "" is none.
+	Totals string
+	// Wanted returns the networks that are to be on the host with a system-id,
+	// and whether that is known yet. A network that is not wanted and has no
+	// bridge loses its totals. Without Wanted none is wanted.
+	Wanted func(systemID string) (networks map[isonet.ID]bool, known bool)
+	Logger *slog.Logger
 }
 
 // Switch is the host's Open vSwitch.
@@ -70,6 +77,8 @@ type Switch struct {
 
 	traffic *traffic.Accumulator
 	strict  *strict
+	// topology holds a value when the accumulator has been told one.
+	topology chan struct{}
 }
 
 // New returns a Switch; Run runs it.
@@ -78,29 +87,30 @@ func New(cfg Config) *Switch {
 	cfg.Logger.Info("datapath of the bridges", "type", cfg.DatapathType)
 	return &Switch{
 		cfg: cfg, changed: make(chan struct{}), lingering: map[string]bool{},
-		traffic: traffic.New(), strict: newStrict(cfg.RunDir, cfg.Logger),
+		traffic: traffic.New(), topology: make(chan struct{}, 1), strict: newStrict(cfg.RunDir, cfg.Logger),
 	}
 }
 
-// Run keeps two sessions with the database until ctx ends: one for the
+// Run keeps two connections to the database until ctx ends: one for the
 // configuration, one for the counters.
 func (s *Switch) Run(ctx context.Context) error {
+	save := s.restore()
+	defer save()
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return s.keep(ctx, configuration, s.follow) })
-	group.Go(func() error { return s.keep(ctx, counters, s.count) })
+	group.Go(func() error { return s.keep(ctx) })
+	group.Go(func() error { s.count(ctx); return nil })
+	group.Go(func() error { every(ctx, totals.Interval, save); return nil })
 	group.Go(func() error { return s.strict.guard(ctx, s.wake) })
 	return group.Wait()
 }
 
-func (s *Switch) keep(ctx context.Context, describe func() (model.ClientDBModel, []client.MonitorOption, error),
-	use func(context.Context, *ovsdb.Session) error,
-) error {
-	m, monitor, err := describe()
+func (s *Switch) keep(ctx context.Context) error {
+	m, monitor, err := configuration()
 	if err != nil {
 		return err
 	}
 	cfg := ovsdb.Config{Endpoints: s.cfg.Endpoints, Model: m, Monitor: monitor, Logger: s.cfg.Logger}
-	ovsdb.Keep(ctx, cfg, use, func(error) {})
+	ovsdb.Keep(ctx, cfg, s.follow, func(error) {})
 	return nil
 }
 

@@ -2,6 +2,7 @@ package ovsdb
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -13,26 +14,34 @@ const (
 	maxPause   = 2 * time.Second
 )
 
-// Keep runs one session after the other until ctx ends. Between two of them it
-// pauses, up to 2 seconds when they keep failing at once. It tells ended why
-// each session ended or could not begin, and logs that when it is news.
+// Keep runs one session after the other until ctx ends, as Repeat does.
 func Keep(ctx context.Context, cfg Config, use func(ctx context.Context, s *Session) error, ended func(err error)) {
+	Repeat(ctx, cfg.Logger, func(ctx context.Context, opened func()) error {
+		return Run(ctx, cfg, func(ctx context.Context, s *Session) error {
+			opened()
+			return use(ctx, s)
+		})
+	}, ended)
+}
+
+// Repeat calls run, which has one session with a database and calls opened when
+// it has begun, again and again until ctx ends. Between two sessions it pauses,
+// up to 2 seconds when they keep failing at once. It tells ended why each
+// session ended or could not begin, and logs that when it is news.
+func Repeat(ctx context.Context, log *slog.Logger, run func(ctx context.Context, opened func()) error, ended func(err error)) {
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval = firstPause, maxPause
 	said := ""
 	for {
 		start := time.Now()
-		err := Run(ctx, cfg, func(ctx context.Context, s *Session) error {
-			said = ""
-			return use(ctx, s)
-		})
+		err := run(ctx, func() { said = "" })
 		if ctx.Err() != nil {
 			return
 		}
 		ended(err)
 		if err != nil && err.Error() != said {
 			said = err.Error()
-			cfg.Logger.Warn("no session with the database; trying again until there is one", "error", err)
+			log.Warn("no session with the database; trying again until there is one", "error", err)
 		}
 		if time.Since(start) > maxPause {
 			pause.Reset()

@@ -36,7 +36,7 @@ func asProgram() {
 	case "isonet":
 		main()
 	case "isonetd":
-		if err := isonetd(os.Args[1], os.Args[2], os.Args[3]); err != nil {
+		if err := isonetd(os.Args[1], os.Args[2], os.Args[3], os.Args[4]); err != nil {
 			_, _ = fmt.Fprintln(os.Stderr, err) // there is nowhere else to tell
 			os.Exit(1)
 		}
@@ -44,10 +44,10 @@ func asProgram() {
 	}
 }
 
-func isonetd(endpoint, state, socket string) error {
+func isonetd(endpoint, state, socket, hostGuard string) error {
 	options := isonetdaemon.DefaultOptions()
 	options.OVSDB, options.StateDir, options.Socket = endpoint, state, socket
-	options.MetricsListen, options.DatapathType = "", "netdev"
+	options.MetricsListen, options.DatapathType, options.HostGuard = "", "netdev", hostGuard
 	cfg, err := options.Parse()
 	if err != nil {
 		return err
@@ -78,8 +78,14 @@ const (
 	uplinkAddress = "192.0.2.1"
 )
 
-// newProveHost makes a host with the networks red and blue.
+// newProveHost makes a host with the networks red and blue. Its isonetd does
+// not guard it, so that a test can choose.
 func newProveHost(t *testing.T) *proveHost {
+	t.Helper()
+	return newProveHostWith(t, "off")
+}
+
+func newProveHostWith(t *testing.T, hostGuard string) *proveHost {
 	t.Helper()
 	outside := ovstest.Namespace(t)
 	h := &proveHost{T: t, ns: ovstest.Namespace(t)}
@@ -98,7 +104,7 @@ func newProveHost(t *testing.T) *proveHost {
 			net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0`)
 	h.ovs = ovstest.Start(t, ovstest.InNamespace(h.ns))
 	h.socket = filepath.Join(h.ovs.Dir(), "isonet", "d.sock")
-	h.daemon = h.command("isonetd", h.ovs.Endpoint(), filepath.Join(h.ovs.Dir(), "state"), h.socket)
+	h.daemon = h.command("isonetd", h.ovs.Endpoint(), filepath.Join(h.ovs.Dir(), "state"), h.socket, hostGuard)
 	h.daemon.Stderr = &h.log
 	if err := h.daemon.Start(); err != nil {
 		t.Fatal(err)
@@ -292,6 +298,18 @@ func TestProveAGuardedHost(t *testing.T) {
 	if !slices.Equal(r.Others, []string{"blue"}) {
 		t.Errorf("other networks: %q", r.Others)
 	}
+}
+
+// isonetd's own guard is all that a host needs. It is put on a device after the
+// device was plugged in, so that a proof may come too early.
+func TestProveWithTheHostGuard(t *testing.T) {
+	h := newProveHostWith(t, "auto")
+	ovstest.Eventually(t, "the network is proven", func() error {
+		if code, r := h.prove(); code != exitOK {
+			return fmt.Errorf("exit code %d, leaks %q", code, leaks(r))
+		}
+		return nil
+	})
 }
 
 // On the userspace datapath the host's stack gets every frame of a kernel

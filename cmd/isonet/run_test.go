@@ -121,6 +121,13 @@ func TestCommands(t *testing.T) {
 		{name: "status-network-without-ports", args: words("status " + webID)},
 		{name: "status-network-json", args: words("status blue -o json")},
 		{name: "status-network-not-attached", args: words("status green")},
+
+		{name: "top", args: words("top")},
+		{name: "top-once-by-name-yaml", args: words("top --once --sort name -o yaml")},
+		{name: "top-by-transmitted", args: words("top --sort transmitted")},
+		{name: "stats", args: words("stats blue")},
+		{name: "stats-json", args: words("stats blue -o json")},
+		{name: "stats-not-attached", args: words("stats green")},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -143,6 +150,10 @@ func TestStatusExitCode(t *testing.T) {
 		{"status-never-connected", "status", "status-new"},
 		{"status-empty", "status", "status-empty"},
 		{"status-empty-json", "status -o json", "status-empty"},
+		{"top-disconnected", "top", "status-disconnected"},
+		{"top-empty", "top", "status-empty"},
+		{"top-empty-json", "top -o json", "status-empty"},
+		{"stats-disconnected", "stats blue", "status-disconnected"},
 		{"attach-never-connected", "attach blue", "status-new"},
 	}
 	for _, tt := range tests {
@@ -215,8 +226,8 @@ func TestUsage(t *testing.T) {
 		args []string
 		want string
 	}{
-		{words("nope"), "unknown command 'nope'; see 'isonet --help'"},
-		{words("statsu"), "unknown command 'statsu' (did you mean 'status'?); see 'isonet --help'"},
+		{words("dance"), "unknown command 'dance'; see 'isonet --help'"},
+		{words("statsu"), "unknown command 'statsu' (did you mean 'status' or 'stats'?); see 'isonet --help'"},
 		{words("network nope"), "unknown command 'nope'; see 'isonet network --help'"},
 		{words("network lst"), "unknown command 'lst' (did you mean 'list'?); see 'isonet network --help'"},
 		{words("--nope"), "unknown flag: --nope; see 'isonet --help'"},
@@ -227,6 +238,10 @@ func TestUsage(t *testing.T) {
 		{words("status --timeout -1s"), "--timeout must not be negative; see 'isonet status --help'"},
 		{words("status --timeout 5"), "invalid argument \"5\" for \"--timeout\" flag: time: missing unit in duration \"5\"; see 'isonet status --help'"},
 		{words("watch x"), "too many arguments: 'x'; see 'isonet watch --help'"},
+		{words("top x"), "too many arguments: 'x'; see 'isonet top --help'"},
+		{words("top --sort size"), "unknown order 'size': use rate, received, transmitted, lost, name; see 'isonet top --help'"},
+		{words("top --interval 1ms"), "--interval must be 100ms or more; see 'isonet top --help'"},
+		{words("stats"), "missing argument: NETWORK; see 'isonet stats --help'"},
 		{words("network list x"), "too many arguments: 'x'; see 'isonet network list --help'"},
 		{words("network show"), "missing argument: NETWORK; see 'isonet network show --help'"},
 		{words("network create"), "missing argument: NAME; see 'isonet network create --help'"},

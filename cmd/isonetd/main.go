@@ -20,7 +20,10 @@ import (
 	"github.com/isonet/isonet/internal/version"
 )
 
-const defaultConfig = "/etc/isonet/isonetd.yaml"
+const (
+	defaultConfig = "/etc/isonet/isonetd.yaml"
+	metricsPorts  = "metrics-ports" // the one flag that needs no value
+)
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
@@ -117,6 +120,10 @@ func bind(f *pflag.FlagSet, o *daemon.Options) {
 		{"tls-key", &o.TLSKey, "PEM file with the key of --tls-cert"},
 		{"tls-ca", &o.TLSCA, "PEM file with the CA certificate that clients fetch to trust --tls-cert"},
 		{"metrics-listen", &o.MetricsListen, "HOST:PORT of /metrics; empty is off"},
+		{"metrics-web-config", &o.MetricsConfig, "file with TLS and users of --metrics-listen, as Prometheus' exporters have it"},
+		{metricsPorts, &o.MetricsPorts, "whether every port has metrics of its own: true or false"},
+		{"metrics-ports-include", &o.PortsInclude, "regular expression of the ports or networks whose ports have metrics; empty is all"},
+		{"metrics-ports-exclude", &o.PortsExclude, "regular expression of the ports or networks whose ports have none"},
 		{"datapath-type", &o.DatapathType, "datapath of the bridges: auto, system or netdev"},
 		{"host-guard", &o.HostGuard, "keep VMs from the host's network stack on the userspace datapath: auto or off"},
 		{"log-level", &o.LogLevel, "debug, info, warn or error"},
@@ -124,6 +131,7 @@ func bind(f *pflag.FlagSet, o *daemon.Options) {
 	} {
 		f.StringVar(option.value, option.name, *option.value, option.usage)
 	}
+	f.Lookup(metricsPorts).NoOptDefVal = "true"
 }
 
 // readFile reads the configuration file. Only one that was asked for has to

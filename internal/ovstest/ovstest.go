@@ -28,6 +28,7 @@ type OVS struct {
 	t         testing.TB
 	dir       string
 	namespace string
+	dummy     bool
 	server    *exec.Cmd
 	vswitchd  *exec.Cmd
 }
@@ -39,6 +40,10 @@ type Option func(*OVS)
 // userspace datapath (datapath_type=netdev). It needs root. Without it the
 // datapath is OVS's own dummy, which needs no privileges and moves no frames.
 func InNamespace(name string) Option { return func(o *OVS) { o.namespace = name } }
+
+// WithDummy lets vswitchd also have interfaces of the type dummy, whose frames go
+// to a file.
+func WithDummy() Option { return func(o *OVS) { o.dummy = true } }
 
 // Start starts an instance that ends with the test.
 func Start(t testing.TB, options ...Option) *OVS {
@@ -64,6 +69,14 @@ func Start(t testing.TB, options ...Option) *OVS {
 	o.Vsctl("--no-wait", "init")
 	o.StartVSwitchd()
 	return o
+}
+
+// For returns the same instance for a subtest: what is made by it ends with the
+// subtest, and fails it. It must not start or stop processes.
+func (o *OVS) For(t testing.TB) *OVS {
+	other := *o
+	other.t = t
+	return &other
 }
 
 func (o *OVS) path(name string) string { return filepath.Join(o.dir, name) }
@@ -96,6 +109,9 @@ func (o *OVS) StartVSwitchd() {
 		args = append(args, "--enable-dummy=override", "--disable-system")
 	} else {
 		args = append([]string{"ip", "netns", "exec", o.namespace}, args...)
+		if o.dummy {
+			args = append(args, "--enable-dummy")
+		}
 	}
 	o.vswitchd = o.start("ovs-vswitchd", args...)
 	o.Vsctl("set", "Open_vSwitch", ".", "external_ids:ovstest=started") // waits for vswitchd

@@ -2,22 +2,20 @@ package traffic
 
 import (
 	"cmp"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/isonet/isonet/model"
 )
 
-// publishInterval is the default and the least of Open_vSwitch
+// DefaultInterval is the default and the least of Open_vSwitch
 // other_config:stats-update-interval (ovs-vswitchd.conf.db(5)): vswitchd
 // writes the statistics that changed not more often than that.
-const publishInterval = 5 * time.Second
+const DefaultInterval = 5 * time.Second
 
-// Statistics is the column Interface:statistics of one row
-// (ovs-vswitchd.conf.db(5)). A key that is missing says nothing. The column is
-// ephemeral: it is empty after a restart of ovsdb-server until vswitchd has
-// published again.
-type Statistics = map[string]int
+// maxGone is how many devices that left Open vSwitch are remembered.
+const maxGone = 4096
 
 // Bridge says which interfaces count for a network.
 type Bridge struct {
@@ -41,7 +39,13 @@ type Accumulator struct {
 	networks map[model.ID]*network
 	places   map[string]model.ID // by Interface UUID; "" is a foreign bridge
 	ports    map[string]*port    // by Interface UUID
-	resets   uint64
+	// gone are devices whose rows are gone, the oldest first.
+	gone     []int64
+	interval time.Duration
+	// ticked is when vswitchd last published in this session; zero is not yet.
+	ticked time.Time
+	resets uint64
+	now    time.Time // of what came last
 }
 
 // New returns an Accumulator that knows no network and no interface.
@@ -50,7 +54,16 @@ func New() *Accumulator {
 		networks: map[model.ID]*network{},
 		places:   map[string]model.ID{},
 		ports:    map[string]*port{},
+		interval: DefaultInterval,
 	}
+}
+
+// SetInterval takes the time between two publications of vswitchd, when it is
+// not DefaultInterval.
+func (a *Accumulator) SetInterval(interval time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.interval = interval
 }
 
 // Place replaces the topology: all bridges of the host, foreign ones too.
@@ -61,6 +74,7 @@ func New() *Accumulator {
 func (a *Accumulator) Place(now time.Time, bridges []Bridge) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.now = now
 	networks := make(map[model.ID]*network, len(bridges))
 	places := make(map[string]model.ID, len(a.places))
 	for _, b := range bridges {
@@ -69,6 +83,13 @@ func (a *Accumulator) Place(now time.Time, bridges []Bridge) {
 		}
 		if b.Network != "" {
 			networks[b.Network] = cmp.Or(networks[b.Network], a.networks[b.Network], newNetwork(now))
+		}
+	}
+	for uuid, p := range a.ports {
+		// What a port carried while nobody watched belongs to the network that
+		// it was in, and nobody knows until when.
+		if p.restored && places[uuid] != a.places[uuid] {
+			p.baseline()
 		}
 	}
 	a.networks, a.places = networks, places
@@ -81,17 +102,27 @@ func (a *Accumulator) Place(now time.Time, bridges []Bridge) {
 // it, by UUID. Interfaces that were known before the session continue; what
 // the others counted before is not traffic of a network that was watched, so
 // it is only where they start from. Interfaces that are missing are forgotten.
+// One whose device is another than before counts from zero.
 func (a *Accumulator) Begin(rows map[string]Statistics) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	ports := make(map[string]*port, len(rows))
 	for uuid, s := range rows {
 		p := cmp.Or(a.ports[uuid], newOldPort())
+		if p.device != 0 && s.Device != 0 && p.device != s.Device && p.restart() {
+			a.resets++
+		}
+		p.restored = false
 		a.sample(p, s)
 		a.settle(uuid, p)
 		ports[uuid] = p
 	}
-	a.ports = ports
+	for uuid, p := range a.ports {
+		if ports[uuid] == nil {
+			a.leave(p)
+		}
+	}
+	a.ports, a.ticked = ports, time.Time{}
 }
 
 // Publish takes the rows of the Interface table that one update of the session
@@ -100,6 +131,7 @@ func (a *Accumulator) Begin(rows map[string]Statistics) {
 func (a *Accumulator) Publish(now time.Time, rows map[string]Statistics) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.now = now
 	due := map[*network]bool{}
 	for uuid, s := range rows {
 		p, known := a.ports[uuid]
@@ -112,10 +144,9 @@ func (a *Accumulator) Publish(now time.Time, rows map[string]Statistics) {
 			continue
 		}
 		n := a.settle(uuid, p)
-		if n == nil {
-			continue
+		if n != nil {
+			n.Updated = now
 		}
-		n.Updated = now
 		// vswitchd publishes a port's first statistics at once and not with
 		// all others on its timer: taking that for an interval of the whole
 		// network would make the next one far too short.
@@ -124,7 +155,12 @@ func (a *Accumulator) Publish(now time.Time, rows map[string]Statistics) {
 		}
 	}
 	for n := range due {
-		n.measure(now)
+		if n != nil {
+			n.measure(now, a.ticked)
+		}
+	}
+	if len(due) > 0 {
+		a.ticked = now
 	}
 }
 
@@ -134,21 +170,41 @@ func (a *Accumulator) Forget(uuids ...string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, uuid := range uuids {
+		if p := a.ports[uuid]; p != nil {
+			a.leave(p)
+		}
 		delete(a.ports, uuid)
 	}
 }
 
+// leave remembers the device of a port whose row is gone.
+func (a *Accumulator) leave(p *port) {
+	if p.device == 0 {
+		return
+	}
+	a.gone = append(a.gone, p.device)
+	if len(a.gone) > maxGone {
+		a.gone = slices.Delete(a.gone, 0, len(a.gone)-maxGone)
+	}
+}
+
 // Snapshot returns the traffic of all networks that have a bridge. The caller
-// owns the map. A rate is zero when OVS published nothing of the network for
-// two of its intervals, because it does not publish what did not change.
+// owns the map. A rate is zero when OVS published something, but nothing of
+// the network for two of its intervals: it does not publish what did not
+// change. It is nil when OVS published nothing at all for so long, because that
+// is the same for a host without traffic and for one whose vswitchd hangs.
 func (a *Accumulator) Snapshot(now time.Time) map[model.ID]model.Traffic {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	snapshot := make(map[model.ID]model.Traffic, len(a.networks))
 	for id, n := range a.networks {
 		t := n.Traffic
-		if t.Rate != nil && now.Sub(t.Updated) > 2*publishInterval {
-			t.Rate = &model.Rate{}
+		switch late := now.Add(-2 * a.interval); {
+		case t.Rate == nil || !t.Updated.Before(late):
+		case a.ticked.Before(late):
+			t.Rate = nil
+		default:
+			t.Rate = &model.Rate{Interval: a.interval, Until: a.ticked}
 		}
 		snapshot[id] = t
 	}
@@ -163,14 +219,22 @@ func (a *Accumulator) Resets() uint64 {
 	return a.resets
 }
 
-// sample takes the newest statistics of a port. It reports whether there were
-// any.
+// sample takes the newest statistics of a port. It reports whether there is
+// news in them.
 func (a *Accumulator) sample(p *port, s Statistics) bool {
-	found, reset := p.sample(s)
+	if s.Device != 0 {
+		p.device = s.Device
+	}
+	// A device that had another row before is the same device with the same
+	// counters, such as a tap that moves with del-port and add-port.
+	if !p.sampled && s.known != 0 && slices.Contains(a.gone, p.device) {
+		p.baseline()
+	}
+	news, reset := p.sample(&s)
 	if reset {
 		a.resets++
 	}
-	return found
+	return news
 }
 
 // settle hands what a port has counted to the network that it is in, and
@@ -184,6 +248,7 @@ func (a *Accumulator) settle(uuid string, p *port) *network {
 	n := a.networks[id]
 	if n != nil {
 		n.Total = n.Total.Plus(p.pending)
+		p.carry(id, n.Created, a.now)
 	}
 	p.pending, p.placed = model.Counters{}, true
 	return n

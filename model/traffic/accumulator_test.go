@@ -22,7 +22,24 @@ func at(seconds float64) time.Time {
 type rows = map[string]traffic.Statistics
 
 func stats(rx, tx int) traffic.Statistics {
-	return traffic.Statistics{"rx_bytes": rx, "tx_bytes": tx}
+	return keys{"rx_bytes": rx, "tx_bytes": tx}.statistics()
+}
+
+// on are the same statistics, of a certain device.
+func on(device int64, s traffic.Statistics) traffic.Statistics {
+	s.Device = device
+	return s
+}
+
+// keys are the pairs of the column.
+type keys map[string]int
+
+func (k keys) statistics() traffic.Statistics {
+	var s traffic.Statistics
+	for key, value := range k {
+		s.Set(key, int64(value))
+	}
+	return s
 }
 
 func bridge(network model.ID, endpoints ...string) traffic.Bridge {
@@ -63,10 +80,10 @@ func TestTotals(t *testing.T) {
 		name: "every counter has its key",
 		events: func(a *traffic.Accumulator) {
 			a.Place(at(1), []traffic.Bridge{bridge("red", "new")})
-			a.Publish(at(5), rows{"new": {
+			a.Publish(at(5), rows{"new": keys{
 				"tx_bytes": 1, "tx_packets": 2, "tx_dropped": 3, "tx_errors": 4,
 				"rx_bytes": 5, "rx_packets": 6, "rx_dropped": 7, "rx_errors": 8, "rx_crc_err": 9,
-			}})
+			}.statistics()})
 		},
 		want: totals{"red": {
 			ReceivedBytes: 1, ReceivedPackets: 2, ReceivedDrops: 3, ReceivedErrors: 4,
@@ -76,22 +93,22 @@ func TestTotals(t *testing.T) {
 		name: "empty statistics are no sample",
 		events: func(a *traffic.Accumulator) {
 			a.Publish(at(5), rows{"a": stats(1010, 1010)})
-			a.Publish(at(10), rows{"a": {}, "b": nil})
+			a.Publish(at(10), rows{"a": {}, "b": {}})
 			a.Publish(at(15), rows{"a": stats(1030, 1030)})
 		},
 		want: totals{"red": bytes(30, 30), "blue": {}},
 	}, {
 		name: "a missing key is no sample of that counter",
 		events: func(a *traffic.Accumulator) {
-			a.Publish(at(5), rows{"a": {"rx_bytes": 1010}})
+			a.Publish(at(5), rows{"a": keys{"rx_bytes": 1010}.statistics()})
 			a.Publish(at(10), rows{"a": stats(1020, 1500)})
 		},
 		want: totals{"red": bytes(500, 20), "blue": {}},
 	}, {
 		name: "a key that an old port shows only later starts there",
 		events: func(a *traffic.Accumulator) {
-			a.Publish(at(5), rows{"a": {"rx_packets": 300}})
-			a.Publish(at(10), rows{"a": {"rx_packets": 310}})
+			a.Publish(at(5), rows{"a": keys{"rx_packets": 300}.statistics()})
+			a.Publish(at(10), rows{"a": keys{"rx_packets": 310}.statistics()})
 		},
 		want: totals{"red": {TransmittedPackets: 10}, "blue": {}},
 	}, {
@@ -169,6 +186,35 @@ func TestTotals(t *testing.T) {
 			a.Publish(at(10), rows{"a": stats(1015, 1021)})
 		},
 		want: totals{"red": bytes(20, 10), "blue": bytes(1, 5)},
+	}, {
+		name: "a device that moves with another row starts anew in the other network",
+		events: func(a *traffic.Accumulator) {
+			a.Publish(at(5), rows{"a": on(7, stats(1010, 1020))})
+			a.Forget("a")
+			a.Publish(at(6), rows{"a2": {}})
+			a.Place(at(6), []traffic.Bridge{bridge("red", "b"), bridge("blue", "a2")})
+			a.Publish(at(7), rows{"a2": on(7, stats(1012, 1021))})
+			a.Publish(at(10), rows{"a2": on(7, stats(1015, 1025))})
+		},
+		want: totals{"red": bytes(20, 10), "blue": bytes(4, 3)},
+	}, {
+		name: "a new device of the same name is no device that moves",
+		events: func(a *traffic.Accumulator) {
+			a.Publish(at(5), rows{"a": on(7, stats(1010, 1020))})
+			a.Forget("a")
+			a.Place(at(6), []traffic.Bridge{bridge("red", "b"), bridge("blue", "a2")})
+			a.Publish(at(7), rows{"a2": on(8, stats(2000, 3000))})
+		},
+		want: totals{"red": bytes(20, 10), "blue": bytes(3000, 2000)},
+	}, {
+		name: "a row whose device is another after a lost session counts from zero",
+		events: func(a *traffic.Accumulator) {
+			a.Publish(at(5), rows{"a": on(7, stats(1010, 1020))})
+			a.Begin(rows{"a": on(8, stats(5000, 6000)), "b": {}})
+			a.Publish(at(10), rows{"a": on(8, stats(5001, 6002))})
+		},
+		want:   totals{"red": bytes(6022, 5011), "blue": {}},
+		resets: 1,
 	}, {
 		name: "a port that comes from a foreign bridge brings nothing along",
 		events: func(a *traffic.Accumulator) {
@@ -348,7 +394,7 @@ func TestRate(t *testing.T) {
 			a.Publish(at(20), rows{"a": stats(2010, 2520), "b": stats(2010, 2030)})
 		},
 		now:  21,
-		want: &model.Rate{ReceivedBytes: 5, TransmittedBytes: 2},
+		want: &model.Rate{ReceivedBytes: 5, TransmittedBytes: 2, Interval: 10 * time.Second, Until: at(20)},
 	}, {
 		name: "still known after two intervals",
 		events: func(a *traffic.Accumulator) {
@@ -356,15 +402,58 @@ func TestRate(t *testing.T) {
 			a.Publish(at(10), rows{"a": stats(2000, 2500)})
 		},
 		now:  20,
-		want: &model.Rate{ReceivedBytes: 200, TransmittedBytes: 100},
+		want: &model.Rate{ReceivedBytes: 200, TransmittedBytes: 100, Interval: 5 * time.Second, Until: at(10)},
 	}, {
-		name: "zero when nothing changed for longer",
+		name: "unknown when nothing at all was published for longer",
 		events: func(a *traffic.Accumulator) {
 			a.Publish(at(5), rows{"a": stats(1500, 1500)})
 			a.Publish(at(10), rows{"a": stats(2000, 2500)})
 		},
+		now: 20.1,
+	}, {
+		name: "zero when only others changed for longer",
+		events: func(a *traffic.Accumulator) {
+			a.Publish(at(5), rows{"a": stats(1500, 1500)})
+			a.Publish(at(10), rows{"a": stats(2000, 2500)})
+			a.Publish(at(15), rows{"uplink": stats(9999, 9999)})
+		},
 		now:  20.1,
-		want: &model.Rate{},
+		want: &model.Rate{Interval: 5 * time.Second, Until: at(15)},
+	}, {
+		name: "zero no longer when the session is another",
+		events: func(a *traffic.Accumulator) {
+			a.Publish(at(5), rows{"a": stats(1500, 1500)})
+			a.Publish(at(10), rows{"a": stats(2000, 2500)})
+			a.Publish(at(15), rows{"uplink": stats(9999, 9999)})
+			a.Begin(rows{"a": stats(2000, 2500)})
+		},
+		now: 20.1,
+	}, {
+		name: "values that are the same are not news",
+		events: func(a *traffic.Accumulator) {
+			a.Publish(at(5), rows{"a": stats(1500, 1500)})
+			a.Publish(at(10), rows{"a": stats(2000, 2500)})
+			a.Publish(at(15), rows{"a": stats(2000, 2500), "uplink": stats(9000, 9000)})
+		},
+		now: 20.1,
+	}, {
+		name: "over the last interval of the host after a pause",
+		events: func(a *traffic.Accumulator) {
+			a.Publish(at(5), rows{"a": stats(1500, 1500)})
+			a.Publish(at(50), rows{"uplink": stats(9999, 9999)})
+			a.Publish(at(55), rows{"a": stats(2000, 2500)})
+		},
+		now:  56,
+		want: &model.Rate{ReceivedBytes: 200, TransmittedBytes: 100, Interval: 5 * time.Second, Until: at(55)},
+	}, {
+		name: "known for longer when vswitchd publishes less often",
+		events: func(a *traffic.Accumulator) {
+			a.SetInterval(30 * time.Second)
+			a.Publish(at(30), rows{"a": stats(1500, 1500)})
+			a.Publish(at(60), rows{"a": stats(1800, 2100)})
+		},
+		now:  119,
+		want: &model.Rate{ReceivedBytes: 20, TransmittedBytes: 10, Interval: 30 * time.Second, Until: at(60)},
 	}, {
 		name: "another network's publication does not count",
 		events: func(a *traffic.Accumulator) {
@@ -382,7 +471,7 @@ func TestRate(t *testing.T) {
 			a.Publish(at(10), rows{"a": stats(2000, 2000), "c": stats(500, 0)})
 		},
 		now:  11,
-		want: &model.Rate{ReceivedBytes: 100, TransmittedBytes: 200},
+		want: &model.Rate{ReceivedBytes: 100, TransmittedBytes: 200, Interval: 5 * time.Second, Until: at(10)},
 	}, {
 		name: "a lost session widens the interval",
 		events: func(a *traffic.Accumulator) {
@@ -391,7 +480,7 @@ func TestRate(t *testing.T) {
 			a.Publish(at(25), rows{"a": stats(1700, 1700)})
 		},
 		now:  26,
-		want: &model.Rate{ReceivedBytes: 10, TransmittedBytes: 10},
+		want: &model.Rate{ReceivedBytes: 10, TransmittedBytes: 10, Interval: 20 * time.Second, Until: at(25)},
 	}, {
 		name: "no interval without time",
 		events: func(a *traffic.Accumulator) {
@@ -416,12 +505,133 @@ func TestSnapshotIsTheCallers(t *testing.T) {
 	a.Publish(at(10), rows{"a": stats(2000, 2000)})
 	before := a.Snapshot(at(10))
 	a.Publish(at(15), rows{"a": stats(9000, 9000)})
-	want := model.Rate{ReceivedBytes: 100, TransmittedBytes: 100}
+	want := model.Rate{ReceivedBytes: 100, TransmittedBytes: 100, Interval: 5 * time.Second, Until: at(10)}
 	if got := before["red"]; got.Total.ReceivedBytes != 1000 || *got.Rate != want {
 		t.Errorf("an older snapshot changed: %+v, rate %+v", got, *got.Rate)
 	}
 	delete(before, "red")
 	if _, ok := a.Snapshot(at(15))["red"]; !ok {
 		t.Error("deleting from a snapshot deleted from the accumulator")
+	}
+}
+
+// TestRestart stops the program in the middle of a session, with 10 and 20
+// bytes counted for red, and goes on with what it had saved.
+func TestRestart(t *testing.T) {
+	usual := []traffic.Bridge{bridge("red", "a", "b"), bridge("blue")}
+	for _, test := range []struct {
+		name     string
+		rebooted bool
+		events   func(a *traffic.Accumulator)
+		want     map[model.ID]model.Counters
+	}{{
+		name: "what the ports carried meanwhile is counted",
+		events: func(a *traffic.Accumulator) {
+			a.Place(at(60), usual)
+			a.Begin(rows{"a": on(7, stats(1500, 2500)), "b": on(9, stats(2001, 2001))})
+			a.Publish(at(65), rows{"a": on(7, stats(1501, 2502))})
+		},
+		want: map[model.ID]model.Counters{
+			"red": {ReceivedBytes: 20 + 1482 + 1, TransmittedBytes: 10 + 491 + 1}, "blue": {},
+		},
+	}, {
+		name: "also when the session shows the ports before their places",
+		events: func(a *traffic.Accumulator) {
+			a.Begin(rows{"a": on(7, stats(1500, 2500))})
+			a.Place(at(60), usual)
+		},
+		want: map[model.ID]model.Counters{"red": {ReceivedBytes: 20 + 1480, TransmittedBytes: 10 + 490}, "blue": {}},
+	}, {
+		name: "a port that came meanwhile starts where it is",
+		events: func(a *traffic.Accumulator) {
+			a.Place(at(60), []traffic.Bridge{bridge("red", "a", "b", "c"), bridge("blue")})
+			a.Begin(rows{"a": on(7, stats(1010, 1020)), "b": on(9, stats(2000, 2000)), "c": on(10, stats(700, 800))})
+			a.Publish(at(65), rows{"c": on(10, stats(701, 802))})
+		},
+		want: map[model.ID]model.Counters{"red": {ReceivedBytes: 20 + 2, TransmittedBytes: 10 + 1}, "blue": {}},
+	}, {
+		name: "a port that went meanwhile keeps its share",
+		events: func(a *traffic.Accumulator) {
+			a.Place(at(60), []traffic.Bridge{bridge("red", "b"), bridge("blue")})
+			a.Begin(rows{"b": on(9, stats(2000, 2000))})
+		},
+		want: map[model.ID]model.Counters{"red": {ReceivedBytes: 20, TransmittedBytes: 10}, "blue": {}},
+	}, {
+		name: "what a port carried that moved meanwhile belongs to nobody",
+		events: func(a *traffic.Accumulator) {
+			a.Place(at(60), []traffic.Bridge{bridge("red", "b"), bridge("blue", "a")})
+			a.Begin(rows{"a": on(7, stats(1500, 2500)), "b": on(9, stats(2000, 2000))})
+			a.Publish(at(65), rows{"a": on(7, stats(1501, 2502))})
+		},
+		want: map[model.ID]model.Counters{
+			"red": {ReceivedBytes: 20, TransmittedBytes: 10}, "blue": {ReceivedBytes: 2, TransmittedBytes: 1},
+		},
+	}, {
+		name: "lower counters began anew",
+		events: func(a *traffic.Accumulator) {
+			a.Place(at(60), usual)
+			a.Begin(rows{"a": stats(5, 6), "b": stats(2000, 2000)})
+		},
+		want: map[model.ID]model.Counters{"red": {ReceivedBytes: 20 + 6, TransmittedBytes: 10 + 5}, "blue": {}},
+	}, {
+		name: "counters of another device began anew though they are higher",
+		events: func(a *traffic.Accumulator) {
+			a.Place(at(60), usual)
+			a.Begin(rows{"a": on(8, stats(5000, 6000)), "b": on(9, stats(2000, 2000))})
+		},
+		want: map[model.ID]model.Counters{"red": {ReceivedBytes: 20 + 6000, TransmittedBytes: 10 + 5000}, "blue": {}},
+	}, {
+		name:     "all counters began anew when the host was started anew",
+		rebooted: true,
+		events: func(a *traffic.Accumulator) {
+			a.Place(at(60), usual)
+			a.Begin(rows{"a": on(7, stats(5000, 6000)), "b": on(9, stats(1, 2))})
+		},
+		want: map[model.ID]model.Counters{"red": {ReceivedBytes: 20 + 6002, TransmittedBytes: 10 + 5001}, "blue": {}},
+	}, {
+		name: "statistics that are empty until vswitchd publishes lose nothing",
+		events: func(a *traffic.Accumulator) {
+			a.Place(at(60), usual)
+			a.Begin(rows{"a": {}, "b": {}})
+			a.Publish(at(65), rows{"a": on(7, stats(1500, 2500)), "b": on(9, stats(2000, 2000))})
+		},
+		want: map[model.ID]model.Counters{"red": {ReceivedBytes: 20 + 1480, TransmittedBytes: 10 + 490}, "blue": {}},
+	}, {
+		name: "a network that is gone is forgotten",
+		events: func(a *traffic.Accumulator) {
+			a.Place(at(60), []traffic.Bridge{bridge("blue")})
+			a.Place(at(61), usual)
+		},
+		want: map[model.ID]model.Counters{"red": {}, "blue": {}},
+	}} {
+		t.Run(test.name, func(t *testing.T) {
+			before := watching()
+			before.Publish(at(5), rows{"a": on(7, stats(1010, 1020)), "b": on(9, stats(2000, 2000))})
+			a := traffic.New()
+			a.Restore(before.State(), test.rebooted)
+			test.events(a)
+			got := map[model.ID]model.Counters{}
+			for id, traffic := range a.Snapshot(at(70)) {
+				got[id] = traffic.Total
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("totals (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestRestoredTimes(t *testing.T) {
+	before := watching()
+	before.Publish(at(5), rows{"a": stats(1010, 1020)})
+	a := traffic.New()
+	a.Restore(before.State(), false)
+	a.Place(at(60), []traffic.Bridge{bridge("red", "a"), bridge("new")})
+	want := map[model.ID]model.Traffic{
+		"red": {Created: at(0), Updated: at(5), Total: model.Counters{ReceivedBytes: 20, TransmittedBytes: 10}},
+		"new": {Created: at(60)},
+	}
+	if diff := cmp.Diff(want, a.Snapshot(at(61))); diff != "" {
+		t.Errorf("snapshot (-want +got):\n%s", diff)
 	}
 }

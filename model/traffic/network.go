@@ -17,14 +17,21 @@ func newNetwork(created time.Time) *network {
 	return &network{Traffic: model.Traffic{Created: created}}
 }
 
-// measure ends an interval and begins the next one. Rates are never changed in
-// place, because snapshots share them.
-func (n *network) measure(now time.Time) {
-	seconds := now.Sub(n.measured).Seconds()
-	if !n.measured.IsZero() && seconds > 0 {
+// measure ends an interval and begins the next one. The interval began with
+// the publication before: with the network's own, or with one after that in
+// which the network was missing, because then nothing had changed in it until
+// there. Rates are never changed in place, because snapshots share them.
+func (n *network) measure(now, before time.Time) {
+	from := n.measured
+	if before.After(from) {
+		from = before
+	}
+	if interval := now.Sub(from); !n.measured.IsZero() && interval > 0 {
 		n.Rate = &model.Rate{
-			ReceivedBytes:    float64(n.Total.ReceivedBytes-n.then.ReceivedBytes) / seconds,
-			TransmittedBytes: float64(n.Total.TransmittedBytes-n.then.TransmittedBytes) / seconds,
+			ReceivedBytes:    float64(n.Total.ReceivedBytes-n.then.ReceivedBytes) / interval.Seconds(),
+			TransmittedBytes: float64(n.Total.TransmittedBytes-n.then.TransmittedBytes) / interval.Seconds(),
+			Interval:         interval,
+			Until:            now,
 		}
 	}
 	n.measured, n.then = now, n.Total

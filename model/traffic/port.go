@@ -8,63 +8,68 @@ const unknown = -1
 // port is what is known of one row of the Interface table. Its zero value
 // counts from zero.
 type port struct {
-	last    [8]int // the newest values, in the order of columns
+	last    [counters]int64 // the newest values, in the order of index
+	device  int64
 	pending model.Counters
 	sampled bool // statistics were seen
 	placed  bool // the topology showed it
+	carried model.PortTraffic
+	// restored says that no session has shown it since the restart.
+	restored bool
 }
 
 // newOldPort returns a port that was there before anybody watched it: its
 // first values are where it starts from.
 func newOldPort() *port {
 	p := &port{}
-	for i := range p.last {
-		p.last[i] = unknown
-	}
+	p.baseline()
 	return p
 }
 
+// baseline makes the next values the ones to start from.
+func (p *port) baseline() {
+	for i := range p.last {
+		p.last[i] = unknown
+	}
+}
+
 // sample adds to pending what the counters grew since they were last seen. It
-// reports whether there was any counter, and whether one of them had begun
-// anew. Each counter is judged alone, because one that wraps around at 32 bits
-// says nothing about the others.
-func (p *port) sample(s Statistics) (found, reset bool) {
-	for i, c := range columns(&p.pending) {
-		value, ok := s[c.key]
-		if !ok || value < 0 {
+// reports whether there is news in it, and whether one of the counters had
+// begun anew. Each counter is judged alone, because one that wraps around at 32
+// bits says nothing about the others.
+//
+// A value that is the last one is no news: vswitchd publishes only what
+// changed, and a key that was removed is told with the value that it had (map
+// columns: ovsdb-server(7), "Monitor Cond").
+func (p *port) sample(s *Statistics) (news, reset bool) {
+	for i, counter := range fields(&p.pending) {
+		value, known := s.get(i)
+		if !known {
 			continue
 		}
-		switch last := p.last[i]; {
+		last := p.last[i]
+		switch {
 		case last == unknown:
-		case value < last:
+		case value < uint64(last):
 			reset = true
-			*c.counter += uint64(value)
+			*counter += value
 		default:
-			*c.counter += uint64(value - last)
+			*counter += value - uint64(last)
 		}
-		p.last[i], found = value, true
+		news = news || !p.sampled || int64(value) != last
+		p.last[i] = int64(value)
 	}
-	p.sampled = p.sampled || found
-	return found, reset
+	p.sampled = p.sampled || s.known != 0
+	return news, reset
 }
 
-// column pairs a key of Interface:statistics with the counter that it feeds.
-type column struct {
-	key     string
-	counter *uint64
-}
-
-// columns says what each key means to the endpoint: the switch's tx is what
-// the endpoint receives.
-func columns(c *model.Counters) [8]column {
-	return [8]column{
-		{"tx_bytes", &c.ReceivedBytes},
-		{"tx_packets", &c.ReceivedPackets},
-		{"tx_dropped", &c.ReceivedDrops},
-		{"tx_errors", &c.ReceivedErrors},
-		{"rx_bytes", &c.TransmittedBytes},
-		{"rx_packets", &c.TransmittedPackets},
-		{"rx_dropped", &c.TransmittedDrops},
-		{"rx_errors", &c.TransmittedErrors},
+// restart says that the device counts from zero since it was last seen. It
+// reports whether it had been seen at all.
+func (p *port) restart() (reset bool) {
+	for i, last := range p.last {
+		if last != unknown {
+			p.last[i], reset = 0, true
+		}
 	}
+	return reset
 }

@@ -29,6 +29,7 @@ type isonetd struct {
 	client  *http.Client
 	cmd     *exec.Cmd // nil while stopped
 	log     string    // its file
+	flags   []string  // more of them
 
 	host  string // path of the host's resource
 	names []string
@@ -71,8 +72,10 @@ func (d *isonetd) start() {
 		d.Fatal(err)
 	}
 	defer log.Close() //nolint:errcheck // the daemon writes to it
-	d.cmd = exec.CommandContext(context.Background(), "ip", "netns", "exec", d.ovs.namespace, d.program,
-		"--ovsdb", d.ovs.Endpoint(), "--state-dir", d.state, "--socket", d.socket, "--metrics-listen", "", "--datapath-type", "netdev")
+	d.cmd = exec.CommandContext(context.Background(), "ip", append([]string{
+		"netns", "exec", d.ovs.namespace, d.program,
+		"--ovsdb", d.ovs.Endpoint(), "--state-dir", d.state, "--socket", d.socket, "--metrics-listen", "", "--datapath-type", "netdev",
+	}, d.flags...)...)
 	d.cmd.Stderr = log
 	if err := d.cmd.Start(); err != nil {
 		d.Fatal(err)
@@ -92,7 +95,10 @@ func (d *isonetd) start() {
 		d.host = "/hosts/" + hosts.Host[0].ID
 		return nil
 	})
-	d.post(d.host+"/syncallnetworks", "{}") // answered once it has looked at Open vSwitch
+	ovstest.Eventually(d.B, "isonetd has looked at Open vSwitch", func() error {
+		_, err := d.call("POST", d.host+"/syncallnetworks", "{}")
+		return err
+	})
 }
 
 // stop ends the daemon, if it runs. Bridges stay as they are.
@@ -180,32 +186,37 @@ func (d *isonetd) memory() (own, store float64) {
 			if err != nil {
 				d.Fatal(err)
 			}
-			store += d.resident(n)
+			store += residentMemory(d.B, n)
 		}
 	}
-	return d.resident(pid), store
+	return residentMemory(d.B, pid), store
 }
 
-// resident reads VmRSS (proc_pid_status(5)).
-func (d *isonetd) resident(pid int) float64 {
-	d.Helper()
-	_, after, _ := strings.Cut(d.read(fmt.Sprintf("/proc/%d/status", pid)), "VmRSS:")
+// residentMemory reads VmRSS (proc_pid_status(5)), in MiB.
+func residentMemory(b *testing.B, pid int) float64 {
+	b.Helper()
+	_, after, _ := strings.Cut(readFile(b, fmt.Sprintf("/proc/%d/status", pid)), "VmRSS:")
 	fields := strings.Fields(after)
 	if len(fields) == 0 {
-		d.Fatalf("process %d has no VmRSS", pid)
+		b.Fatalf("process %d has no VmRSS", pid)
 	}
 	kib, err := strconv.Atoi(fields[0])
 	if err != nil {
-		d.Fatal(err)
+		b.Fatal(err)
 	}
 	return float64(kib) / 1024
 }
 
 func (d *isonetd) read(file string) string {
 	d.Helper()
+	return readFile(d.B, file)
+}
+
+func readFile(b *testing.B, file string) string {
+	b.Helper()
 	data, err := os.ReadFile(file)
 	if err != nil {
-		d.Fatal(err)
+		b.Fatal(err)
 	}
 	return string(data)
 }

@@ -36,8 +36,19 @@ the Go runtime, the process and the scrapes themselves (` + "`go_`, `process_`, 
 - **Freshness.** Open vSwitch publishes counters every 5 seconds, and only those that
   changed. Take rates over a minute or more: ` + "`rate(isonet_network_receive_bytes_total[1m])`" + `.
   What a port carried after the last publication before its removal is not counted.
-- **Counters** begin at zero with the daemon or with the network's bridge. They never fall
-  while ports come and go or Open vSwitch restarts.
+- **Counters** of traffic begin at zero with the network's attachment to the host. They never
+  fall while ports come and go, or while Open vSwitch, the daemon or the host restarts: they
+  are saved every 30 seconds. What a crash can lose is in docs/adr/0005-traffic-that-lasts.md.
+- **Single ports** have series only with ` + "`--metrics-ports`" + `, chosen by ` + "`--metrics-ports-include`" + ` and
+  ` + "`--metrics-ports-exclude`" + `: 11 for each port. Names of ports such as vnet12 are used again for other
+  virtual machines; ` + "`isonet_port_info`" + ` says whose port it is:
+  ` + "`rate(isonet_port_receive_bytes_total[1m]) * on(instance, network, port) group_left(vm_id) isonet_port_info`" + `.
+- **Ages** are for Prometheus to compute: ` + "`time() - isonet_statistics_last_update_timestamp_seconds`" + `. A host
+  whose ports carry nothing publishes nothing.
+- **Cost.** A scrape takes what is in memory: it asks neither Open vSwitch nor the store, and of the
+  system nothing but ` + "`/proc`" + ` of isonetd itself. At most 4 run at once; the next is answered with 503.
+- **Names that no metric may have** do not break a scrape: bytes that are not UTF-8 become
+  U+FFFD, and networks whose names are the same then have their ids added.
 - **Without a connection to OVSDB** the counters stay as they are, and gauges that would
   describe the present are absent. ` + "`isonet_ovsdb_connected`" + ` tells the two cases apart.
 

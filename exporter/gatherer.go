@@ -1,0 +1,185 @@
+package exporter
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	dto "github.com/prometheus/client_model/go"
+	"google.golang.org/protobuf/types/known/timestamppb"
+)
+
+// gatherer makes samples from one look at the sources. It hands the client
+// library finished families instead of one metric after the other, whose
+// checks would cost more than the rest of a scrape.
+type gatherer struct {
+	sources  Sources
+	families []family
+	names    naming
+	// spare holds the sheet of the last scrape for the next one. Scrapes that
+	// overlap make their own.
+	spare chan *sheet
+}
+
+func newGatherer(sources Sources) *gatherer {
+	g := &gatherer{sources: sources, families: families(), spare: make(chan *sheet, 1)}
+	slices.SortFunc(g.families, func(a, b family) int { return cmp.Compare(a.Name, b.Name) })
+	return g
+}
+
+// Gather implements prometheus.TransactionalGatherer.
+func (g *gatherer) Gather() (gathered []*dto.MetricFamily, done func(), err error) {
+	var s *sheet
+	select {
+	case s = <-g.spare:
+	default:
+		s = newSheet(g.families)
+	}
+	gathered, err = s.fill(g.look())
+	return gathered, func() {
+		select {
+		case g.spare <- s:
+		default:
+		}
+	}, err
+}
+
+// sheet is a scrape's families in the form of the client library. The next
+// scrape changes the values in place: labels seldom change, and making them
+// anew would cost most of a scrape.
+type sheet struct {
+	pages    []*page
+	gathered []*dto.MetricFamily
+}
+
+func newSheet(families []family) *sheet {
+	s := &sheet{}
+	for i := range families {
+		s.pages = append(s.pages, newPage(&families[i]))
+	}
+	return s
+}
+
+// fill returns all families that have samples, sorted by name. Samples with
+// the same labels as another of their family would make the whole scrape
+// invalid: only the first is returned, and an error tells.
+func (s *sheet) fill(v view) ([]*dto.MetricFamily, error) {
+	var errs []error
+	s.gathered = s.gathered[:0]
+	for _, p := range s.pages {
+		p.fill(v)
+		if p.twins > 0 {
+			errs = append(errs, fmt.Errorf("%s: %d samples have the same labels as another and are left out", p.family.Name, p.twins))
+		}
+		if len(p.result.Metric) > 0 {
+			s.gathered = append(s.gathered, &p.result)
+		}
+	}
+	return s.gathered, errors.Join(errs...)
+}
+
+// page is a sheet's part of one family.
+type page struct {
+	family *family
+	order  []int // of the family's labels, by their names
+	points []*point
+	used   int  // of points
+	moved  bool // labels are others than at the last scrape
+	twins  int
+	result dto.MetricFamily
+}
+
+// point is a metric with all that it refers to.
+type point struct {
+	metric  dto.Metric
+	counter dto.Counter
+	gauge   dto.Gauge
+	value   float64
+	labels  []string // as they came, in the order of the family's labels
+}
+
+func newPage(f *family) *page {
+	p := &page{family: f, order: make([]int, len(f.Labels))}
+	for i := range p.order {
+		p.order[i] = i
+	}
+	slices.SortFunc(p.order, func(a, b int) int { return cmp.Compare(f.Labels[a], f.Labels[b]) })
+	p.result.Name, p.result.Help = &f.Name, &f.Help
+	kind := dto.MetricType_GAUGE
+	if f.Type == counter {
+		kind = dto.MetricType_COUNTER
+	}
+	p.result.Type = &kind
+	return p
+}
+
+func (p *page) fill(v view) {
+	last := p.used
+	p.used, p.moved = 0, false
+	p.family.collect(v, p.add)
+	if p.moved || p.used != last {
+		p.sort()
+	}
+}
+
+func (p *page) add(s sample) {
+	if p.used == len(p.points) {
+		p.points = append(p.points, p.newPoint())
+	}
+	point := p.points[p.used]
+	p.used++
+	point.value = s.value
+	if p.family.Type == counter {
+		point.create(s)
+	}
+	if !slices.Equal(point.labels, s.labels) {
+		p.moved = true
+		point.labels = s.labels
+		for i, pair := range point.metric.Label {
+			value := valid(s.labels[p.order[i]])
+			pair.Value = &value
+		}
+	}
+}
+
+func (p *page) newPoint() *point {
+	n := &point{}
+	if p.family.Type == counter {
+		n.counter.Value, n.metric.Counter = &n.value, &n.counter
+	} else {
+		n.gauge.Value, n.metric.Gauge = &n.value, &n.gauge
+	}
+	for _, i := range p.order {
+		n.metric.Label = append(n.metric.Label, &dto.LabelPair{Name: &p.family.Labels[i]})
+	}
+	return n
+}
+
+// create notes when a counter began.
+func (p *point) create(s sample) {
+	switch {
+	case s.created.IsZero():
+		p.counter.CreatedTimestamp = nil
+	case p.counter.CreatedTimestamp == nil || !p.counter.CreatedTimestamp.AsTime().Equal(s.created):
+		p.counter.CreatedTimestamp = timestamppb.New(s.created)
+	}
+}
+
+// sort orders the metrics by their labels and leaves twins out.
+func (p *page) sort() {
+	metrics := p.result.Metric[:0]
+	for _, point := range p.points[:p.used] {
+		metrics = append(metrics, &point.metric)
+	}
+	slices.SortStableFunc(metrics, compareLabels)
+	p.result.Metric = slices.CompactFunc(metrics, func(a, b *dto.Metric) bool { return compareLabels(a, b) == 0 })
+	p.twins = len(metrics) - len(p.result.Metric)
+}
+
+func compareLabels(a, b *dto.Metric) int {
+	return slices.CompareFunc(a.Label, b.Label, func(a, b *dto.LabelPair) int {
+		return strings.Compare(*a.Value, *b.Value)
+	})
+}

@@ -1,0 +1,10 @@
+package ovs
+
+import isonet "github.com/isonet/isonet/model"
+
+// Ports returns what every port of a network has carried since it was plugged
+// in, by the UUID of its Interface row.
+func (s *Switch) Ports() map[string]isonet.PortTraffic { return s.traffic.Ports() }
+
+// StatisticsResets returns how often the counters of an interface began anew.
+func (s *Switch) StatisticsResets() uint64 { return s.traffic.Resets() }

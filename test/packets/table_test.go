@@ -1,0 +1,149 @@
+package packets
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/isonet/isonet/internal/ovstest"
+	"github.com/isonet/isonet/model/isolation"
+)
+
+// way is a way for frames to leave a bridge.
+type way struct {
+	// open makes the way out on a bridge.
+	open func(*side) exit
+	// send sends frames that would leave by it; nil for broadcasts of a.
+	send func(*side)
+	// found is what isonet finds, where it is not the line's own reason: it
+	// belongs to a device that stands in for one that not every kernel can make.
+	found isolation.Reason
+	// beat waits until Open vSwitch has sent frames of its own again on a bridge
+	// without isonet, for ways that need nobody to send anything.
+	beat func(plain *side, out exit)
+	// refused says that Open vSwitch itself does not take the port.
+	refused bool
+	// settings are of isonet's network: members of its resource in JSON.
+	settings []string
+	// alone shows the way by itself; then nothing else is set.
+	alone func(*world)
+}
+
+// exit is where the frames of a way out arrive.
+type exit struct {
+	// count returns how many have.
+	count func() int
+	// knock sends a frame there past the bridge and waits until it was counted,
+	// and with it all that came before. It is nil where counting takes no time.
+	knock func()
+}
+
+// at is an exit where the frames of a side pass a probe.
+func at(s *side, p *ovstest.Probe) exit { return watched(s, p, s.mark()) }
+
+// watched is an exit where a probe counts something else than the mark.
+func watched(s *side, p *ovstest.Probe, what string) exit {
+	return exit{
+		count: func() int { return p.Count(what) },
+		knock: func() {
+			mark := s.name("knock")
+			p.Broadcast(mark, 1)
+			p.Await(mark)
+		},
+	}
+}
+
+func (w way) shoot(s *side) {
+	if w.send != nil {
+		w.send(s)
+		return
+	}
+	s.atA.Broadcast(s.mark(), 10)
+}
+
+// leaks shows that frames leave a bridge without isonet.
+func (w way) leaks(s *side) exit {
+	s.Helper()
+	out := w.open(s)
+	if w.refused {
+		return out
+	}
+	ovstest.Eventually(s, "frames leave the bridge without isonet", func() error {
+		if w.beat == nil {
+			w.shoot(s)
+		}
+		if out.count() == 0 {
+			return errors.New("none has arrived")
+		}
+		return nil
+	})
+	return out
+}
+
+// holds shows that frames do not leave isonet's network, once isonet has judged.
+func (w way) holds(s, plain *side, reason isolation.Reason, control exit) {
+	s.Helper()
+	out := w.open(s)
+	s.judged(reason)
+	arrived := func() int {
+		s.barrier() // all that was sent was forwarded,
+		if out.knock != nil {
+			out.knock() // and counted
+		}
+		return out.count()
+	}
+	before := arrived()
+	if w.beat != nil {
+		w.beat(plain, control)
+	} else {
+		for range 5 {
+			w.shoot(s)
+		}
+	}
+	if leaked := arrived() - before; leaked != 0 {
+		s.Errorf("%d frames left the network", leaked)
+	}
+	s.connected()
+}
+
+// Each line of the table has its packets.
+func TestNoFrameLeavesByAnyWayOfTheTable(t *testing.T) {
+	w := newWorld(t, thisHost())
+	w.addCollector()
+	all := ways()
+	for _, e := range isolation.Table() {
+		t.Run(string(e.Reason), func(t *testing.T) {
+			t.Parallel() // most of it is waiting for others
+			list := all[e.Reason]
+			if len(list) == 0 {
+				t.Fatal("no packets show this line of the table: add a way to do so")
+			}
+			for _, name := range slices.Sorted(maps.Keys(list)) {
+				way := list[name]
+				t.Run(name, func(t *testing.T) {
+					way.show(w.For(t), e.Reason)
+				})
+			}
+		})
+	}
+	for reason := range all {
+		if _, known := isolation.Find(reason); !known {
+			t.Errorf("the table has no line %s", reason)
+		}
+	}
+}
+
+func (w way) show(world *world, reason isolation.Reason) {
+	world.Helper()
+	if w.alone != nil {
+		w.alone(world)
+		return
+	}
+	if w.found != "" {
+		reason = w.found
+	}
+	plain := world.plain()
+	control := w.leaks(plain)
+	w.holds(world.network(w.settings...), plain, reason, control)
+}

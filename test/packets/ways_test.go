@@ -1,0 +1,648 @@
+package packets
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/isonet/isonet/internal/ovstest"
+	"github.com/isonet/isonet/model/isolation"
+)
+
+// ways are the ways out, for each line of the table, with a name each.
+//
+// Not every kernel has every kind of device, and no test can make a physical
+// NIC: where a device stands in for them, it is one that frames leave by in the
+// same way and that isonet treats in the same way. That the kernel's word on
+// each kind is understood is shown by TestEveryKind (package device), and that
+// each kind is judged as the table says by TestPorts (model/isolation).
+func ways() map[isolation.Reason]map[string]way {
+	one := func(w way) map[string]way { return map[string]way{"frames": w} }
+	return map[isolation.Reason]map[string]way{
+		isolation.PatchPort:        one(way{open: patch}),
+		isolation.TunnelPort:       tunnels(),
+		isolation.DPDKPort:         one(way{open: dpdk}),
+		isolation.UnknownType:      one(way{open: unknownType}),
+		isolation.HostInternalPort: one(way{open: internalPort}),
+		isolation.PhysicalNIC:      one(way{open: uplink, found: isolation.VethInHost}),
+		isolation.LoopbackDevice:   one(way{open: loopback, refused: true}),
+		isolation.Bond:             one(way{open: uplink, found: isolation.VethInHost}),
+		isolation.Team:             one(way{open: uplink, found: isolation.VethInHost}),
+		isolation.VLANDevice:       one(way{open: macvlan, found: isolation.Macvlan}),
+		isolation.Macvlan:          one(way{open: macvlan}),
+		isolation.LinuxBridge:      one(way{open: linuxBridge}),
+		isolation.KernelTunnel:     one(way{open: kernelTunnel}),
+		isolation.VethInHost:       one(way{open: uplink}),
+		isolation.L3Tun:            one(way{open: tun}),
+		isolation.StackedDevice:    one(way{open: enslaved}),
+		isolation.UnknownDevice:    one(way{open: unknownDevice}),
+		isolation.Controller:       one(way{open: controller}),
+		isolation.Mirror:           one(way{open: mirror, send: unicast}),
+		isolation.NetFlow:          one(way{open: netflow, send: ended}),
+		isolation.SFlow:            one(way{open: sflow}),
+		isolation.IPFIX:            one(way{open: ipfix}),
+		isolation.FlowSampling:     one(way{open: sampling}),
+		isolation.AutoAttach:       one(way{open: autoAttach, beat: lldpAgain}),
+		isolation.STP:              one(way{open: spanningTree("stp_enable"), beat: twice}),
+		isolation.RSTP:             one(way{open: spanningTree("rstp_enable"), beat: twice}),
+		isolation.ForwardBPDU:      one(way{open: forwardBPDU, send: bpdu}),
+		isolation.LocalPort:        one(way{open: openLocalPort}),
+		isolation.LLDP:             one(way{open: lldp, beat: lldpAgain}),
+		isolation.BFD:              one(way{open: bfd, beat: twice}),
+		isolation.CFM:              one(way{open: cfm, beat: twice}),
+		isolation.LocalUp:          one(way{open: localUp}),
+		isolation.UnseenDevice:     one(way{open: moved, refused: true}),
+		isolation.UnseenHost:       one(way{alone: blind}),
+		isolation.PortAddress:      one(way{open: portAddress, send: askHost}),
+		isolation.InBand:           one(way{open: inBand, send: toController, settings: locked()}),
+		isolation.FailMode:         one(way{open: standalone, send: forged, settings: locked()}),
+		isolation.ForeignFlows:     one(way{open: foreignFlows, send: forged, settings: locked()}),
+		isolation.Manager:          one(way{open: manager, send: toController, settings: locked()}),
+		isolation.TunnelNearby:     one(way{open: tunnelNearby, send: encapsulated}),
+		isolation.NoMAC:            one(way{open: noMAC, settings: locked()}),
+	}
+}
+
+// cable makes a veth pair with both ends in the host: frames that enter the
+// first one arrive at the probe. It is what a NIC with a network behind it is.
+func cable(s *side) (string, *ovstest.Probe) {
+	s.Helper()
+	near, far := s.name("up"), s.name("far")
+	s.device(near, "type veth peer name "+far)
+	s.up(far)
+	return near, ovstest.NewProbe(s, thisHost(), far)
+}
+
+func uplink(s *side) exit {
+	s.Helper()
+	near, far := cable(s)
+	s.ovs.Vsctl("add-port", s.bridge, near)
+	return at(s, far)
+}
+
+// foreign makes a bridge of somebody else, whose own device the frames arrive at.
+func foreign(s *side) (string, exit) {
+	s.Helper()
+	bridge := s.name("their")
+	s.ovs.Vsctl("add-br", bridge, "--", "set", "bridge", bridge, "datapath_type=netdev")
+	s.Cleanup(func() { s.ovs.Vsctl("del-br", bridge) })
+	s.up(bridge)
+	return bridge, at(s, ovstest.NewProbe(s, thisHost(), bridge))
+}
+
+func patch(s *side) exit {
+	s.Helper()
+	here, there := s.name("patch"), s.name("patch")
+	theirs, out := foreign(s)
+	s.ovs.Vsctl("add-port", theirs, there, "--", "set", "interface", there, "type=patch", "options:peer="+here,
+		"--", "add-port", s.bridge, here, "--", "set", "interface", here, "type=patch", "options:peer="+there)
+	return out
+}
+
+func tunnels() map[string]way {
+	all := map[string]way{}
+	for kind, options := range map[string][]string{
+		"vxlan": nil, "geneve": nil, "gre": nil, "erspan": {"options:erspan_ver=1", "options:erspan_idx=1"},
+	} {
+		all[kind] = way{open: func(s *side) exit {
+			s.Helper()
+			name := s.name("tun")
+			s.ovs.Vsctl(append([]string{
+				"add-port", s.bridge, name, "--", "set", "interface", name, "type=" + kind,
+				"options:remote_ip=" + collectorAddress, fmt.Sprintf("options:key=%d", s.names.Add(1)),
+			}, options...)...)
+			return at(s, s.outside)
+		}}
+	}
+	return all
+}
+
+// dpdk needs a NIC that the test would have to take from the machine. A NIC of
+// the kernel stands in for it without isonet.
+func dpdk(s *side) exit {
+	s.Helper()
+	if s.id == "" {
+		return uplink(s)
+	}
+	near, far := cable(s)
+	s.ovs.Vsctl("add-port", s.bridge, near, "--", "set", "interface", near, "type=dpdk", "options:dpdk-devargs=0000:00:00.0")
+	return at(s, far)
+}
+
+// unknownType is a port of Open vSwitch's own tests: its frames go to a file.
+func unknownType(s *side) exit {
+	s.Helper()
+	name := s.name("dummy")
+	file := filepath.Join(s.ovs.Dir(), name+".pcap")
+	s.ovs.Vsctl("add-port", s.bridge, name, "--", "set", "interface", name, "type=dummy", "options:tx_pcap="+file)
+	return exit{count: func() int {
+		data, err := os.ReadFile(file)
+		if err != nil && !errors.Is(err, os.ErrNotExist) { // it is made when the port is
+			s.Fatal(err)
+		}
+		return bytes.Count(data, []byte(s.mark()))
+	}}
+}
+
+func internalPort(s *side) exit {
+	s.Helper()
+	name := s.name("int")
+	s.ovs.Vsctl("add-port", s.bridge, name, "--", "set", "interface", name, "type=internal")
+	s.up(name)
+	return at(s, ovstest.NewProbe(s, thisHost(), name))
+}
+
+// loopback is refused by Open vSwitch 3.1, which takes Ethernet devices only.
+// isonet removes the port all the same.
+func loopback(s *side) exit {
+	s.Helper()
+	s.ovs.Vsctl("--may-exist", "add-port", s.bridge, "lo")
+	if s.id == "" {
+		if text := s.ovs.Vsctl("get", "interface", "lo", "ofport"); text != "-1" {
+			s.Errorf("Open vSwitch took the loopback device as port %s: show that frames leave by it", text)
+		}
+		s.ovs.Vsctl("del-port", "lo") // a device is on one bridge only
+	}
+	return at(s, ovstest.NewProbe(s, thisHost(), "lo"))
+}
+
+func macvlan(s *side) exit {
+	s.Helper()
+	near, far := cable(s)
+	name := s.name("macvlan")
+	s.device(name, "link "+near+" type macvlan mode bridge")
+	s.ovs.Vsctl("add-port", s.bridge, name)
+	return at(s, far)
+}
+
+func linuxBridge(s *side) exit {
+	s.Helper()
+	near, far := cable(s)
+	name := s.name("br")
+	s.device(name, "type bridge")
+	s.ip("link set " + near + " master " + name)
+	s.ovs.Vsctl("add-port", s.bridge, name)
+	return at(s, far)
+}
+
+func kernelTunnel(s *side) exit {
+	s.Helper()
+	name := s.name("vxlan")
+	s.device(name, fmt.Sprintf("type vxlan id %d remote %s dstport 4789", s.names.Add(1), collectorAddress))
+	s.ovs.Vsctl("add-port", s.bridge, name)
+	return at(s, s.outside)
+}
+
+// tun is the device of a program on the host that takes whole packets, such as a
+// VPN.
+func tun(s *side) exit {
+	s.Helper()
+	device := &netlink.Tuntap{
+		LinkAttrs: netlink.LinkAttrs{Name: s.name("tun")}, Mode: netlink.TUNTAP_MODE_TUN,
+		NonPersist: true, Queues: 1, Flags: netlink.TUNTAP_NO_PI,
+	}
+	if err := netlink.LinkAdd(device); err != nil {
+		s.Fatalf("make a tun device: %v", err)
+	}
+	s.Cleanup(func() { _ = device.Fds[0].Close() }) // it ends the device
+	s.up(device.Name)
+	s.ovs.Vsctl("add-port", s.bridge, device.Name)
+	return at(s, ovstest.NewProbe(s, thisHost(), device.Name))
+}
+
+// enslaved is a device that belongs to a Linux bridge of the host too.
+func enslaved(s *side) exit {
+	s.Helper()
+	bridge := s.name("br")
+	s.device(bridge, "type bridge")
+	vm := s.ovs.NewVM(s.name("vm"), "10.77.0.3/24")
+	s.ip("link set " + vm.Device + " master " + bridge)
+	s.ovs.Plug(vm, s.bridge)
+	return at(s, vm.Probe())
+}
+
+func unknownDevice(s *side) exit {
+	s.Helper()
+	name := s.name("ifb")
+	s.device(name, "type ifb")
+	s.ovs.Vsctl("add-port", s.bridge, name)
+	return at(s, ovstest.NewProbe(s, thisHost(), name))
+}
+
+// controller listens outside and speaks as much OpenFlow 1.0 as it needs to be
+// sent frames.
+func controller(s *side) exit {
+	s.Helper()
+	var listener net.Listener
+	ovstest.Inside(s, s.collector.Namespace(), func() (err error) {
+		listener, err = net.Listen("tcp", collectorAddress+":0")
+		return err
+	})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			connection, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = connection.Write([]byte{1, 0, 0, 8, 0, 0, 0, 1}) // OFPT_HELLO; the frames tell whether it came
+			s.Cleanup(func() { _ = connection.Close() })
+		}
+	}()
+	s.Cleanup(func() {
+		_ = listener.Close()
+		<-done
+	})
+	s.ovs.Vsctl("set-controller", s.bridge, "tcp:"+listener.Addr().String())
+	if s.id == "" {
+		// A flow for frames that came before the connection would go on dropping.
+		ovstest.Eventually(s, "Open vSwitch is connected to the controller", func() error {
+			if text := s.ovs.Vsctl("--bare", "--columns=is_connected", "find", "controller", "is_connected=true"); text == "" {
+				return errors.New("it is not")
+			}
+			return nil
+		})
+	}
+	return at(s, s.outside)
+}
+
+// mirror copies to a third VM what a sends to b.
+func mirror(s *side) exit {
+	s.Helper()
+	third, probe := s.plugVM(3)
+	s.ovs.Vsctl("--", "--id=@p", "get", "port", third.Device,
+		"--", "--id=@m", "create", "mirror", "name=m", "select_all=true", "output_port=@p",
+		"--", "set", "bridge", s.bridge, "mirrors=@m")
+	s.ovs.Appctl("revalidator/purge") // flows that are in use would go uncopied for a while
+	probe.Watch("copy", func(frame []byte) bool {
+		return bytes.HasPrefix(frame, s.atB.MAC) && bytes.Contains(frame, []byte(s.mark()+">"))
+	})
+	return watched(s, probe, "copy")
+}
+
+func unicast(s *side) {
+	s.Helper()
+	s.atA.SendTo(s.atB.MAC, s.mark(), 10)
+}
+
+// collects is an exit at the collector, for datagrams to a port with something
+// in them.
+func collects(s *side, port uint16, something []byte) exit {
+	what := fmt.Sprintf("port %d of %s", port, s.bridge)
+	s.outside.Watch(what, func(frame []byte) bool {
+		const destination = 14 + 20 + 2
+		return len(frame) > destination+2 && frame[23] == unix.IPPROTO_UDP &&
+			binary.BigEndian.Uint16(frame[destination:]) == port && bytes.Contains(frame[destination:], something)
+	})
+	return watched(s, s.outside, what)
+}
+
+// port returns a port of the collector that nothing else uses.
+func (s *side) port() uint16 { return uint16(10000 + s.names.Add(1)) }
+
+// export makes a row of a flow export to the collector.
+func export(s *side, table string, port uint16, options ...string) {
+	s.Helper()
+	args := append([]string{"--", "--id=@x", "create", table, fmt.Sprintf(`targets="%s:%d"`, collectorAddress, port)}, options...)
+	s.ovs.Vsctl(append(args, "--", "set", "bridge", s.bridge, table+"=@x")...)
+}
+
+func netflow(s *side) exit {
+	s.Helper()
+	port := s.port()
+	export(s, "netflow", port)
+	return collects(s, port, ovstest.FrameSource())
+}
+
+// ended sends frames whose flow ends at once: NetFlow tells of it then.
+func ended(s *side) {
+	s.Helper()
+	s.atA.Broadcast(s.mark(), 10)
+	s.barrier()
+	s.ovs.Appctl("revalidator/purge")
+}
+
+func sflow(s *side) exit {
+	s.Helper()
+	export(s, "sflow", s.port(), "sampling=1", "header=128", "agent="+underlay)
+	return at(s, s.outside) // the frames themselves
+}
+
+func ipfix(s *side) exit {
+	s.Helper()
+	port := s.port()
+	export(s, "ipfix", port, "sampling=1")
+	return collects(s, port, s.atA.MAC)
+}
+
+func sampling(s *side) exit {
+	s.Helper()
+	port, set := s.port(), s.names.Add(1)
+	s.ovs.Vsctl("--", "--id=@b", "get", "bridge", s.bridge,
+		"--", "--id=@i", "create", "ipfix", fmt.Sprintf(`targets="%s:%d"`, collectorAddress, port),
+		"--", "create", "flow_sample_collector_set", fmt.Sprintf("id=%d", set), "bridge=@b", "ipfix=@i")
+	flow := fmt.Sprintf("priority=9,actions=sample(probability=65535,collector_set_id=%d,obs_domain_id=1,obs_point_id=1),NORMAL", set)
+	if out, err := s.ovs.OfctlCommand("add-flow", s.bridge, flow).CombinedOutput(); err != nil {
+		s.Fatalf("ovs-ofctl: %v\n%s", err, out)
+	}
+	return collects(s, port, s.atA.MAC)
+}
+
+// frames of what kind Open vSwitch sends by itself.
+const (
+	etherTypeLLDP = 0x88cc
+	etherTypeCFM  = 0x8902
+	portBFD       = 3784
+)
+
+// hears is an exit at b, for frames of an EtherType.
+func hears(s *side, etherType uint16, something []byte) exit {
+	what := fmt.Sprintf("EtherType %#x", etherType)
+	s.atB.Watch(what, func(frame []byte) bool {
+		return len(frame) > 14 && binary.BigEndian.Uint16(frame[12:]) == etherType && bytes.Contains(frame, something)
+	})
+	return watched(s, s.atB, what)
+}
+
+func lldp(s *side) exit {
+	s.Helper()
+	out := hears(s, etherTypeLLDP, nil)
+	s.ovs.Vsctl("set", "interface", s.b.Device, "lldp:enable=true")
+	return out
+}
+
+// autoAttach adds what it tells to the frames of LLDP.
+func autoAttach(s *side) exit {
+	s.Helper()
+	system := s.name("system")
+	out := hears(s, etherTypeLLDP, []byte(system))
+	s.ovs.Vsctl("--", "--id=@a", "create", "autoattach", "system_name="+system, "--", "set", "bridge", s.bridge, "auto_attach=@a",
+		"--", "set", "interface", s.b.Device, "lldp:enable=true")
+	return out
+}
+
+// lldpAgain has LLDP begin anew: else it waits for half a minute.
+func lldpAgain(plain *side, out exit) {
+	plain.Helper()
+	before := out.count()
+	plain.ovs.Vsctl("clear", "interface", plain.b.Device, "lldp")
+	plain.ovs.Vsctl("set", "interface", plain.b.Device, "lldp:enable=true")
+	more(plain, out, before, 1)
+}
+
+// twice waits for two more frames, so that one was due on the other bridge too.
+func twice(plain *side, out exit) {
+	plain.Helper()
+	more(plain, out, out.count(), 2)
+}
+
+func more(s *side, out exit, before, frames int) {
+	s.Helper()
+	ovstest.Eventually(s, "Open vSwitch sends frames of its own", func() error {
+		if n := out.count() - before; n < frames {
+			return fmt.Errorf("%d frames", n)
+		}
+		return nil
+	})
+}
+
+func bridgeGroup() net.HardwareAddr { return net.HardwareAddr{0x01, 0x80, 0xc2, 0, 0, 0} }
+
+func spanningTree(column string) func(*side) exit {
+	return func(s *side) exit {
+		s.Helper()
+		s.atB.Watch("BPDU", func(frame []byte) bool { return bytes.HasPrefix(frame, bridgeGroup()) })
+		s.ovs.Vsctl("set", "bridge", s.bridge, column+"=true")
+		return watched(s, s.atB, "BPDU")
+	}
+}
+
+func forwardBPDU(s *side) exit {
+	s.Helper()
+	s.ovs.Vsctl("set", "bridge", s.bridge, "other_config:forward-bpdu=true")
+	return at(s, s.atB)
+}
+
+func bpdu(s *side) {
+	s.Helper()
+	s.atA.SendTo(bridgeGroup(), s.mark(), 10)
+}
+
+func bfd(s *side) exit {
+	s.Helper()
+	s.atB.Watch("BFD", func(frame []byte) bool {
+		return len(frame) > 38 && frame[23] == unix.IPPROTO_UDP && binary.BigEndian.Uint16(frame[36:]) == portBFD
+	})
+	s.ovs.Vsctl("set", "interface", s.b.Device, "bfd:enable=true", "bfd:min_tx=100")
+	return watched(s, s.atB, "BFD")
+}
+
+func cfm(s *side) exit {
+	s.Helper()
+	out := hears(s, etherTypeCFM, nil)
+	s.ovs.Vsctl("set", "interface", s.b.Device, "cfm_mpid=1", "other_config:cfm_interval=100")
+	return out
+}
+
+// local is an exit at the bridge's own device.
+func local(s *side) exit {
+	s.Helper()
+	s.up(s.bridge)
+	return at(s, ovstest.NewProbe(s, thisHost(), s.bridge))
+}
+
+func openLocalPort(s *side) exit {
+	s.Helper()
+	out := local(s)
+	s.ovs.Vsctl("clear", "port", s.bridge, "vlan_mode", "trunks")
+	return out
+}
+
+func localUp(s *side) exit {
+	s.Helper()
+	out := local(s)
+	s.ip("address replace 203.0.113.1/32 dev " + s.bridge)
+	return out
+}
+
+// moved is a device that went to another namespace after Open vSwitch had opened
+// it. Open vSwitch 3.1 goes on showing the port and sends nothing.
+func moved(s *side) exit {
+	s.Helper()
+	vm := s.ovs.NewVM(s.name("vm"), "10.77.0.3/24")
+	s.ovs.Plug(vm, s.bridge)
+	s.ovs.OFPort(vm.Device)
+	s.ip("link set " + vm.Device + " netns " + vm.Namespace())
+	s.ip("-n " + vm.Namespace() + " link set " + vm.Device + " up")
+	return at(s, vm.Probe())
+}
+
+// blind is an isonetd that runs in another namespace than vswitchd. It can keep
+// nothing out that it does not see, and it must not call the network isolated.
+func blind(w *world) {
+	w.Helper()
+	other := &world{T: w.T, ovs: ovstest.Start(w, ovstest.InNamespace(ovstest.Namespace(w))), names: w.names, blind: true}
+	other.startDaemon()
+	s := other.network()
+	s.judged(isolation.UnseenHost)
+	if n, _ := s.status(); n.Isolation.Isolated {
+		s.Errorf("the network is called isolated: %+v", n.Isolation)
+	}
+	s.connected()
+}
+
+func hostOnPort() [4]byte { return [4]byte{203, 0, 113, 9} }
+
+// portAddress gives the host an address on the port of a. Its answers are what
+// must not come.
+func portAddress(s *side) exit {
+	s.Helper()
+	host := hostOnPort()
+	s.atA.Watch("answer", func(frame []byte) bool {
+		const reply = 2 // ARP: operation
+		return len(frame) >= 42 && binary.BigEndian.Uint16(frame[12:]) == unix.ETH_P_ARP &&
+			binary.BigEndian.Uint16(frame[20:]) == reply && bytes.Equal(frame[28:32], host[:])
+	})
+	s.ip("address add " + net.IP(host[:]).String() + "/32 dev " + s.a.Device)
+	return watched(s, s.atA, "answer")
+}
+
+// askHost asks who has the host's address (ARP, RFC 826).
+func askHost(s *side) {
+	s.Helper()
+	host := hostOnPort()
+	request := []byte{0, 1, 8, 0, 6, 4, 0, 1}
+	request = append(append(request, s.atA.MAC...), 10, 77, 0, 1)
+	request = append(append(request, make([]byte, 6)...), host[:]...)
+	s.atA.Send(append(ovstest.EthernetHeader(s.atA.MAC, everybody(), unix.ETH_P_ARP), request...))
+}
+
+func everybody() net.HardwareAddr { return net.HardwareAddr{0xff, 0xff, 0xff, 0xff, 0xff, 0xff} }
+
+// locked is a strict network whose VMs are held to their addresses: what the
+// pipeline drops and Open vSwitch by itself would forward tells them apart.
+func locked() []string { return []string{`"strict":"true"`, `"mac_lock":"true"`} }
+
+func stranger() net.HardwareAddr { return net.HardwareAddr{2, 0xbd, 0, 0, 0, 1} }
+
+// forged sends from an address that a does not have.
+func forged(s *side) {
+	s.Helper()
+	frame := s.atA.Frame(everybody(), s.mark())
+	copy(frame[6:], stranger())
+	for range 10 {
+		s.atA.Send(frame)
+	}
+}
+
+func standalone(s *side) exit {
+	s.Helper()
+	s.ovs.Vsctl("set", "bridge", s.bridge, "fail_mode=standalone")
+	return at(s, s.atB)
+}
+
+func foreignFlows(s *side) exit {
+	s.Helper()
+	if out, err := s.ovs.OfctlCommand("add-flow", s.bridge, "priority=65000,actions=FLOOD").CombinedOutput(); err != nil {
+		s.Fatalf("ovs-ofctl: %v\n%s", err, out)
+	}
+	return at(s, s.atB)
+}
+
+// controllerPort is where OpenFlow controllers listen. Nobody does here.
+const controllerPort = 6653
+
+// inBand lets frames to a controller pass although the bridge has no flows.
+func inBand(s *side) exit {
+	s.Helper()
+	args := []string{"set-controller", s.bridge, fmt.Sprintf("tcp:%s:%d", collectorAddress, controllerPort)}
+	if s.id == "" {
+		args = append(args, "--", "set", "bridge", s.bridge, "fail_mode=secure")
+	}
+	s.ovs.Vsctl(append(args, "--", "remove", "bridge", s.bridge, "other_config", "disable-in-band")...)
+	return at(s, s.atB)
+}
+
+// manager does the same on all bridges with in-band control.
+func manager(s *side) exit {
+	s.Helper()
+	s.ovs.Vsctl("set-manager", fmt.Sprintf("tcp:%s:%d", collectorAddress, controllerPort))
+	if s.id == "" {
+		s.ovs.Vsctl("set", "bridge", s.bridge, "fail_mode=secure")
+		s.Cleanup(func() { s.ovs.Vsctl("del-manager") })
+	}
+	return at(s, s.atB)
+}
+
+// toController sends what in-band control lets pass, from an address that a does
+// not have.
+func toController(s *side) {
+	s.Helper()
+	segment := make([]byte, 20, 64) // RFC 9293, section 3.1
+	binary.BigEndian.PutUint16(segment, controllerPort+1)
+	binary.BigEndian.PutUint16(segment[2:], controllerPort)
+	segment[12] = 5 << 4
+	marked := s.atA.Frame(everybody(), s.mark())
+	segment = append(segment, marked[14+20+8:]...)
+	packet := ovstest.IPv4([4]byte{10, 77, 0, 1}, [4]byte{192, 0, 2, 2}, unix.IPPROTO_TCP, segment)
+	for range 10 {
+		s.atA.Send(append(ovstest.EthernetHeader(stranger(), everybody(), unix.ETH_P_IP), packet...))
+	}
+}
+
+// tunnelNearby is a tunnel on another bridge. With an address on a port of its
+// own bridge a VM can send into it.
+func tunnelNearby(s *side) exit {
+	s.Helper()
+	theirs, out := foreign(s)
+	name := s.name("tun")
+	s.ovs.Vsctl("add-port", theirs, name, "--", "set", "interface", name, "type=vxlan",
+		"options:remote_ip="+collectorAddress, fmt.Sprintf("options:key=%d", s.key()))
+	s.up(s.bridge)
+	s.ip("address replace 203.0.113.1/32 dev " + s.bridge)
+	return out
+}
+
+// key returns a number of a side's own.
+func (s *side) key() int {
+	var n int
+	if _, err := fmt.Sscanf(strings.TrimLeft(s.bridge, "abcdefghijklmnopqrstuvwxyz"), "%d", &n); err != nil {
+		s.Fatalf("%s: %v", s.bridge, err)
+	}
+	return n
+}
+
+// encapsulated sends what looks as if it came from the other end of the tunnel
+// (VXLAN, RFC 7348).
+func encapsulated(s *side) {
+	s.Helper()
+	device, err := net.InterfaceByName(underlay)
+	if err != nil {
+		s.Fatal(err)
+	}
+	header := make([]byte, 8, 128)
+	header[0] = 1 << 3 // the VNI is valid
+	binary.BigEndian.PutUint32(header[4:], uint32(s.key())<<8)
+	const vxlan = 4789
+	packet := ovstest.UDP([4]byte{192, 0, 2, 2}, [4]byte{192, 0, 2, 1}, vxlan, append(header, s.atA.Frame(everybody(), s.mark())...))
+	for range 10 {
+		s.atA.Send(append(ovstest.EthernetHeader(s.atA.MAC, device.HardwareAddr, unix.ETH_P_IP), packet...))
+	}
+}
+
+// noMAC is a VM that nobody told the address of.
+func noMAC(s *side) exit {
+	s.Helper()
+	vm := s.ovs.NewVM(s.name("vm"), "10.77.0.3/24")
+	s.ovs.Plug(vm, s.bridge)
+	return at(s, vm.Probe())
+}
