@@ -89,7 +89,8 @@ func (vm *VM) Namespace() string { return vm.namespace }
 
 func packetSocket(index, protocol int) (*os.File, error) {
 	network := binary.NativeEndian.Uint16([]byte{byte(protocol >> 8), byte(protocol)})
-	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, int(network))
+	// Of no protocol until it is bound, or it would get the frames of all devices.
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open a packet socket: %w", err)
 	}
