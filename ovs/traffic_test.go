@@ -247,13 +247,13 @@ func (m *meter) check(when string) {
 		if diff := cmp.Diff(m.truth(), got); diff != "" {
 			return fmt.Errorf("totals (-kernel +isonet):\n%s", diff)
 		}
+		for name, d := range m.devices {
+			if want := m.datapath(name); want != m.bytes(d) {
+				return fmt.Errorf("the datapath says that %s carried %v bytes, the kernel %v", name, want, m.bytes(d))
+			}
+		}
 		return nil
 	})
-	for name, d := range m.devices {
-		if want := m.datapath(name); want != m.bytes(d) {
-			m.Errorf("%s: the datapath says that %s carried %v bytes, the kernel %v", when, name, want, m.bytes(d))
-		}
-	}
 }
 
 // datapath returns what vswitchd's datapath counts of a port: the bytes that it
@@ -292,10 +292,13 @@ func TestTrafficWhilePortsComeAndGo(t *testing.T) {
 	m.plug("vm1", red)
 	m.plug("vm2", red)
 	m.send("vm1", 10)
+	ovstest.Eventually(t, "10 frames of 100 bytes to one receiver are counted", func() error {
+		if got := m.sw.Traffic()[red.ID].Total; got.TransmittedBytes != 1000 || got.ReceivedBytes != 1000 {
+			return fmt.Errorf("the total is %+v", got)
+		}
+		return nil
+	})
 	m.check("two ports")
-	if got := m.sw.Traffic()[red.ID].Total; got.TransmittedBytes != 1000 || got.ReceivedBytes != 1000 {
-		t.Errorf("10 frames of 100 bytes to one receiver are %+v", got)
-	}
 
 	m.unplug("vm2")
 	m.plug("vm2", red)
