@@ -2,6 +2,8 @@
 
 GOLANGCI_VERSION := v2.15.0
 GOLANGCI := bin/tools/golangci-lint-$(GOLANGCI_VERSION)
+NFPM_VERSION := v2.43.4
+NFPM := bin/tools/nfpm-$(NFPM_VERSION)
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 COMMIT := $(shell git rev-parse HEAD 2>/dev/null)
@@ -23,6 +25,14 @@ help: ## list the targets
 build: ## build static bin/isonetd and bin/isonet
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/isonetd ./cmd/isonet
 
+.PHONY: packages
+packages: build $(NFPM) ## pack bin as dist/*.deb and dist/*.rpm
+	scripts/packaging/build $(NFPM) '$(VERSION)' dist
+
+$(NFPM):
+	GOBIN=$(CURDIR)/bin/tools/build go install github.com/goreleaser/nfpm/v2/cmd/nfpm@$(NFPM_VERSION)
+	mv bin/tools/build/nfpm $@
+
 .PHONY: run
 run: build ## run the daemon against this machine's Open vSwitch, with its state in .state (root)
 	bin/isonetd --state-dir $(CURDIR)/.state --socket $(CURDIR)/.state/isonetd.sock --log-level debug
@@ -32,7 +42,7 @@ demo: build ## show two isolated networks on a private Open vSwitch, with packet
 	scripts/demo
 
 .PHONY: test
-test: unit clients e2e ## run every test: unit and integration, oVirt's clients, then end to end
+test: unit clients peers e2e ## run every test: unit and integration, oVirt's clients, Prometheus, then end to end
 
 .PHONY: unit
 unit: ## run the unit and integration tests with the race detector, against real Open vSwitch processes
@@ -44,8 +54,14 @@ clients: build ## drive isonetd with oVirt's clients and run the examples of doc
 	scripts/install-deps ansible-playbook curl ip jq libgovirt ovs-vswitchd ping
 	cd test/clients && go test -count=1 -timeout 10m ./...
 
+.PHONY: peers
+peers: build ## let Prometheus scrape isonetd while frames flow, and check what contrib ships (root)
+	scripts/install-deps ethtool ip ovs-vswitchd ping prometheus
+	cd test/peers && go test -count=1 -parallel 4 -timeout 10m ./...
+
 .PHONY: e2e
-e2e: build ## run the end-to-end tests in a container, and the demo
+e2e: build $(NFPM) ## run the end-to-end tests in a container, and the demo
+	scripts/install-deps rpm
 	cd test/e2e && go test -count=1 -timeout 15m ./...
 	scripts/demo
 
@@ -54,6 +70,7 @@ lint: $(GOLANGCI) check-generated ## check the code, the scripts and the generat
 	$(GOLANGCI) run $(LINT_FLAGS)
 	cd test/clients && ../../$(GOLANGCI) run $(LINT_FLAGS) --config ../../.golangci.yml
 	cd test/e2e && ../../$(GOLANGCI) run $(LINT_FLAGS) --config ../../.golangci.yml
+	cd test/peers && ../../$(GOLANGCI) run $(LINT_FLAGS) --config ../../.golangci.yml
 	scripts/install-deps shellcheck
 	shellcheck $(SCRIPTS)
 
@@ -66,6 +83,7 @@ fmt: $(GOLANGCI) ## format the Go code
 	$(GOLANGCI) fmt
 	cd test/clients && ../../$(GOLANGCI) fmt --config ../../.golangci.yml
 	cd test/e2e && ../../$(GOLANGCI) fmt --config ../../.golangci.yml
+	cd test/peers && ../../$(GOLANGCI) fmt --config ../../.golangci.yml
 
 .PHONY: generate
 generate: ## write the generated files anew

@@ -20,6 +20,9 @@ type Store interface {
 	// difference, all or nothing. It runs change anew when someone else was
 	// faster. An error of change is returned unchanged and nothing is written.
 	Update(ctx context.Context, change func(*model.Desired) error) (revision int64, err error)
+	// StaleSince returns since when Snapshot does not follow the database; zero
+	// when it does.
+	StaleSince() time.Time
 }
 
 // Loop tells how far the desired state is realised on this host. Package

@@ -34,6 +34,10 @@ type call struct {
 	// "" and nil on the unix socket and before the login.
 	user  string
 	users *Users
+	// version is that of what the reply shows, "" if it has none, and made is
+	// the desired state that a write made.
+	version string
+	made    *model.Desired
 	// status is the reply's status code; 0 before the reply.
 	status int
 	// err is what the handler returned.
@@ -183,6 +187,14 @@ func (c *call) send(status int, d document) error {
 	if err != nil {
 		return err
 	}
+	if c.version != "" && status == http.StatusOK {
+		tag := entityTag(c.version, body)
+		c.w.Header().Set("ETag", tag)
+		if c.unchanged(tag) {
+			c.sendNotModified()
+			return nil
+		}
+	}
 	c.sendBytes(status, c.format.contentType(), body)
 	return nil
 }
@@ -210,7 +222,7 @@ func (c *call) fail(err error) {
 	switch status {
 	case http.StatusUnauthorized:
 		c.w.Header().Set("WWW-Authenticate", `Basic realm="RESTAPI"`)
-	case http.StatusServiceUnavailable:
+	case http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		c.w.Header().Set("Retry-After", strconv.Itoa(int(retryAfter.Seconds())))
 	case http.StatusMethodNotAllowed:
 		if e, ok := errors.AsType[*methodError](err); ok {

@@ -387,7 +387,7 @@ func TestT21CorrelationID(t *testing.T) {
 func TestIgnoredHints(t *testing.T) {
 	hints := header{
 		"Prefer": "persistent-auth, csrf-protection", "Session-TTL": "30", "JSESSIONID": "x", "Filter": "true", "All-Content": "true",
-		"X-Ovirt-Expect": "202-accepted", "If-None-Match": "*",
+		"X-Ovirt-Expect": "202-accepted",
 	}
 	const query = "?async=true&filter=true&all_content=true&override_configuration=true&current="
 	w := newWorld(t)

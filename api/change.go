@@ -59,6 +59,7 @@ func (a *API) write(c *call, o options, edit func(*model.Desired) error) (*model
 	if o.timeout == 0 {
 		o.timeout = realiseTimeout
 	}
+	edit = c.conditional(edit)
 	ctx := context.WithoutCancel(c.r.Context())
 	c.allowReply(2*commitTimeout + o.timeout + settleTimeout)
 
@@ -66,6 +67,7 @@ func (a *API) write(c *call, o options, edit func(*model.Desired) error) (*model
 	if err != nil {
 		return nil, err
 	}
+	c.made = ch.after
 	if len(ch.touched) == 0 {
 		return ch.after, nil
 	}
@@ -107,6 +109,9 @@ func (a *API) commit(ctx context.Context, o options, edit func(*model.Desired) e
 // check finds what the change means for the local host, and refuses what its
 // Open vSwitch would refuse. With force it evicts the lost networks.
 func (ch *change) check(d *model.Desired, status reconcile.Status, o options) error {
+	if status.Standby {
+		return reconcile.ErrStandby
+	}
 	if status.HostID == "" {
 		return ch.checkUnknownHost(d, status)
 	}
@@ -151,7 +156,7 @@ func unreachable(status reconcile.Status) error {
 	if status.LastError != "" {
 		advice += " (" + status.LastError + ")"
 	}
-	return refuse(errUnreachable, "Open vSwitch is not reachable, so nothing was changed: %s.", advice)
+	return refuse(model.ErrUnavailable, "Open vSwitch is not reachable, so nothing was changed: %s.", advice)
 }
 
 // impact is what a change means for one host.

@@ -104,7 +104,8 @@ func (c *contract) check(r *http.Request, body string, reply *httptest.ResponseR
 			return fmt.Errorf("header %s of %s: %w", name, operation.OperationID, err)
 		}
 	}
-	if r.Method == http.MethodHead && reply.Body.Len() == 0 {
+	bodyless := r.Method == http.MethodHead || len(response.Value.Content) == 0
+	if bodyless && reply.Body.Len() == 0 {
 		return nil
 	}
 	if err := checkContent(response.Value.Content, reply.Header().Get("Content-Type"), reply.Body.Bytes(), asIs); err != nil {
@@ -133,6 +134,9 @@ func (c *contract) checkRefused(r *http.Request, reply *httptest.ResponseRecorde
 }
 
 func checkHeader(documented *openapi3.Header, value string) error {
+	if value == "" && !documented.Required {
+		return nil
+	}
 	if value == "" {
 		return fmt.Errorf("it is absent")
 	}

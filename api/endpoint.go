@@ -53,7 +53,11 @@ func (e *endpoint) serve(c *call) error {
 	if v := c.r.Header.Get("Version"); v != "" && v != "4" {
 		return refuse(errVersion, "The API version %q is not supported: send the header 'Version: 4' or none.", v)
 	}
-	return c.dispatch(e.api.mux)
+	mux, err := e.api.rehearsal(c)
+	if err != nil {
+		return err
+	}
+	return c.dispatch(mux)
 }
 
 // dispatch runs the handler that a mux has for the request.

@@ -25,7 +25,7 @@ var (
 	errTooLarge     = errors.New("body too large")
 	errSlow         = errors.New("body too slow")
 	errMediaType    = errors.New("unsupported media type")
-	errUnreachable  = errors.New("open vswitch not reachable")
+	errPrecondition = errors.New("precondition failed")
 	errImmutable    = errors.New("immutable member")
 )
 
@@ -54,11 +54,12 @@ var answers = []struct {
 	{errTooLarge, http.StatusRequestEntityTooLarge, "Request Entity Too Large"},
 	{errSlow, http.StatusRequestTimeout, "Request Timeout"},
 	{errMediaType, http.StatusUnsupportedMediaType, "Unsupported Media Type"},
-	{errUnreachable, http.StatusServiceUnavailable, operationFailed},
+	{errPrecondition, http.StatusPreconditionFailed, "Precondition Failed"},
 	{errImmutable, http.StatusConflict, "Broken immutability constraint"},
 	{model.ErrInvalid, http.StatusBadRequest, operationFailed},
 	{model.ErrNotFound, http.StatusNotFound, operationFailed},
 	{model.ErrConflict, http.StatusConflict, operationFailed},
+	{model.ErrUnavailable, http.StatusServiceUnavailable, operationFailed},
 	{context.DeadlineExceeded, http.StatusGatewayTimeout, operationFailed},
 }
 

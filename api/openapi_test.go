@@ -123,6 +123,7 @@ func TestContractRefuses(t *testing.T) {
 			reply := httptest.NewRecorder()
 			reply.Header().Set("Content-Type", test.contentType)
 			reply.Header().Set("Correlation-Id", "x")
+			reply.Header().Set("ETag", `"7.0123456789abcdef"`)
 			reply.Code = test.status
 			reply.Body.WriteString(test.body)
 			err := c.check(httptest.NewRequest(test.method, test.path, nil), "", reply)

@@ -115,11 +115,16 @@ func TestRootTime(t *testing.T) {
 	}
 }
 
+// noTraffic panics when it is nil, which the API does not expect.
+type noTraffic struct{ traffic }
+
+func (b *noTraffic) Traffic() map[model.ID]model.Traffic { return b.traffic }
+
 func TestPanic(t *testing.T) {
 	var log strings.Builder
-	store := &memory{} // its snapshot is nil, which the API does not expect
+	store := &memory{desired: newDesired()}
 	a, err := api.New(api.Config{
-		Store: store, Loop: &loop{store: store, changed: make(chan struct{})}, Traffic: traffic{}, NICs: nics{},
+		Store: store, Loop: &loop{store: store, changed: make(chan struct{})}, Traffic: (*noTraffic)(nil), NICs: nics{},
 		Logger: slog.New(slog.NewTextHandler(&log, nil)),
 	})
 	if err != nil {

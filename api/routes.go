@@ -12,13 +12,13 @@ type route struct {
 
 func (a *API) table() []route {
 	get := func(path string, f func(*call) (document, error)) route {
-		return route{"GET " + path, answer(http.StatusOK, f)}
+		return route{"GET " + path, answer(http.StatusOK, a.shown(f))}
 	}
 	add := func(path string, f func(*call) (document, error)) route {
 		return route{"POST " + path, answer(http.StatusCreated, f)}
 	}
 	set := func(path string, f func(*call) (document, error)) route {
-		return route{"PUT " + path, answer(http.StatusOK, f)}
+		return route{"PUT " + path, answer(http.StatusOK, a.shown(f))}
 	}
 	remove := func(path string, f func(*call) (document, error)) route {
 		return route{"DELETE " + path, answer(http.StatusOK, f)}
@@ -104,6 +104,8 @@ func (a *API) table() []route {
 		act("/hosts/{host}/syncallnetworks", a.syncAllNetworks),
 
 		{"GET /isonet/status", a.getStatus},
+		{"GET /isonet/plan", a.getPlan},
+		{"POST /isonet/plan", a.makePlan},
 		{"GET /isonet/watch", a.watchStatus},
 	}
 }

@@ -23,6 +23,9 @@ type HostStatus struct {
 	Connected bool `json:"connected"`
 	// Since is when Connected last changed.
 	Since time.Time `json:"since,omitzero"`
+	// Standby says that another isonetd manages the host's Open vSwitch. This
+	// one refuses to change anything and takes over when the other one ends.
+	Standby bool `json:"standby"`
 	// Revision is the desired revision that the networks' states are for.
 	Revision     int64  `json:"revision"`
 	OVSVersion   string `json:"ovs_version"`
@@ -133,7 +136,7 @@ func (v *view) native() HostStatus {
 	s := v.status
 	h := HostStatus{
 		Host:      HostName{s.HostID, v.desired.Hosts[s.HostID].Name},
-		Connected: s.Connected, Since: s.Since, Revision: s.Revision,
+		Connected: s.Connected, Since: s.Since, Standby: s.Standby, Revision: s.Revision,
 		Repairs: s.Repairs, LastError: s.LastError,
 		Held: []HeldStatus{}, Networks: []NetworkStatus{}, Events: nativeEvents(s.Events),
 	}
@@ -194,6 +197,7 @@ func nativeTraffic(t model.Traffic) *TrafficStatus {
 
 // getStatus answers GET isonet/status.
 func (a *API) getStatus(c *call) error {
+	a.tellStale(c)
 	body, err := json.Marshal(a.view(c).native())
 	if err != nil {
 		return err

@@ -65,6 +65,13 @@ type memory struct {
 	mu      sync.Mutex
 	desired *model.Desired
 	fail    error // of the next Update
+	stale   time.Time
+}
+
+func (s *memory) StaleSince() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stale
 }
 
 func (s *memory) Snapshot() *model.Desired {

@@ -33,6 +33,8 @@ type Daemon struct {
 	loop  *reconcile.Loop
 	nics  *nic.Sampler
 	links *device.Watcher
+	// notify tells the service manager.
+	notify *notifier
 	// guardOff says that the operator wants no host guard.
 	guardOff bool
 
@@ -74,6 +76,7 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 	})
 	d.loop = reconcile.New(d.store, d.sw, metrics, log.With("component", "reconcile"))
 	d.nics = nic.New(log.With("component", "nic"))
+	d.notify = &notifier{store: d.store, sw: d.sw, loop: d.loop, log: log.With("component", "notify")}
 	apiLog := log.With("component", "api")
 	rest, err := api.New(api.Config{
 		Store: d.store, Loop: d.loop, Traffic: d.sw, NICs: d.nics, Logger: apiLog, Version: version.Version(),
@@ -134,6 +137,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	case err = <-d.failed:
 	}
+	d.notify.stopping()
 	return errors.Join(err, d.Stop())
 }
 
@@ -147,6 +151,7 @@ func (d *Daemon) Start() {
 	d.start("reconcile", d.loop.Run)
 	d.startGuard()
 	d.start("nic", func(ctx context.Context) error { d.nics.Run(ctx); return nil })
+	d.start("notify", d.notify.run)
 	for _, l := range d.listeners {
 		d.log.Info("listening", "for", l.name, "address", l.listener.Addr().String())
 		d.running.Go(func() {

@@ -35,7 +35,7 @@ const (
 
 // listen opens the listeners that the configuration asks for.
 func (d *Daemon) listen(cfg Config, rest *api.API, metrics http.Handler, apiLog *slog.Logger) error {
-	socket, err := listenUnix(cfg.Socket)
+	socket, err := listenUnix(cfg.Socket, cfg.SocketGID)
 	if err != nil {
 		return err
 	}
@@ -86,8 +86,8 @@ func (d *Daemon) serveMetrics(metrics http.Handler, l net.Listener, webConfig st
 
 // listenUnix opens a unix socket that its owner and group may use. A socket
 // that nobody answers is a left-over of a crash and is replaced; anything else
-// in its place is not.
-func listenUnix(path string) (net.Listener, error) {
+// in its place is not. A gid of -1 leaves the group as it is.
+func listenUnix(path string, gid int) (net.Listener, error) {
 	if err := os.MkdirAll(filepath.Dir(path), runDirMode); err != nil {
 		return nil, fmt.Errorf("make the directory of the API's socket: %w", err)
 	}
@@ -114,6 +114,13 @@ func listenUnix(path string) (net.Listener, error) {
 	l, err := net.Listen("unix", path)
 	if err != nil {
 		return nil, fmt.Errorf("listen for the API: %w", err)
+	}
+	if gid == -1 {
+		return l, nil
+	}
+	if err := os.Lchown(path, -1, gid); err != nil {
+		return nil, errors.Join(fmt.Errorf("give the API's socket its socket-group "+
+			"(systemd: SupplementaryGroups= with the group in a drop-in for isonetd.service): %w", err), l.Close())
 	}
 	return l, nil
 }

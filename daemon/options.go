@@ -11,9 +11,11 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/user"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -34,6 +36,7 @@ type Options struct {
 	StoreKey      string `yaml:"store-key"`
 	StateDir      string `yaml:"state-dir"`
 	Socket        string `yaml:"socket"`
+	SocketGroup   string `yaml:"socket-group"`
 	Listen        string `yaml:"listen"`
 	UsersFile     string `yaml:"users-file"`
 	Readers       string `yaml:"readers"`
@@ -86,6 +89,7 @@ type Config struct {
 	StoreTLS     *tls.Config // for ssl endpoints of Store
 	StateDir     string
 	Socket       string
+	SocketGID    int    // of Socket; -1 is the process's own
 	Listen       string // "" is off
 	UsersFile    string
 	Readers      []string // those of UsersFile who may only read
@@ -128,6 +132,9 @@ func (o Options) Parse() (Config, error) {
 	}
 	if cfg.StoreTLS, err = o.storeTLS(cfg.Store); err != nil {
 		fail("store", err)
+	}
+	if cfg.SocketGID, err = parseGroup(o.SocketGroup); err != nil {
+		fail("socket-group", err)
 	}
 	if cfg.TLS, err = o.listenTLS(); err != nil {
 		fail("tls-cert", err)
@@ -238,6 +245,18 @@ func parseNames(text string) ([]string, error) {
 		}
 	}
 	return names, nil
+}
+
+// parseGroup returns the id of a group, -1 for none.
+func parseGroup(name string) (int, error) {
+	if name == "" {
+		return -1, nil
+	}
+	group, err := user.LookupGroup(name)
+	if err != nil {
+		return 0, fmt.Errorf("%w: make it with \"groupadd --system %s\", or name another", err, name)
+	}
+	return strconv.Atoi(group.Gid)
 }
 
 func parseTokenTimeout(text string) (time.Duration, error) {

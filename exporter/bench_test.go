@@ -51,7 +51,9 @@ func BenchmarkScrape(b *testing.B) {
 	for _, networks := range []int{10, 100, 500} {
 		for _, encoding := range []string{"identity", "gzip"} {
 			b.Run(fmt.Sprintf("networks=%d/%s", networks, encoding), func(b *testing.B) {
-				e := New(crowd(networks).sources(), BuildInfo{}, slog.New(slog.DiscardHandler))
+				m := crowd(networks)
+				m.ports = nil
+				e := New(m.sources(), BuildInfo{}, slog.New(slog.DiscardHandler))
 				h := e.Handler()
 				r := httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody)
 				r.Header.Set("Accept", "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,text/plain;version=0.0.4;q=0.1")

@@ -16,11 +16,14 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrConflict says that the request is sound but the present state forbids it.
 	ErrConflict = errors.New("conflict")
+	// ErrUnavailable says that something which the request needs cannot be
+	// reached now, and that nothing was changed: try again.
+	ErrUnavailable = errors.New("unavailable")
 )
 
 // Error is a refusal with a text for the person who asked.
 type Error struct {
-	Kind error // ErrInvalid, ErrNotFound or ErrConflict
+	Kind error // ErrInvalid, ErrNotFound, ErrConflict or ErrUnavailable
 	Text string
 }
 

@@ -115,8 +115,8 @@ func TestStrictBroadcastLimit(t *testing.T) {
 	w.enforce(t, limit, w.member(w.a), w.member(w.b))
 	before := w.b.Received()
 	w.a.Shout(2000)
-	// The burst of a meter is the frames of a second, and ping sends for ten
-	// seconds at most.
+	// A meter lets the frames of one second pass at once. The burst may take a
+	// few seconds on a busy machine.
 	if got := w.b.Received() - before; got == 0 || got > 12*limit {
 		t.Errorf("%d broadcasts passed a limit of %d in a second", got, limit)
 	}

@@ -23,6 +23,10 @@ import (
 // else the userspace one ("netdev").
 const AutoDatapath = "auto"
 
+// lockName is the lock of the Open_vSwitch database (RFC 7047 section 4.1.8)
+// that only one isonetd of a host has at a time.
+const lockName = "isonet"
+
 // ErrDisconnected says that there is no session with Open vSwitch now.
 var ErrDisconnected = errors.New("no session with the Open vSwitch database: is ovsdb-server running, and may isonetd use its socket?")
 
@@ -109,7 +113,7 @@ func (s *Switch) keep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cfg := ovsdb.Config{Endpoints: s.cfg.Endpoints, Model: m, Monitor: monitor, Logger: s.cfg.Logger}
+	cfg := ovsdb.Config{Endpoints: s.cfg.Endpoints, Model: m, Monitor: monitor, Lock: lockName, Logger: s.cfg.Logger}
 	ovsdb.Keep(ctx, cfg, s.follow, func(error) {})
 	return nil
 }
@@ -122,19 +126,22 @@ func (s *Switch) follow(ctx context.Context, session *ovsdb.Session) error {
 		if err != nil {
 			return err
 		}
+		owner := session.Owner() // before the rows, which it may have changed by then
 		tables := session.Tables(followed()...)
 		if tables == nil {
 			return ovsdb.ErrLost
 		}
 		actual := snapshot(tables, s.cfg.DatapathType)
 		if actual != nil {
-			actual.Links = links
+			actual.Links, actual.Standby = links, !owner
 		}
 		switch {
 		case actual == nil:
 			s.cfg.Logger.Warn("the Open vSwitch database is empty; run 'ovs-vsctl init' to make its first row")
 		case actual.SystemID != "":
+			s.announceOwner(actual.Standby)
 			s.publish(session, actual)
+		case actual.Standby: // the other one gives the host its system-id
 		default:
 			if err := s.identify(ctx, session, actual); err != nil {
 				return err
@@ -146,6 +153,17 @@ func (s *Switch) follow(ctx context.Context, session *ovsdb.Session) error {
 		case <-session.Changed():
 		case <-linksChanged:
 		}
+	}
+}
+
+// announceOwner logs when this isonetd waits for another one, or no longer does.
+func (s *Switch) announceOwner(standby bool) {
+	before, _ := s.Actual()
+	switch was := before != nil && before.Standby; {
+	case standby && !was:
+		s.cfg.Logger.Warn("another isonetd manages this Open vSwitch; this one only reads and takes over when the other one ends", "lock", lockName)
+	case was && !standby:
+		s.cfg.Logger.Info("took over from another isonetd", "lock", lockName)
 	}
 }
 
@@ -259,7 +277,8 @@ func (s *Switch) unaccounted(actual *plan.Actual) map[string]bool {
 // Apply commits a plan as one durable transaction. It returns the next_cfg of
 // the transaction once Actual shows it, so that the caller does not compute
 // the same plan again from an older snapshot. An error that is an
-// ovsdb.ErrStale, an *ovsdb.Error or ErrDisconnected says that nothing changed.
+// ovsdb.ErrStale, an ovsdb.ErrNotOwner, an *ovsdb.Error or ErrDisconnected says
+// that nothing changed.
 func (s *Switch) Apply(ctx context.Context, p plan.Plan) (int, error) {
 	s.mu.Lock()
 	session, actual := s.session, s.actual

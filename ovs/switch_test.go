@@ -86,12 +86,21 @@ func network(name string, mtu int) model.Network {
 // realise applies the difference and waits until nothing is left to do.
 func realise(t *testing.T, sw *ovs.Switch, want plan.Want) *plan.Actual {
 	t.Helper()
-	actual, _ := sw.Actual()
-	p := plan.Diff(want, actual)
-	if !p.Empty() {
-		if _, err := sw.Apply(t.Context(), p); err != nil {
+	for {
+		changed := sw.Changed()
+		actual, _ := sw.Actual()
+		p := plan.Diff(want, actual)
+		if p.Empty() {
+			break
+		}
+		_, err := sw.Apply(t.Context(), p)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, ovsdb.ErrStale) {
 			t.Fatalf("apply: %v", err)
 		}
+		<-changed // the news that the plan was too old for is on its way
 	}
 	return waitFor(t, sw, "realised", func(a *plan.Actual) bool {
 		return a.CurCfg >= a.NextCfg && plan.Diff(want, a).Empty() && len(plan.Problems(want, a)) == 0

@@ -14,6 +14,8 @@ var (
 	// ErrStale says that a wait operation found the database changed since the
 	// transaction was computed. Nothing was written: compute it again.
 	ErrStale = errors.New("database changed since the transaction was computed")
+	// ErrNotOwner says that another session has the lock. Nothing was written.
+	ErrNotOwner = errors.New("another session has the lock of the OVSDB server")
 	// ErrNoDatabase says that the server answers but does not have the
 	// database.
 	ErrNoDatabase = errors.New("the OVSDB server has no such database")
@@ -41,9 +43,10 @@ func (e *Error) Error() string {
 }
 
 // Is makes a timed-out wait an ErrStale: isonet's waits have a timeout of 0,
-// so the only thing that can time out is a guard.
+// so the only thing that can time out is a guard. A failed assertion is an
+// ErrNotOwner.
 func (e *Error) Is(target error) bool {
-	return target == ErrStale && e.Class == "timed out"
+	return target == ErrStale && e.Class == "timed out" || target == ErrNotOwner && e.Class == "not owner"
 }
 
 // check finds the first error among the results, which may have one element

@@ -47,12 +47,16 @@ type Config struct {
 	// unnoticed, because the connection itself says nothing while a server is
 	// stopped. Zero means 5 seconds.
 	ProbeInterval, ProbeTimeout time.Duration
-	Logger                      *slog.Logger
+	// Lock names a lock of the server's. With it, the session's transactions
+	// succeed only while the session has it: see Session.Owner. "" is none.
+	Lock   string
+	Logger *slog.Logger
 }
 
 // Session is one live connection with a copy of the monitored tables.
 type Session struct {
 	client  client.Client
+	writer  *writer         // nil without a lock
 	ctx     context.Context // ends with the session, for the sake of Transact
 	changed chan struct{}
 }
@@ -93,6 +97,13 @@ func Run(ctx context.Context, cfg Config, use func(ctx context.Context, s *Sessi
 	})
 	if err != nil {
 		return fmt.Errorf("monitor %v: %w", cfg.Endpoints, err)
+	}
+	if cfg.Lock != "" {
+		s.writer, err = openWriter(dialCtx, c.CurrentEndpoint(), cfg.Lock, cfg.TLS, s.mark, func() { cancel(ErrLost) })
+		if err != nil {
+			return err
+		}
+		defer s.writer.close()
 	}
 	dialDone()
 	probed := make(chan struct{})
@@ -246,7 +257,12 @@ func (s *Session) mark() {
 	}
 }
 
-// Changed receives a value after the copy changed. Many changes may make one.
+// Owner says whether the session has Config.Lock, or needs none. A session waits
+// for the lock and gets it when the session before it ends; Changed tells.
+func (s *Session) Owner() bool { return s.writer == nil || s.writer.held.Load() }
+
+// Changed receives a value after the copy or Owner changed. Many changes may
+// make one.
 func (s *Session) Changed() <-chan struct{} { return s.changed }
 
 // Schema returns the server's schema of the database.
@@ -292,7 +308,7 @@ func (s *Session) collect(names ...string) map[string]map[string]model.Model {
 
 // Transact commits the operations as one transaction and returns their
 // results. When it returns nil, the change is on the server's disk. An error
-// that Is *Error or ErrStale says that nothing was written; with any other
+// that Is *Error, ErrStale or ErrNotOwner says that nothing was written; with any other
 // error the outcome is unknown. It ends with the session at the latest, and
 // the error then is ErrLost or what the connection said.
 func (s *Session) Transact(ctx context.Context, operations ...ovsdb.Operation) ([]ovsdb.OperationResult, error) {
@@ -310,7 +326,7 @@ func (s *Session) Transact(ctx context.Context, operations ...ovsdb.Operation) (
 	operations = append(operations, ovsdb.Operation{Op: ovsdb.OperationCommit, Durable: &durable})
 	answer := make(chan []ovsdb.OperationResult, 1)
 	err := await(ctx, func() error {
-		results, err := s.client.Transact(ctx, operations...)
+		results, err := s.transact(ctx, operations)
 		answer <- results
 		return err
 	})
@@ -322,4 +338,11 @@ func (s *Session) Transact(ctx context.Context, operations ...ovsdb.Operation) (
 		return nil, err
 	}
 	return results, nil
+}
+
+func (s *Session) transact(ctx context.Context, operations []ovsdb.Operation) ([]ovsdb.OperationResult, error) {
+	if s.writer == nil {
+		return s.client.Transact(ctx, operations...)
+	}
+	return s.writer.transact(ctx, s.Schema().Name, operations)
 }

@@ -86,7 +86,7 @@ func (l *Loop) GuardHost(ctx context.Context, p Protector) error {
 	for {
 		changed := l.Changed()
 		var retry <-chan time.Time
-		if status := l.Status(); status.Actual != nil {
+		if status := l.Status(); status.Actual != nil && !status.Standby {
 			if wait := g.guard(ctx, status, look); wait > 0 {
 				retry = time.After(wait)
 			}

@@ -59,6 +59,8 @@ type Loop struct {
 	mu      sync.Mutex
 	status  Status
 	changed chan struct{}
+	// asked is whom Alive asks.
+	asked chan struct{}
 
 	// The rest belongs to Run's goroutine.
 
@@ -93,6 +95,7 @@ func New(store Store, sw Switch, observer Observer, log *slog.Logger) *Loop {
 			IsolationRepairs: map[isolation.Reason]uint64{},
 		},
 		changed: make(chan struct{}),
+		asked:   make(chan struct{}),
 		settled: -1,
 		touched: map[model.ID]int{},
 		retry:   retry,
@@ -104,26 +107,17 @@ func New(store Store, sw Switch, observer Observer, log *slog.Logger) *Loop {
 // both sides and apply the difference.
 func (l *Loop) Run(ctx context.Context) error {
 	// Without the desired state every bridge would look like a left-over.
-	select {
-	case <-ctx.Done():
-		return nil
-	case <-l.store.Ready():
-	}
-	for {
+	l.await(ctx, l.store.Ready(), nil, nil)
+	for ctx.Err() == nil {
 		storeChanged, switchChanged := l.store.Changed(), l.sw.Changed()
 		again := l.pass(ctx)
 		var timer <-chan time.Time
 		if again >= 0 {
 			timer = time.After(again)
 		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-storeChanged:
-		case <-switchChanged:
-		case <-timer:
-		}
+		l.await(ctx, storeChanged, switchChanged, timer)
 	}
+	return nil
 }
 
 // never says that only a change needs another pass.
@@ -139,16 +133,22 @@ func (l *Loop) pass(ctx context.Context) time.Duration {
 	start := time.Now()
 	desired := l.store.Snapshot()
 	host, known := desired.Hosts[model.HostID(actual.SystemID)]
+	if !known && actual.Standby {
+		l.publish(func(s *Status) { s.setConnected(true); s.Standby, s.Actual = true, actual })
+		return never
+	}
 	if !known {
 		return l.register(ctx, actual.SystemID)
 	}
-	want := plan.Want{Networks: desired.HostNetworks(host.ID), Evicted: host.Evicted}
-	want.Leaving = leaving(want, desired, actual)
+	want := wanted(desired, host, actual)
 	judged := l.guardian.judge(&want, actual, start)
-	flowsErr := l.enforce(ctx, want, actual, &judged)
+	var flowsErr error
+	if !actual.Standby {
+		flowsErr = l.enforce(ctx, want, actual, &judged)
+	}
 	p := plan.Diff(want, actual)
 	var err error
-	if !p.Empty() {
+	if !p.Empty() && !actual.Standby {
 		if wait := l.retryIn(desired.Revision); wait > 0 {
 			return wait
 		}
@@ -165,7 +165,9 @@ func (l *Loop) pass(ctx context.Context) time.Duration {
 		return judged.until(l.failed(ctx, desired.Revision, err))
 	}
 	l.observer.ObserveReconcile(time.Since(start), "unchanged")
-	l.settled = desired.Revision
+	if !actual.Standby { // else what differs is not drift
+		l.settled = desired.Revision
+	}
 	l.retry.Reset()
 	l.retryAt = time.Time{}
 	return judged.until(never)
@@ -176,7 +178,11 @@ func (l *Loop) apply(ctx context.Context, p plan.Plan, revision int64) error {
 	if drift {
 		l.logDrift(p)
 	}
-	nextCfg, err := l.sw.Apply(ctx, p)
+	var nextCfg int
+	err := l.elsewhere(func() (err error) {
+		nextCfg, err = l.sw.Apply(ctx, p)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -232,12 +238,15 @@ func (l *Loop) register(ctx context.Context, systemID string) time.Duration {
 	if err != nil {
 		name = systemID
 	}
-	_, err = l.store.Update(ctx, func(d *model.Desired) error {
-		id := model.HostID(systemID)
-		if _, known := d.Hosts[id]; !known {
-			d.Hosts[id] = model.Host{ID: id, SystemID: systemID, Name: name}
-		}
-		return nil
+	err = l.elsewhere(func() error {
+		_, err := l.store.Update(ctx, func(d *model.Desired) error {
+			id := model.HostID(systemID)
+			if _, known := d.Hosts[id]; !known {
+				d.Hosts[id] = model.Host{ID: id, SystemID: systemID, Name: name}
+			}
+			return nil
+		})
+		return err
 	})
 	if err != nil {
 		return l.failed(ctx, l.store.Snapshot().Revision, fmt.Errorf("register the host in the store: %w", err))
@@ -275,6 +284,7 @@ func (l *Loop) judge(host model.ID, revision int64, want plan.Want, p plan.Plan,
 	l.publish(func(s *Status) {
 		s.remember(events)
 		s.setConnected(true)
+		s.Standby = actual.Standby
 		s.HostID, s.Revision, s.Networks, s.Held, s.Actual = host, revision, verdicts, p.Held, actual
 		s.Devices = judged.devices
 		s.LastError = ""
@@ -366,10 +376,23 @@ func (e *RealiseError) Is(target error) bool {
 	return e.conflict && target == model.ErrConflict
 }
 
+// ErrStandby says that another isonetd manages this host's Open vSwitch.
+var ErrStandby error = &model.Error{Kind: model.ErrUnavailable, Text: "another isonetd manages the Open vSwitch of this host, and this one stands by until the other one ends: " +
+	"send the request to the other one, or stop it"}
+
+// ErrUnreachable says that the session to Open vSwitch is gone for longer than
+// it takes to restart ovsdb-server.
+var ErrUnreachable error = &model.Error{Kind: model.ErrUnavailable, Text: "Open vSwitch is not reachable"}
+
+// reconnectPatience is how long WaitFor waits for a lost session.
+const reconnectPatience = 5 * time.Second
+
 // WaitFor waits until the loop has looked at the desired revision, and each of
 // the networks is active, or is not on this host and has no bridge left. It
 // returns a *RealiseError when OVS cannot realise one of them or ports keep its
-// bridge, and an error that wraps ctx's when ctx ends before.
+// bridge, ErrStandby when it is not this isonetd's to do, ErrUnreachable when
+// the session is lost and does not come back, and an error that wraps ctx's when
+// ctx ends before.
 func (l *Loop) WaitFor(ctx context.Context, revision int64, networks ...model.ID) error {
 	for {
 		changed := l.Changed()
@@ -378,9 +401,15 @@ func (l *Loop) WaitFor(ctx context.Context, revision int64, networks ...model.ID
 		if err != nil || open == "" {
 			return err
 		}
+		var lost <-chan time.Time
+		if !status.Connected {
+			lost = time.After(time.Until(status.Since.Add(reconnectPatience)))
+		}
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("not realised in time: %s: %w", open, ctx.Err())
+		case <-lost:
+			return ErrUnreachable
 		case <-changed:
 		}
 	}
@@ -390,7 +419,9 @@ func (l *Loop) WaitFor(ctx context.Context, revision int64, networks ...model.ID
 func (s Status) unsettled(revision int64, networks []model.ID) (string, error) {
 	switch {
 	case !s.Connected:
-		return "Open vSwitch is not reachable", nil
+		return ErrUnreachable.Error(), nil
+	case s.Standby:
+		return "", ErrStandby
 	case s.Revision < revision:
 		return "the change has not been looked at", nil
 	}

@@ -46,6 +46,9 @@ type Status struct {
 	Connected bool
 	// Since is when Connected last changed.
 	Since time.Time
+	// Standby says that another isonetd manages this host's Open vSwitch, so
+	// that this one only looks.
+	Standby bool
 	// Revision is the desired revision that the verdicts were made for.
 	Revision int64
 	// Networks holds a verdict for every network that this host must have.

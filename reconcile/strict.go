@@ -38,7 +38,11 @@ func (l *Loop) enforce(ctx context.Context, want plan.Want, actual *plan.Actual,
 		j.strict[n.ID] = true
 		pipelines = append(pipelines, plan.PipelineOf(n, j.accepted[n.ID]))
 	}
-	foreign, err := l.sw.Enforce(ctx, pipelines...)
+	var foreign []string
+	err := l.elsewhere(func() (err error) {
+		foreign, err = l.sw.Enforce(ctx, pipelines...)
+		return err
+	})
 	l.foundFlows(foreign, networks)
 	if err == nil {
 		l.flowsRetry.Reset()

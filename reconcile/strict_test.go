@@ -350,7 +350,8 @@ func TestBroadcastLimit(t *testing.T) {
 	reaches(t, a, b)
 	before := b.Received()
 	a.Shout(2000)
-	// A meter's burst is the frames of a second, and ping sends for ten seconds.
+	// A meter lets the frames of one second pass at once. The burst may take a
+	// few seconds on a busy machine.
 	if got := b.Received() - before; got == 0 || got > 12*limit {
 		t.Errorf("%d broadcasts passed a limit of %d in a second", got, limit)
 	}

@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/ovn-kubernetes/libovsdb/client"
 	rfc "github.com/ovn-kubernetes/libovsdb/ovsdb"
@@ -61,6 +62,7 @@ type view struct {
 	// session is nil while there is none; err then says why.
 	session *ovsdb.Session
 	err     error
+	lost    time.Time // when the last session ended
 	// changed is closed when desired is replaced, replaced when anything is.
 	changed, replaced chan struct{}
 }
@@ -85,7 +87,7 @@ type root struct {
 func New(cfg Config) *Store {
 	s := &Store{cfg: cfg, ready: make(chan struct{}), writing: make(chan struct{}, 1)}
 	s.newest.Store(&view{
-		desired: model.NewDesired(), err: errors.New("it has not been reached yet"),
+		desired: model.NewDesired(), err: errors.New("it has not been reached yet"), lost: time.Now(),
 		changed: make(chan struct{}), replaced: make(chan struct{}),
 	})
 	return s
@@ -188,6 +190,9 @@ func (s *Store) publish(session *ovsdb.Session, root root, tables tables) {
 
 func (s *Store) disconnected(err error) {
 	now := *s.newest.Load()
+	if now.session != nil {
+		now.lost = time.Now()
+	}
 	now.session, now.err = nil, err
 	s.replace(now)
 }
@@ -216,3 +221,13 @@ func (s *Store) Changed() <-chan struct{} { return s.newest.Load().changed }
 
 // Connected says whether the store follows its database at the moment.
 func (s *Store) Connected() bool { return s.newest.Load().session != nil }
+
+// StaleSince returns since when the store does not follow its database; zero
+// when it does.
+func (s *Store) StaleSince() time.Time {
+	now := s.newest.Load()
+	if now.session != nil {
+		return time.Time{}
+	}
+	return now.lost
+}

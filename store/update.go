@@ -23,7 +23,7 @@ const (
 var (
 	// ErrUnavailable says that the store has no connection to its database.
 	// Nothing was written.
-	ErrUnavailable = errors.New("the store cannot reach its database")
+	ErrUnavailable error = &model.Error{Kind: model.ErrUnavailable, Text: "the store cannot reach its database"}
 	// ErrUnknown says that the connection broke after a change had been sent
 	// and that it could not be found out whether it was made.
 	ErrUnknown = errors.New("it is unknown whether the change was made: look before you repeat it")

@@ -24,6 +24,8 @@ func TestCompleteNames(t *testing.T) {
 		{words("detach"), []string{web, long, "blue", "green"}},
 		{words("status"), []string{web, "blue"}},
 		{words("status blue"), nil},
+		{words("stats"), []string{web, "blue"}},
+		{words("top --sort"), []string{"rate", "received", "transmitted", "lost", "name"}},
 		{words("label add"), []string{"lab", "web"}},
 		{words("label add web"), []string{"lab"}},
 		{words("label rm"), []string{"old", "web"}},

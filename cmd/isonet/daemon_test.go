@@ -142,6 +142,7 @@ func (c command) run(ctx context.Context) outcome {
 	var stdout, stderr bytes.Buffer
 	code := run(ctx, c.args, system{
 		stdin: strings.NewReader(c.stdin), stdout: &stdout, stderr: &stderr, terminal: c.terminal,
+		screen: func() (int, int, bool) { return 0, 0, false },
 		socket: c.socket,
 		now:    func() time.Time { return time.Date(2026, 11, 23, 10, 30, 0, 0, time.UTC) },
 	})

@@ -8,6 +8,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // defaultSocket is where isonetd listens unless its configuration says
@@ -21,6 +23,7 @@ func main() {
 		stdout:   os.Stdout,
 		stderr:   os.Stderr,
 		terminal: isTerminal(os.Stderr),
+		screen:   func() (rows, columns int, ok bool) { return screen(os.Stdout) },
 		socket:   cmp.Or(os.Getenv("ISONET_SOCKET"), defaultSocket),
 		now:      time.Now,
 	})
@@ -32,4 +35,13 @@ func main() {
 func isTerminal(f *os.File) bool {
 	info, err := f.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// screen returns the size of a terminal.
+func screen(f *os.File) (rows, columns int, ok bool) {
+	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		return 0, 0, false
+	}
+	return int(size.Row), int(size.Col), true
 }

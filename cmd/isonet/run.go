@@ -32,6 +32,9 @@ type system struct {
 	stdout, stderr io.Writer
 	// terminal says that stderr is a terminal, where progress is shown.
 	terminal bool
+	// screen returns the size of the terminal that stdout is, and whether it
+	// is one.
+	screen func() (rows, columns int, ok bool)
 	// socket is the path of the daemon's socket without --socket.
 	socket string
 	now    func() time.Time
@@ -114,7 +117,8 @@ Open vSwitch is not connected ('isonet status' only), 4 a leak and 5 no proof
 
 	root.AddCommand(
 		a.networkCommand(), a.labelCommand(), a.attachCommand(), a.detachCommand(),
-		a.setupCommand(), a.statusCommand(), a.doctorCommand(), a.watchCommand(), a.proveCommand(),
+		a.setupCommand(), a.planCommand(), a.statusCommand(), a.doctorCommand(), a.watchCommand(), a.proveCommand(),
+		a.topCommand(), a.statsCommand(),
 		a.completionCommand(root), a.versionCommand(),
 	)
 	return root

@@ -26,9 +26,15 @@ const (
 func standard(t *testing.T) map[string]answer {
 	t.Helper()
 	return map[string]answer{
-		"GET /isonet/status":                                 ok(recorded(t, "status")),
-		"GET /networks?follow=network_labels":                ok(recorded(t, "networks")),
-		"GET /hosts/" + hostID + "/networklabels":            ok(recorded(t, "hostlabels")),
+		"GET /isonet/status":                      ok(recorded(t, "status")),
+		"GET /networks?follow=network_labels":     ok(recorded(t, "networks")),
+		"GET /hosts/" + hostID + "/networklabels": ok(recorded(t, "hostlabels")),
+		"GET /isonet/plan":                        ok(`{"host":{},"operations":[],"held":[]}`),
+		"POST /isonet/plan": ok(`{"operations":[{"do":"create-bridge","bridge":"green","network_id":"x","mtu":1400},` +
+			`{"do":"set-mtu","bridge":"blue","network_id":"x","port":"vnet0","mtu":1400},` +
+			`{"do":"remove-port","bridge":"blue","network_id":"x","port":"eth0","reason":"physical_nic"},` +
+			`{"do":"repair-bridge","bridge":"blue","network_id":"x","columns":["stp_enable"]}],` +
+			`"held":[{"bridge":"old","network_id":"x","ports":["vnet1"]}]}`),
 		"POST /hosts/" + hostID + "/setupnetworks":           ok(recorded(t, "complete")),
 		"POST /networks?follow=network_labels":               {status: http.StatusCreated, body: recorded(t, "created")},
 		"PUT /networks/" + blueID + "?follow=network_labels": ok(recorded(t, "blue")),
@@ -104,6 +110,9 @@ func TestCommands(t *testing.T) {
 
 		{name: "setup", args: words("setup -f " + setupFile)},
 		{name: "setup-dry-run", args: words("setup --dry-run -f " + setupFile)},
+		{name: "plan", args: words("plan")},
+		{name: "plan-file", args: words("plan --force -f " + setupFile)},
+		{name: "plan-file-yaml", args: words("plan -o yaml -f " + setupFile)},
 		{name: "setup-dry-run-json", args: words("setup --dry-run -o json -f " + setupFile)},
 		{name: "setup-json-on-stdin", args: words("setup --force -f -"), stdin: `{"networks": [{"name": "blue", "attach": false}]}`},
 		{name: "setup-again", args: words("setup -f " + asItIs)},
@@ -121,6 +130,13 @@ func TestCommands(t *testing.T) {
 		{name: "status-network-without-ports", args: words("status " + webID)},
 		{name: "status-network-json", args: words("status blue -o json")},
 		{name: "status-network-not-attached", args: words("status green")},
+
+		{name: "top", args: words("top")},
+		{name: "top-once-by-name-yaml", args: words("top --once --sort name -o yaml")},
+		{name: "top-by-transmitted", args: words("top --sort transmitted")},
+		{name: "stats", args: words("stats blue")},
+		{name: "stats-json", args: words("stats blue -o json")},
+		{name: "stats-not-attached", args: words("stats green")},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -143,6 +159,10 @@ func TestStatusExitCode(t *testing.T) {
 		{"status-never-connected", "status", "status-new"},
 		{"status-empty", "status", "status-empty"},
 		{"status-empty-json", "status -o json", "status-empty"},
+		{"top-disconnected", "top", "status-disconnected"},
+		{"top-empty", "top", "status-empty"},
+		{"top-empty-json", "top -o json", "status-empty"},
+		{"stats-disconnected", "stats blue", "status-disconnected"},
 		{"attach-never-connected", "attach blue", "status-new"},
 	}
 	for _, tt := range tests {
@@ -215,8 +235,8 @@ func TestUsage(t *testing.T) {
 		args []string
 		want string
 	}{
-		{words("nope"), "unknown command 'nope'; see 'isonet --help'"},
-		{words("statsu"), "unknown command 'statsu' (did you mean 'status'?); see 'isonet --help'"},
+		{words("dance"), "unknown command 'dance'; see 'isonet --help'"},
+		{words("statsu"), "unknown command 'statsu' (did you mean 'status' or 'stats'?); see 'isonet --help'"},
 		{words("network nope"), "unknown command 'nope'; see 'isonet network --help'"},
 		{words("network lst"), "unknown command 'lst' (did you mean 'list'?); see 'isonet network --help'"},
 		{words("--nope"), "unknown flag: --nope; see 'isonet --help'"},
@@ -227,6 +247,10 @@ func TestUsage(t *testing.T) {
 		{words("status --timeout -1s"), "--timeout must not be negative; see 'isonet status --help'"},
 		{words("status --timeout 5"), "invalid argument \"5\" for \"--timeout\" flag: time: missing unit in duration \"5\"; see 'isonet status --help'"},
 		{words("watch x"), "too many arguments: 'x'; see 'isonet watch --help'"},
+		{words("top x"), "too many arguments: 'x'; see 'isonet top --help'"},
+		{words("top --sort size"), "unknown order 'size': use rate, received, transmitted, lost, name; see 'isonet top --help'"},
+		{words("top --interval 1ms"), "--interval must be 100ms or more; see 'isonet top --help'"},
+		{words("stats"), "missing argument: NETWORK; see 'isonet stats --help'"},
 		{words("network list x"), "too many arguments: 'x'; see 'isonet network list --help'"},
 		{words("network show"), "missing argument: NETWORK; see 'isonet network show --help'"},
 		{words("network create"), "missing argument: NAME; see 'isonet network create --help'"},

@@ -54,7 +54,7 @@ labels are changed at once, or none of them.`,
 				return err
 			}
 			if dryRun {
-				return a.printSteps(plan.Steps(), true)
+				return a.plan(ctx, s.Client, h, plan, force)
 			}
 			return a.report(a.apply(ctx, s.Client, h, plan, force))
 		}),

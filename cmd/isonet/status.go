@@ -128,6 +128,9 @@ func statusTable(t *table, s client.Status) {
 	} else {
 		t.row("Open vSwitch:", disconnected(s))
 	}
+	if s.Standby {
+		t.row("standby:", "another isonetd manages this Open vSwitch; this one only shows it")
+	}
 	t.row("repairs:", strconv.FormatUint(s.Repairs, 10))
 	if s.LastError != "" {
 		t.row("last error:", s.LastError)

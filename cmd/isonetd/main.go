@@ -111,6 +111,7 @@ func bind(f *pflag.FlagSet, o *daemon.Options) {
 		{"store-key", &o.StoreKey, "PEM file with the key of --store-cert"},
 		{"state-dir", &o.StateDir, "directory of the store's own database"},
 		{"socket", &o.Socket, "unix socket of the API, mode 0660"},
+		{"socket-group", &o.SocketGroup, "group of --socket, which may do everything; empty is isonetd's own"},
 		{"listen", &o.Listen, "HOST:PORT of the API, with passwords from --users-file"},
 		{"users-file", &o.UsersFile, "users of --listen: an htpasswd file with bcrypt hashes"},
 		{"readers", &o.Readers, "users of --users-file who may only read, with commas between them"},

@@ -77,11 +77,11 @@ func (vm *VM) Pings(address string) bool {
 	return vm.Command("ping", "-n", "-c", "3", "-i", "0.05", "-W", "1", address).Run() == nil
 }
 
-// Shout sends broadcast frames as fast as the VM's stack does.
+// Shout sends a burst of broadcast frames.
 func (vm *VM) Shout(frames int) {
 	vm.t.Helper()
 	// Nobody answers a broadcast, which ping calls a failure.
-	_ = vm.Command("ping", "-n", "-q", "-b", "-f", "-c", strconv.Itoa(frames), "-w", "10", vm.broadcast).Run()
+	_ = vm.Command("ping", "-n", "-q", "-b", "-l", strconv.Itoa(frames), "-c", strconv.Itoa(frames), "-W", "0.1", vm.broadcast).Run()
 }
 
 // Received returns how many frames the VM's device has received.
@@ -113,3 +113,6 @@ func (o *OVS) OFPort(device string) int {
 	})
 	return number
 }
+
+// Go starts f in the VM's network namespace. The channel yields what f returns.
+func (vm *VM) Go(f func() error) <-chan error { return GoInside(vm.namespace, f) }

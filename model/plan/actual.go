@@ -10,6 +10,9 @@ type Actual struct {
 	// NextCfg and CurCfg are Open_vSwitch next_cfg and cur_cfg: vswitchd has
 	// applied the configuration up to CurCfg.
 	NextCfg, CurCfg int
+	// Standby says that another isonetd has the lock without which this one may
+	// not write.
+	Standby bool
 	// OVSVersion and SchemaVersion describe the server; they may be empty.
 	OVSVersion, SchemaVersion string
 	// DatapathType is the datapath type for new bridges: "system" or "netdev".

@@ -177,7 +177,7 @@ func (w *world) addCollector() {
 	w.ovs.Plug(w.collector, underlay)
 	w.outside = w.collector.Probe()
 	w.up(underlay)
-	w.ip("address add " + underlayAddress + "/24 dev " + underlay)
+	w.ip("address replace " + underlayAddress + "/24 dev " + underlay)
 	if !w.collector.Pings(underlayAddress) {
 		w.Fatal("the collector does not reach the host")
 	}

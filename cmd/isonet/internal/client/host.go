@@ -56,6 +56,10 @@ func attachmentList(networks []string) *attachments {
 // SetupNetworks changes the networks and labels of a host. It returns after
 // the daemon has the networks in Open vSwitch.
 func (c *Client) SetupNetworks(ctx context.Context, host string, s SetupNetworks) error {
+	return c.call(ctx, http.MethodPost, "/hosts/"+url.PathEscape(host)+"/setupnetworks", nil, s.wire(), nil)
+}
+
+func (s SetupNetworks) wire() action {
 	body := action{Modified: attachmentList(s.Attach), Removed: attachmentList(s.Detach)}
 	if s.Timeout > 0 {
 		body.Timeout = strconv.Itoa(int(s.Timeout.Seconds()))
@@ -69,7 +73,7 @@ func (c *Client) SetupNetworks(ctx context.Context, host string, s SetupNetworks
 	if s.Force {
 		body.Force = "true"
 	}
-	return c.call(ctx, http.MethodPost, "/hosts/"+url.PathEscape(host)+"/setupnetworks", nil, body, nil)
+	return body
 }
 
 // HostLabels returns the labels of a host, sorted.

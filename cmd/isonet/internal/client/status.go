@@ -20,10 +20,12 @@ type Status struct {
 	// one the rest is the past.
 	Connected bool `json:"connected"`
 	// Since is when Connected last changed.
-	Since        time.Time `json:"since,omitzero"`
-	Revision     int64     `json:"revision"`
-	OVSVersion   string    `json:"ovs_version"`
-	DatapathType string    `json:"datapath_type"`
+	Since time.Time `json:"since,omitzero"`
+	// Standby says that another daemon manages the host's Open vSwitch.
+	Standby      bool   `json:"standby,omitempty"`
+	Revision     int64  `json:"revision"`
+	OVSVersion   string `json:"ovs_version"`
+	DatapathType string `json:"datapath_type"`
 	// Repairs counts how often the daemon put back what others had changed.
 	Repairs   uint64 `json:"repairs"`
 	LastError string `json:"last_error"`

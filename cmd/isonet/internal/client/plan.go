@@ -1,0 +1,75 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+)
+
+// Plan is what the daemon would change in Open vSwitch.
+type Plan struct {
+	Operations []Operation `json:"operations"`
+	// Held are bridges that would stay only because ports are in use.
+	Held []Held `json:"held"`
+}
+
+// Operation is one change of Open vSwitch.
+type Operation struct {
+	// Do is create-bridge, repair-bridge, remove-bridge, remove-port,
+	// quarantine-port, release-port or set-mtu.
+	Do        string   `json:"do"`
+	Bridge    string   `json:"bridge"`
+	NetworkID string   `json:"network_id"`
+	Port      string   `json:"port,omitempty"`
+	Columns   []string `json:"columns,omitempty"`
+	// MTU in bytes.
+	MTU    int    `json:"mtu,omitempty"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// Write is a write to be planned.
+type Write struct {
+	Method string `json:"method"`
+	Path   string `json:"path"`
+	Body   any    `json:"body,omitempty"`
+}
+
+// PlanCreate plans CreateNetwork.
+func PlanCreate(n NetworkChange) Write {
+	body := n.wire()
+	body.DataCenter = &reference{Name: "Default"}
+	return Write{http.MethodPost, "/networks", body}
+}
+
+// PlanUpdate plans UpdateNetwork.
+func PlanUpdate(id string, change NetworkChange) Write {
+	return Write{http.MethodPut, "/networks/" + url.PathEscape(id), change.wire()}
+}
+
+// PlanSetup plans SetupNetworks, with the names of networks in place of their
+// ids, because those to be created have none yet.
+func PlanSetup(host string, s SetupNetworks) Write {
+	body := s.wire()
+	for _, list := range []*attachments{body.Modified, body.Removed} {
+		if list == nil {
+			continue
+		}
+		for i, a := range list.Attachment {
+			list.Attachment[i] = attachment{Network: reference{Name: a.Network.ID}}
+		}
+	}
+	return Write{http.MethodPost, "/hosts/" + url.PathEscape(host) + "/setupnetworks", body}
+}
+
+// Plan asks what the daemon would change after some writes, which are checked
+// and not done. Without any it is what is left to do.
+func (c *Client) Plan(ctx context.Context, writes ...Write) (Plan, error) {
+	var p Plan
+	if len(writes) == 0 {
+		return p, c.call(ctx, http.MethodGet, "/isonet/plan", nil, nil, &p)
+	}
+	body := struct {
+		Requests []Write `json:"requests"`
+	}{writes}
+	return p, c.call(ctx, http.MethodPost, "/isonet/plan", nil, body, &p)
+}

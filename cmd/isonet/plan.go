@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/isonet/isonet/cmd/isonet/internal/client"
+	"github.com/isonet/isonet/cmd/isonet/internal/setup"
+)
+
+func (a *app) planCommand() *cobra.Command {
+	var file string
+	var force bool
+	cmd := &cobra.Command{
+		Use:   "plan [-f FILE]",
+		Short: "Show what would be changed in Open vSwitch, and change nothing",
+		Long: `Show what isonetd would change in Open vSwitch to make a setup file true, and
+change nothing: neither the networks nor Open vSwitch. The daemon checks all of
+it as if it were done. Without a file it shows what is left to do now, which is
+nothing as a rule.`,
+		Args: arguments(0, 0, ""),
+		RunE: a.with(func(ctx context.Context, s session) error {
+			if file == "" {
+				p, err := s.Plan(ctx)
+				if err != nil {
+					return err
+				}
+				return a.printPlan(nil, p)
+			}
+			want, err := a.readSetup(file)
+			if err != nil {
+				return err
+			}
+			h, err := current(ctx, s.Client)
+			if err != nil {
+				return err
+			}
+			p, err := setup.Make(h.Current, want)
+			if err != nil {
+				return err
+			}
+			return a.plan(ctx, s.Client, h, p, force)
+		}),
+	}
+	cmd.Flags().StringVarP(&file, "file", "f", "", "setup file in YAML or JSON; - means standard input")
+	cmd.Flags().BoolVar(&force, "force", false, "detach even if ports are in use")
+	return cmd
+}
+
+// plan has a setup checked by the daemon and prints what it would do.
+func (a *app) plan(ctx context.Context, c *client.Client, h host, p setup.Plan, force bool) error {
+	var writes []client.Write
+	for _, change := range p.Create {
+		writes = append(writes, client.PlanCreate(change))
+	}
+	for _, u := range p.Update {
+		writes = append(writes, client.PlanUpdate(u.ID, u.Change))
+	}
+	if p.Host() {
+		writes = append(writes, client.PlanSetup(h.id, client.SetupNetworks{
+			Attach: p.Attach, Detach: p.Detach, AddLabels: p.AddLabels, RemoveLabels: p.RemoveLabels, Force: force,
+		}))
+	}
+	planned, err := c.Plan(ctx, writes...)
+	if err != nil {
+		return err
+	}
+	return a.printPlan(p.Steps(), planned)
+}
+
+// planReport is the machine form of a plan.
+type planReport struct {
+	DryRun  bool         `json:"dry_run"`
+	Changed bool         `json:"changed"`
+	Steps   []setup.Step `json:"steps"`
+	client.Plan
+}
+
+func (a *app) printPlan(steps []setup.Step, p client.Plan) error {
+	r := planReport{DryRun: true, Steps: append([]setup.Step{}, steps...), Plan: p}
+	return a.print(r, func(t *table) {
+		for _, s := range steps {
+			t.line("%s", sentence(s, true))
+		}
+		for _, o := range p.Operations {
+			t.line("Open vSwitch: would %s", operation(o))
+		}
+		for _, h := range p.Held {
+			t.line("Open vSwitch: bridge %s would stay while these ports are in use: %s", h.Bridge, strings.Join(h.Ports, ", "))
+		}
+		switch {
+		case len(steps) > 1:
+			t.line("%s", summary(steps, true))
+		case len(steps)+len(p.Operations)+len(p.Held) == 0:
+			t.line("nothing to change")
+		}
+	})
+}
+
+// operation tells one change of Open vSwitch.
+func operation(o client.Operation) string {
+	verb, noun, _ := strings.Cut(o.Do, "-")
+	var text string
+	switch noun {
+	case "bridge":
+		text = fmt.Sprintf("%s bridge %s", verb, o.Bridge)
+	case "port":
+		text = fmt.Sprintf("%s port %s of bridge %s", verb, o.Port, o.Bridge)
+	default:
+		text = fmt.Sprintf("set the MTU of port %s of bridge %s", o.Port, o.Bridge)
+	}
+	if len(o.Columns) > 0 {
+		text += ": " + strings.Join(o.Columns, ", ")
+	}
+	if o.MTU > 0 {
+		text += fmt.Sprintf(", MTU %d", o.MTU)
+	}
+	if o.Reason != "" {
+		text += ", because of " + o.Reason
+	}
+	return text
+}

@@ -1,0 +1,145 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	systemd "github.com/coreos/go-systemd/v22/daemon"
+
+	"github.com/isonet/isonet/ovs"
+	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/store"
+)
+
+const (
+	// readyPatience is how long the service manager waits for the first look at
+	// both databases. Afterwards isonetd is ready all the same, and its status
+	// says what it waits for: units that come after it must not hang at boot
+	// because Open vSwitch does.
+	readyPatience = 5 * time.Second
+	// statusInterval is how often the status is looked at when nothing else asks
+	// for it.
+	statusInterval = 5 * time.Second
+	// beatsPerTimeout is how many signs of life the watchdog gets in its time.
+	beatsPerTimeout = 3
+)
+
+// notifier tells the service manager how the daemon stands, see sd_notify(3).
+// Without one it does nothing.
+type notifier struct {
+	store *store.Store
+	sw    *ovs.Switch
+	loop  *reconcile.Loop
+	log   *slog.Logger
+	said  string // by run only
+}
+
+// run tells until ctx ends.
+func (n *notifier) run(ctx context.Context) error {
+	if os.Getenv("NOTIFY_SOCKET") == "" {
+		return nil
+	}
+	timeout, err := systemd.SdWatchdogEnabled(false)
+	if err != nil {
+		return fmt.Errorf("read the watchdog's time: %w", err)
+	}
+	every := statusInterval
+	if timeout > 0 {
+		every = min(every, timeout/beatsPerTimeout)
+	}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	patience := time.NewTimer(readyPatience)
+	defer patience.Stop()
+	ready, late := false, false
+	for {
+		changed := n.loop.Changed()
+		n.tell(n.status())
+		if !ready && (late || n.loop.Status().HostID != "") {
+			ready = true
+			n.send(systemd.SdNotifyReady)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+		case <-patience.C:
+			late = true
+		case <-tick.C:
+			if timeout > 0 {
+				n.beat(ctx, every)
+			}
+		}
+	}
+}
+
+// beat gives the watchdog a sign of life if the loop gives one in time.
+func (n *notifier) beat(ctx context.Context, patience time.Duration) {
+	asking, done := context.WithTimeout(ctx, patience)
+	defer done()
+	switch err := n.loop.Alive(asking); {
+	case err == nil:
+		n.send(systemd.SdNotifyWatchdog)
+	case ctx.Err() == nil:
+		n.log.Error("the watchdog gets no sign of life", "error", err)
+	}
+}
+
+// tell sends a status that is news.
+func (n *notifier) tell(status string) {
+	if status != n.said {
+		n.said = status
+		n.send("STATUS=" + status)
+	}
+}
+
+// stopping says that the daemon begins to stop.
+func (n *notifier) stopping() {
+	n.send(systemd.SdNotifyStopping + "\nSTATUS=Stopping; bridges and traffic stay as they are")
+}
+
+func (n *notifier) send(state string) {
+	if _, err := systemd.SdNotify(false, state); err != nil {
+		n.log.Warn("cannot tell the service manager", "state", state, "error", err)
+	}
+}
+
+// status is one line for people.
+func (n *notifier) status() string {
+	var gone []string
+	if !n.store.Connected() {
+		gone = append(gone, "the store")
+	}
+	if _, connected := n.sw.Actual(); !connected {
+		gone = append(gone, "Open vSwitch")
+	}
+	missing := strings.Join(gone, " and ")
+	s := n.loop.Status()
+	switch {
+	case s.HostID == "" && missing != "":
+		return "Waiting for " + missing
+	case s.HostID == "":
+		return "Starting"
+	case missing != "":
+		return "Disconnected from " + missing + "; before that " + count(s)
+	default:
+		return count(s)
+	}
+}
+
+// count says how many networks are how.
+func count(s reconcile.Status) string {
+	states, isolated := map[reconcile.State]int{}, 0
+	for _, n := range s.Networks {
+		states[n.State]++
+		if n.Isolation.Isolated {
+			isolated++
+		}
+	}
+	return fmt.Sprintf("networks: %d active, %d pending, %d in error; %d isolated",
+		states[reconcile.Active], states[reconcile.Pending], states[reconcile.Failed], isolated)
+}

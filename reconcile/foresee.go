@@ -1,0 +1,25 @@
+package reconcile
+
+import (
+	"time"
+
+	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/model/plan"
+)
+
+// Foresee returns what the loop would change so that a host becomes what a
+// desired state asks for. What the loop puts off, because somebody keeps
+// breaking it, is in it.
+func Foresee(desired *model.Desired, host model.ID, actual *plan.Actual) plan.Plan {
+	want := wanted(desired, desired.Hosts[host], actual)
+	var g guardian
+	g.judge(&want, actual, time.Now())
+	return plan.Diff(want, actual)
+}
+
+// wanted returns what a host must have.
+func wanted(desired *model.Desired, host model.Host, actual *plan.Actual) plan.Want {
+	want := plan.Want{Networks: desired.HostNetworks(host.ID), Evicted: host.Evicted}
+	want.Leaving = leaving(want, desired, actual)
+	return want
+}

@@ -1,0 +1,251 @@
+package peers
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	v1 "github.com/prometheus/client_golang/api/prometheus/v1"
+	"github.com/prometheus/common/model"
+
+	"github.com/isonet/isonet/internal/ovstest"
+)
+
+// promtool runs Debian's promtool, which must be content.
+func promtool(t *testing.T, args ...string) {
+	t.Helper()
+	if out, err := exec.Command("promtool", args...).CombinedOutput(); err != nil {
+		t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+}
+
+func TestRules(t *testing.T) {
+	t.Parallel()
+	in := func(name string) string { return filepath.Join(contrib, "prometheus", name) }
+	promtool(t, "check", "config", "--lint-fatal", in("prometheus.yml"))
+	promtool(t, "check", "rules", "--lint=all", "--lint-fatal", in("rules.yml"), in("alerts.yml"))
+	promtool(t, "test", "rules", in("rules_test.yml"), in("alerts_test.yml"))
+}
+
+// dashboard is what the tests need of contrib/grafana/isonet.json.
+type dashboard struct {
+	Templating struct {
+		List []struct{ Name, Type, Definition string }
+	}
+	Panels []struct {
+		ID          int
+		Type, Title string
+		Description string
+		Datasource  struct{ UID string }
+		Targets     []struct {
+			Expr       string
+			Datasource struct{ UID string }
+		}
+		GridPos struct{ X, Y, W, H int }
+	}
+}
+
+func readDashboard(t *testing.T) dashboard {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(contrib, "grafana", "isonet.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d dashboard
+	if err := json.Unmarshal(data, &d); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// expressions returns what the dashboard asks Prometheus, with values for its
+// variables as Grafana fills them in.
+func (d dashboard) expressions() []string {
+	fill := strings.NewReplacer("$__rate_interval", "1m", "$__range", "3h", "$instance", ".+", "$network", "red")
+	var list []string
+	for _, panel := range d.Panels {
+		for _, target := range panel.Targets {
+			list = append(list, fill.Replace(target.Expr))
+		}
+	}
+	for _, variable := range d.Templating.List {
+		if selector, ok := strings.CutPrefix(variable.Definition, "label_values("); ok {
+			list = append(list, fill.Replace(selector[:strings.LastIndex(selector, ",")]))
+		}
+	}
+	return list
+}
+
+// TestDashboard checks the form of the dashboard: TestTargetsAndMetrics runs its queries.
+func TestDashboard(t *testing.T) {
+	t.Parallel()
+	d := readDashboard(t)
+	var rows []string
+	ids := map[int]bool{}
+	for i, panel := range d.Panels {
+		if ids[panel.ID] {
+			t.Errorf("two panels have the id %d", panel.ID)
+		}
+		ids[panel.ID] = true
+		if panel.Type == "row" {
+			rows = append(rows, panel.Title)
+			continue
+		}
+		if panel.Description == "" || panel.Datasource.UID != "${datasource}" || len(panel.Targets) == 0 {
+			t.Errorf("the panel %q lacks a description, the data source of the variable, or a query", panel.Title)
+		}
+		for _, target := range panel.Targets {
+			if target.Datasource.UID != "${datasource}" {
+				t.Errorf("a query of the panel %q has the data source %q", panel.Title, target.Datasource.UID)
+			}
+		}
+		for _, other := range d.Panels[:i] {
+			a, b := panel.GridPos, other.GridPos
+			if a.X < b.X+b.W && b.X < a.X+a.W && a.Y < b.Y+b.H && b.Y < a.Y+a.H {
+				t.Errorf("the panels %q and %q overlap", other.Title, panel.Title)
+			}
+		}
+	}
+	if want := []string{"Host", "All networks", "Network $network"}; !slices.Equal(rows, want) {
+		t.Errorf("the rows are %q, want %q", rows, want)
+	}
+	var variables []string
+	for _, variable := range d.Templating.List {
+		variables = append(variables, variable.Name+" "+variable.Type)
+	}
+	if want := []string{"datasource datasource", "instance query", "network query"}; !slices.Equal(variables, want) {
+		t.Errorf("the variables are %q, want %q", variables, want)
+	}
+}
+
+// TestTargetsAndMetrics lets Prometheus find isonetd in each of the ways that
+// its configuration shows, and run every rule and every query of the dashboard
+// on what it scraped. All metrics that they name must be there.
+func TestTargetsAndMetrics(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.addNetwork()
+	h.ovs.Plug(h.newVM("vm1", "10.0.0.1/24"), "red")
+	inventory := h.serveInside(`[{"targets": ["127.0.0.3:` + metricsPort + `"], "labels": {"site": "berlin"}}]`)
+	s := newServer(h, func(dir, config string) string {
+		targets := "- targets: [127.0.0.2:" + metricsPort + "]\n"
+		if err := os.WriteFile(filepath.Join(dir, "targets", "hosts.yml"), []byte(targets), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		// The example of the HTTP service discovery is a comment.
+		config = regexp.MustCompile(`(?m)^    #(http_sd_configs:|  )`).ReplaceAllString(config, "    $1")
+		return strings.ReplaceAll(config, "https://inventory.example.org/isonet-targets", inventory)
+	})
+	for _, instance := range []string{"127.0.0.1", "127.0.0.2", "127.0.0.3"} {
+		s.holds(fmt.Sprintf(`up{job="isonet", instance=%q} == 1`, instance))
+	}
+	s.holds(`isonet_network_info{instance="127.0.0.3", site="berlin", network="red"}`)
+	s.holds(`isonet_network_mtu_actual_bytes{network="red"} == 1500`)
+
+	metrics := s.metrics()
+	recorded, named := regexp.MustCompile(`\w+:\w+:\w+`), regexp.MustCompile(`\b(?:isonet|process|go)_\w+`)
+	check := func(expression string) {
+		if _, err := s.query(expression, now); err != nil {
+			t.Error(err)
+		}
+		for _, name := range named.FindAllString(recorded.ReplaceAllString(expression, ""), -1) {
+			if !metrics[name] {
+				t.Errorf("there is no metric %s, which is in %s", name, expression)
+			}
+		}
+	}
+	for _, expression := range readDashboard(t).expressions() {
+		check(expression)
+	}
+	rules, err := s.Rules(context.Background(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var alerts int
+	for _, group := range rules.Groups {
+		for _, rule := range group.Rules {
+			switch rule := rule.(type) {
+			case v1.RecordingRule:
+				check(rule.Query)
+			case v1.AlertingRule:
+				alerts++
+				check(rule.Query)
+				for _, name := range []model.LabelName{"summary", "description", "runbook"} {
+					if rule.Annotations[name] == "" {
+						t.Errorf("the alert %s has no %s", rule.Name, name)
+					}
+				}
+				if severity := rule.Labels["severity"]; !slices.Contains([]model.LabelValue{"critical", "warning", "info"}, severity) {
+					t.Errorf("the alert %s has the severity %q", rule.Name, severity)
+				}
+			}
+		}
+	}
+	if alerts == 0 {
+		t.Error("Prometheus has no alerts")
+	}
+	ovstest.Eventually(t, "every rule was evaluated without an error", func() error {
+		rules, err := s.Rules(context.Background(), nil)
+		if err != nil {
+			return err
+		}
+		text, err := json.Marshal(rules)
+		if err == nil && (strings.Contains(string(text), `"health":"unknown"`) || strings.Contains(string(text), `"health":"err"`)) {
+			err = fmt.Errorf("%s", text)
+		}
+		return err
+	})
+	s.holds(`instance_network:isonet_receive_bits:rate1m{instance="127.0.0.1", network="red"}`)
+	firing, err := s.query(`ALERTS{alertstate="firing"}`, now)
+	if err != nil || len(firing) != 0 {
+		t.Errorf("on a healthy host fire %v (%v)", firing, err)
+	}
+}
+
+// metrics returns the names of all metrics that were scraped.
+func (s *server) metrics() map[string]bool {
+	s.Helper()
+	values, _, _, err := s.LabelValues(context.Background(), string(model.MetricNameLabel), nil, now, now)
+	if err != nil {
+		s.Fatal(err)
+	}
+	names := map[string]bool{}
+	for _, value := range values {
+		names[string(value)] = true
+	}
+	return names
+}
+
+// serveInside serves a JSON document over HTTP in the host's network namespace,
+// and returns its address.
+func (h *host) serveInside(document string) string {
+	h.Helper()
+	var listener net.Listener
+	ovstest.Inside(h, h.namespace, func() (err error) {
+		listener, err = net.Listen("tcp", "127.0.0.1:0")
+		return err
+	})
+	web := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte(document)) // an error means that the client is gone
+	})}
+	ended := make(chan error, 1)
+	go func() { ended <- web.Serve(listener) }()
+	h.Cleanup(func() {
+		_ = web.Close() // it ends Serve
+		if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+			h.Errorf("serve the inventory: %v", err)
+		}
+	})
+	return "http://" + listener.Addr().String()
+}
