@@ -46,7 +46,7 @@ test: unit clients peers e2e ## run every test: unit and integration, oVirt's cl
 
 .PHONY: unit
 unit: ## run the unit and integration tests with the race detector, against real Open vSwitch processes
-	scripts/install-deps gcc ip nft ovs-vswitchd
+	scripts/install-deps ethtool gcc ip nft ovs-vswitchd ping
 	go test -race ./...
 
 .PHONY: clients
@@ -97,8 +97,8 @@ NETWORKS ?= 100
 ROUNDS ?= 5
 
 .PHONY: bench
-bench: ## measure the speed of network set-up and the cost of a scrape beside others, on a real Open vSwitch (root)
-	scripts/install-deps ip ovs-vswitchd prometheus-node-exporter
+bench: ## measure network set-up, scrapes, what an uplink lets out and what strict costs, on a real Open vSwitch (root)
+	scripts/install-deps ethtool ip ovs-vswitchd ping prometheus-node-exporter
 	ISONET_BENCH_NETWORKS=$(NETWORKS) go test -run '^$$' -bench . -benchtime $(ROUNDS)x -timeout 1h ./test/bench
 
 .PHONY: clean

@@ -131,7 +131,7 @@ func replugged(s *side) exit {
 // strict network no frame leaves by a port at any time, unless he makes the
 // bridge forward by itself or requests a VM's number for the port.
 func TestHostileOperator(t *testing.T) {
-	w := newWorld(t, thisHost())
+	w := newWorld(t, 0)
 	w.addCollector()
 	seed, length := parameter(t, seedVariable, rand.Uint64(), parseSeed), parameter(t, timeVariable, defaultTime, time.ParseDuration)
 	for end := time.Now().Add(length); ; seed++ {

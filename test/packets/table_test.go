@@ -109,7 +109,7 @@ func (w way) holds(s, plain *side, reason isolation.Reason, control exit) {
 
 // Each line of the table has its packets.
 func TestNoFrameLeavesByAnyWayOfTheTable(t *testing.T) {
-	w := newWorld(t, thisHost())
+	w := newWorld(t, 10_000)
 	w.addCollector()
 	all := ways()
 	for _, e := range isolation.Table() {

@@ -117,7 +117,7 @@ func tunnels() map[string]way {
 			name := s.name("tun")
 			s.ovs.Vsctl(append([]string{
 				"add-port", s.bridge, name, "--", "set", "interface", name, "type=" + kind,
-				"options:remote_ip=" + collectorAddress, fmt.Sprintf("options:key=%d", s.names.Add(1)),
+				"options:remote_ip=" + collectorAddress, fmt.Sprintf("options:key=%d", s.names.Add(1)%1000), // ERSPAN has ten bits for it
 			}, options...)...)
 			return at(s, s.outside)
 		}}

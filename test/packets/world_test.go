@@ -46,11 +46,12 @@ type world struct {
 	outside   *ovstest.Probe // what reaches the collector
 }
 
-// newWorld starts both. Open vSwitch runs in a namespace, and isonetd in that of
-// the tests.
-func newWorld(t *testing.T, namespace string) *world {
+// newWorld starts both in the namespace of the tests. Devices may outlive their
+// world for a while, so each has names of its own, from a number on.
+func newWorld(t *testing.T, first int32) *world {
 	t.Helper()
-	w := &world{T: t, ovs: ovstest.Start(t, ovstest.InNamespace(namespace), ovstest.WithDummy()), names: &atomic.Int32{}}
+	w := &world{T: t, ovs: ovstest.Start(t, ovstest.InNamespace(thisHost()), ovstest.WithDummy()), names: &atomic.Int32{}}
+	w.names.Store(first)
 	w.startDaemon()
 	return w
 }
@@ -171,7 +172,8 @@ func (w *world) up(name string) {
 func (w *world) addCollector() {
 	w.Helper()
 	w.ovs.Vsctl("add-br", underlay, "--", "set", "bridge", underlay, "datapath_type=netdev")
-	w.collector = w.ovs.NewVM("to-collector", collectorAddress+"/24")
+	w.Cleanup(func() { w.ovs.Vsctl("del-br", underlay) }) // its device would outlive vswitchd
+	w.collector = w.ovs.NewVM(w.name("collector"), collectorAddress+"/24")
 	w.ovs.Plug(w.collector, underlay)
 	w.outside = w.collector.Probe()
 	w.up(underlay)
