@@ -37,9 +37,12 @@ type Loop interface {
 	WaitFor(ctx context.Context, revision int64, networks ...model.ID) error
 }
 
-// Traffic knows the traffic of this host's networks without any I/O.
+// Traffic knows the traffic of this host's networks and of their ports without
+// any I/O.
 type Traffic interface {
 	Traffic() map[model.ID]model.Traffic
+	// Ports returns the ports' traffic by the UUID of their Interface row.
+	Ports() map[string]model.PortTraffic
 }
 
 // NICs knows the network interfaces of this host without any I/O. Package nic

@@ -99,9 +99,13 @@ type PortStatus struct {
 	IfaceID string `json:"iface_id"`
 	// Error is what Open vSwitch says is wrong with the port.
 	Error string `json:"error"`
+	// Traffic counts from when the port was plugged into the network or
+	// isonetd began. It is absent as long as nothing is known of it.
+	Traffic *TrafficStatus `json:"traffic,omitempty"`
 }
 
-// TrafficStatus is a network's traffic as its endpoints see it.
+// TrafficStatus is the traffic of a network as its endpoints see it, or of one
+// of them.
 type TrafficStatus struct {
 	// Since is when Total began to count, Updated when OVS last published it.
 	Since   time.Time   `json:"since,omitzero"`
@@ -132,7 +136,9 @@ type RateStatus struct {
 }
 
 // native renders what the isonet resources tell.
-func (v *view) native() HostStatus {
+func (a *API) native(c *call) HostStatus { return a.view(c).native(a.traffic.Ports()) }
+
+func (v *view) native(ports map[string]model.PortTraffic) HostStatus {
 	s := v.status
 	h := HostStatus{
 		Host:      HostName{s.HostID, v.desired.Hosts[s.HostID].Name},
@@ -147,12 +153,12 @@ func (v *view) native() HostStatus {
 		h.Held = append(h.Held, HeldStatus(held))
 	}
 	for _, at := range v.desired.On(s.HostID) {
-		h.Networks = append(h.Networks, v.nativeNetwork(at))
+		h.Networks = append(h.Networks, v.nativeNetwork(at, ports))
 	}
 	return h
 }
 
-func (v *view) nativeNetwork(at model.Attachment) NetworkStatus {
+func (v *view) nativeNetwork(at model.Attachment, ports map[string]model.PortTraffic) NetworkStatus {
 	n := v.desired.Networks[at.Network]
 	s := NetworkStatus{
 		ID: n.ID, Name: n.Name, Bridge: n.VdsmName, MTU: MTU{Wanted: n.EffectiveMTU()},
@@ -166,7 +172,7 @@ func (v *view) nativeNetwork(at model.Attachment) NetworkStatus {
 	if v.status.Actual != nil {
 		bridge, _ := bridgeOf(v.status.Actual, n)
 		s.MTU.Actual = actualMTU(bridge)
-		s.Ports = nativePorts(bridge)
+		s.Ports = nativePorts(n.ID, bridge, ports)
 	}
 	if t, ok := v.traffic[n.ID]; ok {
 		s.Traffic = nativeTraffic(t)
@@ -174,14 +180,19 @@ func (v *view) nativeNetwork(at model.Attachment) NetworkStatus {
 	return s
 }
 
-func nativePorts(b plan.Bridge) []PortStatus {
+func nativePorts(network model.ID, b plan.Bridge, traffic map[string]model.PortTraffic) []PortStatus {
 	ports := []PortStatus{}
 	for _, p := range b.Endpoints() {
 		for _, i := range p.Interfaces {
-			ports = append(ports, PortStatus{
+			s := PortStatus{
 				Name: i.Name, LinkUp: i.LinkUp, MTU: i.MTU,
 				VMID: i.ExternalIDs["vm-id"], IfaceID: i.ExternalIDs["iface-id"], Error: i.Error,
-			})
+			}
+			// A port that just moved may still count for the other network.
+			if t, ok := traffic[i.UUID]; ok && t.Network == network {
+				s.Traffic = nativeTraffic(t.Traffic)
+			}
+			ports = append(ports, s)
 		}
 	}
 	return ports
@@ -198,7 +209,7 @@ func nativeTraffic(t model.Traffic) *TrafficStatus {
 // getStatus answers GET isonet/status.
 func (a *API) getStatus(c *call) error {
 	a.tellStale(c)
-	body, err := json.Marshal(a.view(c).native())
+	body, err := json.Marshal(a.native(c))
 	if err != nil {
 		return err
 	}
@@ -227,7 +238,7 @@ func (a *API) watchStatus(c *call) error {
 	var last []byte
 	for gone := false; !gone; {
 		changed := a.loop.Changed()
-		line, err := json.Marshal(a.view(c).native())
+		line, err := json.Marshal(a.native(c))
 		if err != nil {
 			return err
 		}

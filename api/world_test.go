@@ -198,7 +198,7 @@ func bridge(n model.Network, endpoints []plan.Port) plan.Bridge {
 
 func vmPort(name string) plan.Port {
 	return plan.Port{Name: name, Tag: -1, Interfaces: []plan.Interface{{
-		Name: name, MTU: 1400, OFPort: 3, LinkUp: true,
+		UUID: name, Name: name, MTU: 1400, OFPort: 3, LinkUp: true,
 		ExternalIDs: map[string]string{"vm-id": "33333333-3333-4333-8333-333333333333", "iface-id": "44444444-4444-4444-8444-444444444444"},
 	}}}
 }
@@ -206,6 +206,15 @@ func vmPort(name string) plan.Port {
 type traffic map[model.ID]model.Traffic
 
 func (t traffic) Traffic() map[model.ID]model.Traffic { return t }
+
+// Ports says that vnet0 has carried all that its network has.
+func (t traffic) Ports() map[string]model.PortTraffic {
+	ports := map[string]model.PortTraffic{}
+	if all, known := t[iso1]; known {
+		ports["vnet0"] = model.PortTraffic{Network: iso1, Traffic: all}
+	}
+	return ports
+}
 
 type nics []model.NIC
 

@@ -34,7 +34,9 @@ func crowd(networks int) moment {
 		for p := range 4 {
 			vnet := fmt.Sprintf("vnet%d", 4*i+p)
 			b.Ports = append(b.Ports, plan.Port{Name: vnet, Interfaces: []plan.Interface{{UUID: vnet, Name: vnet, MTU: 1500, LinkUp: true}}})
-			m.ports[vnet] = model.PortTraffic{Network: id, Created: time.Unix(1767323045, 0), Total: model.Counters{ReceivedBytes: uint64(p)}}
+			m.ports[vnet] = model.PortTraffic{Network: id, Traffic: model.Traffic{
+				Created: time.Unix(1767323045, 0), Total: model.Counters{ReceivedBytes: uint64(p)},
+			}}
 		}
 		m.status.Actual.Bridges[name] = b
 		n := uint64(i+1) * 123457

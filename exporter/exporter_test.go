@@ -139,14 +139,14 @@ func busy() moment {
 			otherID: {Created: time.Unix(1, 0), Updated: time.Unix(1767323060, 0)},
 		},
 		ports: map[string]model.PortTraffic{
-			"a": {
-				Network: redID, Created: time.Unix(1767323046, 0),
+			"a": {Network: redID, Traffic: model.Traffic{
+				Created: time.Unix(1767323046, 0),
 				Total: model.Counters{
 					ReceivedBytes: 11, ReceivedPackets: 12, ReceivedDrops: 13, ReceivedErrors: 14,
 					TransmittedBytes: 15, TransmittedPackets: 16, TransmittedDrops: 17, TransmittedErrors: 18,
 				},
-			},
-			"elsewhere": {Network: blueID, Created: time.Unix(1, 0)},
+			}},
+			"elsewhere": {Network: blueID, Traffic: model.Traffic{Created: time.Unix(1, 0)}},
 		},
 	}
 }

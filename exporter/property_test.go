@@ -119,7 +119,9 @@ func (m moment) draw(t *rapid.T, id model.ID) {
 			UUID: uuid, Name: text().Draw(t, "interface"), Type: text().Draw(t, "type"), MTU: rapid.IntRange(0, 9000).Draw(t, "mtu"),
 			ExternalIDs: map[string]string{"attached-mac": text().Draw(t, "mac"), "vm-id": text().Draw(t, "vm")},
 		}}})
-		m.ports[uuid] = model.PortTraffic{Network: id, Total: counters().Draw(t, "carried"), Created: instant().Draw(t, "plugged")}
+		m.ports[uuid] = model.PortTraffic{Network: id, Traffic: model.Traffic{
+			Total: counters().Draw(t, "carried"), Created: instant().Draw(t, "plugged"),
+		}}
 	}
 	m.status.Actual.Bridges[b.Name] = b
 }
@@ -339,7 +341,7 @@ func TestCountersNeverFall(t *testing.T) {
 			Status:  func() reconcile.Status { return reconcile.Status{HostID: hostID, Connected: true, Actual: h.actual} },
 			Traffic: func() map[model.ID]model.Traffic { return h.accumulator.Snapshot(h.clock) },
 			Resets:  h.accumulator.Resets,
-			Ports:   &Ports{Traffic: h.accumulator.Ports},
+			Ports:   &Ports{Traffic: func() map[string]model.PortTraffic { return h.accumulator.Ports(h.clock) }},
 		})
 		last := map[string]point{}
 		for range rapid.IntRange(1, 30).Draw(t, "turns") {

@@ -26,14 +26,15 @@ func (c Counters) Plus(d Counters) Counters {
 	}
 }
 
-// Traffic is what is known of a network's traffic on one host.
+// Traffic is what is known of the traffic of a network on one host, or of one of
+// its ports.
 type Traffic struct {
 	// Total only grows while Created stays the same.
 	Total Counters
 	// Created is when Total began to count from zero.
 	Created time.Time
-	// Updated is when OVS last published a counter of one of the ports. It
-	// publishes only what changed, every few seconds.
+	// Updated is when OVS last published a counter of one of the ports, or of
+	// the port. It publishes only what changed, every few seconds.
 	Updated time.Time
 	// Rate is the traffic per second over the last interval between two
 	// publications. It is nil before there were two, and when OVS publishes no
@@ -50,11 +51,9 @@ type Rate struct {
 }
 
 // PortTraffic is what one interface has carried since it was plugged into its
-// network, or since somebody watches it.
+// network, or since somebody watches it. Total only grows while Created and
+// Network stay the same.
 type PortTraffic struct {
 	Network ID
-	// Total only grows while Created and Network stay the same.
-	Total Counters
-	// Created is when Total began to count from zero.
-	Created time.Time
+	Traffic
 }

@@ -1,10 +1,14 @@
 package ovs
 
-import isonet "github.com/isonet/isonet/model"
+import (
+	"time"
+
+	isonet "github.com/isonet/isonet/model"
+)
 
 // Ports returns what every port of a network has carried since it was plugged
 // in, by the UUID of its Interface row.
-func (s *Switch) Ports() map[string]isonet.PortTraffic { return s.traffic.Ports() }
+func (s *Switch) Ports() map[string]isonet.PortTraffic { return s.traffic.Ports(time.Now()) }
 
 // StatisticsResets returns how often the counters of an interface began anew.
 func (s *Switch) StatisticsResets() uint64 { return s.traffic.Resets() }

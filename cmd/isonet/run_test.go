@@ -134,6 +134,8 @@ func TestCommands(t *testing.T) {
 		{name: "top", args: words("top")},
 		{name: "top-once-by-name-yaml", args: words("top --once --sort name -o yaml")},
 		{name: "top-by-transmitted", args: words("top --sort transmitted")},
+		{name: "top-ports", args: words("top --ports")},
+		{name: "top-ports-by-lost-json", args: words("top --ports --sort lost -o json")},
 		{name: "stats", args: words("stats blue")},
 		{name: "stats-json", args: words("stats blue -o json")},
 		{name: "stats-not-attached", args: words("stats green")},

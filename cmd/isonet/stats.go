@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -19,33 +20,51 @@ type load struct {
 	Ports int `json:"ports"`
 	// Traffic is nil as long as nothing is known of it.
 	Traffic *client.Traffic `json:"traffic,omitempty"`
+	// ByPort are the ports with their own traffic, if it was asked for.
+	ByPort []client.Port `json:"by_port,omitempty"`
 }
 
-func loadOf(n client.NetworkStatus) load { return load{n.Name, n.ID, len(n.Ports), n.Traffic} }
-
 // rate returns the traffic per second, which is zero when it is not known.
-func (l load) rate() client.Rate {
-	if l.Traffic == nil || l.Traffic.Rate == nil {
+func rate(t *client.Traffic) client.Rate {
+	if t == nil || t.Rate == nil {
 		return client.Rate{}
 	}
-	return *l.Traffic.Rate
+	return *t.Rate
 }
 
 // total returns the counters, which are zero when they are not known.
-func (l load) total() client.Counters {
-	if l.Traffic == nil {
+func total(t *client.Traffic) client.Counters {
+	if t == nil {
 		return client.Counters{}
 	}
-	return l.Traffic.Total
+	return t.Total
 }
 
 // age says how long ago Open vSwitch published the counters; it publishes only
 // what changed.
-func (l load) age(now time.Time) string {
-	if l.Traffic == nil || l.Traffic.Updated.IsZero() {
+func age(t *client.Traffic, now time.Time) string {
+	if t == nil || t.Updated.IsZero() {
 		return ""
 	}
-	return max(now.Sub(l.Traffic.Updated), 0).Round(time.Second).String()
+	return max(now.Sub(t.Updated), 0).Round(time.Second).String()
+}
+
+// trafficColumns are the columns that trafficCells fills.
+func trafficColumns() []string {
+	return []string{"RECEIVED/S", "TRANSMITTED/S", "AGE", "RECEIVED", "TRANSMITTED", "LOST"}
+}
+
+// trafficCells are the cells of a row; what is not known is empty.
+func trafficCells(t *client.Traffic, now time.Time) []string {
+	var receiving, transmitting, received, transmitted, missing string
+	if t != nil {
+		received, transmitted = size(float64(t.Total.ReceivedBytes)), size(float64(t.Total.TransmittedBytes))
+		missing = strconv.FormatUint(lost(t.Total), 10)
+		if t.Rate != nil {
+			receiving, transmitting = size(t.Rate.ReceivedBytes), size(t.Rate.TransmittedBytes)
+		}
+	}
+	return []string{receiving, transmitting, age(t, now), received, transmitted, missing}
 }
 
 func (a *app) statsCommand() *cobra.Command {
@@ -53,7 +72,8 @@ func (a *app) statsCommand() *cobra.Command {
 		Use:   "stats NETWORK",
 		Short: "Show the traffic of a network in all its numbers",
 		Long: `Show what a network delivered to its ports on this host (received) and what
-they sent into it (transmitted): per second now and in all, with what got lost.`,
+they sent into it (transmitted): per second now and in all, with what got lost,
+and the same of each port.`,
 		Args:              arguments(1, 1, "NETWORK"),
 		ValidArgsFunction: a.completeAttached,
 		RunE: a.with(func(ctx context.Context, s session) error {
@@ -64,7 +84,7 @@ they sent into it (transmitted): per second now and in all, with what got lost.`
 			if err := narrow(&status, s.args[0]); err != nil {
 				return err
 			}
-			l := loadOf(status.Networks[0])
+			l := sorted(status.Networks, topFlags{sort: "name", ports: true})[0]
 			return a.print(l, func(t *table) {
 				if !status.Connected {
 					t.row("Open vSwitch:", disconnected(status))
@@ -84,8 +104,12 @@ func statsTable(t *table, l load, now time.Time) {
 		return
 	}
 	t.row("counts since:", moment(l.Traffic.Since))
-	if age := l.age(now); age != "" {
-		t.row("published:", fmt.Sprintf("%s ago, %s", age, moment(l.Traffic.Updated)))
+	if ago := age(l.Traffic, now); ago != "" {
+		t.row("published:", fmt.Sprintf("%s ago, %s", ago, moment(l.Traffic.Updated)))
+	}
+	if r := l.Traffic.Rate; r != nil && r.IntervalSeconds > 0 {
+		interval := time.Duration(r.IntervalSeconds * float64(time.Second)).Round(100 * time.Millisecond)
+		t.row("now is:", fmt.Sprintf("the average of %s until %s", interval, moment(r.Until)))
 	}
 	t.line("")
 	total := l.Traffic.Total
@@ -94,11 +118,19 @@ func statsTable(t *table, l load, now time.Time) {
 	}
 	t.row("TRAFFIC", "RECEIVED", "TRANSMITTED")
 	if l.Traffic.Rate != nil {
-		t.row("now", size(l.rate().ReceivedBytes)+"/s", size(l.rate().TransmittedBytes)+"/s")
+		t.row("now", size(l.Traffic.Rate.ReceivedBytes)+"/s", size(l.Traffic.Rate.TransmittedBytes)+"/s")
 	}
 	t.row("in all", size(float64(total.ReceivedBytes)), size(float64(total.TransmittedBytes)))
 	count("bytes", total.ReceivedBytes, total.TransmittedBytes)
 	count("packets", total.ReceivedPackets, total.TransmittedPackets)
 	count("drops", total.ReceivedDrops, total.TransmittedDrops)
 	count("errors", total.ReceivedErrors, total.TransmittedErrors)
+	if len(l.ByPort) == 0 {
+		return
+	}
+	t.line("")
+	t.row(slices.Concat([]string{"PORT"}, trafficColumns(), []string{"VM"})...)
+	for _, p := range l.ByPort {
+		t.row(slices.Concat([]string{p.Name}, trafficCells(p.Traffic, now), []string{p.VMID})...)
+	}
 }

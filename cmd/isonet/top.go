@@ -29,13 +29,13 @@ const leastInterval = 100 * time.Millisecond
 
 // orders are what top can sort by: by the number that they return, the largest
 // first, and then by name.
-func orders() map[string]func(load) float64 {
-	return map[string]func(load) float64{
-		"rate":        func(l load) float64 { return l.rate().ReceivedBytes + l.rate().TransmittedBytes },
-		"received":    func(l load) float64 { return float64(l.total().ReceivedBytes) },
-		"transmitted": func(l load) float64 { return float64(l.total().TransmittedBytes) },
-		"lost":        func(l load) float64 { return float64(lost(l.total())) },
-		"name":        func(load) float64 { return 0 },
+func orders() map[string]func(*client.Traffic) float64 {
+	return map[string]func(*client.Traffic) float64{
+		"rate":        func(t *client.Traffic) float64 { return rate(t).ReceivedBytes + rate(t).TransmittedBytes },
+		"received":    func(t *client.Traffic) float64 { return float64(total(t).ReceivedBytes) },
+		"transmitted": func(t *client.Traffic) float64 { return float64(total(t).TransmittedBytes) },
+		"lost":        func(t *client.Traffic) float64 { return float64(lost(total(t))) },
+		"name":        func(*client.Traffic) float64 { return 0 },
 	}
 }
 
@@ -48,6 +48,7 @@ type topFlags struct {
 	sort     string
 	interval time.Duration
 	once     bool
+	ports    bool
 }
 
 func (a *app) topCommand() *cobra.Command {
@@ -57,8 +58,9 @@ func (a *app) topCommand() *cobra.Command {
 		Use:   "top",
 		Short: "Show the traffic of the host's networks live",
 		Long: `Show the traffic of the host's networks, the busiest first, until it is
-interrupted. It shows it once if the output is no terminal, and with '-o json'
-and '-o yaml'. --timeout counts for each look at the daemon.`,
+interrupted, and with --ports that of their ports below each. It shows it once
+if the output is no terminal, and with '-o json' and '-o yaml'. --timeout counts
+for each look at the daemon.`,
 		Args:              arguments(0, 0, ""),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		PreRunE: func(cmd *cobra.Command, _ []string) error {
@@ -74,6 +76,7 @@ and '-o yaml'. --timeout counts for each look at the daemon.`,
 	}
 	cmd.Flags().StringVar(&f.sort, "sort", names[0], "order: "+strings.Join(names, ", "))
 	cmd.Flags().DurationVar(&f.interval, "interval", 2*time.Second, "time between two looks; Open vSwitch publishes every 5s")
+	cmd.Flags().BoolVar(&f.ports, "ports", false, "show the ports of each network too, in the same order")
 	cmd.Flags().BoolVar(&f.once, "once", false, "show it once, on a terminal too")
 	must(cmd.RegisterFlagCompletionFunc("sort", cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp)))
 	must(cmd.RegisterFlagCompletionFunc("interval", cobra.NoFileCompletions))
@@ -91,14 +94,14 @@ func (a *app) top(ctx context.Context, f topFlags) error {
 		return err
 	}
 	if _, _, terminal := a.screen(); f.once || !terminal || a.output != "table" {
-		loads := sorted(status.Networks, f.sort)
+		loads := sorted(status.Networks, f)
 		return a.print(loads, func(t *table) { topTable(t, status, loads, a.now()) })
 	}
 	if err := a.write([]byte(enterScreen)); err != nil {
 		return err
 	}
 	for err == nil && ctx.Err() == nil {
-		if err = a.draw(status, f.sort, ""); err == nil && pause(ctx, f.interval) {
+		if err = a.draw(status, f, ""); err == nil && pause(ctx, f.interval) {
 			status, err = a.again(ctx, c, status, f)
 		}
 	}
@@ -122,7 +125,7 @@ func (a *app) again(ctx context.Context, c *client.Client, before client.Status,
 		if err == nil || ctx.Err() != nil {
 			return status, nil
 		}
-		if err := a.draw(before, f.sort, a.explain(err)); err != nil {
+		if err := a.draw(before, f, a.explain(err)); err != nil {
 			return before, err
 		}
 		if !pause(ctx, f.interval) {
@@ -144,9 +147,9 @@ func pause(ctx context.Context, d time.Duration) bool {
 }
 
 // draw fills the terminal. A trouble takes the place of the first line.
-func (a *app) draw(s client.Status, order, trouble string) error {
+func (a *app) draw(s client.Status, f topFlags, trouble string) error {
 	t := &table{}
-	topTable(t, s, sorted(s.Networks, order), a.now())
+	topTable(t, s, sorted(s.Networks, f), a.now())
 	lines := strings.Split(strings.TrimSuffix(string(t.bytes()), "\n"), "\n")
 	if trouble != "" {
 		lines[0] = "isonet: " + oneLine(trouble)
@@ -164,23 +167,31 @@ func (a *app) draw(s client.Status, order, trouble string) error {
 	return a.write([]byte(home + strings.Join(lines, "\n") + eraseBelow))
 }
 
-func sorted(networks []client.NetworkStatus, order string) []load {
+// sorted returns the loads in the order that the flags say, with their ports in
+// the same order if the flags ask for them.
+func sorted(networks []client.NetworkStatus, f topFlags) []load {
+	by := orders()[f.sort]
+	order := func(a, b *client.Traffic, nameA, nameB string) int {
+		return cmp.Or(cmp.Compare(by(b), by(a)), cmp.Compare(nameA, nameB))
+	}
 	loads := make([]load, len(networks))
 	for i, n := range networks {
-		loads[i] = loadOf(n)
+		loads[i] = load{Network: n.Name, ID: n.ID, Ports: len(n.Ports), Traffic: n.Traffic}
+		if f.ports {
+			loads[i].ByPort = slices.SortedStableFunc(slices.Values(n.Ports), func(a, b client.Port) int {
+				return order(a.Traffic, b.Traffic, a.Name, b.Name)
+			})
+		}
 	}
-	by := orders()[order]
-	slices.SortStableFunc(loads, func(a, b load) int {
-		return cmp.Or(cmp.Compare(by(b), by(a)), cmp.Compare(a.Network, b.Network))
-	})
+	slices.SortStableFunc(loads, func(a, b load) int { return order(a.Traffic, b.Traffic, a.Network, b.Network) })
 	return loads
 }
 
 func topTable(t *table, s client.Status, loads []load, now time.Time) {
 	var all client.Rate
 	for _, l := range loads {
-		all.ReceivedBytes += l.rate().ReceivedBytes
-		all.TransmittedBytes += l.rate().TransmittedBytes
+		all.ReceivedBytes += rate(l.Traffic).ReceivedBytes
+		all.TransmittedBytes += rate(l.Traffic).TransmittedBytes
 	}
 	if s.Connected {
 		t.line("%s  %s: %d networks, received %s/s, transmitted %s/s", now.Format("15:04:05"), s.Host.Name, len(loads),
@@ -193,16 +204,11 @@ func topTable(t *table, s client.Status, loads []load, now time.Time) {
 		t.line("no network is attached to this host")
 		return
 	}
-	t.row("NETWORK", "PORTS", "RECEIVED/S", "TRANSMITTED/S", "AGE", "RECEIVED", "TRANSMITTED", "LOST")
+	t.row(append([]string{"NETWORK", "PORTS"}, trafficColumns()...)...)
 	for _, l := range loads {
-		var receiving, transmitting, received, transmitted, missing string
-		if l.Traffic != nil {
-			received, transmitted = size(float64(l.total().ReceivedBytes)), size(float64(l.total().TransmittedBytes))
-			missing = strconv.FormatUint(lost(l.total()), 10)
-			if l.Traffic.Rate != nil {
-				receiving, transmitting = size(l.rate().ReceivedBytes), size(l.rate().TransmittedBytes)
-			}
+		t.row(append([]string{l.Network, strconv.Itoa(l.Ports)}, trafficCells(l.Traffic, now)...)...)
+		for _, p := range l.ByPort {
+			t.row(append([]string{"  " + p.Name, ""}, trafficCells(p.Traffic, now)...)...)
 		}
-		t.row(l.Network, strconv.Itoa(l.Ports), receiving, transmitting, l.age(now), received, transmitted, missing)
 	}
 }

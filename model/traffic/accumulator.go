@@ -145,13 +145,14 @@ func (a *Accumulator) Publish(now time.Time, rows map[string]Statistics) {
 		}
 		n := a.settle(uuid, p)
 		if n != nil {
-			n.Updated = now
+			n.Updated, p.carried.Updated = now, now
 		}
 		// vswitchd publishes a port's first statistics at once and not with
 		// all others on its timer: taking that for an interval of the whole
 		// network would make the next one far too short.
 		if !first {
 			due[n] = true
+			p.carried.measure(now, a.ticked)
 		}
 	}
 	for n := range due {
@@ -198,17 +199,21 @@ func (a *Accumulator) Snapshot(now time.Time) map[model.ID]model.Traffic {
 	defer a.mu.Unlock()
 	snapshot := make(map[model.ID]model.Traffic, len(a.networks))
 	for id, n := range a.networks {
-		t := n.Traffic
-		switch late := now.Add(-2 * a.interval); {
-		case t.Rate == nil || !t.Updated.Before(late):
-		case a.ticked.Before(late):
-			t.Rate = nil
-		default:
-			t.Rate = &model.Rate{Interval: a.interval, Until: a.ticked}
-		}
-		snapshot[id] = t
+		snapshot[id] = a.present(n.Traffic, now)
 	}
 	return snapshot
+}
+
+// present replaces a rate that is of the past.
+func (a *Accumulator) present(t model.Traffic, now time.Time) model.Traffic {
+	switch late := now.Add(-2 * a.interval); {
+	case t.Rate == nil || !t.Updated.Before(late):
+	case a.ticked.Before(late):
+		t.Rate = nil
+	default:
+		t.Rate = &model.Rate{Interval: a.interval, Until: a.ticked}
+	}
+	return t
 }
 
 // Resets returns how often the counters of an interface were lower than

@@ -6,7 +6,8 @@ import (
 	"github.com/isonet/isonet/model"
 )
 
-// network is a network's traffic, and where its last interval began.
+// network is the traffic of a network, or of one port in it, and where its last
+// interval began.
 type network struct {
 	model.Traffic
 	measured time.Time // zero before the first publication

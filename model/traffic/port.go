@@ -13,7 +13,9 @@ type port struct {
 	pending model.Counters
 	sampled bool // statistics were seen
 	placed  bool // the topology showed it
-	carried model.PortTraffic
+	// carried is what it has carried in its newest network, in.
+	carried network
+	in      model.ID
 	// restored says that no session has shown it since the restart.
 	restored bool
 }

@@ -3,6 +3,7 @@ package traffic_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -16,32 +17,81 @@ func TestPorts(t *testing.T) {
 	a.Begin(rows{"old": stats(1000, 1000), "foreign": stats(1, 1)})
 	a.Place(at(1), []traffic.Bridge{bridge("red", "old", "new", "mover"), bridge("blue"), bridge("", "foreign")})
 	a.Publish(at(5), rows{"old": stats(1010, 1020), "new": stats(3, 4), "mover": stats(5, 6), "foreign": stats(7, 7)})
-	carried := func(network model.ID, created float64, received, transmitted uint64) model.PortTraffic {
-		return model.PortTraffic{
-			Network: network, Created: at(created),
+	carried := func(network model.ID, created, updated float64, received, transmitted uint64) model.PortTraffic {
+		return model.PortTraffic{Network: network, Traffic: model.Traffic{
+			Created: at(created), Updated: at(updated),
 			Total: model.Counters{ReceivedBytes: received, TransmittedBytes: transmitted},
-		}
+		}}
 	}
 	want := map[string]model.PortTraffic{
-		"old": carried("red", 1, 20, 10), "new": carried("red", 5, 4, 3), "mover": carried("red", 5, 6, 5),
+		"old": carried("red", 1, 5, 20, 10), "new": carried("red", 5, 5, 4, 3), "mover": carried("red", 5, 5, 6, 5),
 	}
-	if diff := cmp.Diff(want, a.Ports()); diff != "" {
+	if diff := cmp.Diff(want, a.Ports(at(5))); diff != "" {
 		t.Errorf("ports (-want +got):\n%s", diff)
 	}
 
 	a.Forget("old")
 	a.Place(at(7), []traffic.Bridge{bridge("red", "new"), bridge("blue", "mover"), bridge("", "foreign")})
 	a.Publish(at(10), rows{"new": stats(1, 1), "mover": stats(15, 26)}) // new was reset
-	want = map[string]model.PortTraffic{"new": carried("red", 5, 5, 4), "mover": carried("blue", 7, 20, 10)}
-	if diff := cmp.Diff(want, a.Ports()); diff != "" {
+	want = map[string]model.PortTraffic{"new": carried("red", 5, 10, 5, 4), "mover": carried("blue", 7, 10, 20, 10)}
+	if diff := cmp.Diff(want, a.Ports(at(10))); diff != "" {
 		t.Errorf("ports after a move, a reset and an end (-want +got):\n%s", diff)
 	}
 
 	a.Place(at(11), []traffic.Bridge{bridge("", "foreign")})
 	a.Place(at(12), []traffic.Bridge{bridge("red", "new"), bridge("", "foreign")})
-	want = map[string]model.PortTraffic{"new": carried("red", 12, 0, 0)}
-	if diff := cmp.Diff(want, a.Ports()); diff != "" {
+	want = map[string]model.PortTraffic{"new": {Network: "red", Traffic: model.Traffic{Created: at(12)}}}
+	if diff := cmp.Diff(want, a.Ports(at(12))); diff != "" {
 		t.Errorf("ports after their network was made anew (-want +got):\n%s", diff)
+	}
+}
+
+// TestPortRate follows the rates of two ports: each has its own, over the same
+// intervals as its network.
+func TestPortRate(t *testing.T) {
+	a := watching()
+	rate := func(received, transmitted, interval, until float64) *model.Rate {
+		return &model.Rate{
+			ReceivedBytes: received, TransmittedBytes: transmitted,
+			Interval: time.Duration(interval * float64(time.Second)), Until: at(until),
+		}
+	}
+	for _, step := range []struct {
+		name   string
+		at     float64
+		events func(now time.Time)
+		a, b   *model.Rate
+	}{
+		{"before a publication", 1, func(time.Time) {}, nil, nil},
+		{"one publication is no interval", 5, func(now time.Time) {
+			a.Publish(now, rows{"a": stats(1100, 1100), "b": stats(2100, 2100)})
+		}, nil, nil},
+		{"two are one", 10, func(now time.Time) {
+			a.Publish(now, rows{"a": stats(1150, 1600), "b": stats(2105, 2110)})
+		}, rate(100, 10, 5, 10), rate(2, 1, 5, 10)},
+		{"a port without news keeps its rate for two intervals", 16, func(now time.Time) {
+			a.Publish(now, rows{"a": stats(1156, 1612)})
+		}, rate(2, 1, 6, 16), rate(2, 1, 5, 10)},
+		{"and then has none", 21, func(now time.Time) {
+			a.Publish(now, rows{"a": stats(1161, 1617)})
+		}, rate(1, 1, 5, 21), rate(0, 0, 5, 21)},
+		{"its next interval began when it was last missing", 26, func(now time.Time) {
+			a.Publish(now, rows{"a": stats(1166, 1622), "b": stats(2155, 2210)})
+		}, rate(1, 1, 5, 26), rate(20, 10, 5, 26)},
+		{"a port that moves begins anew", 31, func(now time.Time) {
+			a.Place(at(27), []traffic.Bridge{bridge("red", "a"), bridge("blue", "b")})
+			a.Publish(now, rows{"a": stats(1171, 1627), "b": stats(3000, 3000)})
+		}, rate(1, 1, 5, 31), nil},
+		{"nobody knows when nothing is published", 60, func(time.Time) {}, nil, nil},
+	} {
+		step.events(at(step.at))
+		ports := a.Ports(at(step.at))
+		if diff := cmp.Diff(step.a, ports["a"].Rate); diff != "" {
+			t.Errorf("%s: the rate of a (-want +got):\n%s", step.name, diff)
+		}
+		if diff := cmp.Diff(step.b, ports["b"].Rate); diff != "" {
+			t.Errorf("%s: the rate of b (-want +got):\n%s", step.name, diff)
+		}
 	}
 }
 
@@ -82,7 +132,7 @@ func TestPortsNeverFall(t *testing.T) {
 			}
 			a.Place(now, bridges)
 
-			ports, networks, sums := a.Ports(), a.Snapshot(now), map[model.ID]model.Counters{}
+			ports, networks, sums := a.Ports(now), a.Snapshot(now), map[model.ID]model.Counters{}
 			for port, p := range ports {
 				sums[p.Network] = sums[p.Network].Plus(p.Total)
 				if string(p.Network) != places[port] {

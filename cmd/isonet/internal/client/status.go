@@ -92,9 +92,11 @@ type Port struct {
 	IfaceID string `json:"iface_id"`
 	// Error is what Open vSwitch says is wrong with the port.
 	Error string `json:"error"`
+	// Traffic is nil as long as nothing is known of it.
+	Traffic *Traffic `json:"traffic,omitempty"`
 }
 
-// Traffic is what a network's ports received and transmitted.
+// Traffic is what a network's ports, or one of them, received and transmitted.
 type Traffic struct {
 	// Since is when Total began to count, Updated when Open vSwitch last
 	// published it.
@@ -117,10 +119,13 @@ type Counters struct {
 	TransmittedErrors  uint64 `json:"transmitted_errors"`
 }
 
-// Rate is traffic in bytes per second.
+// Rate is traffic in bytes per second, the average of an interval.
 type Rate struct {
 	ReceivedBytes    float64 `json:"received_bytes_per_second"`
 	TransmittedBytes float64 `json:"transmitted_bytes_per_second"`
+	// IntervalSeconds is the length of the interval, Until its end.
+	IntervalSeconds float64   `json:"interval_seconds,omitzero"`
+	Until           time.Time `json:"until,omitzero"`
 }
 
 // ParseStatus reads one status. The networks are sorted by name.

@@ -1,0 +1,62 @@
+package api_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/isonet/isonet/api"
+	"github.com/isonet/isonet/model"
+)
+
+// portTraffic is the traffic of a host's ports, by UUID.
+type portTraffic map[string]model.PortTraffic
+
+func (portTraffic) Traffic() map[model.ID]model.Traffic { return nil }
+
+func (t portTraffic) Ports() map[string]model.PortTraffic { return t }
+
+// TestPortTraffic checks that a port has its own traffic in the network that it
+// is in, and none from the network that it was in before.
+func TestPortTraffic(t *testing.T) {
+	carried := model.Traffic{
+		Created: epoch, Updated: epoch.Add(time.Second), Total: model.Counters{ReceivedBytes: 7, TransmittedDrops: 8},
+		Rate: &model.Rate{ReceivedBytes: 1.5, TransmittedBytes: 2, Interval: 5 * time.Second, Until: epoch.Add(time.Second)},
+	}
+	for name, test := range map[string]struct {
+		ports portTraffic
+		want  *api.TrafficStatus
+	}{
+		"not known": {portTraffic{"another": {Network: iso1, Traffic: carried}}, nil},
+		"moved":     {portTraffic{"vnet0": {Network: iso3, Traffic: carried}}, nil},
+		"without a rate": {
+			portTraffic{"vnet0": {Network: iso1, Traffic: model.Traffic{Created: epoch}}},
+			&api.TrafficStatus{Since: epoch},
+		},
+		"in all numbers": {
+			portTraffic{"vnet0": {Network: iso1, Traffic: carried}},
+			&api.TrafficStatus{
+				Since: epoch, Updated: epoch.Add(time.Second), Total: api.TotalStatus{ReceivedBytes: 7, TransmittedDrops: 8},
+				Rate: &api.RateStatus{ReceivedBytes: 1.5, TransmittedBytes: 2, IntervalSeconds: 5, Until: epoch.Add(time.Second)},
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, func(c *api.Config) { c.Traffic = test.ports })
+			var status api.HostStatus
+			body := w.must(http.StatusOK, "GET", base+"/isonet/status", "").Body.Bytes()
+			if err := json.Unmarshal(body, &status); err != nil {
+				t.Fatal(err)
+			}
+			if got := status.Networks[0]; got.ID != iso1 || len(got.Ports) != 1 || got.Traffic != nil {
+				t.Fatalf("the network is %+v, want iso1 with one port and no traffic", got)
+			}
+			if diff := cmp.Diff(test.want, status.Networks[0].Ports[0].Traffic); diff != "" {
+				t.Errorf("the port's traffic (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
