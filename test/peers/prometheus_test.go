@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -55,15 +53,7 @@ func newServer(h *host, edit func(dir, config string) string) *server {
 	h.start(cmd, "prometheus")
 	h.Cleanup(func() { h.stop(cmd, "prometheus") })
 
-	transport := &http.Transport{DialContext: func(ctx context.Context, network, address string) (conn net.Conn, err error) {
-		err = <-ovstest.GoInside(h.namespace, func() error {
-			conn, err = (&net.Dialer{}).DialContext(ctx, network, address)
-			return err
-		})
-		return conn, err
-	}}
-	h.Cleanup(transport.CloseIdleConnections)
-	client, err := prometheus.NewClient(prometheus.Config{Address: "http://" + address, RoundTripper: transport})
+	client, err := prometheus.NewClient(prometheus.Config{Address: "http://" + address, RoundTripper: h.transport()})
 	if err != nil {
 		h.Fatal(err)
 	}
