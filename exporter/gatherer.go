@@ -18,7 +18,7 @@ import (
 type gatherer struct {
 	sources  Sources
 	families []family
-	names    naming
+	atlas    atlas
 	// spare holds the sheet of the last scrape for the next one. Scrapes that
 	// overlap make their own.
 	spare chan *sheet
