@@ -28,7 +28,9 @@ type Sources struct {
 	Traffic func() map[model.ID]model.Traffic
 	// Resets is how often the counters of an interface began anew.
 	Resets func() uint64
-	Ports  *Ports // nil: no series of single ports
+	// Interval is the time between two publications of the counters.
+	Interval func() time.Duration
+	Ports    *Ports // nil: no series of single ports
 }
 
 // BuildInfo says which build of isonet this is.

@@ -50,10 +50,11 @@ type moment struct {
 
 func (m moment) sources() Sources {
 	s := Sources{
-		Desired: func() *model.Desired { return m.desired },
-		Status:  func() reconcile.Status { return m.status },
-		Traffic: func() map[model.ID]model.Traffic { return m.traffic },
-		Resets:  func() uint64 { return 2 },
+		Desired:  func() *model.Desired { return m.desired },
+		Status:   func() reconcile.Status { return m.status },
+		Traffic:  func() map[model.ID]model.Traffic { return m.traffic },
+		Resets:   func() uint64 { return 2 },
+		Interval: func() time.Duration { return trafficcount.DefaultInterval },
 	}
 	if m.ports != nil {
 		s.Ports = &Ports{Traffic: func() map[string]model.PortTraffic { return m.ports }}
@@ -96,7 +97,7 @@ func busy() moment {
 	return moment{
 		desired: d,
 		status: reconcile.Status{
-			HostID: hostID, Connected: true, Since: time.Unix(1767323000, 250e6), Revision: 6, Repairs: 3,
+			HostID: hostID, Connected: true, Since: time.Unix(1767323000, 250e6), Revision: 6, Repairs: 3, Reconnects: 1,
 			Networks: map[model.ID]reconcile.NetworkStatus{redID: {State: reconcile.Active, Isolation: reconcile.Isolation{
 				Contested: true,
 				Findings:  []isolation.Finding{{Reason: isolation.PhysicalNIC}, {Reason: isolation.PhysicalNIC}, {Reason: isolation.Manager, Notice: true}},
@@ -504,10 +505,11 @@ func TestScrapeWhileTheWorldChanges(t *testing.T) {
 	}
 	turn(0)
 	e := newExporter(t, Sources{
-		Desired: func() *model.Desired { return now.Load().desired },
-		Status:  func() reconcile.Status { return now.Load().status },
-		Traffic: func() map[model.ID]model.Traffic { return accumulator.Snapshot(clock) },
-		Resets:  accumulator.Resets,
+		Desired:  func() *model.Desired { return now.Load().desired },
+		Status:   func() reconcile.Status { return now.Load().status },
+		Traffic:  func() map[model.ID]model.Traffic { return accumulator.Snapshot(clock) },
+		Resets:   accumulator.Resets,
+		Interval: func() time.Duration { return trafficcount.DefaultInterval },
 	})
 	stop := make(chan struct{})
 	var world sync.WaitGroup

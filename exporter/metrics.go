@@ -293,6 +293,12 @@ func hostFamilies() []family {
 		},
 	}, {
 		Metric{
+			"isonet_ovsdb_reconnects_total", counter, nil,
+			"How often a session to the Open_vSwitch database began after another one was lost.",
+		},
+		func(v view, emit func(sample)) { emit(sample{value: float64(v.status.Reconnects)}) },
+	}, {
+		Metric{
 			"isonet_statistics_last_update_timestamp_seconds", gauge, nil,
 			"Unix time when Open vSwitch last published a counter of one of the networks' ports. It publishes none that did not change. Absent before the first.",
 		},
@@ -307,6 +313,16 @@ func hostFamilies() []family {
 			"How often the counters of a port began anew in Open vSwitch, as after a restart of ovs-vswitchd. The networks' counters go on.",
 		},
 		func(v view, emit func(sample)) { emit(sample{value: float64(v.resets)}) },
+	}, {
+		Metric{
+			"isonet_statistics_update_interval_seconds", gauge, nil,
+			"Time in seconds between two publications of the counters (OVS Open_vSwitch other_config:stats-update-interval). Absent without a connection to OVSDB.",
+		},
+		func(v view, emit func(sample)) {
+			if v.connected() {
+				emit(sample{value: v.interval.Seconds()})
+			}
+		},
 	}, {
 		Metric{
 			"isonet_ovs_config_pending", gauge, nil,

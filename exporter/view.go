@@ -27,6 +27,7 @@ type view struct {
 	desired  *model.Desired
 	status   reconcile.Status
 	resets   uint64
+	interval time.Duration
 	networks []*network // attached to this host, sorted by name
 	ports    []port     // those that get series of their own
 }
@@ -41,7 +42,7 @@ type network struct {
 
 // look takes what the sources say now.
 func (g *gatherer) look() view {
-	v := view{desired: g.sources.Desired(), status: g.sources.Status(), resets: g.sources.Resets()}
+	v := view{desired: g.sources.Desired(), status: g.sources.Status(), resets: g.sources.Resets(), interval: g.sources.Interval()}
 	traffic := g.sources.Traffic()
 	places := g.atlas.of(v.desired, v.status.HostID, v.status.Actual)
 	networks := make([]network, len(places))

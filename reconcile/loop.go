@@ -328,8 +328,12 @@ func (l *Loop) verdicts(want plan.Want, p plan.Plan, actual *plan.Actual) map[mo
 }
 
 func (s *Status) setConnected(connected bool) {
-	if s.Connected != connected {
-		s.Connected, s.Since = connected, time.Now()
+	if s.Connected == connected {
+		return
+	}
+	s.Connected, s.Since = connected, time.Now()
+	if connected && s.Actual != nil { // of an earlier session
+		s.Reconnects++
 	}
 }
 

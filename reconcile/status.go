@@ -46,6 +46,8 @@ type Status struct {
 	Connected bool
 	// Since is when Connected last changed.
 	Since time.Time
+	// Reconnects counts the sessions that followed a lost one.
+	Reconnects uint64
 	// Standby says that another isonetd manages this host's Open vSwitch, so
 	// that this one only looks.
 	Standby bool

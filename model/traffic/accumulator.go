@@ -66,6 +66,13 @@ func (a *Accumulator) SetInterval(interval time.Duration) {
 	a.interval = interval
 }
 
+// Interval returns the time between two publications of vswitchd.
+func (a *Accumulator) Interval() time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.interval
+}
+
 // Place replaces the topology: all bridges of the host, foreign ones too.
 //
 // A network that is new begins to count from zero now; one whose bridge is

@@ -58,6 +58,7 @@ func TestCountersOutlive(t *testing.T) {
 	h.ovs.StartServer()
 	exchange(t, vm1, vm2)
 	s.settles("after a restart of ovsdb-server", gone, vm1, vm2)
+	s.holds(`isonet_ovsdb_reconnects_total > 0`)
 
 	h.ovs.StopVSwitchd()
 	h.ovs.StartVSwitchd()
