@@ -150,10 +150,8 @@ func (a *Accumulator) Publish(now time.Time, rows map[string]Statistics) {
 		if !a.sample(p, s) {
 			continue
 		}
+		p.news = true
 		n := a.settle(uuid, p)
-		if n != nil {
-			n.Updated, p.carried.Updated = now, now
-		}
 		// vswitchd publishes a port's first statistics at once and not with
 		// all others on its timer: taking that for an interval of the whole
 		// network would make the next one far too short.
@@ -261,7 +259,10 @@ func (a *Accumulator) settle(uuid string, p *port) *network {
 	if n != nil {
 		n.Total = n.Total.Plus(p.pending)
 		p.carry(id, n.Created, a.now)
+		if p.news {
+			n.Updated, p.carried.Updated = a.now, a.now
+		}
 	}
-	p.pending, p.placed = model.Counters{}, true
+	p.pending, p.news, p.placed = model.Counters{}, false, true
 	return n
 }

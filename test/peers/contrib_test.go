@@ -154,6 +154,7 @@ func TestTargetsAndMetrics(t *testing.T) {
 	s.holds(`isonet_network_info{instance="127.0.0.3", site="berlin", network="red"}`)
 	s.holds(`isonet_network_mtu_actual_bytes{network="red"} == 1500`)
 	s.holds(`isonet_port_receive_bytes_total{instance="127.0.0.1", network="red"} >= 0`)
+	s.holds(`isonet_statistics_last_update_timestamp_seconds > 0`) // once Open vSwitch has published
 
 	h.lintMetrics()
 	metrics := s.metrics()
