@@ -57,7 +57,7 @@ func (g *gatherer) fill() (s *sheet, done func(), err error) {
 type sheet struct {
 	pages    []*page
 	gathered []*dto.MetricFamily
-	answer   answer // the memory of the last one
+	memory   memory
 }
 
 func newSheet(families []family) *sheet {

@@ -26,34 +26,34 @@ type texts struct {
 func (t texts) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	format := expfmt.NegotiateAccept(r.Header, expfmt.DefaultOpenMetricsAcceptedFormats()...)
 	compressed, known := wantsGzip(r.Header)
-	if !known || !isText(format) || r.URL.RawQuery != "" { // it may choose metrics
+	special := !known || !isText(format) || r.URL.RawQuery != "" // which may choose metrics
+	if special || !t.answer(w, format, compressed) {
 		t.library.ServeHTTP(w, r)
-		return
 	}
+}
+
+// answer answers a scrape. It reports whether it could.
+func (t texts) answer(w http.ResponseWriter, format expfmt.Format, compressed bool) bool {
 	registered, err := t.registry.Gather()
 	if err != nil {
-		t.library.ServeHTTP(w, r)
-		return
+		return false
 	}
 	s, done, err := t.snapshots.fill()
 	defer done()
-	if err == nil {
-		err = s.write(registered, format)
-	}
-	if err != nil {
-		t.library.ServeHTTP(w, r)
-		return
+	if err != nil || s.write(registered, format) != nil {
+		return false
 	}
 	h := w.Header()
 	h.Set("Content-Type", string(format))
 	h["Vary"] = []string{"Accept", "Accept-Encoding"}
-	body := s.answer.text.Bytes()
+	body := s.memory.text.Bytes()
 	if compressed {
 		h.Set("Content-Encoding", "gzip")
-		body = s.answer.compress()
+		body = s.memory.compress()
 	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	_, _ = w.Write(body) // an error means that the client is gone
+	return true
 }
 
 func isText(format expfmt.Format) bool {
@@ -66,35 +66,33 @@ func wantsGzip(h http.Header) (gzip, known bool) {
 	if len(accepted) == 0 {
 		return false, true
 	}
-	if len(accepted) == 1 && accepted[0] == "gzip" {
-		return true, true
-	}
-	return false, false
+	gzip = len(accepted) == 1 && accepted[0] == "gzip" // as Prometheus asks
+	return gzip, gzip
 }
 
-// answer is the memory for an answer to a scrape.
-type answer struct {
+// memory is where an answer is made.
+type memory struct {
 	text, compressed bytes.Buffer
 	gzip             *gzip.Writer
 }
 
 // compress returns the text as gzip. Speed counts: the better compression of
 // the default would cost more than all the rest of a scrape.
-func (a *answer) compress() []byte {
-	a.compressed.Reset()
-	if a.gzip == nil {
-		a.gzip, _ = gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is valid
+func (m *memory) compress() []byte {
+	m.compressed.Reset()
+	if m.gzip == nil {
+		m.gzip, _ = gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is valid
 	}
-	a.gzip.Reset(&a.compressed)
-	_, _ = a.gzip.Write(a.text.Bytes()) // memory takes all
-	_ = a.gzip.Close()
-	return a.compressed.Bytes()
+	m.gzip.Reset(&m.compressed)
+	_, _ = m.gzip.Write(m.text.Bytes()) // memory takes all
+	_ = m.gzip.Close()
+	return m.compressed.Bytes()
 }
 
 // write makes the answer's text of the sheet and of the families of the
 // registry. Both are sorted by name, and so is the text.
 func (s *sheet) write(registered []*dto.MetricFamily, format expfmt.Format) error {
-	text := &s.answer.text
+	text := &s.memory.text
 	text.Reset()
 	encoder := expfmt.NewEncoder(text, format)
 	rest := s.pages
@@ -116,7 +114,8 @@ func (s *sheet) write(registered []*dto.MetricFamily, format expfmt.Format) erro
 	return nil
 }
 
-// write adds the family to a text.
+// write adds the family to a text. Isonet has neither infinities nor NaN, which
+// would have texts of their own.
 func (p *page) write(text *bytes.Buffer, format expfmt.FormatType) {
 	if len(p.shown) == 0 {
 		return
