@@ -99,6 +99,15 @@ func (h *host) stopDaemon() {
 	h.stop(h.daemon, "isonetd")
 }
 
+// killDaemon ends isonetd as a crash would.
+func (h *host) killDaemon() {
+	h.Helper()
+	if err := h.daemon.Process.Kill(); err != nil {
+		h.Errorf("kill isonetd: %v", err)
+	}
+	_ = h.daemon.Wait() // it was killed: there is nothing to learn
+}
+
 // start starts a process whose output a failed test shows.
 func (h *host) start(cmd *exec.Cmd, name string) {
 	h.Helper()

@@ -71,6 +71,12 @@ func TestCountersOutlive(t *testing.T) {
 	exchange(t, vm1, vm2)
 	s.settles("after a restart of isonetd", gone, vm1, vm2)
 
+	h.killDaemon()
+	h.startDaemon()
+	s.holds(`isonet_networks{state="active"} == 1`)
+	exchange(t, vm1, vm2)
+	s.settles("after a crash of isonetd", gone, vm1, vm2)
+
 	// None of this looked like a new beginning.
 	for _, direction := range []string{"receive", "transmit"} {
 		if fell, err := s.value("resets(isonet_network_"+direction+"_bytes_total[10m])", now); err != nil || fell != 0 {
