@@ -344,7 +344,7 @@ func TestHostileNames(t *testing.T) {
 			t.Errorf("networks of %s (-want +got):\n%s", name, diff)
 		}
 	}
-	body := get(t, e.Handler(), "/metrics", nil).body
+	body := get(t, e.Handler(), nil).body
 	for _, line := range []string{
 		`isonet_network_ready{network="quote\" back\\slash\nline"} 0`,
 		`isonet_network_ready{network="same (3)"} 0`,
@@ -363,7 +363,7 @@ func TestOneBadSample(t *testing.T) {
 	for id, name := range map[model.ID]string{"1": "same", "2": "same", "3": "same (1)"} {
 		m.desired.Networks[id] = model.Network{ID: id, Name: name, Label: "lab"}
 	}
-	r := get(t, newExporter(t, m.sources()).Handler(), "/metrics", nil)
+	r := get(t, newExporter(t, m.sources()).Handler(), nil)
 	if r.status != http.StatusOK {
 		t.Fatalf("status %d, want 200", r.status)
 	}
@@ -380,9 +380,9 @@ type response struct {
 	body   string
 }
 
-func get(t *testing.T, h http.Handler, path string, header http.Header) response {
+func get(t *testing.T, h http.Handler, header http.Header) response {
 	t.Helper()
-	return request(t, h, http.MethodGet, path, header)
+	return request(t, h, http.MethodGet, "/metrics", header)
 }
 
 func request(t *testing.T, h http.Handler, method, path string, header http.Header) response {
@@ -474,7 +474,7 @@ func TestTooManyScrapes(t *testing.T) {
 		})
 		<-started
 	}
-	if r := get(t, h, "/metrics", nil); r.status != http.StatusServiceUnavailable {
+	if r := get(t, h, nil); r.status != http.StatusServiceUnavailable {
 		t.Errorf("status %d of a scrape too many, want 503", r.status)
 	}
 	close(finish)

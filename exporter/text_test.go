@@ -126,7 +126,7 @@ func TestProtobufHasCreatedTimestamps(t *testing.T) {
 	accept := http.Header{"Accept": {
 		"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,application/openmetrics-text;version=1.0.0;q=0.5",
 	}}
-	r := get(t, newExporter(t, m.sources()).Handler(), "/metrics", accept)
+	r := get(t, newExporter(t, m.sources()).Handler(), accept)
 	decoder := expfmt.NewDecoder(strings.NewReader(r.body), expfmt.ResponseFormat(r.header))
 	want := map[string]bool{"isonet_network_receive_bytes_total": false, "isonet_port_transmit_packets_total": false}
 	for {
