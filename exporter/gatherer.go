@@ -114,7 +114,7 @@ type point struct {
 	gauge   dto.Gauge
 	value   float64
 	labels  []string // as they came, in the order of the family's labels
-	line    string   // of the texts, before the value
+	line    string   // of the texts, before the value; "" is not written yet
 }
 
 func newPage(f *family) *page {
@@ -152,14 +152,13 @@ func (p *page) add(s sample) {
 	if p.family.Type == counter {
 		point.create(s)
 	}
-	if point.line == "" || !slices.Equal(point.labels, s.labels) {
+	if !slices.Equal(point.labels, s.labels) {
 		p.moved = true
-		point.labels = s.labels
+		point.labels, point.line = s.labels, ""
 		for i, pair := range point.metric.Label {
 			value := valid(s.labels[p.order[i]])
 			pair.Value = &value
 		}
-		point.line = line(&p.result, &point.metric)
 	}
 }
 

@@ -122,6 +122,9 @@ func (p *page) write(text *bytes.Buffer, format expfmt.FormatType) {
 	}
 	text.WriteString(p.heads[format])
 	for _, point := range p.shown {
+		if point.line == "" {
+			point.line = line(&p.result, &point.metric)
+		}
 		text.WriteString(point.line)
 		number := strconv.AppendFloat(text.AvailableBuffer(), point.value, 'g', -1, 64)
 		if format == expfmt.TypeOpenMetrics && !bytes.ContainsAny(number, "e.") {
