@@ -103,8 +103,9 @@ func busy() moment {
 				Findings:  []isolation.Finding{{Reason: isolation.PhysicalNIC}, {Reason: isolation.PhysicalNIC}, {Reason: isolation.Manager, Notice: true}},
 			}}},
 			IsolationRepairs: map[isolation.Reason]uint64{isolation.PhysicalNIC: 4, isolation.Mirror: 1},
-			HostGuards: map[model.ID]reconcile.HostGuard{
-				redID: {State: reconcile.GuardLimited, Reason: "the kernel is old"}, blueID: {State: reconcile.GuardNotNeeded},
+			Devices: map[model.ID][]plan.Device{redID: {{Name: "vnet0", Index: 4}}, blueID: nil},
+			Guard: &reconcile.Guarding{
+				Protection: reconcile.Protection{Guarded: []string{"vnet0"}, Limited: "the kernel is old"}, Devices: []plan.Device{{Name: "vnet0", Index: 4}},
 			},
 			Held: []plan.Held{{Bridge: "gone", Ports: []string{"vnet9"}}},
 			Actual: &plan.Actual{

@@ -227,7 +227,7 @@ func networkFamilies() []family {
 		},
 		func(v view, emit func(sample)) {
 			for _, n := range v.live() {
-				if g, known := v.status.HostGuards[n.ID]; known && g.State != reconcile.GuardNotNeeded {
+				if g, known := v.status.HostGuard(n.ID); known && g.State != reconcile.GuardNotNeeded {
 					emit(sample{value: boolean(g.State == reconcile.Guarded), labels: n.alone})
 				}
 			}

@@ -29,6 +29,7 @@ type OVS struct {
 	dir       string
 	namespace string
 	dummy     bool
+	oldest    bool
 	server    *exec.Cmd
 	vswitchd  *exec.Cmd
 }
@@ -64,7 +65,12 @@ func Start(t testing.TB, options ...Option) *OVS {
 			t.Errorf("remove %s: %v", dir, err)
 		}
 	})
-	o.run("ovsdb-tool", "create", o.path("conf.db"), Schema)
+	schema := Schema
+	if o.oldest {
+		schema = o.path("2.17.ovsschema")
+		schemaOf217(t, schema)
+	}
+	o.run("ovsdb-tool", "create", o.path("conf.db"), schema)
 	o.StartServer()
 	o.Vsctl("--no-wait", "init")
 	o.StartVSwitchd()
