@@ -103,7 +103,7 @@ func busy() moment {
 				Findings:  []isolation.Finding{{Reason: isolation.PhysicalNIC}, {Reason: isolation.PhysicalNIC}, {Reason: isolation.Manager, Notice: true}},
 			}}},
 			IsolationRepairs: map[isolation.Reason]uint64{isolation.PhysicalNIC: 4, isolation.Mirror: 1},
-			Devices: map[model.ID][]plan.Device{redID: {{Name: "vnet0", Index: 4}}, blueID: nil},
+			Devices:          map[model.ID][]plan.Device{redID: {{Name: "vnet0", Index: 4}}, blueID: nil},
 			Guard: &reconcile.Guarding{
 				Protection: reconcile.Protection{Guarded: []string{"vnet0"}, Limited: "the kernel is old"}, Devices: []plan.Device{{Name: "vnet0", Index: 4}},
 			},
