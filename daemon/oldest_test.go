@@ -17,7 +17,7 @@ func TestOldestOpenVSwitch(t *testing.T) {
 	h.network(`{"name":"locked","strict":"true","mac_lock":"true","broadcast_limit":"100","port_isolation":"true","data_center":{"name":"Default"}}`)
 	h.must("POST", h.path()+"/setupnetworks", attachAll("red", "locked"))
 	h.ovs.Vsctl("add-port", "red", "vm1", "--", "add-port", "red", "vm2", "--", "add-port", "locked", "vm3")
-	h.broadcast("vm1")
+	h.broadcast()
 	h.awaitMetric(d, `isonet_network_receive_packets_total{network="red"} 1`)
 	h.awaitMetric(d, `isonet_network_ready{network="locked"} 1`)
 
