@@ -64,7 +64,7 @@ func allowed() map[string][]string {
 		// The machinery of test/faults.
 		"internal/hosttest": {"internal/ovstest", "store"},
 		"internal/ovstest":  {},
-		"internal/version":      {},
+		"internal/version":  {},
 	}
 }
 

@@ -8,6 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/isonet/isonet/internal/ovstest"
@@ -191,4 +194,27 @@ func (h *Host) Logged() string {
 		return err.Error()
 	}
 	return string(text)
+}
+
+// SignalOwnStore sends a signal to the server that isonetd runs for its desired
+// state.
+func (h *Host) SignalOwnStore(signal syscall.Signal) {
+	h.Helper()
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", h.process.PID()))
+	if err != nil {
+		h.Fatal(err)
+	}
+	for _, thread := range threads {
+		children, _ := os.ReadFile(thread) // the thread may have ended
+		for _, child := range strings.Fields(string(children)) {
+			command, _ := os.ReadFile("/proc/" + child + "/cmdline") // so may the child
+			if pid, err := strconv.Atoi(child); err == nil && strings.HasPrefix(string(command), "ovsdb-server\x00") {
+				if err := syscall.Kill(pid, signal); err != nil {
+					h.Fatal(err)
+				}
+				return
+			}
+		}
+	}
+	h.Fatal("isonetd runs no ovsdb-server")
 }
