@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -92,6 +93,26 @@ func (h *Host) Go(method, path, body string) <-chan error {
 	return done
 }
 
+// Metrics returns what isonetd tells Prometheus.
+func (h *Host) Metrics() (string, error) {
+	transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+		var conn net.Conn
+		err := <-ovstest.GoInside(h.Namespace, func() (err error) {
+			conn, err = net.Dial("tcp", metricsListen)
+			return err
+		})
+		return conn, err
+	}}
+	defer transport.CloseIdleConnections()
+	res, err := (&http.Client{Transport: transport, Timeout: hang}).Get("http://" + metricsListen + "/metrics")
+	if err != nil {
+		return "", err
+	}
+	defer res.Body.Close() //nolint:errcheck // it is read to its end
+	text, err := io.ReadAll(res.Body)
+	return string(text), err
+}
+
 // Path returns the path of the host.
 func (h *Host) Path() string { return "/hosts/" + h.id }
 
@@ -134,11 +155,18 @@ type Status struct {
 	Stale     bool `json:"-"`
 	Revision  int64
 	LastError string `json:"last_error"`
-	Networks  []struct {
-		Name, Bridge, State, Reason string
-		Ports                       []struct{ Name string }
-	}
+	Networks  []Network
 }
+
+// Network is one of the host's.
+type Network struct {
+	Name, Bridge, State, Reason string
+	Ports                       []Port
+	Isolation                   struct{ Isolated bool }
+}
+
+// Port is one that somebody plugged in.
+type Port struct{ Name, Error string }
 
 // Status asks for it.
 func (h *Host) Status() (Status, error) {

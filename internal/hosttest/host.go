@@ -17,6 +17,9 @@ import (
 	"github.com/isonet/isonet/store"
 )
 
+// metricsListen is where isonetd serves its metrics, in the host's namespace.
+const metricsListen = "127.0.0.1:9475"
+
 // Host is a private Open vSwitch with an isonetd on it. Files are in the
 // instance's directory.
 type Host struct {
@@ -87,7 +90,7 @@ func New(t testing.TB, program string, options ...Option) *Host {
 		h.startStore()
 	}
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", h.socket())
+		return (&net.Dialer{}).DialContext(ctx, "unix", h.Socket())
 	}}
 	h.client = &http.Client{Transport: transport}
 	t.Cleanup(transport.CloseIdleConnections)
@@ -102,7 +105,8 @@ func New(t testing.TB, program string, options ...Option) *Host {
 
 func (h *Host) path(name string) string { return filepath.Join(h.OVS.Dir(), name) }
 
-func (h *Host) socket() string { return h.path("isonetd/api.sock") }
+// Socket returns the path of the API's socket.
+func (h *Host) Socket() string { return h.path("isonetd/api.sock") }
 
 func (h *Host) startStore() {
 	h.Helper()
@@ -135,7 +139,7 @@ func (h *Host) Command(args ...string) *exec.Cmd {
 func (h *Host) Launch() {
 	h.Helper()
 	args := append(append([]string{}, h.wrapper...), h.program,
-		"--ovsdb", h.ToOVS.Endpoint(), "--state-dir", h.stateDir, "--socket", h.socket(), "--metrics-listen", "127.0.0.1:9475",
+		"--ovsdb", h.ToOVS.Endpoint(), "--state-dir", h.stateDir, "--socket", h.Socket(), "--metrics-listen", metricsListen,
 		"--datapath-type", "netdev")
 	if h.Store != nil {
 		args = append(args, "--store", h.ToStore.Endpoint())

@@ -1,8 +1,10 @@
 package ovstest
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -101,15 +103,31 @@ func (s *Server) Signal(signal syscall.Signal) {
 // results of its operations.
 func (s *Server) Transact(transaction string) []map[string]any {
 	s.t.Helper()
-	out, err := s.command("ovsdb-client", "--timeout=60", "transact", s.Endpoint(), transaction).CombinedOutput()
+	out, err := s.TransactCommand(transaction).CombinedOutput()
 	var results []map[string]any
 	if err == nil {
 		err = json.Unmarshal(out, &results)
+	}
+	if err == nil && bytes.Contains(out, []byte(`"error":`)) {
+		err = errors.New("the server refused")
 	}
 	if err != nil {
 		s.t.Fatalf("transact %s: %v\n%s", transaction, err, out)
 	}
 	return results
+}
+
+// TransactCommand returns the command that does so, without running it.
+func (s *Server) TransactCommand(transaction string) *exec.Cmd {
+	return s.command("ovsdb-client", "--timeout=60", "transact", s.Endpoint(), transaction)
+}
+
+// Convert gives the database another schema while the server runs.
+func (s *Server) Convert(schema string) {
+	s.t.Helper()
+	if out, err := s.command("ovsdb-client", "--timeout=60", "convert", s.Endpoint(), schema).CombinedOutput(); err != nil {
+		s.t.Fatalf("convert: %v\n%s", err, out)
+	}
 }
 
 func (s *Server) command(name string, args ...string) *exec.Cmd { return command(s.dir, name, args...) }
