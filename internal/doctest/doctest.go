@@ -41,7 +41,7 @@ func Names(t testing.TB, document string) {
 // test.
 func Rows(t testing.TB, document, heading string) {
 	t.Helper()
-	_, text, found := strings.Cut(read(t, document), "\n"+heading+"\n")
+	_, text, found := strings.Cut("\n"+read(t, document), "\n"+heading+"\n")
 	if !found {
 		t.Fatalf("%s has no heading %q", document, heading)
 	}

@@ -2,6 +2,7 @@ package faults
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"syscall"
@@ -153,6 +154,33 @@ func TestAWriteWhoseFateIsUnknown(t *testing.T) {
 	h.AwaitReady()
 	h.Create("red") // the client has looked
 	h.Network("blue")
+}
+
+// TestAClientGoesAway ends the connection of a client in the midst of its write,
+// which is made all the same.
+func TestAClientGoesAway(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.Start()
+	h.Create("red")
+	gate := h.ToStore.Hold(t, "the write", hosttest.Writes("Attachment"), nil)
+	conn, err := net.Dial("unix", h.Socket())
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := hosttest.Attaching("red")
+	_, err = fmt.Fprintf(conn, "POST /ovirt-engine/api%s/setupnetworks HTTP/1.1\r\nHost: isonet\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+		h.Path(), len(body), body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gate.Await()
+	if err := conn.Close(); err != nil {
+		t.Fatal(err)
+	}
+	h.ToStore.Spoil(nil)
+	gate.Pass()
+	h.Converges("red")
 }
 
 // TestIsonetdHangs stops isonetd while others change what is its own. VMs reach

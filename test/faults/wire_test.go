@@ -90,9 +90,9 @@ func TestAServerThatMisbehaves(t *testing.T) {
 	}
 }
 
-// TestEventsAreRepeatedAndLost lets updates of both databases come twice, and not
-// at all. isonetd sees that its copy is wrong and takes another one.
-func TestEventsAreRepeatedAndLost(t *testing.T) {
+// TestEventsAreRepeated lets every update of both databases come twice. isonetd
+// sees that its copy is wrong and takes another one.
+func TestEventsAreRepeated(t *testing.T) {
 	t.Parallel()
 	h, stream := start(t)
 	h.Create("blue", "green")
