@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -31,7 +32,7 @@ func theStore() database {
 func openVSwitch() database {
 	return database{
 		"Open vSwitch", func(h *hosttest.Host) *hosttest.Wire { return h.ToOVS },
-		func(h *hosttest.Host) string { return fmt.Sprint(h.OVS.NextCfg()) },
+		func(h *hosttest.Host) string { return fmt.Sprint(h.OVS.Versions()["Open_vSwitch"]) },
 	}
 }
 
@@ -49,9 +50,9 @@ type point struct {
 	read bool
 }
 
-// points are those of a transaction: as many as there are things that isonetd
-// and the database can know of each other.
-func (d database) points(transaction func(hosttest.Message) bool) []point {
+// points are those of a transaction, which is what: as many as there are things
+// that isonetd and the database can know of each other.
+func (d database) points(what string, transaction func(hosttest.Message) bool) []point {
 	// answered returns the point of the answer to the transaction.
 	answered := func(name string, told, read bool) point {
 		begun := false
@@ -65,12 +66,12 @@ func (d database) points(transaction func(hosttest.Message) bool) []point {
 		return p
 	}
 	return []point{
-		{database: d, name: "has not got the transaction", at: transaction},
-		{database: d, name: "gets the transaction afterwards", at: transaction, late: true},
-		answered("has made it and not told", false, false),
-		answered("has told and not answered", true, false),
-		answered("has answered and not told", false, true),
-		answered("has told and answered", true, true),
+		{database: d, name: "has not got " + what, at: transaction},
+		{database: d, name: "gets " + what + " afterwards", at: transaction, late: true},
+		answered("has made "+what+" and not told", false, false),
+		answered("has told of "+what+" and not answered", true, false),
+		answered("has answered to "+what+" and not told", false, true),
+		answered("has told of and answered to "+what, true, true),
 	}
 }
 
@@ -79,11 +80,9 @@ func tells(text string) func(hosttest.Message) bool {
 	return func(m hosttest.Message) bool { return hosttest.Updates(m) && m.Has(text) }
 }
 
-// crash lets isonetd begin a request and kills it at the point. Then it starts
-// isonetd again.
-func (p point) crash(h *hosttest.Host, stream *hosttest.Stream, request func() <-chan error) {
+// die lets isonetd begin a request and kills it at the point.
+func (p point) die(h *hosttest.Host, request func() <-chan error) {
 	h.Helper()
-	before := p.revision(h)
 	gate := p.wire(h).Hold(h, p.name, p.at, p.lost)
 	reply := request()
 	gate.Await()
@@ -95,6 +94,7 @@ func (p point) crash(h *hosttest.Host, stream *hosttest.Stream, request func() <
 		h.Error("the write was answered although it was under way")
 	}
 	if p.late {
+		before := p.revision(h)
 		gate.Pass()
 		ovstest.Eventually(h, "the transaction arrives", func() error {
 			if p.revision(h) == before {
@@ -105,8 +105,6 @@ func (p point) crash(h *hosttest.Host, stream *hosttest.Stream, request func() <
 	}
 	gate.Drop()
 	p.wire(h).Spoil(nil)
-	stream.Flows(h)
-	h.Start()
 }
 
 // run runs a test for each point, in its turn.
@@ -125,7 +123,7 @@ func TestCrashAtEveryPointOfAnAttach(t *testing.T) {
 	blue := []string{"blue1", "blue2", "blue3"}
 	host.Create(blue...)
 	all := slices.Concat(
-		theStore().points(hosttest.Writes("Attachment")), openVSwitch().points(hosttest.Writes("Bridge")),
+		theStore().points("the change", hosttest.Writes("Attachment")), openVSwitch().points("the change", hosttest.Writes("Bridge")),
 		[]point{
 			{database: openVSwitch(), name: "has done it and not told", at: tells(`"cur_cfg"`)},
 			{database: openVSwitch(), name: "has done it and told", at: tells(`"cur_cfg"`), read: true},
@@ -135,7 +133,9 @@ func TestCrashAtEveryPointOfAnAttach(t *testing.T) {
 		h := host.For(t)
 		red := h.Network("red")
 		h.Must("PUT", red, `{"description":"`+p.name+`"}`)
-		p.crash(h, stream, func() <-chan error { return h.Go("POST", h.Path()+"/setupnetworks", hosttest.Attaching(blue...)) })
+		p.die(h, func() <-chan error { return h.Go("POST", h.Path()+"/setupnetworks", hosttest.Attaching(blue...)) })
+		stream.Flows(t)
+		h.Start()
 		if got := h.Must("GET", red, "")["description"]; got != p.name {
 			t.Errorf("an acknowledged description is %v", got)
 		}
@@ -163,17 +163,17 @@ func TestCrashAtEveryPointOfADetach(t *testing.T) {
 		return hosttest.Writes("Host")(m) && !hosttest.Writes("Attachment")(m)
 	}
 	all := slices.Concat(
-		theStore().points(hosttest.Writes("Attachment")), openVSwitch().points(hosttest.Writes("Bridge")), theStore().points(forgetting),
+		theStore().points("the change", hosttest.Writes("Attachment")), openVSwitch().points("the change", hosttest.Writes("Bridge")),
+		theStore().points("the end of the force", forgetting),
 	)
-	for i := range all[len(all)-6:] {
-		all[len(all)-6+i].name += " that it is over"
-	}
 	run(t, all, func(t *testing.T, p point) {
 		h := host.For(t)
 		h.Attach("blue")
 		h.OVS.Plug(vm, "blue")
 		h.Await("the port is known", func(s hosttest.Status) bool { return s.Ports("blue") == 1 })
-		p.crash(h, stream, func() <-chan error { return h.Go("POST", h.Path()+"/setupnetworks", hosttest.Detaching("blue")) })
+		p.die(h, func() <-chan error { return h.Go("POST", h.Path()+"/setupnetworks", hosttest.Detaching("blue")) })
+		stream.Flows(t)
+		h.Start()
 		h.Converges(h.Attached()...)
 		if len(h.Attached()) > 1 {
 			h.Must("POST", h.Path()+"/setupnetworks", hosttest.Detaching("blue"))
@@ -212,42 +212,23 @@ func TestCrashAtEveryPointOfTakingBack(t *testing.T) {
 			return seen > 1 && hosttest.Writes("Attachment")(m)
 		}
 	}
-	for i, name := range []string{"is not taken back", "is taken back afterwards"} {
-		t.Run(name, func(t *testing.T) {
-			h := host.For(t)
-			h.OVS.SignalVSwitchd(syscall.SIGSTOP)
-			p := point{database: theStore(), name: name, at: undo(), late: i == 1}
-			body := strings.Replace(hosttest.Attaching(blue...), "{", `{"connectivity_timeout":"1",`, 1)
-			gate := p.wire(h).Hold(h, p.name, p.at, nil)
-			reply := h.Go("POST", h.Path()+"/setupnetworks", body)
-			gate.Await()
-			h.Kill()
-			if err := <-reply; err == nil {
-				t.Error("the write was acknowledged")
-			}
-			if before := p.revision(h); p.late {
-				gate.Pass()
-				ovstest.Eventually(t, "the transaction arrives", func() error {
-					if p.revision(h) == before {
-						return fmt.Errorf("it is still %s", before)
-					}
-					return nil
-				})
-			}
-			gate.Drop()
-			p.wire(h).Spoil(nil)
-			h.OVS.SignalVSwitchd(syscall.SIGCONT)
-			h.Start()
-			want := []string{"red"}
-			if !p.late {
-				want = append(want, blue...) // nobody was there to take it back
-			}
-			h.Converges(want...)
-			if !p.late {
-				h.Must("POST", h.Path()+"/setupnetworks", hosttest.Detaching(blue...))
-			}
-		})
-	}
+	run(t, []point{
+		{database: theStore(), name: "does not take it back", at: undo()},
+		{database: theStore(), name: "takes it back afterwards", at: undo(), late: true},
+	}, func(t *testing.T, p point) {
+		h := host.For(t)
+		h.OVS.SignalVSwitchd(syscall.SIGSTOP)
+		body := strings.Replace(hosttest.Attaching(blue...), "{", `{"connectivity_timeout":"1",`, 1)
+		p.die(h, func() <-chan error { return h.Go("POST", h.Path()+"/setupnetworks", body) })
+		h.OVS.SignalVSwitchd(syscall.SIGCONT)
+		h.Start()
+		if p.late {
+			h.Converges("red")
+			return
+		}
+		h.Converges(append([]string{"red"}, blue...)...) // nobody was there to take it back
+		h.Must("POST", h.Path()+"/setupnetworks", hosttest.Detaching(blue...))
+	})
 }
 
 // TestCrashAtEveryPointOfTheFirstStart kills isonetd while it makes the first
@@ -258,22 +239,17 @@ func TestCrashAtEveryPointOfTheFirstStart(t *testing.T) {
 		return hosttest.Writes("Isolated_Networks")(m) && !hosttest.Writes("Host")(m)
 	}
 	run(t, slices.Concat(
-		theStore().points(root), openVSwitch().points(hosttest.Writes("Open_vSwitch")), theStore().points(hosttest.Writes("Host")),
+		theStore().points("the first row", root), openVSwitch().points("the system-id", hosttest.Writes("Open_vSwitch")),
+		theStore().points("the host", hosttest.Writes("Host")),
 	), func(t *testing.T, p point) {
 		t.Parallel()
 		h := newHost(t)
-		gate := p.wire(h).Hold(h, p.name, p.at, p.lost)
-		h.Launch()
-		gate.Await()
-		if p.read {
-			gate.Pass()
-		}
-		h.Kill()
-		if p.late {
-			gate.Pass()
-		}
-		gate.Drop()
-		p.wire(h).Spoil(nil)
+		p.die(h, func() <-chan error {
+			h.Launch()
+			nobody := make(chan error, 1)
+			nobody <- errors.New("nobody asked")
+			return nobody
+		})
 		h.Start()
 		if hosts, _ := h.Must("GET", "/hosts", "")["host"].([]any); len(hosts) != 1 {
 			t.Errorf("the hosts are %v", hosts)

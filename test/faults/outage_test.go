@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -122,11 +123,7 @@ func TestOutages(t *testing.T) {
 func (o outage) write(h *hosttest.Host) int {
 	h.Helper()
 	reply := h.Answer("POST", h.Path()+"/setupnetworks", strings.Replace(hosttest.Attaching("blue"), "{", `{"connectivity_timeout":"2",`, 1))
-	known := false
-	for _, code := range o.answers {
-		known = known || reply.Code == code
-	}
-	if !known || reply.Header.Get("Retry-After") == "" {
+	if !slices.Contains(o.answers, reply.Code) || reply.Header.Get("Retry-After") == "" {
 		h.Errorf("a write is answered with %+v", reply)
 	}
 	return reply.Code
