@@ -148,14 +148,17 @@ func setup(member string, names []string) string {
 
 // Status is what isonetd says of its host.
 type Status struct {
-	Host struct{ ID string }
-	// Connected says that it follows Open vSwitch, and Stale that it does not, or
-	// not its own database.
-	Connected bool
+	// Stale says that it does not follow both databases.
 	Stale     bool `json:"-"`
 	Revision  int64
 	LastError string `json:"last_error"`
 	Networks  []Network
+}
+
+// String tells of the first networks, which are enough to see what is wrong.
+func (s Status) String() string {
+	return fmt.Sprintf("stale: %t, revision: %d, last error: %q, %d networks: %+v",
+		s.Stale, s.Revision, s.LastError, len(s.Networks), s.Networks[:min(len(s.Networks), 10)])
 }
 
 // Network is one of the host's.
@@ -204,7 +207,7 @@ func (h *Host) Converges(networks ...string) {
 		}
 		slices.Sort(active)
 		if !slices.Equal(active, networks) || len(status.Networks) != len(networks) || status.Stale {
-			return fmt.Errorf("status %+v", status)
+			return fmt.Errorf("status %v", status)
 		}
 		reply, err := h.Ask("GET", "/isonet/plan", "")
 		if err != nil || reply.Err() != nil || !strings.Contains(reply.Text, `"operations":[]`) {
@@ -283,7 +286,7 @@ func (h *Host) Await(what string, check func(Status) bool) {
 	ovstest.Eventually(h, what, func() error {
 		status, err := h.Status()
 		if err == nil && !check(status) {
-			err = fmt.Errorf("status %+v", status)
+			err = fmt.Errorf("status %v", status)
 		}
 		return err
 	})

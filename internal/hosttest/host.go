@@ -2,6 +2,7 @@ package hosttest
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
@@ -167,14 +168,19 @@ func (h *Host) Start() {
 func (h *Host) AwaitReady() {
 	h.Helper()
 	ovstest.Eventually(h, "isonetd knows its host", func() error {
-		status, err := h.Status()
+		reply, err := h.Ask("GET", "/hosts", "")
+		if err == nil {
+			err = reply.Err()
+		}
 		if err != nil {
 			return err
 		}
-		if !status.Connected || status.Host.ID == "" || status.Stale {
-			return fmt.Errorf("status %+v", status)
+		var hosts struct{ Host []struct{ ID, Status string } }
+		err = json.Unmarshal([]byte(reply.Text), &hosts)
+		if err != nil || len(hosts.Host) != 1 || hosts.Host[0].Status != "up" || reply.Header.Get("Isonet-Stale") != "" {
+			return fmt.Errorf("%s: %v, %w", reply.Text, reply.Header, err)
 		}
-		h.id = status.Host.ID
+		h.id = hosts.Host[0].ID
 		return nil
 	})
 }

@@ -78,7 +78,7 @@ func TestAServerThatMisbehaves(t *testing.T) {
 				default:
 				}
 				if status, err := h.Status(); err != nil || status.Stale || said[0].Load() <= answers || said[1].Load() <= answers {
-					return fmt.Errorf("%d and %d times; status %+v, %w", said[0].Load(), said[1].Load(), status, err)
+					return fmt.Errorf("%d and %d times; status %v, %w", said[0].Load(), said[1].Load(), status, err)
 				}
 				return nil
 			})
