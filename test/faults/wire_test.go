@@ -137,8 +137,9 @@ func TestASlowServer(t *testing.T) {
 		h.ToStore.Spoil(spoil)
 		h.ToOVS.Cut()
 		h.ToStore.Cut()
-		h.AwaitReady()
-		h.Must("POST", h.Path()+"/setupnetworks", hosttest.Attaching("blue"))
+		ovstest.Eventually(t, "a write succeeds "+name, func() error { // isonetd may not have noticed yet
+			return h.Answer("POST", h.Path()+"/setupnetworks", hosttest.Attaching("blue")).Err()
+		})
 		if got := strings.Join(h.Bridges(), " "); got != "blue red" {
 			t.Errorf("%s: the bridges are %s", name, got)
 		}
