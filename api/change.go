@@ -280,7 +280,7 @@ func (a *API) takeBack(ctx context.Context, ch *change, cause error) error {
 	})
 	if err != nil {
 		a.logger.Error("cannot take back a change that Open vSwitch did not realise", "networks", ch.touched, "error", err)
-		return &unrealised{cause, "and could not be taken back, so it stays (" + oneLine(err) + ")"}
+		return &unrealised{[]error{model.ErrUndecided, cause}, "and could not be taken back, so it stays (" + oneLine(err) + ")"}
 	}
 	if !errors.Is(cause, context.DeadlineExceeded) {
 		settle, stop := context.WithTimeout(ctx, settleTimeout)
@@ -288,21 +288,22 @@ func (a *API) takeBack(ctx context.Context, ch *change, cause error) error {
 		// Only for a client that looks at once; the loop goes on in any case.
 		_ = a.loop.WaitFor(settle, revision, ch.touched...)
 	}
-	return &unrealised{cause, "so it was taken back"}
+	return &unrealised{[]error{cause}, "so it was taken back"}
 }
 
 // unrealised says why Open vSwitch does not have a change, and what became of
 // the change.
 type unrealised struct {
-	cause   error
+	// kinds decide the status; the last one is the cause.
+	kinds   []error
 	outcome string
 }
 
 func (e *unrealised) Error() string {
-	return "Cannot setup Networks. Open vSwitch did not realise the change, " + e.outcome + ": " + oneLine(e.cause)
+	return "Cannot setup Networks. Open vSwitch did not realise the change, " + e.outcome + ": " + oneLine(e.kinds[len(e.kinds)-1])
 }
 
-func (e *unrealised) Unwrap() error { return e.cause }
+func (e *unrealised) Unwrap() []error { return e.kinds }
 
 // outOfSync says why networks that nobody changed are not as they must be.
 type outOfSync struct {

@@ -35,7 +35,8 @@ const operationFailed = "Operation Failed"
 // first kind that an error wraps counts; what wraps none is an internal error.
 // Statuses and reasons are the oVirt engine's as far as it has the case. A
 // timeout is 504: the engine has none, because it does not wait for the host's
-// report.
+// report. So is a write of which nobody knows whether it was made; 503 says of
+// one that it was not.
 var answers = []struct {
 	kind   error
 	status int
@@ -56,6 +57,7 @@ var answers = []struct {
 	{errMediaType, http.StatusUnsupportedMediaType, "Unsupported Media Type"},
 	{errPrecondition, http.StatusPreconditionFailed, "Precondition Failed"},
 	{errImmutable, http.StatusConflict, "Broken immutability constraint"},
+	{model.ErrUndecided, http.StatusGatewayTimeout, operationFailed}, // whatever else is wrong
 	{model.ErrInvalid, http.StatusBadRequest, operationFailed},
 	{model.ErrNotFound, http.StatusNotFound, operationFailed},
 	{model.ErrConflict, http.StatusConflict, operationFailed},

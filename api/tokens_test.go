@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/isonet/isonet/internal/wallclock"
 )
 
 // clock is a time that only a test moves.
@@ -192,5 +194,20 @@ func TestTokensAtOnce(t *testing.T) {
 	group.Wait()
 	if len(held.byHash) != 1 {
 		t.Errorf("%d tokens are left, want the shared one", len(held.byHash))
+	}
+}
+
+// TestTokensWhenTheWallClockIsSet: a token lives as long as it must, whatever
+// the wall clock says.
+func TestTokensWhenTheWallClockIsSet(t *testing.T) {
+	const year = 365 * 24 * time.Hour
+	for _, jump := range []time.Duration{year, -year} {
+		begin, set, passed := time.Now(), time.Duration(0), time.Duration(0)
+		held := newTokens(time.Hour, func() time.Time { return wallclock.Jump(begin.Add(passed), set) })
+		text, _ := held.issue("a")
+		set, passed = jump, 59*time.Minute
+		checkToken(t, held, text, "a")
+		passed += time.Hour
+		checkToken(t, held, text, "")
 	}
 }

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/plan"
 	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/store"
 )
 
 const attachIso2 = `<network_attachment><network id="` + string(iso2) + `"/></network_attachment>`
@@ -342,20 +344,29 @@ func TestTimeout(t *testing.T) {
 // client must hear that the change stays.
 func TestNotTakenBack(t *testing.T) {
 	w := newWorld(t)
-	w.loop.refuse = errors.New("no space")
+	w.loop.refuse = model.Conflictf("no space")
 	w.loop.onWait = func() { w.store.fail = errors.New("disk full") }
-	f := readFault(t, w.must(http.StatusInternalServerError, "POST", attachmentsPath, attachIso2).Body.Bytes())
+	f := readFault(t, w.must(http.StatusGatewayTimeout, "POST", attachmentsPath, attachIso2).Body.Bytes())
 	if !strings.Contains(f.Detail, "could not be taken back, so it stays (disk full): no space") {
 		t.Errorf("fault is %q", f.Detail)
 	}
 }
 
 func TestStoreFailure(t *testing.T) {
-	w := newWorld(t)
-	w.store.fail = errors.New("disk full")
-	f := readFault(t, w.must(http.StatusInternalServerError, "POST", base+"/networks", "<network><name>x</name></network>").Body.Bytes())
-	if f.Detail != "[disk full]" {
-		t.Errorf("fault is %q", f.Detail)
+	for status, cause := range map[int]error{
+		http.StatusInternalServerError: errors.New("a defect"),
+		http.StatusServiceUnavailable:  fmt.Errorf("%w: no space left", store.ErrDisk),
+		http.StatusGatewayTimeout:      fmt.Errorf("%w: %w", store.ErrUnknown, store.ErrUnavailable),
+	} {
+		w := newWorld(t)
+		w.store.fail = cause
+		reply := w.must(status, "POST", base+"/networks", "<network><name>x</name></network>")
+		if f := readFault(t, reply.Body.Bytes()); f.Detail != "["+cause.Error()+"]" {
+			t.Errorf("fault is %q", f.Detail)
+		}
+		if again := reply.Header().Get("Retry-After") != ""; again != (status != http.StatusInternalServerError) {
+			t.Errorf("%d: Retry-After is there: %t", status, again)
+		}
 	}
 }
 

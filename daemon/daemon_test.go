@@ -3,6 +3,7 @@ package daemon_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -387,6 +388,16 @@ func TestSocket(t *testing.T) {
 	}
 	if data, err := os.ReadFile(h.cfg.Socket); err != nil || string(data) != "precious" {
 		t.Errorf("the file is %q, %v", data, err)
+	}
+	file := h.cfg.Socket + ".precious"
+	if err := errors.Join(os.Rename(h.cfg.Socket, file), os.Symlink(file, h.cfg.Socket)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := daemon.New(h.cfg, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "is not a socket") {
+		t.Errorf("a symbolic link in place of the socket: %v", err)
+	}
+	if data, err := os.ReadFile(file); err != nil || string(data) != "precious" {
+		t.Errorf("the file behind the link is %q, %v", data, err)
 	}
 }
 

@@ -151,6 +151,34 @@ func TestLoginOverTLS(t *testing.T) {
 	}
 }
 
+// TestTLSIsNotTalkedDown offers what the listener must not take.
+func TestTLSIsNotTalkedDown(t *testing.T) {
+	certificate, key := selfSigned(t)
+	h := newHost(t, func(o *daemon.Options) {
+		o.Listen, o.UsersFile, o.TLSCert, o.TLSKey = "127.0.0.1:0", users(t, "admin"), write(t, certificate), write(t, key)
+	})
+	address := h.start().Addr("listen").String()
+	offer := func(c *tls.Config) (tls.ConnectionState, error) {
+		c.InsecureSkipVerify = true // the certificate is its own authority
+		conn, err := (&tls.Dialer{Config: c}).DialContext(t.Context(), "tcp", address)
+		if err != nil {
+			return tls.ConnectionState{}, err
+		}
+		defer conn.Close() //nolint:errcheck // nothing was sent
+		return conn.(*tls.Conn).ConnectionState(), nil
+	}
+	for _, version := range []uint16{tls.VersionTLS10, tls.VersionTLS11} {
+		if _, err := offer(&tls.Config{MinVersion: version, MaxVersion: version}); err == nil || !strings.Contains(err.Error(), "protocol version") {
+			t.Errorf("%s: %v", tls.VersionName(version), err)
+		}
+	}
+	// HTTP/2, with its many requests on a connection, is not spoken.
+	state, err := offer(&tls.Config{NextProtos: []string{"h2", "http/1.1"}})
+	if err != nil || state.Version != tls.VersionTLS13 || state.NegotiatedProtocol == "h2" {
+		t.Errorf("%s with %q, %v", tls.VersionName(state.Version), state.NegotiatedProtocol, err)
+	}
+}
+
 func TestReadersMustBeUsers(t *testing.T) {
 	h := newHost(t, func(o *daemon.Options) {
 		o.Listen, o.UsersFile, o.Readers = "127.0.0.1:0", users(t, "admin", "eve"), " eve, mallory "

@@ -264,10 +264,10 @@ func (h *host) converges() {
 	if diff := cmp.Diff(strings.Join(want, " "), strings.Join(h.bridges(), " ")); diff != "" {
 		h.Errorf("bridges (-desired +Open vSwitch):\n%s", diff)
 	}
-	before := h.versions()
+	before := h.ovs.Versions()
 	h.must("POST", h.path()+"/syncallnetworks", "{}")
 	h.must("POST", h.path()+"/setupnetworks", "{}")
-	if diff := cmp.Diff(before, h.versions()); diff != "" {
+	if diff := cmp.Diff(before, h.ovs.Versions()); diff != "" {
 		h.Errorf("rows (-before +after nothing was to do):\n%s", diff)
 	}
 }

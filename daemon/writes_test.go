@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -19,34 +18,6 @@ import (
 	"github.com/isonet/isonet/internal/ovstest"
 )
 
-// versions returns the _version of every row that a configuration is made of:
-// OVSDB gives a row that is written a new one. Of interfaces, which vswitchd
-// writes its counters into, it returns what is configured.
-func (h *host) versions() map[string]any {
-	h.Helper()
-	rows := map[string]any{}
-	for table, columns := range map[string]string{
-		"Open_vSwitch": `"_uuid","_version","next_cfg"`, "Bridge": `"_uuid","_version"`, "Port": `"_uuid","_version"`,
-		"Interface": `"_uuid","name","type","mtu_request","external_ids","other_config","options"`,
-	} {
-		query := fmt.Sprintf(`["Open_vSwitch",{"op":"select","table":%q,"where":[],"columns":[%s]}]`, table, columns)
-		out, err := exec.CommandContext(h.Context(), "ovsdb-client", "transact", h.ovs.Endpoint(), query).Output()
-		if err != nil {
-			h.Fatalf("read %s: %v", table, err)
-		}
-		var results []struct{ Rows []map[string]any }
-		if err := json.Unmarshal(out, &results); err != nil || len(results[0].Rows) == 0 {
-			h.Fatalf("read %s: %v: %s", table, err, out)
-		}
-		byUUID := map[string]any{}
-		for _, row := range results[0].Rows {
-			byUUID[fmt.Sprint(row["_uuid"])] = row
-		}
-		rows[table] = byUUID
-	}
-	return rows
-}
-
 func TestADryRunTouchesNoRow(t *testing.T) {
 	h := newHost(t, nil)
 	h.start()
@@ -54,7 +25,7 @@ func TestADryRunTouchesNoRow(t *testing.T) {
 	h.must("POST", h.path()+"/setupnetworks", attachAll("red"))
 	h.network(`{"name":"blue","data_center":{"name":"Default"}}`)
 	status := func() float64 { return h.must("GET", "/isonet/status", "")["revision"].(float64) }
-	before, revision, networks := h.versions(), status(), h.list("/networks", "network")
+	before, revision, networks := h.ovs.Versions(), status(), h.list("/networks", "network")
 	h.must("POST", h.path()+"/setupnetworks?dry_run=true", attachAll("blue"))
 	h.must("DELETE", "/networks/"+red+"?dry_run=true", "")
 	h.must("PUT", "/networks/"+red+"?dry_run=true", `{"mtu":"1400"}`)
@@ -70,7 +41,7 @@ func TestADryRunTouchesNoRow(t *testing.T) {
 	if diff := cmp.Diff([]string{"create-bridge blue", "remove-bridge red"}, does); diff != "" {
 		t.Errorf("plan (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(before, h.versions()); diff != "" {
+	if diff := cmp.Diff(before, h.ovs.Versions()); diff != "" {
 		t.Errorf("rows of Open vSwitch (-before +after the dry runs):\n%s", diff)
 	}
 	if got := status(); got != revision {
@@ -143,14 +114,14 @@ func TestTheSecondDaemonStandsByAndTakesOver(t *testing.T) {
 		})
 	}
 	standby(true)
-	before := h.versions()
+	before := h.ovs.Versions()
 	second.must("GET", "/networks", "")
 	code, fault := second.call("POST", "/networks", `{"name":"blue","data_center":{"name":"Default"}}`)
 	if code != http.StatusServiceUnavailable || !strings.Contains(fault["detail"].(string), "another isonetd") {
 		t.Errorf("a write to the second daemon: %d %v", code, fault)
 	}
 	h.must("PUT", "/networks/"+h.list("/networks", "network")[0].(map[string]any)["id"].(string), `{"description":"still served"}`)
-	if diff := cmp.Diff(before["Port"], h.versions()["Port"]); diff != "" {
+	if diff := cmp.Diff(before["Port"], h.ovs.Versions()["Port"]); diff != "" {
 		t.Errorf("ports (-before +after):\n%s", diff)
 	}
 	if got := h.bridges(); len(got) != 1 {

@@ -19,11 +19,14 @@ var (
 	// ErrUnavailable says that something which the request needs cannot be
 	// reached now, and that nothing was changed: try again.
 	ErrUnavailable = errors.New("unavailable")
+	// ErrUndecided says that what became of a change is not known, or that it
+	// stays although it was to be taken back: look before trying again.
+	ErrUndecided = errors.New("undecided")
 )
 
 // Error is a refusal with a text for the person who asked.
 type Error struct {
-	Kind error // ErrInvalid, ErrNotFound, ErrConflict or ErrUnavailable
+	Kind error // ErrInvalid, ErrNotFound, ErrConflict, ErrUnavailable or ErrUndecided
 	Text string
 }
 

@@ -19,6 +19,9 @@ var (
 	// ErrNoDatabase says that the server answers but does not have the
 	// database.
 	ErrNoDatabase = errors.New("the OVSDB server has no such database")
+	// ErrIO says that the server could not write to its disk, for example because
+	// it is full. Nothing was written.
+	ErrIO = errors.New("the OVSDB server cannot write to its disk")
 )
 
 // Error is what the server said of a transaction that it refused. Nothing of
@@ -44,9 +47,17 @@ func (e *Error) Error() string {
 
 // Is makes a timed-out wait an ErrStale: isonet's waits have a timeout of 0,
 // so the only thing that can time out is a guard. A failed assertion is an
-// ErrNotOwner.
+// ErrNotOwner. An I/O error (RFC 7047 section 3.1) is an ErrIO.
 func (e *Error) Is(target error) bool {
-	return target == ErrStale && e.Class == "timed out" || target == ErrNotOwner && e.Class == "not owner"
+	switch target {
+	case ErrStale:
+		return e.Class == "timed out"
+	case ErrNotOwner:
+		return e.Class == "not owner"
+	case ErrIO:
+		return e.Class == "I/O error"
+	}
+	return false
 }
 
 // check finds the first error among the results, which may have one element

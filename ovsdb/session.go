@@ -18,8 +18,12 @@ import (
 )
 
 const (
-	// dialTimeout bounds connecting, reading the schema and the first dump.
+	// dialTimeout bounds connecting and reading the schema.
 	dialTimeout = 10 * time.Second
+	// dumpTimeout bounds the first dump. It only says when a server that hangs is
+	// given up: a machine that needs long for many rows must not begin anew for
+	// ever.
+	dumpTimeout = time.Minute
 	// defaultProbe is Config.ProbeInterval and Config.ProbeTimeout unless they
 	// are set.
 	defaultProbe = 5 * time.Second
@@ -91,21 +95,24 @@ func Run(ctx context.Context, cfg Config, use func(ctx context.Context, s *Sessi
 		UpdateFunc: func(string, model.Model, model.Model) { s.mark() },
 		DeleteFunc: func(string, model.Model) { s.mark() },
 	})
-	err = await(dialCtx, func() error {
-		_, err := c.Monitor(dialCtx, c.NewMonitor(cfg.Monitor...))
+	dialDone()
+	dumpCtx, dumpDone := context.WithTimeout(ctx, dumpTimeout)
+	defer dumpDone()
+	err = await(dumpCtx, func() error {
+		_, err := c.Monitor(dumpCtx, c.NewMonitor(cfg.Monitor...))
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("monitor %v: %w", cfg.Endpoints, err)
 	}
 	if cfg.Lock != "" {
-		s.writer, err = openWriter(dialCtx, c.CurrentEndpoint(), cfg.Lock, cfg.TLS, s.mark, func() { cancel(ErrLost) })
+		s.writer, err = openWriter(dumpCtx, c.CurrentEndpoint(), cfg.Lock, cfg.TLS, s.mark, func() { cancel(ErrLost) })
 		if err != nil {
 			return err
 		}
 		defer s.writer.close()
 	}
-	dialDone()
+	dumpDone()
 	probed := make(chan struct{})
 	go func() {
 		defer close(probed)

@@ -306,7 +306,7 @@ func (l *Loop) verdicts(want plan.Want, p plan.Plan, actual *plan.Actual) map[mo
 			delete(l.touched, n.ID)
 		}
 		if l.touched[n.ID] > actual.CurCfg {
-			verdicts[n.ID] = NetworkStatus{State: Pending, Reason: "Open vSwitch has not applied the last change yet"}
+			verdicts[n.ID] = NetworkStatus{State: Pending, Reason: fmt.Sprintf("Open vSwitch has not applied the last change of the bridge '%s' yet", n.VdsmName)}
 		}
 	}
 	for _, problem := range plan.Problems(want, actual) {
@@ -432,7 +432,7 @@ func (s Status) unsettled(revision int64, networks []model.ID) (string, error) {
 	for name, b := range s.Actual.Bridges {
 		bridges[plan.NetworkOf(b)] = name
 	}
-	var open string
+	var open []string
 	failure := &RealiseError{}
 	for _, id := range networks {
 		verdict, wanted := s.Networks[id]
@@ -441,7 +441,7 @@ func (s Status) unsettled(revision int64, networks []model.ID) (string, error) {
 			failure.Problems = append(failure.Problems, plan.Problem{NetworkID: id, Reason: verdict.Reason, Final: true})
 			failure.conflict = failure.conflict || verdict.conflict
 		case wanted && verdict.State == Pending:
-			open = verdict.Reason
+			open = append(open, verdict.Reason)
 		case !wanted && bridges[id] != "":
 			if ports := s.heldBy(id); ports != nil {
 				failure.Problems = append(failure.Problems, plan.Problem{NetworkID: id, Final: true, Reason: fmt.Sprintf(
@@ -449,13 +449,16 @@ func (s Status) unsettled(revision int64, networks []model.ID) (string, error) {
 				failure.conflict = true
 				continue
 			}
-			open = fmt.Sprintf("the bridge '%s' is still there", bridges[id])
+			open = append(open, fmt.Sprintf("the bridge '%s' is still there", bridges[id]))
 		}
 	}
 	if len(failure.Problems) > 0 {
 		return "", failure
 	}
-	return open, nil
+	if len(open) > 0 && s.LastError != "" {
+		open = append(open, s.LastError)
+	}
+	return strings.Join(open, "; "), nil
 }
 
 // heldBy returns the ports that keep the bridge of a network.

@@ -226,6 +226,56 @@ func TestCutShort(t *testing.T) {
 	}
 }
 
+// TestCutShortAnywhere cuts the last record at every byte: the state is the one
+// before it, or that with it when all of it is there.
+func TestCutShortAnywhere(t *testing.T) {
+	dir := tempDir(t)
+	s := embedded(t, dir)
+	s.must(adding("counter"))
+	before, start := s.Snapshot(), len(contents(t, dir))
+	s.must(counting)
+	after, whole := s.Snapshot(), contents(t, dir)
+	s.stop()
+	slots := make(chan struct{}, 4)
+	var work sync.WaitGroup
+	for cut := start; cut <= len(whole); cut++ {
+		work.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			want := before
+			if cut == len(whole) {
+				want = after
+			}
+			if got := opened(t, whole[:cut]); got.Revision != want.Revision || same(want, got) != "" {
+				t.Errorf("%d of %d bytes: revision %d, want %d:\n%s", cut-start, len(whole)-start, got.Revision, want.Revision, same(want, got))
+			}
+		})
+	}
+	work.Wait()
+}
+
+// opened returns what a store reads from a database file.
+func opened(t *testing.T, file []byte) *model.Desired {
+	t.Helper()
+	dir := tempDir(t)
+	if err := os.WriteFile(database(dir), file, 0o600); err != nil {
+		t.Error(err)
+	}
+	s := store.New(store.Config{StateDir: dir, Logger: slog.New(slog.DiscardHandler)})
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	select {
+	case <-s.Ready():
+	case <-ctx.Done():
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	return s.Snapshot()
+}
+
 func TestUnusableDatabase(t *testing.T) {
 	newer := bytes.Replace(store.Schema, []byte(`"version": "1.1.0"`), []byte(`"version": "1.1.1"`), 1)
 	other := bytes.Replace(store.Schema, []byte(`"name": "Isolated_Networks"`), []byte(`"name": "Other"`), 1)

@@ -104,18 +104,32 @@ func (s *server) begin(ctx context.Context) error {
 		if err := s.launch(ctx); err != nil {
 			return err
 		}
+		err := s.compact(ctx)
 		s.halt()
+		if err != nil {
+			return err
+		}
 		if err := s.files.convert(ctx, older); err != nil {
 			return err
 		}
 		s.log.Info("converted the database", "from", older, "backup", s.files.backup(older))
 	}
-	return s.launch(ctx)
+	if err := s.launch(ctx); err != nil {
+		return err
+	}
+	// Later on the server does that itself: when the file has doubled beyond 10
+	// MB, and once a day. On a full disk it cannot, and what is there is as good.
+	if err := s.compact(ctx); err != nil {
+		s.log.Warn("the database is not compacted; free or repair its disk", "error", err)
+	}
+	if err := s.files.protect(); err != nil {
+		s.halt()
+		return err
+	}
+	return nil
 }
 
-// launch starts a server under supervision, returns when it listens, and
-// compacts the database. Later on the server does that itself: when the file
-// has doubled beyond 10 MB, and once a day.
+// launch starts a server under supervision and returns when it listens.
 func (s *server) launch(ctx context.Context) error {
 	// The server outlives ctx until halt: sessions end first.
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -129,15 +143,12 @@ func (s *server) launch(ctx context.Context) error {
 		for range ended { // until it is closed
 		}
 	}
-	err := s.awaitStart(ctx, ended)
-	if err == nil {
-		close(listening)
-		err = s.compact(ctx)
-	}
-	if err != nil {
+	if err := s.awaitStart(ctx, ended); err != nil {
 		s.halt()
+		return err
 	}
-	return err
+	close(listening)
+	return nil
 }
 
 // awaitStart waits until the server answers a command. It does that only when
@@ -218,7 +229,7 @@ func (s *server) compact(ctx context.Context) error {
 	if err := s.command(ctx, "ovsdb-server/compact"); err != nil {
 		return fmt.Errorf("compact the database: %w", err)
 	}
-	return s.files.protect()
+	return nil
 }
 
 // command gives ovsdb-server a command as ovs-appctl(8) does: JSON-RPC on its

@@ -26,7 +26,10 @@ var (
 	ErrUnavailable error = &model.Error{Kind: model.ErrUnavailable, Text: "the store cannot reach its database"}
 	// ErrUnknown says that the connection broke after a change had been sent
 	// and that it could not be found out whether it was made.
-	ErrUnknown = errors.New("it is unknown whether the change was made: look before you repeat it")
+	ErrUnknown error = &model.Error{Kind: model.ErrUndecided, Text: "it is unknown whether the change was made: look before you repeat it"}
+	// ErrDisk says that the database cannot be written, for example because its
+	// disk is full. Nothing was written.
+	ErrDisk error = &model.Error{Kind: model.ErrUnavailable, Text: "the store's database cannot be written: free or repair the disk of its server"}
 )
 
 // Update runs change on a copy of the newest state and commits what it changed
@@ -35,8 +38,8 @@ var (
 //
 // When another writer was faster, change runs again on the newer state. An
 // error of change is returned as it is. The other errors are those of
-// model.Desired.Validate, ErrUnavailable, ErrUnknown, an *ovsdb.Error when the
-// database refuses, and ctx's end. Nothing was written, except that ErrUnknown
+// model.Desired.Validate, ErrUnavailable, ErrDisk, ErrUnknown, an *ovsdb.Error
+// when the database refuses, and ctx's end. Nothing was written, except that ErrUnknown
 // leaves that open.
 //
 // It waits up to 5 seconds for a connection, and until ctx ends for its turn.
@@ -131,6 +134,8 @@ func (u *update) run(ctx context.Context) (int64, error) {
 			if err := u.stale(ctx, now); err != nil {
 				return 0, err
 			}
+		case errors.Is(err, ovsdb.ErrIO):
+			return 0, fmt.Errorf("%w: %w", ErrDisk, err)
 		case errors.As(err, &refused):
 			select {
 			case <-now.replaced: // perhaps the reason is gone

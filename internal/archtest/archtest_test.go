@@ -59,10 +59,15 @@ func allowed() map[string][]string {
 		"cmd/isonet/internal/setup":    {"model", "cmd/isonet/internal/..."},
 		"cmd/isonet/internal/yamlform": {"cmd/isonet/internal/..."},
 		"internal/archtest":            {},
+		"internal/doctest":             {},
 		// The generator of docs/isolation.md.
 		"internal/isolationdoc": {"model", "model/isolation"},
-		"internal/ovstest":      {},
-		"internal/version":      {},
+		// The machinery of test/faults.
+		"internal/hosttest": {"internal/ovstest", "store"},
+		"internal/ovstest":  {},
+		"internal/version":  {},
+		// Of tests only.
+		"internal/wallclock": {},
 	}
 }
 

@@ -27,11 +27,13 @@ const patience = 60 * time.Second
 type OVS struct {
 	t         testing.TB
 	dir       string
+	database  string // directory of its database
 	namespace string
 	dummy     bool
+	late      bool
 	oldest    bool
-	server    *exec.Cmd
-	vswitchd  *exec.Cmd
+	server    *Server
+	vswitchd  *Process
 }
 
 // Option changes how an instance starts.
@@ -46,6 +48,12 @@ func InNamespace(name string) Option { return func(o *OVS) { o.namespace = name 
 // to a file.
 func WithDummy() Option { return func(o *OVS) { o.dummy = true } }
 
+// DatabaseIn puts the database into another directory, such as a small disk.
+func DatabaseIn(dir string) Option { return func(o *OVS) { o.database = dir } }
+
+// WithoutVSwitchd leaves the start of ovs-vswitchd to the test.
+func WithoutVSwitchd() Option { return func(o *OVS) { o.late = true } }
+
 // Start starts an instance that ends with the test.
 func Start(t testing.TB, options ...Option) *OVS {
 	t.Helper()
@@ -54,13 +62,11 @@ func Start(t testing.TB, options ...Option) *OVS {
 	if err != nil {
 		t.Fatalf("make a directory: %v", err)
 	}
-	o := &OVS{t: t, dir: dir}
+	o := &OVS{t: t, dir: dir, database: dir}
 	for _, option := range options {
 		option(o)
 	}
 	t.Cleanup(func() {
-		o.StopVSwitchd()
-		o.StopServer()
 		if err := os.RemoveAll(dir); err != nil {
 			t.Errorf("remove %s: %v", dir, err)
 		}
@@ -70,11 +76,21 @@ func Start(t testing.TB, options ...Option) *OVS {
 		schema = o.path("2.17.ovsschema")
 		schemaOf217(t, schema)
 	}
-	o.run("ovsdb-tool", "create", o.path("conf.db"), schema)
+	o.server = NewServer(t, dir, filepath.Join(o.database, "conf.db"), schema)
+	t.Cleanup(o.StopVSwitchd)
 	o.StartServer()
-	o.Vsctl("--no-wait", "init")
-	o.StartVSwitchd()
+	o.Init()
+	if !o.late {
+		o.StartVSwitchd()
+	}
 	return o
+}
+
+// Init makes the first row of an empty database, as the start of Open vSwitch
+// does.
+func (o *OVS) Init() {
+	o.t.Helper()
+	o.Vsctl("--no-wait", "init")
 }
 
 // For returns the same instance for a subtest: what is made by it ends with the
@@ -88,20 +104,18 @@ func (o *OVS) For(t testing.TB) *OVS {
 func (o *OVS) path(name string) string { return filepath.Join(o.dir, name) }
 
 // Endpoint returns the OVSDB endpoint of the instance.
-func (o *OVS) Endpoint() string { return "unix:" + o.path("db.sock") }
+func (o *OVS) Endpoint() string { return o.server.Endpoint() }
 
-// Dir returns the directory with the instance's sockets, logs and database.
+// Server returns the server of its database.
+func (o *OVS) Server() *Server { return o.server }
+
+// Dir returns the directory with the instance's sockets and logs.
 func (o *OVS) Dir() string { return o.dir }
 
 // StartServer starts ovsdb-server.
 func (o *OVS) StartServer() {
 	o.t.Helper()
-	o.server = o.start("ovsdb-server", "ovsdb-server", o.path("conf.db"),
-		"--remote=punix:"+o.path("db.sock"), "--unixctl="+o.path("ovsdb.ctl"),
-		"--log-file="+o.path("ovsdb-server.log"), "-vconsole:off")
-	Eventually(o.t, "ovsdb-server answers", func() error {
-		return o.command("ovsdb-client", "list-dbs", o.Endpoint()).Run()
-	})
+	o.server.Start()
 }
 
 // StartVSwitchd starts ovs-vswitchd and waits until it has configured itself.
@@ -119,28 +133,34 @@ func (o *OVS) StartVSwitchd() {
 			args = append(args, "--enable-dummy")
 		}
 	}
-	o.vswitchd = o.start("ovs-vswitchd", args...)
+	// `ip netns exec` becomes the daemon, so the process is the daemon's.
+	process, err := StartProcess(o.command(args[0], args[1:]...))
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	o.vswitchd = process
 	o.Vsctl("set", "Open_vSwitch", ".", "external_ids:ovstest=started") // waits for vswitchd
 }
 
 // StopServer kills ovsdb-server, as a crash would.
-func (o *OVS) StopServer() { o.kill(&o.server) }
+func (o *OVS) StopServer() { o.server.Stop() }
 
 // StopVSwitchd kills ovs-vswitchd, as a crash would.
-func (o *OVS) StopVSwitchd() { o.kill(&o.vswitchd) }
+func (o *OVS) StopVSwitchd() {
+	if o.vswitchd != nil {
+		o.vswitchd.Kill()
+	}
+	o.vswitchd = nil
+}
 
 // SignalVSwitchd sends ovs-vswitchd a signal: SIGSTOP makes one that hangs.
-func (o *OVS) SignalVSwitchd(signal syscall.Signal) { o.signal(o.vswitchd, signal) }
+func (o *OVS) SignalVSwitchd(signal syscall.Signal) {
+	o.t.Helper()
+	o.vswitchd.Signal(o.t, signal)
+}
 
 // SignalServer sends ovsdb-server a signal.
-func (o *OVS) SignalServer(signal syscall.Signal) { o.signal(o.server, signal) }
-
-func (o *OVS) signal(cmd *exec.Cmd, signal syscall.Signal) {
-	o.t.Helper()
-	if err := cmd.Process.Signal(signal); err != nil {
-		o.t.Fatalf("signal %s: %v", cmd.Path, err)
-	}
-}
+func (o *OVS) SignalServer(signal syscall.Signal) { o.server.Signal(signal) }
 
 // Vsctl runs ovs-vsctl and returns its output without the last newline.
 func (o *OVS) Vsctl(args ...string) string {
@@ -164,11 +184,7 @@ func (o *OVS) VsctlCommand(args ...string) *exec.Cmd {
 	return o.command("ovs-vsctl", append([]string{"--db=" + o.Endpoint()}, args...)...)
 }
 
-func (o *OVS) command(name string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(context.Background(), name, args...)
-	cmd.Env = append(os.Environ(), "OVS_RUNDIR="+o.dir, "OVS_LOGDIR="+o.dir, "OVS_DBDIR="+o.dir)
-	return cmd
-}
+func (o *OVS) command(name string, args ...string) *exec.Cmd { return command(o.dir, name, args...) }
 
 func (o *OVS) run(name string, args ...string) string {
 	o.t.Helper()
@@ -179,28 +195,6 @@ func (o *OVS) run(name string, args ...string) string {
 	return strings.TrimSuffix(string(out), "\n")
 }
 
-func (o *OVS) start(what string, args ...string) *exec.Cmd {
-	o.t.Helper()
-	cmd := o.command(args[0], args[1:]...)
-	if err := cmd.Start(); err != nil {
-		o.t.Fatalf("start %s (does the machine have Open vSwitch? `make test` installs it): %v", what, err)
-	}
-	return cmd
-}
-
-func (o *OVS) kill(cmd **exec.Cmd) {
-	if *cmd == nil {
-		return
-	}
-	// `ip netns exec` became the daemon, so the process is the daemon's. A
-	// stopped one dies of SIGKILL too.
-	if err := (*cmd).Process.Kill(); err != nil {
-		o.t.Errorf("kill %s: %v", (*cmd).Path, err)
-	}
-	_ = (*cmd).Wait() // it was killed: there is nothing to learn
-	*cmd = nil
-}
-
 // NextCfg returns Open_vSwitch next_cfg.
 func (o *OVS) NextCfg() int {
 	o.t.Helper()
@@ -209,6 +203,40 @@ func (o *OVS) NextCfg() int {
 		o.t.Fatalf("next_cfg: %v", err)
 	}
 	return n
+}
+
+// Applied waits until vswitchd has done all that is in the database.
+func (o *OVS) Applied() {
+	o.t.Helper()
+	Eventually(o.t, "vswitchd has done all that is in the database", func() error {
+		row := o.server.Transact(`["Open_vSwitch",{"op":"select","table":"Open_vSwitch","where":[],"columns":["next_cfg","cur_cfg"]}]`)[0]["rows"]
+		if got := row.([]any)[0].(map[string]any); got["next_cfg"] != got["cur_cfg"] {
+			return fmt.Errorf("it has %v", got)
+		}
+		return nil
+	})
+}
+
+// Versions returns the _version of every row that a configuration is made of:
+// OVSDB gives a row that is written a new one. Of rows that vswitchd writes into
+// at any time, it returns what is configured.
+func (o *OVS) Versions() map[string]any {
+	o.t.Helper()
+	rows := map[string]any{}
+	for table, columns := range map[string]string{
+		"Open_vSwitch": `"_uuid","next_cfg","bridges","external_ids","other_config"`,
+		"Bridge":       `"_uuid","_version"`,
+		"Port":         `"_uuid","_version"`,
+		"Interface":    `"_uuid","name","type","mtu_request","external_ids","other_config","options"`,
+	} {
+		result := o.server.Transact(fmt.Sprintf(`["Open_vSwitch",{"op":"select","table":%q,"where":[],"columns":[%s]}]`, table, columns))
+		byUUID := map[string]any{}
+		for _, row := range result[0]["rows"].([]any) {
+			byUUID[fmt.Sprint(row.(map[string]any)["_uuid"])] = row
+		}
+		rows[table] = byUUID
+	}
+	return rows
 }
 
 // AwaitSessions waits until ovsdb-server has at least n client sessions.

@@ -1,0 +1,233 @@
+package faults
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/isonet/isonet/internal/hosttest"
+	"github.com/isonet/isonet/internal/ovstest"
+)
+
+// outage is a process that is not there, or hangs, for a while.
+type outage struct {
+	options    []hosttest.Option
+	begin, end func(*hosttest.Host)
+	// answers are the status codes that a write of the host may get meanwhile.
+	answers []int
+	// stale says that replies are of the past meanwhile.
+	stale bool
+	// cut says that VMs do not reach each other meanwhile.
+	cut bool
+}
+
+func outages() map[string]outage {
+	unavailable := []int{http.StatusServiceUnavailable}
+	// When the first write is under way its fate is unknown.
+	unknown := []int{http.StatusServiceUnavailable, http.StatusGatewayTimeout}
+	return map[string]outage{
+		"the store's server dies": {
+			begin:   func(h *hosttest.Host) { h.Store.Stop() },
+			end:     func(h *hosttest.Host) { h.Store.Start() },
+			answers: unavailable, stale: true,
+		},
+		"the store's server hangs": {
+			begin:   func(h *hosttest.Host) { h.Store.Signal(syscall.SIGSTOP) },
+			end:     func(h *hosttest.Host) { h.Store.Signal(syscall.SIGCONT) },
+			answers: unknown, stale: true,
+		},
+		"isonetd's own server of the store hangs": {
+			options: []hosttest.Option{hosttest.OwnStore("")},
+			begin:   func(h *hosttest.Host) { h.SignalOwnStore(syscall.SIGSTOP) },
+			end:     func(h *hosttest.Host) { h.SignalOwnStore(syscall.SIGCONT) },
+			answers: unknown, stale: true,
+		},
+		"Open vSwitch's database server dies": {
+			begin:   func(h *hosttest.Host) { h.OVS.StopServer() },
+			end:     func(h *hosttest.Host) { h.OVS.StartServer() },
+			answers: unavailable, stale: true, cut: true,
+		},
+		"Open vSwitch's database server hangs": {
+			begin:   func(h *hosttest.Host) { h.OVS.SignalServer(syscall.SIGSTOP) },
+			end:     func(h *hosttest.Host) { h.OVS.SignalServer(syscall.SIGCONT) },
+			answers: unavailable, stale: true, cut: true,
+		},
+		"ovs-vswitchd dies": {
+			begin:   func(h *hosttest.Host) { h.OVS.StopVSwitchd() },
+			end:     func(h *hosttest.Host) { h.OVS.StartVSwitchd() },
+			answers: []int{http.StatusGatewayTimeout}, cut: true,
+		},
+		"ovs-vswitchd hangs": {
+			begin:   func(h *hosttest.Host) { h.OVS.SignalVSwitchd(syscall.SIGSTOP) },
+			end:     func(h *hosttest.Host) { h.OVS.SignalVSwitchd(syscall.SIGCONT) },
+			answers: []int{http.StatusGatewayTimeout}, cut: true,
+		},
+	}
+}
+
+// TestOutages ends and stops each process that isonetd depends on. Reads are
+// answered meanwhile and say that they are stale, writes are refused with
+// Retry-After, and afterwards all is as it was.
+func TestOutages(t *testing.T) {
+	t.Parallel()
+	for name, o := range outages() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h, stream := start(t, o.options...)
+			h.Create("blue")
+			red := h.Network("red")
+			h.Must("PUT", red, `{"description":"acknowledged"}`)
+			h.OVS.Applied()
+
+			o.begin(h)
+			if o.stale {
+				h.Await("replies say that they are stale", func(s hosttest.Status) bool { return s.Stale })
+			}
+			code := o.write(h)
+			for _, read := range []string{"/networks", h.Path(), h.Path() + "/networkattachments", "/isonet/status"} {
+				reply := h.Answer("GET", read, "")
+				if stale := reply.Header.Get("Isonet-Stale") != ""; reply.Code != http.StatusOK || stale != o.stale {
+					t.Errorf("GET %s: %+v", read, reply)
+				}
+			}
+			if !o.cut {
+				stream.Flows(t)
+			}
+			o.end(h)
+
+			h.AwaitReady()
+			want := []string{"red"}
+			if code == http.StatusGatewayTimeout && o.stale && len(h.Attached()) > 1 {
+				want = append(want, "blue") // it was made after all
+			}
+			h.Converges(want...)
+			if got := h.Must("GET", red, "")["description"]; got != "acknowledged" {
+				t.Errorf("the description is %v", got)
+			}
+			h.Attach("blue")
+			h.Converges("red", "blue")
+			stream.Flows(t)
+			if !o.cut {
+				stream.Complete()
+			}
+		})
+	}
+}
+
+// write tries to attach the network blue during the outage, and returns what it
+// was answered.
+func (o outage) write(h *hosttest.Host) int {
+	h.Helper()
+	reply := h.Answer("POST", h.Path()+"/setupnetworks", strings.Replace(hosttest.Attaching("blue"), "{", `{"connectivity_timeout":"2",`, 1))
+	if !slices.Contains(o.answers, reply.Code) || reply.Header.Get("Retry-After") == "" {
+		h.Errorf("a write is answered with %+v", reply)
+	}
+	return reply.Code
+}
+
+// TestAWriteWhoseFateIsUnknown lets the store's server die when a write was sent:
+// the client must neither take it for made nor for not made.
+func TestAWriteWhoseFateIsUnknown(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.Start()
+	h.Create("blue")
+	gate := h.ToStore.Hold(t, "a write", hosttest.Writes("Network"), nil)
+	reply := make(chan hosttest.Reply, 1)
+	go func() { reply <- h.Answer("POST", "/networks", `{"name":"red","data_center":{"name":"Default"}}`) }()
+	gate.Await()
+	h.Store.Stop()
+	got := <-reply
+	if got.Code != http.StatusGatewayTimeout || got.Header.Get("Retry-After") == "" || !strings.Contains(got.Text, "it is unknown whether the change was made") {
+		t.Errorf("the write is answered with %+v", got)
+	}
+	gate.Drop()
+	h.ToStore.Spoil(nil)
+	h.Store.Start()
+	h.AwaitReady()
+	h.Create("red") // the client has looked
+	h.Network("blue")
+}
+
+// TestAClientGoesAway ends the connection of a client in the midst of its write,
+// which is made all the same.
+func TestAClientGoesAway(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.Start()
+	h.Create("red")
+	gate := h.ToStore.Hold(t, "the write", hosttest.Writes("Attachment"), nil)
+	conn, err := net.Dial("unix", h.Socket())
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := hosttest.Attaching("red")
+	_, err = fmt.Fprintf(conn, "POST /ovirt-engine/api%s/setupnetworks HTTP/1.1\r\nHost: isonet\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+		h.Path(), len(body), body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gate.Await()
+	if err := conn.Close(); err != nil {
+		t.Fatal(err)
+	}
+	h.ToStore.Spoil(nil)
+	gate.Pass()
+	h.Converges("red")
+}
+
+// TestIsonetdHangs stops isonetd while others change what is its own. VMs reach
+// each other all the time, and when it goes on it finds all that happened.
+func TestIsonetdHangs(t *testing.T) {
+	t.Parallel()
+	h, stream := start(t)
+	h.Create("blue")
+	h.Attach("blue")
+	h.Process().Signal(t, syscall.SIGSTOP)
+	// More than the sockets between hold.
+	for i := range 50 {
+		h.OVS.Vsctl("--no-wait", "set", "Open_vSwitch", ".", fmt.Sprintf("external_ids:churn%d=%s", i, strings.Repeat("x", 20_000)))
+	}
+	h.OVS.Vsctl("--no-wait", "del-br", "blue", "--", "add-br", "theirs", "--", "set", "bridge", "red", "fail_mode=secure", "other_config:x=y")
+	h.OVS.Vsctl("--no-wait", "set", "bridge", "red", "fail_mode=standalone")
+	h.Process().Signal(t, syscall.SIGCONT)
+	h.AwaitReady()
+	h.Await("the bridge is there again", func(hosttest.Status) bool { return strings.Contains(strings.Join(h.Bridges(), " "), "blue") })
+	h.OVS.Vsctl("del-br", "theirs")
+	h.Converges("red", "blue")
+	stream.Flows(t)
+}
+
+// TestVSwitchdComesLate starts isonetd before ovs-vswitchd, on a host that has
+// networks and on one that has none.
+func TestVSwitchdComesLate(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, hosttest.OnOVS(ovstest.WithoutVSwitchd()))
+	h.Start()
+	h.Create("red", "blue")
+	reply := h.Answer("POST", h.Path()+"/setupnetworks", strings.Replace(hosttest.Attaching("red"), "{", `{"connectivity_timeout":"1",`, 1))
+	if reply.Code != http.StatusGatewayTimeout || !strings.Contains(reply.Text, "'red'") || !strings.Contains(reply.Text, "taken back") {
+		t.Errorf("a write without vswitchd is answered with %+v", reply)
+	}
+	if got := h.Bridges(); len(got) != 0 {
+		t.Errorf("the bridges are %v", got)
+	}
+	h.OVS.StartVSwitchd()
+	h.Attach("red")
+	h.Converges("red")
+
+	// A host that starts: isonetd's networks wait for vswitchd.
+	h.OVS.StopVSwitchd()
+	h.Kill()
+	h.Start()
+	h.OVS.Vsctl("--no-wait", "set", "bridge", "red", "fail_mode=secure")
+	h.Await("the network waits for vswitchd", func(s hosttest.Status) bool {
+		return len(s.Networks) == 1 && s.Networks[0].State == "pending" && strings.Contains(s.Networks[0].Reason, "'red'")
+	})
+	h.OVS.StartVSwitchd()
+	h.Converges("red")
+}
