@@ -178,10 +178,17 @@ func (s *soak) step() {
 		return
 	}
 	s.note("%s %s %s", r.method, r.path, r.body)
-	reply := s.Answer(r.method, r.path, r.body)
-	if err := reply.Err(); err != nil {
-		s.Fatalf("%s %s %s: %v", r.method, r.path, r.body, err)
-	}
+	// It may not have noticed yet what has just ended. It says that nothing was
+	// changed, and so the same can be asked for again.
+	ovstest.Eventually(s, "isonetd takes a write", func() error {
+		reply := s.Answer(r.method, r.path, r.body)
+		if err := reply.Err(); reply.Code == http.StatusServiceUnavailable {
+			return err
+		} else if err != nil {
+			s.Fatalf("%s %s %s: %v", r.method, r.path, r.body, err)
+		}
+		return nil
+	})
 	s.now = r.then
 }
 
