@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -105,7 +106,6 @@ func number(t *testing.T, variable string, otherwise int) int {
 
 // survived are those that isonetd survives.
 func survived() []fault {
-	nothing := func(*hosttest.Host) {}
 	return []fault{
 		{"Open vSwitch's database server dies", func(h *hosttest.Host) { h.OVS.StopServer() }, func(h *hosttest.Host) { h.OVS.StartServer() }},
 		{"Open vSwitch's database server hangs", func(h *hosttest.Host) { h.OVS.SignalServer(syscall.SIGSTOP) }, func(h *hosttest.Host) { h.OVS.SignalServer(syscall.SIGCONT) }},
@@ -113,9 +113,27 @@ func survived() []fault {
 		{"ovs-vswitchd hangs", func(h *hosttest.Host) { h.OVS.SignalVSwitchd(syscall.SIGSTOP) }, func(h *hosttest.Host) { h.OVS.SignalVSwitchd(syscall.SIGCONT) }},
 		{"the store's server dies", func(h *hosttest.Host) { h.Store.Stop() }, func(h *hosttest.Host) { h.Store.Start() }},
 		{"the store's server hangs", func(h *hosttest.Host) { h.Store.Signal(syscall.SIGSTOP) }, func(h *hosttest.Host) { h.Store.Signal(syscall.SIGCONT) }},
-		{"the connection to Open vSwitch breaks", func(h *hosttest.Host) { h.ToOVS.Cut() }, nothing},
-		{"the connection to the store breaks", func(h *hosttest.Host) { h.ToStore.Cut() }, nothing},
+		broken("Open vSwitch", func(h *hosttest.Host) *hosttest.Wire { return h.ToOVS }),
+		broken("the store", func(h *hosttest.Host) *hosttest.Wire { return h.ToStore }),
 	}
+}
+
+// broken is a connection that breaks, until isonetd has noticed.
+func broken(to string, wire func(*hosttest.Host) *hosttest.Wire) fault {
+	const first = "get_schema" // is asked for in each session
+	sessions := 0
+	return fault{"the connection to " + to + " breaks", func(h *hosttest.Host) {
+		sessions = wire(h).Sent(first)
+		wire(h).Cut()
+	}, func(h *hosttest.Host) {
+		h.Helper()
+		ovstest.Eventually(h, "another session begins", func() error {
+			if wire(h).Sent(first) == sessions {
+				return errors.New("there is none")
+			}
+			return nil
+		})
+	}}
 }
 
 // restartVSwitchd starts Open vSwitch again after its death. It then does not know
