@@ -35,6 +35,9 @@ type Loop interface {
 	// asks. It returns a *reconcile.RealiseError when one cannot be, and an
 	// error that wraps ctx.Err() at the end of ctx.
 	WaitFor(ctx context.Context, revision int64, networks ...model.ID) error
+	// Prune removes the ports of a network whose devices vanished, and returns
+	// their names.
+	Prune(ctx context.Context, network model.ID) ([]string, error)
 }
 
 // Traffic knows the traffic of this host's networks and of their ports without

@@ -33,6 +33,8 @@ type options struct {
 	timeout time.Duration
 	// also names networks to wait for although the write does not change them.
 	also []model.ID
+	// undone completes the undoing of a write that Open vSwitch did not realise.
+	undone func(*model.Desired)
 }
 
 // change is one write of the desired state on its way.
@@ -42,10 +44,11 @@ type change struct {
 	// touched are the networks that the local host gains, loses or has
 	// changed; waiting ends when they are realised.
 	touched []model.ID
-	// evicted are those among them that the local host may lose with ports
-	// plugged in.
-	evicted []model.ID
+	// leaving are the networks that the local host loses with ports plugged in,
+	// by force or because their bridges are given back.
+	leaving []model.ID
 	host    model.ID
+	undone  func(*model.Desired)
 }
 
 // write is how everything is written. It commits edit's change of the desired
@@ -76,7 +79,7 @@ func (a *API) write(c *call, o options, edit func(*model.Desired) error) (*model
 	if err := a.loop.WaitFor(wait, ch.revision, ch.touched...); err != nil {
 		return nil, a.takeBack(ctx, ch, err)
 	}
-	a.endEvictions(ctx, ch)
+	a.endLeaving(ctx, ch)
 	return ch.after, nil
 }
 
@@ -86,7 +89,7 @@ func (a *API) commit(ctx context.Context, o options, edit func(*model.Desired) e
 	defer cancel()
 	var ch *change
 	revision, err := a.store.Update(ctx, func(d *model.Desired) error {
-		ch = &change{before: d.Clone()} // afresh, because Update may run it again
+		ch = &change{before: d.Clone(), undone: o.undone} // afresh, because Update may run it again
 		if err := edit(d); err != nil {
 			return err
 		}
@@ -124,7 +127,9 @@ func (ch *change) check(d *model.Desired, status reconcile.Status, o options) er
 	if !status.Connected || status.Actual == nil {
 		return unreachable(status)
 	}
-	conflicts := i.conflicts(d.HostNetworks(ch.host), status.Actual)
+	ch.leaving = released(ch.host, ch.before, d)
+	i.lost = slices.DeleteFunc(i.lost, func(n model.Network) bool { return slices.Contains(ch.leaving, n.ID) })
+	conflicts := i.conflicts(d, ch.host, status.Actual)
 	if !o.force {
 		return model.Join(conflicts, i.inUse(d, status.Actual))
 	}
@@ -132,12 +137,17 @@ func (ch *change) check(d *model.Desired, status reconcile.Status, o options) er
 		return conflicts
 	}
 	for _, n := range i.lost {
-		ch.evicted = append(ch.evicted, n.ID)
-	}
-	if len(ch.evicted) > 0 {
-		d.Evict(ch.host, ch.evicted...)
+		d.Evict(ch.host, n.ID)
+		ch.leaving = append(ch.leaving, n.ID)
 	}
 	return nil
+}
+
+// released returns the networks whose bridges a change gives back on a host.
+func released(host model.ID, before, after *model.Desired) []model.ID {
+	return slices.DeleteFunc(slices.Clone(after.Hosts[host].Released), func(id model.ID) bool {
+		return slices.Contains(before.Hosts[host].Released, id)
+	})
 }
 
 // checkUnknownHost refuses changes of any host as long as it is not known which
@@ -195,12 +205,12 @@ func (i impact) ids() []model.ID {
 }
 
 // conflicts refuses gained networks whose bridge cannot be made on the host.
-func (i impact) conflicts(want []model.Network, actual *plan.Actual) error {
+func (i impact) conflicts(after *model.Desired, host model.ID, actual *plan.Actual) error {
 	if len(i.gained) == 0 {
 		return nil
 	}
 	var reasons []string
-	for _, c := range plan.Diff(plan.Want{Networks: want}, actual).Conflicts {
+	for _, c := range reconcile.Conflicts(after, host, actual) {
 		if slices.ContainsFunc(i.gained, func(n model.Network) bool { return n.ID == c.Network.ID }) {
 			reasons = append(reasons, fmt.Sprintf("the network '%s': %s", c.Network.Name, c.Reason))
 		}
@@ -276,6 +286,10 @@ func (a *API) takeBack(ctx context.Context, ch *change, cause error) error {
 	defer cancel()
 	revision, err := a.store.Update(undo, func(d *model.Desired) error {
 		d.Undo(ch.before, ch.after)
+		if ch.undone != nil {
+			ch.undone(d)
+		}
+		ch.leaving = released(ch.host, ch.before, d)
 		return nil
 	})
 	if err != nil {
@@ -286,7 +300,9 @@ func (a *API) takeBack(ctx context.Context, ch *change, cause error) error {
 		settle, stop := context.WithTimeout(ctx, settleTimeout)
 		defer stop()
 		// Only for a client that looks at once; the loop goes on in any case.
-		_ = a.loop.WaitFor(settle, revision, ch.touched...)
+		if a.loop.WaitFor(settle, revision, ch.touched...) == nil {
+			a.endLeaving(ctx, ch)
+		}
 	}
 	return &unrealised{[]error{cause}, "so it was taken back"}
 }
@@ -319,24 +335,19 @@ func (e *outOfSync) Unwrap() error { return e.cause }
 
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
-// endEvictions forgets the evictions of a change that is done. One that stays
-// does no harm: it ends when its network is attached again.
-func (a *API) endEvictions(ctx context.Context, ch *change) {
-	if len(ch.evicted) == 0 {
+// endLeaving forgets the evictions and releases of a change that is done. One
+// that stays does no harm: it ends when its network is attached again.
+func (a *API) endLeaving(ctx context.Context, ch *change) {
+	if len(ch.leaving) == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
 	_, err := a.store.Update(ctx, func(d *model.Desired) error {
-		h, ok := d.Hosts[ch.host]
-		if !ok {
-			return nil
-		}
-		h.Evicted = slices.DeleteFunc(slices.Clone(h.Evicted), func(id model.ID) bool { return slices.Contains(ch.evicted, id) })
-		d.Hosts[ch.host] = h
+		d.Left(ch.host, ch.leaving...)
 		return nil
 	})
 	if err != nil {
-		a.logger.Warn("cannot forget that networks were evicted", "networks", ch.evicted, "error", err)
+		a.logger.Warn("cannot forget that networks have left the host", "networks", ch.leaving, "error", err)
 	}
 }

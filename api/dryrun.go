@@ -45,7 +45,10 @@ func (a *API) rehearsal(c *call) (*http.ServeMux, error) {
 // draft returns an API whose writes are checked as those of a are, and are then
 // made in a draft of the desired state.
 func (a *API) draft() (*API, *draft) {
-	d := &draft{desired: a.store.Snapshot(), stale: a.store.StaleSince()}
+	d := &draft{
+		desired: a.store.Snapshot(), stale: a.store.StaleSince(),
+		evicted: map[model.ID][]model.ID{}, released: map[model.ID][]model.ID{},
+	}
 	dry := *a
 	dry.store, dry.loop = d, hastyLoop{a.loop}
 	dry.mux = newMux(dry.table())
@@ -56,9 +59,9 @@ func (a *API) draft() (*API, *draft) {
 type draft struct {
 	desired *model.Desired
 	stale   time.Time
-	// evicted are the networks that a write has taken from hosts by force,
-	// which ends with the write.
-	evicted map[model.ID][]model.ID
+	// evicted and released are the networks that a write has taken from hosts by
+	// force, and those whose bridges it has given back, which ends with the write.
+	evicted, released map[model.ID][]model.ID
 }
 
 func (d *draft) Snapshot() *model.Desired { return d.desired }
@@ -81,19 +84,16 @@ func (d *draft) Update(_ context.Context, change func(*model.Desired) error) (in
 
 func (d *draft) remember(next *model.Desired) {
 	for id, h := range next.Hosts {
-		if d.evicted == nil {
-			d.evicted = map[model.ID][]model.ID{}
-		}
-		if len(h.Evicted) > 0 {
-			d.evicted[id] = slices.Concat(d.evicted[id], h.Evicted)
-		}
+		d.evicted[id] = slices.Concat(d.evicted[id], h.Evicted)
+		d.released[id] = slices.Concat(d.released[id], h.Released)
 	}
 }
 
-// withEvicted returns the draft with what was taken from a host by force.
-func (d *draft) withEvicted(host model.ID) *model.Desired {
+// withLeaving returns the draft with how networks have left a host.
+func (d *draft) withLeaving(host model.ID) *model.Desired {
 	desired := d.desired.Clone()
 	desired.Evict(host, d.evicted[host]...)
+	desired.GiveBack(host, d.released[host]...)
 	return desired
 }
 
@@ -101,3 +101,12 @@ func (d *draft) withEvicted(host model.ID) *model.Desired {
 type hastyLoop struct{ Loop }
 
 func (hastyLoop) WaitFor(context.Context, int64, ...model.ID) error { return nil }
+
+// Prune returns what would be removed.
+func (l hastyLoop) Prune(_ context.Context, network model.ID) ([]string, error) {
+	var names []string
+	for _, p := range l.Status().StalePorts(network) {
+		names = append(names, p.Name)
+	}
+	return names, nil
+}

@@ -49,6 +49,8 @@ const (
 	QuarantinePort Verb = "quarantine-port"
 	ReleasePort    Verb = "release-port"
 	SetMTU         Verb = "set-mtu"
+	AdoptBridge    Verb = "adopt-bridge"
+	ReleaseBridge  Verb = "release-bridge"
 )
 
 // Operation is one change of Open vSwitch.
@@ -74,19 +76,9 @@ func (a *API) getPlan(c *call) error { return a.sendPlan(c, a.store.Snapshot()) 
 // makePlan answers POST isonet/plan. It does the writes in a draft, and refuses
 // what is refused of the first of them that is.
 func (a *API) makePlan(c *call) error {
-	data, err := c.body(maxBody)
-	if err != nil {
-		return err
-	}
-	if f, err := requestFormat(c.r.Header); err != nil || f != formatJSON {
-		return refuse(errMediaType, "A plan is JSON: send it with the content type application/json.")
-	}
 	var request PlanRequest
-	if err := guardJSON(data); err != nil {
-		return decodeError(err)
-	}
-	if err := json.Unmarshal(data, &request); err != nil {
-		return decodeError(err)
+	if err := c.readJSON(&request); err != nil {
+		return err
 	}
 	dry, draft := a.draft()
 	for _, w := range request.Requests {
@@ -94,7 +86,25 @@ func (a *API) makePlan(c *call) error {
 			return err
 		}
 	}
-	return a.sendPlan(c, draft.withEvicted(a.loop.Status().HostID))
+	return a.sendPlan(c, draft.withLeaving(a.loop.Status().HostID))
+}
+
+// readJSON decodes the body of an isonet resource, which has native values.
+func (c *call) readJSON(into any) error {
+	data, err := c.body(maxBody)
+	if err != nil {
+		return err
+	}
+	if f, err := requestFormat(c.r.Header); err != nil || f != formatJSON {
+		return refuse(errMediaType, "The body of %s is JSON: send it with the content type application/json.", c.path)
+	}
+	if err := guardJSON(data); err != nil {
+		return decodeError(err)
+	}
+	if err := json.Unmarshal(data, into); err != nil {
+		return decodeError(err)
+	}
+	return nil
 }
 
 // rehearse does one write on an API over a draft.
@@ -110,7 +120,8 @@ func (dry *API) rehearse(c *call, w PlannedWrite) error {
 	reply := &discard{header: http.Header{}}
 	write := newCall(reply, r)
 	write.user, write.users = c.user, c.users
-	if strings.HasPrefix(write.path, "/isonet/") || bodyless(w.Method) && w.Method != http.MethodDelete {
+	own := strings.HasPrefix(write.path, "/isonet/") && write.path != adoptPath && write.path != releasePath
+	if own || bodyless(w.Method) && w.Method != http.MethodDelete {
 		return refuse(errValue, "The request %s %s cannot be planned: only writes can.", w.Method, w.Path)
 	}
 	return write.dispatch(dry.mux)
@@ -122,12 +133,7 @@ func (a *API) sendPlan(c *call, desired *model.Desired) error {
 		return unreachable(status)
 	}
 	p := reconcile.Foresee(desired, status.HostID, status.Actual)
-	body, err := json.Marshal(nativePlan(desired, status, p))
-	if err != nil {
-		return err
-	}
-	c.sendBytes(http.StatusOK, formatJSON.contentType(), append(body, '\n'))
-	return nil
+	return c.sendJSON(http.StatusOK, nativePlan(desired, status, p))
 }
 
 func nativePlan(desired *model.Desired, status reconcile.Status, p plan.Plan) HostPlan {
@@ -154,6 +160,15 @@ func nativePlan(desired *model.Desired, status reconcile.Status, p plan.Plan) Ho
 	}
 	for _, b := range p.Delete {
 		add(Operation{Do: RemoveBridge, Bridge: b.Name, NetworkID: plan.NetworkOf(b)})
+	}
+	for _, r := range p.Adopt {
+		add(Operation{Do: AdoptBridge, Bridge: r.Have.Name, NetworkID: r.Spec.NetworkID, Columns: strings.Split(r.Columns(), ",")})
+	}
+	for _, r := range p.Release {
+		add(Operation{Do: ReleaseBridge, Bridge: r.Bridge.Name, NetworkID: plan.NetworkOf(r.Bridge)})
+		for _, change := range r.Ports {
+			add(Operation{Do: ReleasePort, Bridge: r.Bridge.Name, NetworkID: change.Network, Port: change.Port.Name, Reason: change.Reason})
+		}
 	}
 	for _, held := range p.Held {
 		h.Held = append(h.Held, HeldStatus(held))

@@ -107,6 +107,9 @@ func (a *API) table() []route {
 		{"GET /isonet/plan", a.getPlan},
 		{"POST /isonet/plan", a.makePlan},
 		{"GET /isonet/watch", a.watchStatus},
+		{"POST " + adoptPath, a.adoptBridge},
+		{"POST " + releasePath, a.releaseBridge},
+		{"POST /isonet/prune", a.prunePorts},
 	}
 }
 

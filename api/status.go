@@ -99,6 +99,9 @@ type PortStatus struct {
 	IfaceID string `json:"iface_id"`
 	// Error is what Open vSwitch says is wrong with the port.
 	Error string `json:"error"`
+	// Stale says that the port's device vanished, so that isonet/prune would
+	// remove the port.
+	Stale bool `json:"stale"`
 	// Traffic counts from when the port was plugged into the network or
 	// isonetd began. It is absent as long as nothing is known of it.
 	Traffic *TrafficStatus `json:"traffic,omitempty"`
@@ -172,7 +175,7 @@ func (v *view) nativeNetwork(at model.Attachment, ports map[string]model.PortTra
 	if v.status.Actual != nil {
 		bridge, _ := bridgeOf(v.status.Actual, n)
 		s.MTU.Actual = actualMTU(bridge)
-		s.Ports = nativePorts(n.ID, bridge, ports)
+		s.Ports = nativePorts(n.ID, bridge, ports, v.status.Actual.Links)
 	}
 	if t, ok := v.traffic[n.ID]; ok {
 		s.Traffic = nativeTraffic(t)
@@ -180,13 +183,14 @@ func (v *view) nativeNetwork(at model.Attachment, ports map[string]model.PortTra
 	return s
 }
 
-func nativePorts(network model.ID, b plan.Bridge, traffic map[string]model.PortTraffic) []PortStatus {
+func nativePorts(network model.ID, b plan.Bridge, traffic map[string]model.PortTraffic, links map[string]plan.Device) []PortStatus {
 	ports := []PortStatus{}
 	for _, p := range b.Endpoints() {
 		for _, i := range p.Interfaces {
 			s := PortStatus{
 				Name: i.Name, LinkUp: i.LinkUp, MTU: i.MTU,
 				VMID: i.ExternalIDs["vm-id"], IfaceID: i.ExternalIDs["iface-id"], Error: i.Error,
+				Stale: p.Stale(links),
 			}
 			// A port that just moved may still count for the other network.
 			if t, ok := traffic[i.UUID]; ok && t.Network == network {
@@ -209,12 +213,7 @@ func nativeTraffic(t model.Traffic) *TrafficStatus {
 // getStatus answers GET isonet/status.
 func (a *API) getStatus(c *call) error {
 	a.tellStale(c)
-	body, err := json.Marshal(a.native(c))
-	if err != nil {
-		return err
-	}
-	c.sendBytes(http.StatusOK, formatJSON.contentType(), append(body, '\n'))
-	return nil
+	return c.sendJSON(http.StatusOK, a.native(c))
 }
 
 // watchStatus answers GET isonet/watch: the status in a line of JSON at once and

@@ -156,6 +156,22 @@ func (l *loop) WaitFor(ctx context.Context, revision int64, networks ...model.ID
 	return nil
 }
 
+// Prune removes what is stale at once.
+func (l *loop) Prune(_ context.Context, network model.ID) ([]string, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.refuse != nil {
+		return nil, l.refuse
+	}
+	var names []string
+	for _, p := range l.status.StalePorts(network) {
+		names = append(names, p.Name)
+		bridge := l.store.Snapshot().Networks[network].VdsmName
+		l.ports[bridge] = slices.DeleteFunc(l.ports[bridge], func(other plan.Port) bool { return other.Name == p.Name })
+	}
+	return names, nil
+}
+
 var epoch = time.Date(2026, 1, 2, 3, 4, 5, 678_000_000, time.UTC)
 
 // realise makes Open vSwitch have what the store asks for.

@@ -13,6 +13,16 @@ import (
 	"github.com/isonet/isonet/internal/ovstest"
 )
 
+// program builds isonetd.
+func program(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "isonetd")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, "../cmd/isonetd").CombinedOutput(); err != nil {
+		t.Fatalf("build isonetd: %v\n%s", err, out)
+	}
+	return path
+}
+
 // isonetd runs the program in the network namespace of its Open vSwitch, until
 // the function is called that it returns. Goroutines cannot: they change threads.
 func (h *host) isonetd(program, namespace string, wrapper ...string) (stop func()) {
@@ -79,10 +89,7 @@ func TestStrictNetworkAndHostGuardOfTheProgram(t *testing.T) {
 	h := newHost(t, nil)
 	namespace := ovstest.Namespace(t)
 	h.ovs = ovstest.Start(t, ovstest.InNamespace(namespace))
-	program := filepath.Join(t.TempDir(), "isonetd")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../cmd/isonetd").CombinedOutput(); err != nil {
-		t.Fatalf("build isonetd: %v\n%s", err, out)
-	}
+	program := program(t)
 	stop := h.isonetd(program, namespace)
 	h.network(`{"name":"red","strict":"true","broadcast_limit":"1000","data_center":{"name":"Default"}}`)
 	h.must("POST", h.path()+"/setupnetworks", attachAll("red"))

@@ -336,7 +336,10 @@ func rereadOne(t *table, index int) error {
 	r.AddData(withoutStatistics())
 	data, err := r.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWLINK)
 	if errors.Is(err, unix.ENODEV) {
-		return nil // it went; the message that says so is on its way
+		// It went, and the message that says so is on its way. What an earlier one
+		// said of it, such as that a veth has no other end any more, is void.
+		t.drop(index)
+		return nil
 	}
 	if err != nil {
 		return err

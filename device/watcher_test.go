@@ -541,3 +541,29 @@ func BenchmarkDump(b *testing.B) {
 		return nil
 	})
 }
+
+// A veth that is deleted is announced once more, without its other end: that
+// must not look like one whose other end is in the host.
+func TestAVethThatGoesHasItsPeerElsewhereToTheEnd(t *testing.T) {
+	host, vm := ovstest.Namespace(t), ovstest.Namespace(t)
+	w, _ := start(t, host, receiveBuffer)
+	for range 30 {
+		ip(t, host, "link add v0 up type veth peer name eth0 netns "+vm)
+		await(t, w, "v0", func(l map[string]plan.Device) bool { return l["v0"].PeerElsewhere })
+		done := make(chan error, 1)
+		go func() {
+			_, err := tryIP(host, "link del v0")
+			done <- err
+		}()
+		await(t, w, "v0 is gone", func(l map[string]plan.Device) bool {
+			device, there := l["v0"]
+			if there && !device.PeerElsewhere {
+				t.Errorf("on its way out it is seen as %+v", device)
+			}
+			return !there
+		})
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -16,6 +16,9 @@ type Host struct {
 	// Evicted are networks whose bridge may be removed although ports are
 	// plugged in (the API's force=true). An entry ends with the bridge.
 	Evicted []ID
+	// Released are networks whose bridge is given back instead of removed: it
+	// stays and is no longer isonet's. An entry ends when that is done.
+	Released []ID
 }
 
 // Attachment joins a network to a host.
@@ -30,6 +33,10 @@ type Attachment struct {
 	// Properties are the custom properties of an explicit attachment. They are
 	// kept and reported.
 	Properties map[string]string
+	// Adopts is the UUID of the bridge (its row in Open vSwitch's database) that
+	// the network may take over on this host although isonet did not make it; ""
+	// is none. A bridge that somebody makes anew has another UUID.
+	Adopts string
 }
 
 // Desired is all that operators asked for. A published Desired is never
@@ -62,7 +69,7 @@ func (d *Desired) Clone() *Desired {
 		Attachments: make(map[ID]Attachment, len(d.Attachments)),
 	}
 	for id, h := range d.Hosts {
-		h.Labels, h.Evicted = slices.Clone(h.Labels), slices.Clone(h.Evicted)
+		h.Labels, h.Evicted, h.Released = slices.Clone(h.Labels), slices.Clone(h.Evicted), slices.Clone(h.Released)
 		c.Hosts[id] = h
 	}
 	for id, a := range d.Attachments {
@@ -172,6 +179,9 @@ func (d *Desired) Validate() error {
 		if _, ok := d.Networks[a.Network]; !ok {
 			wrong = append(wrong, NotFoundf("Logical Network (id '%s') doesn't exist.", a.Network))
 		}
+		if uuid, ok := ParseID(a.Adopts); a.Adopts != "" && (!ok || string(uuid) != a.Adopts) {
+			wrong = append(wrong, Invalidf("Attachment %s adopts '%s', which is not the UUID of a bridge.", id, a.Adopts))
+		}
 		wrong = append(wrong, ValidateProperties(a.Properties))
 	}
 	return Join(wrong...)
@@ -231,9 +241,11 @@ func (h Host) Validate() error {
 		seen[label] = true
 		wrong = append(wrong, ValidateLabel(label))
 	}
-	for _, id := range h.Evicted {
-		if canonical, ok := ParseID(string(id)); !ok || canonical != id {
-			wrong = append(wrong, Invalidf("Host '%s' has evicted '%s', which is not the id of a network.", h.Name, id))
+	for did, networks := range map[string][]ID{"evicted": h.Evicted, "released": h.Released} {
+		for _, id := range networks {
+			if canonical, ok := ParseID(string(id)); !ok || canonical != id {
+				wrong = append(wrong, Invalidf("Host '%s' has %s '%s', which is not the id of a network.", h.Name, did, id))
+			}
 		}
 	}
 	return Join(wrong...)

@@ -13,8 +13,19 @@ import (
 // AddNetwork adds a network under a new id and the bridge name that follows
 // from it, and returns it.
 func (d *Desired) AddNetwork(n Network) (Network, error) {
-	n.ID, n.Revision = NewID(), 1
-	n.VdsmName = VdsmName(n.ID, n.Name)
+	n.ID = NewID()
+	return d.addNetwork(n, VdsmName(n.ID, n.Name))
+}
+
+// AddNetworkOf adds a network as AddNetwork does, with the name of a bridge that
+// exists already.
+func (d *Desired) AddNetworkOf(n Network, bridge string) (Network, error) {
+	n.ID = NewID()
+	return d.addNetwork(n, bridge)
+}
+
+func (d *Desired) addNetwork(n Network, bridge string) (Network, error) {
+	n.VdsmName, n.Revision = bridge, 1
 	if _, taken := d.NetworkByName(n.Name); taken {
 		return Network{}, nameInUse("Cannot add Network. ", n.Name)
 	}
@@ -36,6 +47,13 @@ func (d *Desired) UpdateNetwork(n Network) error {
 	}
 	n.VdsmName, n.Revision = old.VdsmName, old.Revision+1
 	d.Networks[n.ID] = n
+	if n.Label != "" && n.Label != old.Label {
+		for _, h := range d.Hosts {
+			if slices.Contains(h.Labels, n.Label) {
+				d.Left(h.ID, n.ID)
+			}
+		}
+	}
 	return nil
 }
 
@@ -63,8 +81,10 @@ func (d *Desired) Attach(host, network ID, properties map[string]string) (Attach
 		return Attachment{}, Invalidf("Logical Network (id '%s') doesn't exist.", network)
 	}
 	id := AttachmentID(host, network)
-	d.Attachments[id] = Attachment{ID: id, Host: host, Network: network, Explicit: true, Properties: properties}
-	d.keep(host, network)
+	d.Attachments[id] = Attachment{
+		ID: id, Host: host, Network: network, Explicit: true, Properties: properties, Adopts: d.Attachments[id].Adopts,
+	}
+	d.Left(host, network)
 	a, _ := d.AttachmentOf(host, network)
 	return a, nil
 }
@@ -82,6 +102,63 @@ func (d *Desired) Detach(host, network ID) error {
 	}
 	delete(d.Attachments, a.ID)
 	return nil
+}
+
+// Adopt attaches a network to a host explicitly and lets it take over a bridge
+// that isonet did not make: the one of that name and with that UUID.
+func (d *Desired) Adopt(host, network ID, bridge, uuid string) error {
+	n, ok := d.Networks[network]
+	if !ok {
+		return NotFoundf("Entity not found: %s", network)
+	}
+	if n.VdsmName != bridge {
+		return Conflictf("Cannot adopt the bridge '%s'. The network '%s' has bridges of the name '%s', and keeps that: adopt the bridge as a network that does not exist yet, or delete this one before, to have its name.",
+			bridge, n.Name, n.VdsmName)
+	}
+	a, err := d.Attach(host, network, d.Attachments[AttachmentID(host, network)].Properties)
+	if err != nil {
+		return err
+	}
+	kept := d.Attachments[a.ID]
+	kept.Adopts = uuid
+	d.Attachments[a.ID] = kept
+	return nil
+}
+
+// Release detaches a network from a host and gives its bridge there back: the
+// bridge stays, with its ports, and is no longer isonet's.
+func (d *Desired) Release(host, network ID) error {
+	n, ok := d.Networks[network]
+	if !ok {
+		return NotFoundf("Entity not found: %s", network)
+	}
+	var wrong []error
+	a, _ := d.AttachmentOf(host, network)
+	switch {
+	case a.Label != "" && a.Explicit:
+		wrong = append(wrong, Conflictf("Cannot release the network '%s'. The label '%s' attaches it too: take the label from the network or from the host, and it stays attached by itself; then release it.",
+			n.Name, a.Label))
+	case a.Label != "":
+		wrong = append(wrong, Conflictf("Cannot release the network '%s'. Only the label '%s' attaches it: attach the network by itself (POST networkattachments of the host), take the label from the network or from the host, then release it.",
+			n.Name, a.Label))
+	}
+	if n.Strict {
+		wrong = append(wrong, Conflictf("Cannot release the network '%s'. It is strict, and its flows would stay and forward to the ports of today only: set strict to false first.", n.Name))
+	}
+	if err := Join(wrong...); err != nil {
+		return err
+	}
+	delete(d.Attachments, a.ID)
+	d.GiveBack(host, network)
+	return nil
+}
+
+// GiveBack lets the bridges of networks that a host does not have any more stay
+// there, as somebody else's.
+func (d *Desired) GiveBack(host ID, networks ...ID) {
+	h := d.Hosts[host]
+	h.Released = with(h.Released, networks...)
+	d.Hosts[host] = h
 }
 
 // AddLabel gives a host labels.
@@ -112,7 +189,7 @@ func (d *Desired) AddLabel(host ID, labels ...string) error {
 	d.Hosts[host] = h
 	for _, n := range d.Networks {
 		if n.Label != "" && has[n.Label] {
-			d.keep(host, n.ID)
+			d.Left(host, n.ID)
 		}
 	}
 	return nil
@@ -137,16 +214,27 @@ func (d *Desired) RemoveLabel(host ID, label string) error {
 // plugged into them.
 func (d *Desired) Evict(host ID, networks ...ID) {
 	h := d.Hosts[host]
-	h.Evicted = append(slices.Clone(h.Evicted), networks...)
-	slices.Sort(h.Evicted)
-	h.Evicted = slices.Compact(h.Evicted)
+	h.Evicted = with(h.Evicted, networks...)
 	d.Hosts[host] = h
 }
 
-// keep ends an eviction: a network that is attached again is no longer evicted.
-func (d *Desired) keep(host, network ID) {
-	h := d.Hosts[host]
-	h.Evicted = slices.DeleteFunc(slices.Clone(h.Evicted), func(id ID) bool { return id == network })
+// with returns a set with more members, sorted.
+func with(set []ID, more ...ID) []ID {
+	set = append(slices.Clone(set), more...)
+	slices.Sort(set)
+	return slices.Compact(set)
+}
+
+// Left ends evictions and releases on a host: they are done, or the networks are
+// attached again.
+func (d *Desired) Left(host ID, networks ...ID) {
+	h, ok := d.Hosts[host]
+	if !ok {
+		return
+	}
+	done := func(id ID) bool { return slices.Contains(networks, id) }
+	h.Evicted = slices.DeleteFunc(slices.Clone(h.Evicted), done)
+	h.Released = slices.DeleteFunc(slices.Clone(h.Released), done)
 	d.Hosts[host] = h
 }
 
@@ -158,6 +246,7 @@ func (d *Desired) Undo(before, after *Desired) {
 	for id, h := range d.Hosts {
 		h.Labels = undoSet(h.Labels, before.Hosts[id].Labels, after.Hosts[id].Labels)
 		h.Evicted = undoSet(h.Evicted, before.Hosts[id].Evicted, after.Hosts[id].Evicted)
+		h.Released = undoSet(h.Released, before.Hosts[id].Released, after.Hosts[id].Released)
 		d.Hosts[id] = h
 	}
 	undo(d.Attachments, before.Attachments, after.Attachments)

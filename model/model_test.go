@@ -3,7 +3,6 @@ package model_test
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -263,7 +262,7 @@ func edit(t *rapid.T, d *model.Desired, host model.ID) {
 	name := rapid.SampledFrom(names).Draw(t, "name")
 	label := rapid.SampledFrom(labels).Draw(t, "label")
 	n, exists := d.NetworkByName(name)
-	switch rapid.IntRange(0, 6).Draw(t, "what") {
+	switch rapid.IntRange(0, 8).Draw(t, "what") {
 	case 0:
 		_, _ = d.AddNetwork(model.Network{Name: name, Label: label})
 	case 1:
@@ -281,6 +280,10 @@ func edit(t *rapid.T, d *model.Desired, host model.ID) {
 		_ = d.AddLabel(host, label)
 	case 6:
 		_ = d.RemoveLabel(host, label)
+	case 7:
+		_ = d.Adopt(host, n.ID, n.VdsmName, string(model.DeriveID(name)))
+	case 8:
+		_ = d.Release(host, n.ID)
 	}
 }
 
@@ -360,8 +363,11 @@ func summary(d *model.Desired, host model.ID) []string {
 	for _, n := range d.Networks {
 		lines = append(lines, fmt.Sprintf("network %s %s %d", n.Name, n.Label, n.MTU))
 	}
-	for id := range maps.Keys(d.Attachments) {
-		lines = append(lines, "attachment "+string(id))
+	for id, a := range d.Attachments {
+		lines = append(lines, "attachment "+string(id)+" adopts "+a.Adopts)
+	}
+	for _, id := range d.Hosts[host].Released {
+		lines = append(lines, "released "+string(id))
 	}
 	slices.Sort(lines)
 	return lines

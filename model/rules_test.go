@@ -51,6 +51,7 @@ func TestTheStoreNeverHolds(t *testing.T) {
 		"host label":                         {host(func(h *model.Host) { h.Labels = []string{"a b"} }), model.ErrInvalid, "Network label must be formed only from: English letters, numbers, hyphen or underscore."},
 		"host label twice":                   {host(func(h *model.Host) { h.Labels = []string{"a", "a"} }), model.ErrInvalid, "Host 'one' has the label 'a' twice."},
 		"eviction of nothing":                {host(func(h *model.Host) { h.Evicted = []model.ID{"x"} }), model.ErrInvalid, "Host 'one' has evicted 'x', which is not the id of a network."},
+		"release of nothing":                 {host(func(h *model.Host) { h.Released = []model.ID{"x"} }), model.ErrInvalid, "Host 'one' has released 'x', which is not the id of a network."},
 		"host under another id": {func(d *model.Desired, host, _ model.ID) {
 			h := d.Hosts[host]
 			h.ID = model.NewID()

@@ -17,7 +17,8 @@ import (
 // What guards it: a repair or a removal of a bridge waits, with a timeout of 0, for the
 // bridge to be as the plan saw it, so that a port plugged in meanwhile fails
 // the transaction instead of vanishing with its bridge. A change of a port waits
-// for the port to be as it was judged. A new bridge needs no wait: names are
+// for the port to be as it was judged. An adoption waits for all that the bridge
+// was judged by. A new bridge needs no wait: names are
 // unique by the schema's index.
 func compile(p plan.Plan, root string) []ovsdb.Operation {
 	c := compiler{root: root}
@@ -35,6 +36,13 @@ func compile(p plan.Plan, root string) []ovsdb.Operation {
 	}
 	for _, protect := range p.Protect {
 		c.update("Port", protect.Port.UUID, ovsdb.Row{"protected": protect.On})
+	}
+	for _, r := range p.Adopt {
+		c.guardAdopted(r.Have)
+		c.repair(r)
+	}
+	for _, r := range p.Release {
+		c.release(r)
 	}
 	for _, b := range p.Delete {
 		c.guard(b)

@@ -10,7 +10,10 @@ import (
 // anew meanwhile has another row: it is judged for itself.
 func (c *compiler) port(change plan.PortChange) {
 	c.guardPort(change.Port)
-	if change.Do == plan.RemovePort {
+	if change.Do == plan.PrunePort {
+		c.guardStale(change.Port)
+	}
+	if change.Do == plan.RemovePort || change.Do == plan.PrunePort {
 		c.add(ovsdb.Operation{
 			Op: ovsdb.OperationMutate, Table: "Bridge", Where: byUUID(change.Bridge),
 			Mutations: []ovsdb.Mutation{*ovsdb.NewMutation("ports", ovsdb.MutateOperationDelete,
@@ -47,6 +50,24 @@ func (c *compiler) guardPort(p plan.Port) {
 	c.wait("Port", p.UUID, row)
 	for _, i := range p.Interfaces {
 		c.wait("Interface", i.UUID, ovsdb.Row{"name": i.Name, "type": i.Type})
+	}
+}
+
+// guardStale makes the transaction fail when vswitchd has found a device for the
+// port meanwhile.
+func (c *compiler) guardStale(p plan.Port) {
+	for _, i := range p.Interfaces {
+		row := ovsdb.Row{"ofport": ovsdb.OvsSet{}, "error": ovsdb.OvsSet{}, "mtu": ovsdb.OvsSet{}}
+		if i.OFPort != 0 {
+			row["ofport"] = i.OFPort
+		}
+		if i.Error != "" {
+			row["error"] = i.Error
+		}
+		if !i.Failed() {
+			row["link_state"] = "down"
+		}
+		c.wait("Interface", i.UUID, row)
 	}
 }
 

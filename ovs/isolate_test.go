@@ -189,7 +189,7 @@ func TestQuarantineCutsAPortOffAndReleaseDoesNot(t *testing.T) {
 			t.Fatal("the port in quarantine is reached")
 		}
 	}
-	change(plan.Release)
+	change(plan.Unquarantine)
 	ovstest.Eventually(t, "after", c.reaches)
 }
 

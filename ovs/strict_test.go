@@ -16,6 +16,7 @@ import (
 // three VMs plugged in: two members, and a stranger.
 type strictWorld struct {
 	*ovstest.OVS
+	namespace   string
 	sw          *ovs.Switch
 	a, b, other *ovstest.VM
 }
@@ -24,11 +25,12 @@ const strictBridge = "iso1"
 
 func newStrictWorld(t *testing.T) strictWorld {
 	t.Helper()
-	private := ovstest.Start(t, ovstest.InNamespace(ovstest.Namespace(t)))
+	namespace := ovstest.Namespace(t)
+	private := ovstest.Start(t, ovstest.InNamespace(namespace))
 	private.Vsctl("add-br", strictBridge, "--", "set", "Bridge", strictBridge, "datapath_type=netdev", "fail_mode=secure")
 	w := strictWorld{
-		OVS: private,
-		a:   private.NewVM("vm-a", "10.0.0.1/24"), b: private.NewVM("vm-b", "10.0.0.2/24"), other: private.NewVM("vm-other", "10.0.0.3/24"),
+		OVS: private, namespace: namespace,
+		a: private.NewVM("vm-a", "10.0.0.1/24"), b: private.NewVM("vm-b", "10.0.0.2/24"), other: private.NewVM("vm-other", "10.0.0.3/24"),
 	}
 	for _, vm := range []*ovstest.VM{w.a, w.b, w.other} {
 		private.Plug(vm, strictBridge)

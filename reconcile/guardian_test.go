@@ -120,6 +120,8 @@ func (w *world) Apply(_ context.Context, p plan.Plan) (int, error) {
 	return 0, nil
 }
 
+func (w *world) Ordinary(context.Context, string) error { return nil }
+
 func (w *world) Enforce(context.Context, ...plan.Pipeline) ([]string, error) { return nil, nil }
 
 func (w *world) change(change func(*plan.Actual)) {

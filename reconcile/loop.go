@@ -41,6 +41,9 @@ type Switch interface {
 	// are all strict ones, and returns those that had flows of somebody else. Its
 	// error joins a *plan.BridgeError for each bridge that failed.
 	Enforce(ctx context.Context, pipelines ...plan.Pipeline) (foreign []string, err error)
+	// Ordinary returns an error, with what to do, unless a bridge has the flows
+	// of an ordinary switch and no others.
+	Ordinary(ctx context.Context, bridge string) error
 }
 
 // Observer is told what the loop did; for metrics.
@@ -148,6 +151,7 @@ func (l *Loop) pass(ctx context.Context) time.Duration {
 	var flowsErr error
 	if !actual.Standby {
 		flowsErr = l.enforce(ctx, want, actual, &judged)
+		l.inspect(ctx, want, actual, &judged)
 	}
 	p := plan.Diff(want, actual)
 	var err error
@@ -177,7 +181,8 @@ func (l *Loop) pass(ctx context.Context) time.Duration {
 }
 
 func (l *Loop) apply(ctx context.Context, p plan.Plan, revision int64) error {
-	drift := l.settled == revision && len(p.Create)+len(p.Repair)+len(p.Delete) > 0
+	again := len(p.Create) + len(p.Repair) + len(p.Delete) + len(p.Adopt)
+	drift := l.settled == revision && again > 0
 	if drift {
 		l.logDrift(p)
 	}
@@ -193,12 +198,17 @@ func (l *Loop) apply(ctx context.Context, p plan.Plan, revision int64) error {
 	for _, s := range p.Create {
 		l.touched[s.NetworkID] = nextCfg
 	}
-	for _, r := range p.Repair {
+	for _, r := range slices.Concat(p.Repair, p.Adopt) {
 		l.touched[r.Spec.NetworkID] = nextCfg
 	}
+	for _, r := range p.Adopt {
+		l.log.Info("adopted the bridge", "bridge", r.Spec.Name, "network", r.Spec.NetworkID, "columns", r.Columns())
+	}
+	for _, r := range p.Release {
+		l.log.Info("released the bridge; it is isonet's no longer", "bridge", r.Bridge.Name, "network", plan.NetworkOf(r.Bridge))
+	}
 	if drift {
-		repairs := uint64(len(p.Create) + len(p.Repair) + len(p.Delete))
-		l.publish(func(s *Status) { s.Repairs += repairs })
+		l.publish(func(s *Status) { s.Repairs += uint64(again) })
 	}
 	return nil
 }
@@ -207,7 +217,7 @@ func (l *Loop) logDrift(p plan.Plan) {
 	for _, s := range p.Create {
 		l.log.Warn("bridge is gone though nobody asked for that; making it again", "bridge", s.Name)
 	}
-	for _, r := range p.Repair {
+	for _, r := range slices.Concat(p.Repair, p.Adopt) {
 		l.log.Warn("bridge was changed by somebody else; putting it back", "bridge", r.Spec.Name, "columns", r.Columns())
 	}
 	for _, b := range p.Delete {

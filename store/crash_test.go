@@ -277,7 +277,7 @@ func opened(t *testing.T, file []byte) *model.Desired {
 }
 
 func TestUnusableDatabase(t *testing.T) {
-	newer := bytes.Replace(store.Schema, []byte(`"version": "1.1.0"`), []byte(`"version": "1.1.1"`), 1)
+	newer := bytes.Replace(store.Schema, []byte(`"version": "1.2.0"`), []byte(`"version": "1.2.1"`), 1)
 	other := bytes.Replace(store.Schema, []byte(`"name": "Isolated_Networks"`), []byte(`"name": "Other"`), 1)
 	for _, c := range []struct {
 		name, says string
@@ -387,7 +387,7 @@ func TestConversion(t *testing.T) {
 			}
 			s.must(full)
 			s.stop()
-			if version := tool(t, "db-version", database(dir)); version != "1.1.0" {
+			if version := tool(t, "db-version", database(dir)); version != "1.2.0" {
 				t.Errorf("the database has version %s", version)
 			}
 			backup := database(dir) + ".backup-0.9.0"
@@ -424,7 +424,7 @@ func TestConversionFromTheFirstRelease(t *testing.T) {
 	want.Isolation, want.Strict, want.MACLock, want.BroadcastLimit = model.PolicyReport, true, true, 50
 	s.must(func(d *model.Desired) error { return d.UpdateNetwork(want) })
 	s.stop()
-	for file, version := range map[string]string{database(dir): "1.1.0", database(dir) + ".backup-1.0.0": "1.0.0"} {
+	for file, version := range map[string]string{database(dir): "1.2.0", database(dir) + ".backup-1.0.0": "1.0.0"} {
 		if got := tool(t, "db-version", file); got != version {
 			t.Errorf("%s has version %s, want %s", file, got, version)
 		}
@@ -433,6 +433,44 @@ func TestConversionFromTheFirstRelease(t *testing.T) {
 	want.Revision = 4
 	if got := again.Snapshot().Networks[network]; got != want {
 		t.Errorf("after a restart the network is %+v, want %+v", got, want)
+	}
+}
+
+// TestConversionFromPolicies opens a database of schema 1.1.0, the one that got
+// the policies: what it has is kept, and bridges can be adopted.
+func TestConversionFromPolicies(t *testing.T) {
+	schema, err := os.ReadFile("testdata/1.1.0.ovsschema")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const network, gone, host = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222", systemID
+	const bridge = "33333333-3333-4333-8333-333333333333"
+	id := model.AttachmentID(host, network)
+	dir := tempDir(t)
+	create(t, dir, schema)
+	tool(t, "transact", database(dir), `["Isolated_Networks",
+		{"op":"insert","table":"Isolated_Networks","row":{"revision":41}},
+		{"op":"insert","table":"Network","uuid":"`+network+`","row":{"name":"n","vdsm_name":"n","isolation":"report","strict":true,"mac_lock":true,"broadcast_limit":50,"revision":3}},
+		{"op":"insert","table":"Host","uuid":"`+host+`","row":{"system_id":"`+host+`","name":"h","evicted":["uuid","`+gone+`"]}},
+		{"op":"insert","table":"Attachment","uuid":"`+string(id)+`","row":{"host":["uuid","`+host+`"],"network":["uuid","`+network+`"]}}]`)
+
+	s := embedded(t, dir)
+	want := model.NewDesired()
+	want.Networks[network] = model.Network{ID: network, Name: "n", VdsmName: "n", Isolation: model.PolicyReport, Strict: true, MACLock: true, BroadcastLimit: 50, Revision: 3}
+	want.Hosts[host] = model.Host{ID: host, SystemID: host, Name: "h", Evicted: []model.ID{gone}}
+	want.Attachments[id] = model.Attachment{ID: id, Host: host, Network: network, Explicit: true}
+	if diff := same(want, s.Snapshot()); diff != "" || s.Snapshot().Revision != 41 {
+		t.Errorf("revision %d (-want +got):\n%s", s.Snapshot().Revision, diff)
+	}
+	s.must(func(d *model.Desired) error { return d.Adopt(host, network, "n", bridge) })
+	s.stop()
+	for file, version := range map[string]string{database(dir): "1.2.0", database(dir) + ".backup-1.1.0": "1.1.0"} {
+		if got := tool(t, "db-version", file); got != version {
+			t.Errorf("%s has version %s, want %s", file, got, version)
+		}
+	}
+	if got := embedded(t, dir).Snapshot().Attachments[id].Adopts; got != bridge {
+		t.Errorf("after a restart the network adopts '%s', want %s", got, bridge)
 	}
 }
 

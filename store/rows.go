@@ -105,25 +105,38 @@ func optional(text string) rfc.OvsSet {
 
 func host(r *schema.Host) model.Host {
 	h := model.Host{ID: model.ID(r.UUID), SystemID: r.SystemID, Name: r.Name, Labels: slices.Clone(r.Labels)}
-	for _, id := range r.Evicted {
-		h.Evicted = append(h.Evicted, model.ID(id))
-	}
 	slices.Sort(h.Labels)
-	slices.Sort(h.Evicted)
+	h.Evicted, h.Released = ids(r.Evicted), ids(r.Released)
 	return h
 }
 
+// ids returns the ids of a column of UUIDs, sorted.
+func ids(uuids []string) []model.ID {
+	var list []model.ID
+	for _, uuid := range uuids {
+		list = append(list, model.ID(uuid))
+	}
+	slices.Sort(list)
+	return list
+}
+
+// uuidSet is the value of a column of UUIDs.
+func uuidSet(ids []model.ID) rfc.OvsSet {
+	set := []any{}
+	for _, id := range unique(ids) {
+		set = append(set, rfc.UUID{GoUUID: string(id)})
+	}
+	return rfc.OvsSet{GoSet: set}
+}
+
 func hostRow(h model.Host) rfc.Row {
-	labels, evicted := []any{}, []any{}
+	labels := []any{}
 	for _, label := range unique(h.Labels) {
 		labels = append(labels, label)
 	}
-	for _, id := range unique(h.Evicted) {
-		evicted = append(evicted, rfc.UUID{GoUUID: string(id)})
-	}
 	return rfc.Row{
 		"system_id": h.SystemID, "name": h.Name,
-		"labels": rfc.OvsSet{GoSet: labels}, "evicted": rfc.OvsSet{GoSet: evicted},
+		"labels": rfc.OvsSet{GoSet: labels}, "evicted": uuidSet(h.Evicted), "released": uuidSet(h.Released),
 	}
 }
 
@@ -133,6 +146,9 @@ func unique[T ~string](list []T) []T {
 
 func attachment(r *schema.Attachment) model.Attachment {
 	a := model.Attachment{ID: model.ID(r.UUID), Host: model.ID(r.Host), Network: model.ID(r.Network), Explicit: true}
+	if r.Adopts != nil {
+		a.Adopts = *r.Adopts
+	}
 	if len(r.Properties) > 0 {
 		a.Properties = maps.Clone(r.Properties)
 	}
@@ -144,9 +160,14 @@ func attachmentRow(a model.Attachment) rfc.Row {
 	for key, value := range a.Properties {
 		properties[key] = value
 	}
+	var adopts []model.ID
+	if a.Adopts != "" {
+		adopts = append(adopts, model.ID(a.Adopts))
+	}
 	return rfc.Row{
 		"host":       rfc.UUID{GoUUID: string(a.Host)},
 		"network":    rfc.UUID{GoUUID: string(a.Network)},
+		"adopts":     uuidSet(adopts),
 		"properties": rfc.OvsMap{GoMap: properties},
 	}
 }

@@ -55,7 +55,10 @@ func full(d *model.Desired) error {
 	}
 	d.Evict(systemID, model.NewID(), model.NewID())
 	d.Evict(other, model.NewID())
-	return nil
+	if err := d.Adopt(systemID, plain.ID, plain.VdsmName, string(model.NewID())); err != nil {
+		return err
+	}
+	return d.Release(other, plain.ID)
 }
 
 func TestRoundTrip(t *testing.T) {
@@ -78,10 +81,11 @@ func TestRoundTrip(t *testing.T) {
 			}
 			for id, h := range d.Hosts {
 				h.Name, h.Labels, h.Evicted = h.Name+"2", []string{"a", "b", "other"}, append(h.Evicted[1:], "ffffffff-0000-4000-8000-000000000000")
+				h.Released = append(h.Released, "ffffffff-0000-4000-8000-000000000000")
 				d.Hosts[id] = h
 			}
 			for id, a := range d.Attachments {
-				a.Properties = map[string]string{"a.b": "", "new": "1"}
+				a.Properties, a.Adopts = map[string]string{"a.b": "", "new": "1"}, string(model.NewID())
 				d.Attachments[id] = a
 			}
 			return nil
@@ -92,11 +96,11 @@ func TestRoundTrip(t *testing.T) {
 				d.Networks[id] = n
 			}
 			for id, h := range d.Hosts {
-				h.Name, h.Labels, h.Evicted = "", nil, nil
+				h.Name, h.Labels, h.Evicted, h.Released = "", nil, nil, nil
 				d.Hosts[id] = h
 			}
 			for id, a := range d.Attachments {
-				a.Properties = nil
+				a.Properties, a.Adopts = nil, ""
 				d.Attachments[id] = a
 			}
 			return nil

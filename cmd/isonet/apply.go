@@ -151,10 +151,11 @@ func sentence(s setup.Step, dryRun bool) string {
 
 // verb splits an action such as add-label into its verb and what it is done to.
 func verb(action string) (verb, noun string) {
-	if verb, ok := strings.CutSuffix(action, "-label"); ok {
-		return verb, "label"
+	verb, noun, other := strings.Cut(action, "-")
+	if !other {
+		return verb, "network"
 	}
-	return action, "network"
+	return verb, noun
 }
 
 func past(verb string) string {

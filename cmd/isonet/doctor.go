@@ -16,21 +16,16 @@ func (a *app) doctorCommand() *cobra.Command {
 		Short: "Say what is wrong with the host's networks, and what to do",
 		Long: `Say what is wrong with the networks of the host, or with one of them: why it is
 not active, and each finding about its isolation with the evidence, what isonetd
-does about it, and what to do.
+does about it, and what to do. Stale ports are named too.
 
-The exit code is 0 if nothing is wrong, and 3 if something is. Notices are not
-wrong.`,
+The exit code is 0 if nothing is wrong, and 3 if something is. Notices and
+stale ports are not wrong.`,
 		Args:              arguments(0, 1, ""),
 		ValidArgsFunction: a.completeAttached,
 		RunE: a.with(func(ctx context.Context, s session) error {
-			status, err := s.Status(ctx)
+			status, err := narrowed(ctx, s)
 			if err != nil {
 				return err
-			}
-			if len(s.args) == 1 {
-				if err := narrow(&status, s.args[0]); err != nil {
-					return err
-				}
 			}
 			err = a.print(status, func(t *table) { diagnosis(t, status) })
 			if err == nil && !sound(status) {
@@ -66,6 +61,7 @@ func diagnosis(t *table, s client.Status) {
 		if n.Isolation != nil {
 			findings(t, *n.Isolation)
 		}
+		staleRemedy(t, n)
 	}
 	if sound(s) {
 		t.line("nothing is wrong")

@@ -117,6 +117,7 @@ Open vSwitch is not connected ('isonet status' only), 4 a leak and 5 no proof
 
 	root.AddCommand(
 		a.networkCommand(), a.labelCommand(), a.attachCommand(), a.detachCommand(),
+		a.adoptCommand(), a.releaseCommand(), a.portCommand(),
 		a.setupCommand(), a.planCommand(), a.statusCommand(), a.doctorCommand(), a.watchCommand(), a.proveCommand(),
 		a.topCommand(), a.statsCommand(),
 		a.completionCommand(root), a.versionCommand(),

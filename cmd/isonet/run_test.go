@@ -35,6 +35,12 @@ func standard(t *testing.T) map[string]answer {
 			`{"do":"remove-port","bridge":"blue","network_id":"x","port":"eth0","reason":"physical_nic"},` +
 			`{"do":"repair-bridge","bridge":"blue","network_id":"x","columns":["stp_enable"]}],` +
 			`"held":[{"bridge":"old","network_id":"x","ports":["vnet1"]}]}`),
+		"POST /isonet/adopt":              ok(`{"bridge":"br-old","network":{"id":"` + greenID + `","name":"green"},"created":true,"mtu":1400}`),
+		"POST /isonet/adopt?dry_run=true": ok(`{"bridge":"br-old","network":{"id":"` + greenID + `","name":"green"},"created":false,"mtu":1400}`),
+		"POST /isonet/release": ok(`{"bridge":"blue","network":{"id":"` + blueID + `","name":"blue"},` +
+			`"unquarantined":["odd","vnet3"],"protected":["vnet0","vnet1"]}`),
+		"POST /isonet/prune":                                 ok(`{"network":{"id":"` + blueID + `","name":"blue"},"ports":["vnet7","vnet8"]}`),
+		"POST /isonet/prune?dry_run=true":                    ok(`{"network":{"id":"` + blueID + `","name":"blue"},"ports":[]}`),
 		"POST /hosts/" + hostID + "/setupnetworks":           ok(recorded(t, "complete")),
 		"POST /networks?follow=network_labels":               {status: http.StatusCreated, body: recorded(t, "created")},
 		"PUT /networks/" + blueID + "?follow=network_labels": ok(recorded(t, "blue")),
@@ -99,6 +105,17 @@ func TestCommands(t *testing.T) {
 		{name: "detach", args: words("detach blue green")},
 		{name: "detach-force", args: words("detach blue --force")},
 		{name: "detach-labelled", args: words("detach " + webID)},
+
+		{name: "adopt", args: words("adopt br-old green")},
+		{name: "adopt-dry-run-json", args: words("adopt br-old green --dry-run -o json")},
+		{name: "release", args: words("release blue")},
+		{name: "release-force", args: words("release blue --force")},
+		{name: "port-list", args: words("port list")},
+		{name: "port-list-network-json", args: words("port list blue -o json")},
+		{name: "port-list-stale", args: words("port list --stale")},
+		{name: "port-list-not-attached", args: words("port list green")},
+		{name: "port-prune", args: words("port prune blue")},
+		{name: "port-prune-dry-run", args: words("port prune blue --dry-run")},
 
 		{name: "label-list", args: words("label list")},
 		{name: "label-list-json", args: words("label list -o json")},
@@ -176,6 +193,22 @@ func TestStatusExitCode(t *testing.T) {
 	}
 }
 
+// TestStalePorts checks how ports are shown whose devices vanished.
+func TestStalePorts(t *testing.T) {
+	answers := standard(t)
+	status := strings.Replace(recorded(t, "status"), `"link_up": true`, `"link_up": false, "stale": true`, 1)
+	second := strings.LastIndex(status, `"error": "`)
+	answers["GET /isonet/status"] = ok(status[:second] + `"stale": true, ` + status[second:])
+	for _, tt := range []struct{ name, args string }{
+		{"stale-status", "status"},
+		{"stale-status-network", "status blue"},
+		{"stale-doctor", "doctor blue"},
+		{"stale-port-list", "port list --stale"},
+	} {
+		t.Run(tt.name, func(t *testing.T) { check(t, tt.name, command{args: words(tt.args)}, answers) })
+	}
+}
+
 // TestRefusals checks what an operator sees when the daemon refuses.
 func TestRefusals(t *testing.T) {
 	const setupNetworks = "POST /hosts/" + hostID + "/setupnetworks"
@@ -214,6 +247,9 @@ func TestRefusals(t *testing.T) {
 		{"not-isonetd-wrong-mtu", "network list", "GET /networks?follow=network_labels", ok(`{"network": [{"mtu": "big"}]}`)},
 		{"not-isonetd-wrong-boolean", "network list", "GET /networks?follow=network_labels", ok(`{"network": [{"port_isolation": "yes"}]}`)},
 		{"native-values", "network list", "GET /networks?follow=network_labels", ok(`{"network": [{"name": "n", "mtu": 1400, "port_isolation": true}]}`)},
+		{"refused-adopt", "adopt br-old red", "POST /isonet/adopt", refusal(http.StatusConflict, "[Cannot adopt Bridge. The bridge 'br-old' cannot be adopted: a; b.]")},
+		{"refused-release", "release blue", "POST /isonet/release", refusal(http.StatusConflict, "[Cannot release the network 'blue'. It is strict.]")},
+		{"nothing-to-prune", "port prune blue", "POST /isonet/prune", ok(`{"network":{"id":"x","name":"blue"},"ports":[]}`)},
 		{"no-networks", "network list -o json", "GET /networks?follow=network_labels", ok(`{}`)},
 		{"no-labels", "label list -o json", "GET /hosts/" + hostID + "/networklabels", ok(`{}`)},
 		{"redirect", "network list", "GET /networks?follow=network_labels", answer{status: http.StatusFound}},
@@ -262,6 +298,11 @@ func TestUsage(t *testing.T) {
 		{words("network delete"), "missing argument: NETWORK; see 'isonet network delete --help'"},
 		{words("attach"), "missing argument: NETWORK; see 'isonet attach --help'"},
 		{words("detach"), "missing argument: NETWORK; see 'isonet detach --help'"},
+		{words("adopt br-old"), "missing argument: BRIDGE NETWORK; see 'isonet adopt --help'"},
+		{words("adopt a b c"), "too many arguments: 'c'; see 'isonet adopt --help'"},
+		{words("release"), "missing argument: NETWORK; see 'isonet release --help'"},
+		{words("port prune"), "missing argument: NETWORK; see 'isonet port prune --help'"},
+		{words("port list a b"), "too many arguments: 'b'; see 'isonet port list --help'"},
 		{words("label add"), "missing argument: LABEL; see 'isonet label add --help'"},
 		{words("label add a/b"), "'a/b': Network label must be formed only from: English letters, numbers, hyphen or underscore; see 'isonet label add --help'"},
 		{words("label rm"), "missing argument: LABEL; see 'isonet label rm --help'"},

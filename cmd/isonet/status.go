@@ -65,6 +65,16 @@ func (a *app) printNetworkStatus(s *client.Status, reference string) error {
 	})
 }
 
+// narrowed returns the host's status, with one network only if the command line
+// names one.
+func narrowed(ctx context.Context, s session) (client.Status, error) {
+	status, err := s.Status(ctx)
+	if err == nil && len(s.args) == 1 {
+		err = narrow(&status, s.args[0])
+	}
+	return status, err
+}
+
 // narrow leaves one network in a status, found by its id or name, with what
 // happened to it.
 func narrow(s *client.Status, reference string) error {
@@ -117,7 +127,7 @@ func networkDetail(t *table, n client.NetworkStatus) {
 	}
 	t.row("PORT", "LINK", "MTU", "VM", "INTERFACE", "ERROR")
 	for _, p := range n.Ports {
-		t.row(p.Name, link(p.LinkUp), number(p.MTU), p.VMID, p.IfaceID, p.Error)
+		t.row(p.Name, link(p.LinkUp), number(p.MTU), p.VMID, p.IfaceID, trouble(p))
 	}
 }
 
@@ -190,18 +200,26 @@ func link(up bool) string {
 	return "down"
 }
 
-// ports writes how many ports there are, and how many have no link.
+// ports writes how many ports there are, and how many of them have no link or no
+// device.
 func ports(list []client.Port) string {
-	down := 0
+	down, stale := 0, 0
 	for _, p := range list {
-		if !p.LinkUp {
+		switch {
+		case p.Stale:
+			stale++
+		case !p.LinkUp:
 			down++
 		}
 	}
-	if down == 0 {
-		return strconv.Itoa(len(list))
+	text := strconv.Itoa(len(list))
+	if down > 0 {
+		text += fmt.Sprintf(", %d down", down)
 	}
-	return fmt.Sprintf("%d, %d down", len(list), down)
+	if stale > 0 {
+		text += fmt.Sprintf(", %d stale", stale)
+	}
+	return text
 }
 
 func cause(c client.Cause) string {

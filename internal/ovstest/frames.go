@@ -201,8 +201,18 @@ func (p *Probe) Send(frame []byte) {
 
 // Pace broadcasts frames at a rate until ctx ends, and returns how many.
 func (p *Probe) Pace(ctx context.Context, mark string, perSecond int) (int, error) {
-	const tick = time.Millisecond
 	frame := p.Frame(broadcastMAC(), mark)
+	return p.pace(ctx, func(int) []byte { return frame }, perSecond)
+}
+
+// Stream sends frames to an address at a rate until ctx ends, each with the mark
+// of its number, and returns how many.
+func (p *Probe) Stream(ctx context.Context, to net.HardwareAddr, mark func(number int) string, perSecond int) (int, error) {
+	return p.pace(ctx, func(number int) []byte { return p.Frame(to, mark(number)) }, perSecond)
+}
+
+func (p *Probe) pace(ctx context.Context, frame func(number int) []byte, perSecond int) (int, error) {
+	const tick = time.Millisecond
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	start, sent := time.Now(), 0
@@ -212,7 +222,7 @@ func (p *Probe) Pace(ctx context.Context, mark string, perSecond int) (int, erro
 			return sent, nil
 		case now := <-ticker.C: // a late tick sends what is due
 			for due := int(now.Sub(start).Seconds() * float64(perSecond)); sent < due; sent++ {
-				if _, err := p.out.Write(frame); err != nil {
+				if _, err := p.out.Write(frame(sent)); err != nil {
 					return sent, fmt.Errorf("send from %s: %w", p.name, err)
 				}
 			}

@@ -161,7 +161,7 @@ func (in Input) port(v *Verdict, p plan.Port, rules []portRule) {
 		v.Accepted = append(v.Accepted, p)
 	}
 	if worst == len(rules) {
-		if allowed && marked(p) {
+		if allowed && p.Marked() {
 			v.release = append(v.release, p)
 		}
 		return
@@ -171,11 +171,11 @@ func (in Input) port(v *Verdict, p plan.Port, rules []portRule) {
 		Reason: e.Reason, Bridge: in.Bridge.Name, Port: p.Name, Interface: name,
 		Detail: detail, Action: e.Under(in.Network.EffectiveIsolation()), Notice: e.Notice,
 	}
-	if f.Action == Report && e.Reason != UnseenHost && !pending && marked(p) {
+	if f.Action == Report && e.Reason != UnseenHost && !pending && p.Marked() {
 		// Cutting it off was for another reason, or under another policy.
 		v.release = append(v.release, p)
 	} else {
-		f.Quarantined = marked(p) && p.CutOff()
+		f.Quarantined = p.Marked() && p.CutOff()
 	}
 	v.Findings = append(v.Findings, f)
 }
@@ -207,13 +207,6 @@ func match(rules []portRule, f facts) (int, string) {
 // to leave the host, for a device to be seen, or for vswitchd to open a port.
 func (f facts) waits() bool {
 	return (f.isDevice() || f.isInternal()) && !f.stale() && !f.allowed()
-}
-
-// marked says that a port bears isonet's mark of quarantine.
-func marked(p plan.Port) bool {
-	_, quarantine := p.ExternalIDs[plan.QuarantineKey]
-	_, was := p.ExternalIDs[plan.QuarantineWasKey]
-	return quarantine || was
 }
 
 func (in Input) settings(v *Verdict) {
@@ -283,7 +276,7 @@ func (v Verdict) Changes(network model.ID, b plan.Bridge) []plan.PortChange {
 		}
 	}
 	for _, p := range v.release {
-		changes = append(changes, plan.Release(network, b, p))
+		changes = append(changes, plan.Unquarantine(network, b, p))
 	}
 	return changes
 }

@@ -255,4 +255,4 @@ func (f facts) allowed() bool {
 
 // stale says that the port has no device: nothing can pass. What libvirt or a
 // crashed VM left behind looks so.
-func (f facts) stale() bool { return !f.seen && (f.OFPort < 0 || f.Error != "") }
+func (f facts) stale() bool { return !f.seen && f.Failed() }

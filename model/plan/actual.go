@@ -1,5 +1,7 @@
 package plan
 
+import "github.com/isonet/isonet/model"
+
 // Actual is what Open vSwitch has: an immutable copy of the rows that isonet
 // looks at (ovs-vswitchd.conf.db(5)), of one moment.
 type Actual struct {
@@ -27,6 +29,16 @@ type Actual struct {
 	// Devices are the names of those devices that no bridge accounts for. A new
 	// bridge must not take one of them. It is nil where nobody looked.
 	Devices map[string]bool
+}
+
+// BridgeOf returns the bridge that bears a network's marks.
+func (a *Actual) BridgeOf(network model.ID) (Bridge, bool) {
+	for _, b := range a.Bridges {
+		if NetworkOf(b) == network {
+			return b, true
+		}
+	}
+	return Bridge{}, false
 }
 
 // Bridge is one row of the Bridge table with its ports.
@@ -73,6 +85,34 @@ type Interface struct {
 	// LLDP, BFD and CFM say that vswitchd sends frames of these protocols out
 	// of the interface (lldp:enable, bfd:enable, cfm_mpid).
 	LLDP, BFD, CFM bool
+}
+
+// Failed says that vswitchd could not open the interface, or lost it.
+func (i Interface) Failed() bool { return i.OFPort < 0 || i.Error != "" }
+
+// Stale says that the port is what is left of devices that vanished: neither
+// vswitchd nor the kernel has any of them, so that nothing can pass. Links are
+// those of Actual.
+func (p Port) Stale(links map[string]Device) bool {
+	for _, i := range p.Interfaces {
+		if _, there := links[i.Name]; there || !i.stale() {
+			return false
+		}
+	}
+	return len(p.Interfaces) > 0
+}
+
+// stale says that vswitchd has no device for an interface. The userspace
+// datapath holds on to a device that is gone, and knows no MTU of it any more. Of
+// an internal port in another network namespace it does not know the MTU either.
+func (i Interface) stale() bool {
+	switch i.Type {
+	case "", "system", "afxdp", "afxdp-nonpmd":
+		return i.Failed() || i.OFPort > 0 && i.MTU == 0 && !i.LinkUp
+	case "internal", "tap":
+		return i.Failed()
+	}
+	return false
 }
 
 // Local returns the bridge's local port: the one of the bridge's own name.

@@ -17,6 +17,11 @@ type Want struct {
 	// Leaving are networks that are not wanted any more and whose bridges are
 	// held by ports in use: they stay isolated as long as they are there.
 	Leaving []model.Network
+	// Released are networks that are not wanted and whose bridges stay, as
+	// somebody else's.
+	Released []model.ID
+	// Adopt are the bridges of others that networks may take over.
+	Adopt map[model.ID]Permission
 	// Ports are what isolation asks for, of ports on the networks' bridges.
 	Ports []PortChange
 	// Strangers are ports, by the UUIDs of their rows, that do not belong where
@@ -27,8 +32,8 @@ type Want struct {
 	Spare map[Subject]bool
 }
 
-// Diff returns what to change so that have becomes what want asks for. Bridges
-// that isonet did not make are never in a plan.
+// Diff returns what to change so that have becomes what want asks for. Of the
+// bridges that isonet did not make, only those of a permission are in a plan.
 func Diff(want Want, have *Actual) Plan {
 	var p Plan
 	ours := map[model.ID]Bridge{}
@@ -52,7 +57,7 @@ func Diff(want Want, have *Actual) Plan {
 		spec := NewSpec(n, have.DatapathType)
 		b, exists := ours[n.ID]
 		if !exists {
-			p.create(n, spec, have)
+			p.create(want, n, spec, have)
 			continue
 		}
 		changes := want.portsOf(b)
@@ -66,6 +71,10 @@ func Diff(want Want, have *Actual) Plan {
 	}
 	for _, b := range surplus {
 		id := NetworkOf(b)
+		if slices.Contains(want.Released, id) {
+			p.Release = append(p.Release, newRelease(b))
+			continue
+		}
 		if want.Holds(b) {
 			p.Held = append(p.Held, Held{Bridge: b.Name, NetworkID: id, Ports: b.LivePorts()})
 			p.isolateHeld(want, b, have)
@@ -110,13 +119,14 @@ func (w Want) spares(n model.Network, changes []PortChange) func(Setting) bool {
 	}
 }
 
-func (p *Plan) create(n model.Network, spec Spec, have *Actual) {
+func (p *Plan) create(want Want, n model.Network, spec Spec, have *Actual) {
 	if b, taken := have.Bridges[spec.Name]; taken {
-		reason := fmt.Sprintf("a bridge '%s' that isonet did not make exists on the host: rename or remove it, or rename the network", spec.Name)
-		if NetworkOf(b) != "" {
-			reason = fmt.Sprintf("the bridge '%s' still belongs to the network %s", spec.Name, NetworkOf(b))
+		if reason := want.forbids(n, b); reason != "" {
+			p.Conflicts = append(p.Conflicts, Conflict{n, reason})
+			return
 		}
-		p.Conflicts = append(p.Conflicts, Conflict{n, reason})
+		r, _ := spec.repair(b, true, func(Setting) bool { return false })
+		p.Adopt = append(p.Adopt, r)
 		return
 	}
 	if have.Devices[spec.Name] {

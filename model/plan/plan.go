@@ -18,6 +18,11 @@ type Plan struct {
 	// Protect are ports to isolate from each other, or not any more.
 	Protect []Protect
 	Delete  []Bridge
+	// Adopt are bridges of others that become networks'. Each repair sets the
+	// marks as well.
+	Adopt []Repair
+	// Release are bridges that are isonet's no longer.
+	Release []Release
 	// Conflicts are networks that cannot be made.
 	Conflicts []Conflict
 	// Held are bridges of networks that are no longer wanted but whose ports
@@ -27,13 +32,13 @@ type Plan struct {
 
 // Empty reports whether there is nothing to change.
 func (p Plan) Empty() bool {
-	return len(p.Create)+len(p.Repair)+len(p.Ports)+len(p.MTU)+len(p.Protect)+len(p.Delete) == 0
+	return len(p.Create)+len(p.Repair)+len(p.Ports)+len(p.MTU)+len(p.Protect)+len(p.Delete)+len(p.Adopt)+len(p.Release) == 0
 }
 
 // String says in one line what the plan does.
 func (p Plan) String() string {
-	return fmt.Sprintf("create %d, repair %d, isolate %d ports, set mtu %d, protect %d, delete %d",
-		len(p.Create), len(p.Repair), len(p.Ports), len(p.MTU), len(p.Protect), len(p.Delete))
+	return fmt.Sprintf("create %d, repair %d, isolate %d ports, set mtu %d, protect %d, delete %d, adopt %d, release %d",
+		len(p.Create), len(p.Repair), len(p.Ports), len(p.MTU), len(p.Protect), len(p.Delete), len(p.Adopt), len(p.Release))
 }
 
 // Repair sets columns of a bridge, or of its local port and interface, that

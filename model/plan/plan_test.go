@@ -337,7 +337,7 @@ func TestQuarantineRemembersAndReleaseGivesBack(t *testing.T) {
 			if got := plan.Quarantine("n", bridge, c.port, "r").VLAN.Text(); got != c.quarantine {
 				t.Errorf("remembered %s, want %s", got, c.quarantine)
 			}
-			if got := plan.Release("n", bridge, c.port).VLAN.Text(); got != c.release {
+			if got := plan.Unquarantine("n", bridge, c.port).VLAN.Text(); got != c.release {
 				t.Errorf("given back %s, want %s", got, c.release)
 			}
 		})

@@ -23,6 +23,8 @@ const (
 	RemovePort     PortVerb = "remove"
 	QuarantinePort PortVerb = "quarantine"
 	ReleasePort    PortVerb = "release"
+	// PrunePort removes a port whose device vanished. No isolation asks for it.
+	PrunePort PortVerb = "prune"
 )
 
 // PortChange changes a port that somebody plugged in.
@@ -56,9 +58,9 @@ func Quarantine(network model.ID, b Bridge, p Port, reason string) PortChange {
 	return PortChange{Network: network, Bridge: b.UUID, Port: p, Do: QuarantinePort, Reason: reason, VLAN: was}
 }
 
-// Release returns the change that gives a port its former VLAN settings back.
-// A port that is not cut off keeps those that it has.
-func Release(network model.ID, b Bridge, p Port) PortChange {
+// Unquarantine returns the change that gives a port its former VLAN settings
+// back. A port that is not cut off keeps those that it has.
+func Unquarantine(network model.ID, b Bridge, p Port) PortChange {
 	was, remembered := p.remembered()
 	switch {
 	case !p.CutOff():
@@ -67,6 +69,13 @@ func Release(network model.ID, b Bridge, p Port) PortChange {
 		was = VLAN{}
 	}
 	return PortChange{Network: network, Bridge: b.UUID, Port: p, Do: ReleasePort, Reason: p.ExternalIDs[QuarantineKey], VLAN: was}
+}
+
+// Marked says that the port bears isonet's mark of quarantine.
+func (p Port) Marked() bool {
+	_, quarantine := p.ExternalIDs[QuarantineKey]
+	_, was := p.ExternalIDs[QuarantineWasKey]
+	return quarantine || was
 }
 
 // CutOff says that the port carries only a VLAN that nobody can use.

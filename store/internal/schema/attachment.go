@@ -8,6 +8,7 @@ const AttachmentTable = "Attachment"
 // Attachment defines an object in Attachment table
 type Attachment struct {
 	UUID        string            `ovsdb:"_uuid"`
+	Adopts      *string           `ovsdb:"adopts"`
 	ExternalIDs map[string]string `ovsdb:"external_ids"`
 	Host        string            `ovsdb:"host"`
 	Network     string            `ovsdb:"network"`

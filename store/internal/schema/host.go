@@ -12,5 +12,6 @@ type Host struct {
 	ExternalIDs map[string]string `ovsdb:"external_ids"`
 	Labels      []string          `ovsdb:"labels" validate:"dive,max=256"`
 	Name        string            `ovsdb:"name"`
+	Released    []string          `ovsdb:"released"`
 	SystemID    string            `ovsdb:"system_id"`
 }

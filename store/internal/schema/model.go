@@ -22,10 +22,19 @@ func FullDatabaseModel() (model.ClientDBModel, error) {
 
 var schema = `{
   "name": "Isolated_Networks",
-  "version": "1.1.0",
+  "version": "1.2.0",
   "tables": {
     "Attachment": {
       "columns": {
+        "adopts": {
+          "type": {
+            "key": {
+              "type": "uuid"
+            },
+            "min": 0,
+            "max": 1
+          }
+        },
         "external_ids": {
           "type": {
             "key": {
@@ -115,6 +124,15 @@ var schema = `{
         },
         "name": {
           "type": "string"
+        },
+        "released": {
+          "type": {
+            "key": {
+              "type": "uuid"
+            },
+            "min": 0,
+            "max": "unlimited"
+          }
         },
         "system_id": {
           "type": "string",

@@ -16,7 +16,7 @@ type Plan struct {
 // Operation is one change of Open vSwitch.
 type Operation struct {
 	// Do is create-bridge, repair-bridge, remove-bridge, remove-port,
-	// quarantine-port, release-port or set-mtu.
+	// quarantine-port, release-port, set-mtu, adopt-bridge or release-bridge.
 	Do        string   `json:"do"`
 	Bridge    string   `json:"bridge"`
 	NetworkID string   `json:"network_id"`

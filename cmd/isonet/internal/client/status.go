@@ -92,6 +92,8 @@ type Port struct {
 	IfaceID string `json:"iface_id"`
 	// Error is what Open vSwitch says is wrong with the port.
 	Error string `json:"error"`
+	// Stale says that the port's device vanished.
+	Stale bool `json:"stale,omitempty"`
 	// Traffic is nil as long as nothing is known of it.
 	Traffic *Traffic `json:"traffic,omitempty"`
 }

@@ -40,12 +40,13 @@ type Update struct {
 
 // Step is one part of a plan, for a reader.
 type Step struct {
-	// Action is create, update, delete, attach, detach, add-label or
-	// remove-label.
+	// Action is create, update, delete, attach, detach, add-label, remove-label,
+	// adopt-bridge, release-bridge or remove-port.
 	Action string `json:"action"`
-	// Name is the name of the network, or the label.
+	// Name is the name of the network, the label, the bridge or the port.
 	Name string `json:"name"`
-	// Changes are the attributes that an update changes.
+	// Changes are the attributes that an update changes, and what is to be known
+	// of a bridge.
 	Changes []string `json:"changes,omitempty"`
 }
 

@@ -1,0 +1,343 @@
+package api_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/isonet/isonet/api"
+	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/model/plan"
+	"github.com/isonet/isonet/reconcile"
+)
+
+const (
+	adoptPath   = base + "/isonet/adopt"
+	releasePath = base + "/isonet/release"
+	prunePath   = base + "/isonet/prune"
+	oldUUID     = "bbbbbbbb-0000-4000-8000-000000000001"
+)
+
+// newOldWorld is a world whose host has the bridge br-old, which isonet did not
+// make, with a VM on it.
+func newOldWorld(t *testing.T) *world {
+	t.Helper()
+	w := newWorld(t)
+	w.loop.publish(func(s *reconcile.Status) {
+		s.Actual.Links = map[string]plan.Device{
+			"br-old": {Name: "br-old", Kind: "openvswitch"}, "vnet7": {Name: "vnet7", Kind: "tun", Tap: true, Ethernet: true},
+		}
+		s.Actual.Bridges["br-old"] = oldBridge()
+	})
+	return w
+}
+
+func oldBridge() plan.Bridge {
+	return plan.Bridge{
+		UUID: oldUUID, Name: "br-old", DatapathType: "system", ExternalIDs: map[string]string{"theirs": "1"},
+		Ports: []plan.Port{
+			{Name: "br-old", Tag: -1, Interfaces: []plan.Interface{{UUID: "br-old", Name: "br-old", Type: "internal", MTU: 1400, OFPort: 65534}}},
+			vmPort("vnet7"),
+		},
+	}
+}
+
+// asked sends a body in JSON and decodes the reply.
+func asked[T any](w *world, path, body string) T {
+	w.t.Helper()
+	var reply T
+	if err := json.Unmarshal(w.must(http.StatusOK, "POST", path, body, jsonBody).Body.Bytes(), &reply); err != nil {
+		w.t.Fatal(err)
+	}
+	return reply
+}
+
+// refused sends a body in JSON and returns the detail of the refusal.
+func (w *world) refused(status int, path, body string) string {
+	w.t.Helper()
+	return readFault(w.t, w.must(status, "POST", path, body, jsonBody).Body.Bytes()).Detail
+}
+
+func TestAdoptMakesANetwork(t *testing.T) {
+	w := newOldWorld(t)
+	before := w.store.Snapshot()
+	const body = `{"bridge":"br-old","network":"the old one"}`
+	rehearsed := asked[api.Adoption](w, adoptPath+"?dry_run=true", body)
+	if w.store.Snapshot() != before || !rehearsed.Created {
+		t.Fatalf("a dry run has written, or answers %+v", rehearsed)
+	}
+	planned := w.planned(`{"method":"POST","path":"/isonet/adopt","body":` + body + `}`)
+	want := []api.Operation{{Do: api.AdoptBridge, Bridge: "br-old", Columns: []string{
+		"datapath_type", "external_ids", "other_config:disable-in-band", "port:external_ids", "port:vlan_mode", "port:trunks", "interface:mtu_request",
+	}}}
+	i := slices.IndexFunc(planned.Operations, func(o api.Operation) bool { return o.Do == api.AdoptBridge })
+	if i < 0 {
+		t.Fatalf("plan %+v", planned)
+	}
+	planned.Operations[i].NetworkID = "" // a new one each time
+	want[0].Columns = want[0].Columns[1:]
+	if diff := cmp.Diff(want, planned.Operations[i:i+1]); diff != "" {
+		t.Errorf("plan (-want +got):\n%s", diff)
+	}
+
+	got := asked[api.Adoption](w, adoptPath, body)
+	n, made := w.store.Snapshot().NetworkByName("the old one")
+	if !made || n.VdsmName != "br-old" || n.MTU != 1400 {
+		t.Fatalf("network %+v", n)
+	}
+	if want := (api.Adoption{Bridge: "br-old", Network: api.NetworkName{ID: n.ID, Name: n.Name}, Created: true, MTU: 1400}); got != want {
+		t.Errorf("reply %+v, want %+v", got, want)
+	}
+	a, attached := w.store.Snapshot().AttachmentOf(host1, n.ID)
+	if !attached || !a.Explicit || a.Adopts != oldUUID || !slices.Contains(w.loop.waited, n.ID) {
+		t.Errorf("attachment %+v, waited for %v", a, w.loop.waited)
+	}
+}
+
+func TestAdoptAsANetworkThatIsThere(t *testing.T) {
+	w := newOldWorld(t)
+	var id model.ID
+	if _, err := w.store.Update(t.Context(), func(d *model.Desired) error {
+		n, err := d.AddNetworkOf(model.Network{Name: "old", MTU: 1400}, "br-old")
+		if err != nil {
+			return err
+		}
+		id = n.ID
+		_, err = d.Attach(host1, id, nil) // in vain: the name is taken
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	got := asked[api.Adoption](w, adoptPath, `{"bridge":"br-old","network":"`+string(id)+`"}`)
+	if got.Created || got.Network.Name != "old" || !slices.Contains(w.loop.waited, id) {
+		t.Errorf("reply %+v, waited for %v", got, w.loop.waited)
+	}
+	if a, _ := w.store.Snapshot().AttachmentOf(host1, id); a.Adopts != oldUUID {
+		t.Errorf("attachment %+v", a)
+	}
+}
+
+func TestAdoptRefusals(t *testing.T) {
+	type change func(*reconcile.Status)
+	bridge := func(change func(*plan.Bridge)) change {
+		return func(s *reconcile.Status) {
+			b := oldBridge()
+			change(&b)
+			s.Actual.Bridges[b.Name] = b
+		}
+	}
+	for name, test := range map[string]struct {
+		body   string
+		change change
+		status int
+		says   []string
+	}{
+		"no bridge":         {`{"bridge":"nosuch","network":"new"}`, nil, 404, []string{"has no bridge 'nosuch'"}},
+		"no id":             {`{"bridge":"br-old","network":"` + oldUUID + `"}`, nil, 404, []string{"Entity not found"}},
+		"nothing":           {`{}`, nil, 400, []string{"needs the name of a bridge and of a network"}},
+		"isonet's bridge":   {`{"bridge":"iso1","network":"new"}`, nil, 409, []string{"is isonet's already"}},
+		"has a bridge":      {`{"bridge":"br-old","network":"iso1"}`, nil, 409, []string{"has the bridge 'iso1' on this host already"}},
+		"other bridge name": {`{"bridge":"br-old","network":"iso4"}`, nil, 409, []string{"has bridges of the name 'iso4'"}},
+		"bad network name":  {`{"bridge":"br-old","network":"bond7"}`, nil, 400, []string{"cannot start with 'bond'"}},
+		"bad bridge name": {`{"bridge":"br.old","network":"new"}`, bridge(func(b *plan.Bridge) {
+			b.Name, b.Ports[0].Name = "br.old", "br.old"
+		}), 400, []string{"'br.old' cannot name a bridge"}},
+		"taken bridge name": {`{"bridge":"iso4","network":"new"}`, bridge(func(b *plan.Bridge) {
+			b.Name, b.Ports[0].Name = "iso4", "iso4"
+		}), 400, []string{"already used as an on-host identifier"}},
+		"not isolated": {`{"bridge":"br-old","network":"new"}`, bridge(func(b *plan.Bridge) {
+			b.Controllers, b.STP, b.FailMode = 1, true, "secure"
+			b.Ports[1].Interfaces[0].Type = "patch"
+		}), 409, []string{
+			"Cannot adopt Bridge. The bridge 'br-old' cannot be adopted: ", "port 'vnet7': its type is patch (patch_port): unplug it", "(controller)", "(stp)", "del-fail-mode",
+		}},
+		"unequal MTUs": {`{"bridge":"br-old","network":"new"}`, bridge(func(b *plan.Bridge) {
+			other := vmPort("vnet8")
+			other.Interfaces[0].MTU = 9000
+			b.Ports = append(b.Ports, other)
+		}), 409, []string{"port 'vnet7': its MTU is 1400 bytes, and the network's is 9000"}},
+		"unreachable": {`{"bridge":"br-old","network":"new"}`, func(s *reconcile.Status) { s.Connected = false }, 503, []string{"not reachable"}},
+		"standby":     {`{"bridge":"br-old","network":"new"}`, func(s *reconcile.Status) { s.Standby = true }, 503, []string{"another isonetd"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newOldWorld(t)
+			if test.change != nil {
+				w.loop.publish(test.change)
+			}
+			before := w.store.Snapshot()
+			detail := w.refused(test.status, adoptPath, test.body)
+			for _, says := range test.says {
+				if !strings.Contains(detail, says) {
+					t.Errorf("detail %q does not say %q", detail, says)
+				}
+			}
+			if w.store.Snapshot() != before {
+				t.Error("something was written")
+			}
+		})
+	}
+}
+
+// TestAnAdoptionIsTakenBack refuses it when it is in the store already.
+func TestAnAdoptionIsTakenBack(t *testing.T) {
+	w := newOldWorld(t)
+	w.loop.refuse = &reconcile.RealiseError{Problems: []plan.Problem{{Reason: "somebody gave the bridge flows"}}}
+	detail := readFault(t, w.must(http.StatusInternalServerError, "POST", adoptPath, `{"bridge":"br-old","network":"new"}`, jsonBody).Body.Bytes()).Detail
+	if !strings.Contains(detail, "so it was taken back: somebody gave the bridge flows") {
+		t.Errorf("detail %q", detail)
+	}
+	d := w.store.Snapshot()
+	if _, there := d.NetworkByName("new"); there {
+		t.Error("the network is still there")
+	}
+	// Open vSwitch may have adopted it nevertheless: it must not be removed.
+	if len(d.Hosts[host1].Released) != 1 {
+		t.Errorf("released %v", d.Hosts[host1].Released)
+	}
+}
+
+func TestRelease(t *testing.T) {
+	w := newWorld(t)
+	w.loop.ports["iso1"][0].Protected = true
+	w.loop.realise()
+	const body = `{"network":"iso1"}`
+	want := api.Released{Bridge: "iso1", Network: api.NetworkName{ID: iso1, Name: "iso1"}, Unquarantined: []string{}, Protected: []string{"vnet0"}}
+	before := w.store.Snapshot()
+	if got := asked[api.Released](w, releasePath+"?dry_run=true", body); !cmp.Equal(got, want) || w.store.Snapshot() != before {
+		t.Fatalf("a dry run has written, or answers %+v", got)
+	}
+	planned := w.planned(`{"method":"POST","path":"/isonet/release","body":` + body + `}`)
+	if o := planned.Operations; len(o) == 0 || o[len(o)-1].Do != api.ReleaseBridge || o[len(o)-1].NetworkID != iso1 || len(planned.Held) > 0 {
+		t.Errorf("plan %+v", planned)
+	}
+	// A port in use is no obstacle, and force takes it from nobody.
+	if got := asked[api.Released](w, releasePath, `{"network":"iso1","force":true}`); !cmp.Equal(got, want) {
+		t.Errorf("reply %+v, want %+v", got, want)
+	}
+	d := w.store.Snapshot()
+	if _, attached := d.AttachmentOf(host1, iso1); attached || d.Networks[iso1].Name != "iso1" || !slices.Contains(w.loop.waited, iso1) {
+		t.Errorf("attached %v, waited for %v", attached, w.loop.waited)
+	}
+	if h := d.Hosts[host1]; len(h.Released)+len(h.Evicted) > 0 {
+		t.Errorf("when it is done, released are %v and evicted %v", h.Released, h.Evicted)
+	}
+}
+
+func TestReleaseRefusals(t *testing.T) {
+	cutOff := func(w *world) {
+		p := w.loop.ports["iso1"][0]
+		p.VLANMode, p.Trunks, p.ExternalIDs = "trunk", plan.DeadTrunks(), map[string]string{plan.QuarantineKey: "physical_nic"}
+		w.loop.ports["iso1"][0] = p
+		w.loop.realise()
+	}
+	network := func(id model.ID, change func(*model.Network)) func(*world) {
+		return func(w *world) {
+			if _, err := w.store.Update(w.t.Context(), func(d *model.Desired) error {
+				n := d.Networks[id]
+				change(&n)
+				return d.UpdateNetwork(n)
+			}); err != nil {
+				w.t.Fatal(err)
+			}
+		}
+	}
+	for name, test := range map[string]struct {
+		body    string
+		prepare func(*world)
+		status  int
+		says    string
+	}{
+		"unknown":    {`{"network":"nosuch"}`, nil, 404, "Entity not found: nosuch"},
+		"nothing":    {`{}`, nil, 400, "needs the name or id of a network"},
+		"not here":   {`{"network":"iso4"}`, nil, 409, "It has no bridge on this host that is isonet's"},
+		"by a label": {`{"network":"iso3"}`, nil, 409, "attach the network by itself"},
+		"strict":     {`{"network":"iso1"}`, network(iso1, func(n *model.Network) { n.Strict = true }), 409, "set strict to false first"},
+		"quarantine": {`{"network":"iso1"}`, cutOff, 409, "The port(s) 'vnet0' are in quarantine and would be let out: unplug them, or force it with force=true."},
+		"becoming ordinary": {`{"network":"iso1"}`, func(w *world) {
+			w.loop.publish(func(s *reconcile.Status) {
+				b := s.Actual.Bridges["iso1"]
+				b.FailMode = plan.SecureFailMode
+				s.Actual.Bridges["iso1"] = b
+			})
+		}, 409, "try again"},
+		"unreachable": {`{"network":"iso1"}`, func(w *world) { w.loop.publish(func(s *reconcile.Status) { s.Connected = false }) }, 503, "not reachable"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			if test.prepare != nil {
+				test.prepare(w)
+			}
+			before := w.store.Snapshot()
+			if detail := w.refused(test.status, releasePath, test.body); !strings.Contains(detail, test.says) {
+				t.Errorf("detail %q, want %q", detail, test.says)
+			}
+			if w.store.Snapshot() != before {
+				t.Error("something was written")
+			}
+		})
+	}
+	w := newWorld(t)
+	cutOff(w)
+	if got := asked[api.Released](w, releasePath, `{"network":"iso1","force":true}`); !slices.Equal(got.Unquarantined, []string{"vnet0"}) {
+		t.Errorf("by force: %+v", got)
+	}
+}
+
+// TestAReleaseIsTakenBack makes it fail: the network is to have its bridge again,
+// even if Open vSwitch has given it back already.
+func TestAReleaseIsTakenBack(t *testing.T) {
+	w := newWorld(t)
+	w.loop.publish(func(s *reconcile.Status) {
+		b := s.Actual.Bridges["iso1"]
+		b.UUID = oldUUID
+		s.Actual.Bridges["iso1"] = b
+	})
+	w.loop.refuse = errors.New("no answer")
+	w.must(http.StatusInternalServerError, "POST", releasePath, `{"network":"iso1"}`, jsonBody)
+	a, attached := w.store.Snapshot().AttachmentOf(host1, iso1)
+	if !attached || a.Adopts != oldUUID || a.Properties["purpose"] != "lab" || len(w.store.Snapshot().Hosts[host1].Released) > 0 {
+		t.Errorf("attachment %+v, released %v", a, w.store.Snapshot().Hosts[host1].Released)
+	}
+}
+
+func TestPrune(t *testing.T) {
+	w := newWorld(t)
+	gone := plan.Port{Name: "vnet9", Tag: -1, Interfaces: []plan.Interface{{UUID: "vnet9", Name: "vnet9", OFPort: -1, Error: "could not open network device vnet9 (No such device)"}}}
+	w.loop.ports["iso1"] = append(w.loop.ports["iso1"], gone)
+	w.loop.realise()
+	var status api.HostStatus
+	if err := json.Unmarshal(w.must(http.StatusOK, "GET", base+"/isonet/status", "").Body.Bytes(), &status); err != nil {
+		t.Fatal(err)
+	}
+	var stale []string
+	for _, n := range status.Networks {
+		for _, p := range n.Ports {
+			if p.Stale {
+				stale = append(stale, n.Name+" "+p.Name)
+			}
+		}
+	}
+	if got := fmt.Sprint(stale); got != "[iso1 vnet9]" {
+		t.Errorf("stale ports %s", got)
+	}
+	want := api.Pruned{Network: api.NetworkName{ID: iso1, Name: "iso1"}, Ports: []string{"vnet9"}}
+	for _, path := range []string{prunePath + "?dry_run=true", prunePath} {
+		if got := asked[api.Pruned](w, path, `{"network":"iso1"}`); !cmp.Equal(got, want) {
+			t.Errorf("%s: %+v, want %+v", path, got, want)
+		}
+	}
+	w.loop.realise()
+	if got := asked[api.Pruned](w, prunePath, `{"network":"iso1"}`); len(got.Ports) != 0 {
+		t.Errorf("again: %+v", got)
+	}
+	w.refused(http.StatusNotFound, prunePath, `{"network":"nosuch"}`)
+	w.refused(http.StatusBadRequest, prunePath, `{}`)
+	w.loop.refuse = reconcile.ErrUnreachable
+	w.refused(http.StatusServiceUnavailable, prunePath, `{"network":"iso1"}`)
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/isonet/isonet/cmd/isonet/internal/client"
+	"github.com/isonet/isonet/cmd/isonet/internal/setup"
+)
+
+func (a *app) portCommand() *cobra.Command {
+	return a.group("port", "Show the ports of the host's networks, and remove stale ones",
+		`Show the ports of the networks of the host, and remove stale ones: what is left in
+Open vSwitch of devices that vanished.`,
+		a.portListCommand(), a.portPruneCommand())
+}
+
+// portInfo is a port and the network that it is on.
+type portInfo struct {
+	Network string `json:"network"`
+	client.Port
+}
+
+func (a *app) portListCommand() *cobra.Command {
+	var stale bool
+	cmd := &cobra.Command{
+		Use:               "list [NETWORK]",
+		Short:             "List the ports of the host's networks, or of one of them",
+		Args:              arguments(0, 1, ""),
+		ValidArgsFunction: a.completeAttached,
+		RunE: a.with(func(ctx context.Context, s session) error {
+			status, err := narrowed(ctx, s)
+			if err != nil {
+				return err
+			}
+			list := []portInfo{}
+			for _, n := range status.Networks {
+				for _, p := range n.Ports {
+					if p.Stale || !stale {
+						list = append(list, portInfo{n.Name, p})
+					}
+				}
+			}
+			return a.print(list, func(t *table) {
+				t.row("NETWORK", "PORT", "LINK", "MTU", "VM", "INTERFACE", "ERROR")
+				for _, p := range list {
+					t.row(p.Network, p.Name, link(p.LinkUp), number(p.MTU), p.VMID, p.IfaceID, trouble(p.Port))
+				}
+			})
+		}),
+	}
+	cmd.Flags().BoolVar(&stale, "stale", false, "only ports whose device vanished")
+	return cmd
+}
+
+func (a *app) portPruneCommand() *cobra.Command {
+	var dryRun bool
+	cmd := &cobra.Command{
+		Use:   "prune NETWORK",
+		Short: "Remove the ports of a network whose devices vanished",
+		Long: `Remove the ports of a network whose devices vanished, such as those that a crashed
+VM left behind. A port whose device is back stays, and so does every port of a
+bridge that is not isonet's.`,
+		Args:              arguments(1, 1, "NETWORK"),
+		ValidArgsFunction: a.completeAttached,
+		RunE: a.with(func(ctx context.Context, s session) error {
+			done, err := s.Prune(ctx, s.args[0], dryRun)
+			if err != nil {
+				return err
+			}
+			var steps []setup.Step
+			for _, port := range done.Ports {
+				steps = append(steps, setup.Step{Action: "remove-port", Name: port})
+			}
+			return a.printSteps(steps, dryRun)
+		}),
+	}
+	rehearsalFlag(cmd, &dryRun)
+	return cmd
+}
+
+// trouble says what is wrong with a port.
+func trouble(p client.Port) string {
+	switch {
+	case p.Stale && p.Error != "":
+		return "stale: " + p.Error
+	case p.Stale:
+		return "stale: its device vanished"
+	}
+	return p.Error
+}
+
+// staleRemedy tells of the stale ports of a network.
+func staleRemedy(t *table, n client.NetworkStatus) {
+	for _, p := range n.Ports {
+		if p.Stale {
+			t.line("  port %s: %s", p.Name, trouble(p))
+			t.line("    remedy: isonet port prune '%s'", n.Name)
+		}
+	}
+}

@@ -1,0 +1,108 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/model/isolation"
+	"github.com/isonet/isonet/model/plan"
+)
+
+// permissions returns the bridges that networks of a host may take over and
+// have not yet, as far as they are there. They are judged anew every time: what
+// was in order when somebody asked need not be so any more.
+func permissions(desired *model.Desired, host model.ID, actual *plan.Actual) map[model.ID]plan.Permission {
+	adopt := map[model.ID]plan.Permission{}
+	for _, a := range desired.Attachments {
+		n := desired.Networks[a.Network]
+		b, there := actual.Bridges[n.VdsmName]
+		if a.Host != host || a.Adopts == "" || !there || plan.NetworkOf(b) != "" {
+			continue
+		}
+		permission := plan.Permission{Bridge: a.Adopts}
+		if b.UUID == a.Adopts {
+			permission.Objections = isolation.Objections(isolation.Input{
+				Network: n, Bridge: b, DatapathType: actual.DatapathType, Devices: actual.Links, Host: isolation.HostOf(actual),
+			})
+		}
+		adopt[n.ID] = permission
+	}
+	return adopt
+}
+
+// lookAgain is when a bridge with flows of somebody else is looked at again,
+// because no event tells that they are gone.
+const lookAgain = 30 * time.Second
+
+// inspect looks at what the database does not tell of the bridges that are to be
+// adopted: their flows.
+func (l *Loop) inspect(ctx context.Context, want plan.Want, actual *plan.Actual, j *judgement) {
+	for _, n := range want.Networks {
+		b := actual.Bridges[n.VdsmName]
+		permission, permitted := want.Adopt[n.ID]
+		if !permitted || permission.Bridge != b.UUID || len(permission.Objections) > 0 {
+			continue
+		}
+		err := l.elsewhere(func() error { return l.sw.Ordinary(ctx, b.Name) })
+		if err != nil {
+			permission.Objections = []string{err.Error()}
+			want.Adopt[n.ID] = permission
+			j.wakeAt(time.Now().Add(lookAgain))
+		}
+	}
+}
+
+// StalePorts returns the ports of a network's bridge whose devices vanished.
+func (s Status) StalePorts(network model.ID) []plan.Port {
+	if s.Actual == nil || network == "" {
+		return nil
+	}
+	return stalePorts(network, s.Actual)
+}
+
+func stalePorts(network model.ID, actual *plan.Actual) []plan.Port {
+	b, ok := actual.BridgeOf(network)
+	if !ok {
+		return nil
+	}
+	return slices.DeleteFunc(b.Endpoints(), func(p plan.Port) bool { return !p.Stale(actual.Links) })
+}
+
+// Prune removes the stale ports from a network's bridge on this host, in one
+// transaction, and returns their names. It removes no port whose device came
+// back meanwhile.
+func (l *Loop) Prune(ctx context.Context, network model.ID) ([]string, error) {
+	for {
+		changed := l.sw.Changed()
+		actual, connected := l.sw.Actual()
+		switch {
+		case actual == nil || !connected:
+			return nil, ErrUnreachable
+		case actual.Standby:
+			return nil, ErrStandby
+		}
+		b, _ := actual.BridgeOf(network)
+		var p plan.Plan
+		var names []string
+		for _, port := range stalePorts(network, actual) {
+			p.Ports = append(p.Ports, plan.PortChange{Network: network, Bridge: b.UUID, Port: port, Do: plan.PrunePort})
+			names = append(names, port.Name)
+		}
+		if p.Empty() {
+			return nil, nil
+		}
+		_, err := l.sw.Apply(ctx, p)
+		if err == nil {
+			l.log.Info("removed stale ports", "bridge", b.Name, "ports", names)
+			return names, nil
+		}
+		select { // a port that is as it was no longer makes the transaction fail
+		case <-ctx.Done():
+			return nil, fmt.Errorf("remove the stale ports of the bridge '%s': %w: %w", b.Name, ctx.Err(), err)
+		case <-changed:
+		}
+	}
+}
