@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/ovn-kubernetes/libovsdb/model"
 	rfc "github.com/ovn-kubernetes/libovsdb/ovsdb"
 	"golang.org/x/sync/errgroup"
 
@@ -121,31 +123,29 @@ func (s *Switch) keep(ctx context.Context) error {
 // follow publishes a snapshot after every change, as long as the session lasts.
 func (s *Switch) follow(ctx context.Context, session *ovsdb.Session) error {
 	defer s.publish(nil, nil)
+	var seen view
+	var published <-chan struct{} // tells when the devices of the last snapshot are the past
 	for {
 		links, linksChanged, err := s.links(ctx)
 		if err != nil {
 			return err
 		}
-		owner := session.Owner() // before the rows, which it may have changed by then
-		tables := session.Tables(followed()...)
-		if tables == nil {
+		now := look(session)
+		if now.tables == nil {
 			return ovsdb.ErrLost
 		}
-		actual := snapshot(tables, s.cfg.DatapathType)
-		if actual != nil {
-			actual.Links, actual.Standby = links, !owner
-		}
-		switch {
-		case actual == nil:
-			s.cfg.Logger.Warn("the Open vSwitch database is empty; run 'ovs-vsctl init' to make its first row")
-		case actual.SystemID != "":
-			s.announceOwner(actual.Standby)
-			s.publish(session, actual)
-		case actual.Standby: // the other one gives the host its system-id
-		default:
-			if err := s.identify(ctx, session, actual); err != nil {
+		changed := !now.same(seen)
+		if changed { // else what there is to know of the database is known
+			if now.actual, err = s.read(ctx, session, now); err != nil {
 				return err
 			}
+			seen = now
+		}
+		if seen.actual != nil && (changed || linksChanged != published) {
+			actual := *seen.actual
+			actual.Links = links
+			s.publish(session, &actual)
+			published = linksChanged
 		}
 		select {
 		case <-ctx.Done():
@@ -154,6 +154,46 @@ func (s *Switch) follow(ctx context.Context, session *ovsdb.Session) error {
 		case <-linksChanged:
 		}
 	}
+}
+
+// view is the database at one moment.
+type view struct {
+	tables map[string]map[string]model.Model
+	owner  bool
+	// actual is what the tables say, without the devices; nil when that is not
+	// the state of a host.
+	actual *plan.Actual
+}
+
+// look returns the rows of now; no tables when the session has ended.
+func look(session *ovsdb.Session) view {
+	owner := session.Owner() // before the rows, which it may have changed by then
+	return view{tables: session.Tables(followed()...), owner: owner}
+}
+
+// same reports whether no row changed: one message of the server makes many
+// events, and devices come and go without any.
+func (v view) same(other view) bool {
+	return v.owner == other.owner && maps.EqualFunc(v.tables, other.tables, maps.Equal[map[string]model.Model])
+}
+
+// read makes of the rows what is known of the host; nil when that is not enough
+// yet.
+func (s *Switch) read(ctx context.Context, session *ovsdb.Session, v view) (*plan.Actual, error) {
+	actual := snapshot(v.tables, s.cfg.DatapathType)
+	switch {
+	case actual == nil:
+		s.cfg.Logger.Warn("the Open vSwitch database is empty; run 'ovs-vsctl init' to make its first row")
+		return nil, nil
+	case actual.SystemID == "" && v.owner:
+		return nil, s.identify(ctx, session, actual)
+	case actual.SystemID == "": // the other one gives the host its system-id
+		return nil, nil
+	}
+	actual.Standby = !v.owner
+	s.announceOwner(actual.Standby)
+	s.place(actual)
+	return actual, nil
 }
 
 // announceOwner logs when this isonetd waits for another one, or no longer does.
@@ -219,7 +259,6 @@ func (s *Switch) publish(session *ovsdb.Session, actual *plan.Actual) {
 	s.session, s.actual = session, actual
 	if session != nil {
 		actual.Devices = s.unaccounted(actual)
-		s.place(actual)
 	}
 	s.announce()
 }
@@ -258,18 +297,16 @@ func (s *Switch) unaccounted(actual *plan.Actual) map[string]bool {
 	if actual.Links == nil {
 		return nil
 	}
-	devices := make(map[string]bool, len(actual.Links))
-	for name := range actual.Links {
-		devices[name] = true
-	}
 	for name := range s.lingering {
-		if !devices[name] {
+		if _, there := actual.Links[name]; !there {
 			delete(s.lingering, name)
 		}
-		delete(devices, name)
 	}
-	for name := range actual.Bridges {
-		delete(devices, name)
+	devices := map[string]bool{}
+	for name := range actual.Links {
+		if _, ours := actual.Bridges[name]; !ours && !s.lingering[name] {
+			devices[name] = true
+		}
 	}
 	return devices
 }
@@ -287,7 +324,7 @@ func (s *Switch) Apply(ctx context.Context, p plan.Plan) (int, error) {
 		return 0, ErrDisconnected
 	}
 	start := time.Now()
-	results, err := session.Transact(ctx, compile(p, actual.RootUUID)...)
+	results, err := session.TransactSoon(ctx, compile(p, actual.RootUUID)...)
 	if err != nil {
 		s.cfg.Observer.ObserveTransaction(time.Since(start), "error")
 		return 0, fmt.Errorf("apply to Open vSwitch (%s): %w", p, err)

@@ -312,6 +312,17 @@ func (s *Session) collect(names ...string) map[string]map[string]model.Model {
 // error the outcome is unknown. It ends with the session at the latest, and
 // the error then is ErrLost or what the connection said.
 func (s *Session) Transact(ctx context.Context, operations ...ovsdb.Operation) ([]ovsdb.OperationResult, error) {
+	return s.commit(ctx, true, operations)
+}
+
+// TransactSoon is Transact for what can be made anew: the server does not wait
+// for its disk, and nobody who follows the database does. A crash of the machine,
+// not of a program, can lose the change.
+func (s *Session) TransactSoon(ctx context.Context, operations ...ovsdb.Operation) ([]ovsdb.OperationResult, error) {
+	return s.commit(ctx, false, operations)
+}
+
+func (s *Session) commit(ctx context.Context, durable bool, operations []ovsdb.Operation) ([]ovsdb.OperationResult, error) {
 	if _, bounded := ctx.Deadline(); !bounded {
 		var done context.CancelFunc
 		ctx, done = context.WithTimeout(ctx, transactTimeout)
@@ -322,7 +333,6 @@ func (s *Session) Transact(ctx context.Context, operations ...ovsdb.Operation) (
 	detach := context.AfterFunc(s.ctx, func() { cancel(context.Cause(s.ctx)) })
 	defer detach()
 
-	durable := true
 	operations = append(operations, ovsdb.Operation{Op: ovsdb.OperationCommit, Durable: &durable})
 	answer := make(chan []ovsdb.OperationResult, 1)
 	err := await(ctx, func() error {
