@@ -55,6 +55,9 @@ type Config struct {
 	// Devices tell what is plugged in. Without them nothing that has a device is
 	// known to be allowed.
 	Devices Devices
+	// RemoveDevices removes network devices at once, by their ifindexes. Without
+	// it vswitchd removes those of bridges one after the other.
+	RemoveDevices func(indexes ...int) error
 	// RunDir is where vswitchd makes the management sockets of bridges
 	// (OVS_RUNDIR), for strict networks.
 	RunDir   string
@@ -80,6 +83,8 @@ type Switch struct {
 	// lingering are names of bridges whose rows are gone and whose devices
 	// vswitchd may not have removed yet.
 	lingering map[string]bool
+	// removals are those that vswitchd has not begun with.
+	removals []removal
 
 	traffic *traffic.Accumulator
 	strict  *strict
@@ -107,6 +112,7 @@ func (s *Switch) Run(ctx context.Context) error {
 	group.Go(func() error { s.count(ctx); return nil })
 	group.Go(func() error { every(ctx, totals.Interval, save); return nil })
 	group.Go(func() error { return s.strict.guard(ctx, s.wake) })
+	group.Go(func() error { s.sweep(ctx); return nil })
 	return group.Wait()
 }
 
@@ -334,7 +340,15 @@ func (s *Switch) Apply(ctx context.Context, p plan.Plan) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return nextCfg, s.await(ctx, nextCfg)
+	if err := s.await(ctx, nextCfg); err != nil {
+		return nextCfg, err
+	}
+	if r := devicesOf(p, actual); len(r) > 1 { // the first is vswitchd's
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.removals = append(s.removals, r)
+	}
+	return nextCfg, nil
 }
 
 // selectedNextCfg reads the answer of compile's last operation, which the
