@@ -117,6 +117,9 @@ func (o *OVS) StartVSwitchd() {
 	o.Vsctl("set", "Open_vSwitch", ".", "external_ids:ovstest=started") // waits for vswitchd
 }
 
+// VSwitchdPID returns the process id of ovs-vswitchd.
+func (o *OVS) VSwitchdPID() int { return o.vswitchd.Process.Pid }
+
 // StopServer kills ovsdb-server, as a crash would.
 func (o *OVS) StopServer() { o.kill(&o.server) }
 

@@ -133,7 +133,7 @@ func (d *isonetd) ways(s *size, want []wanted) []*way {
 			name:   "raw OVSDB transaction: the floor",
 			create: func() time.Duration { return o.raw(insert(want), o.inUse(want)) },
 			change: func() time.Duration { return o.raw(o.setMTU(want, otherMTU), o.haveMTU(want, otherMTU)) },
-			remove: func() time.Duration { return o.raw(o.removeAll(), applied) },
+			remove: func() time.Duration { return o.raw(o.remove(want), applied) },
 		}, {
 			name:   "isonet",
 			create: d.attachAll,

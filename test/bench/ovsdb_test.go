@@ -190,21 +190,18 @@ func (o *openvswitch) setMTU(want []wanted, mtu int) []ovsdb.Operation {
 	return append(operations, commit()...)
 }
 
-// removeAll is the smallest transaction that deletes all bridges.
-func (o *openvswitch) removeAll() []ovsdb.Operation {
-	return commit(ovsdb.Mutation{
-		Column: "bridges", Mutator: ovsdb.MutateOperationDelete, Value: ovsdb.OvsSet{GoSet: o.bridges()},
-	})
-}
-
-// bridges returns the UUIDs of all bridges.
-func (o *openvswitch) bridges() []any {
+// remove is the smallest transaction that deletes the bridges.
+func (o *openvswitch) remove(want []wanted) []ovsdb.Operation {
 	o.Helper()
-	var uuids []any
-	for _, uuid := range strings.Fields(o.Vsctl("--bare", "--columns=_uuid", "list", "Bridge")) {
-		uuids = append(uuids, ovsdb.UUID{GoUUID: uuid})
+	args := []string{"--bare", "--columns=_uuid", "list", "Bridge"}
+	for _, w := range want {
+		args = append(args, w.name)
 	}
-	return uuids
+	var bridges []any
+	for _, uuid := range strings.Fields(o.Vsctl(args...)) {
+		bridges = append(bridges, ovsdb.UUID{GoUUID: uuid})
+	}
+	return commit(*ovsdb.NewMutation("bridges", ovsdb.MutateOperationDelete, ovsdb.OvsSet{GoSet: bridges}))
 }
 
 // commit ends a transaction: it changes the root row and has vswitchd tell when
