@@ -29,6 +29,12 @@ const AutoDatapath = "auto"
 // that only one isonetd of a host has at a time.
 const lockName = "isonet"
 
+// deviceRest is the least time between a snapshot and the next one if nothing but
+// devices changed. A bridge that is made or removed changes its device several
+// times, and one of hundreds must not keep a processor busy that vswitchd needs.
+// A change of the database, such as a port that is plugged in, does not wait.
+const deviceRest = 10 * time.Millisecond
+
 // ErrDisconnected says that there is no session with Open vSwitch now.
 var ErrDisconnected = errors.New("no session with the Open vSwitch database: is ovsdb-server running, and may isonetd use its socket?")
 
@@ -131,6 +137,7 @@ func (s *Switch) follow(ctx context.Context, session *ovsdb.Session) error {
 	defer s.publish(nil, nil)
 	var seen view
 	var published <-chan struct{} // tells when the devices of the last snapshot are the past
+	var rested time.Time          // until when devices alone make no snapshot
 	for {
 		links, linksChanged, err := s.links(ctx)
 		if err != nil {
@@ -151,13 +158,21 @@ func (s *Switch) follow(ctx context.Context, session *ovsdb.Session) error {
 			actual := *seen.actual
 			actual.Links = links
 			s.publish(session, &actual)
-			published = linksChanged
+			published, rested = linksChanged, time.Now().Add(deviceRest)
 		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-session.Changed():
+			continue
 		case <-linksChanged:
+		}
+		rest := time.After(time.Until(rested))
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-session.Changed():
+		case <-rest:
 		}
 	}
 }

@@ -167,16 +167,15 @@ func (g *hostGuard) wanted(s Status) []plan.Device {
 
 func (g *hostGuard) publish(s Status) {
 	guards := make(map[model.ID]HostGuard, len(s.Networks))
-	for id := range s.Networks {
-		devices, exposed := s.Devices[id]
-		guards[id] = g.last.of(devices)
-		if !exposed {
-			delete(guards, id)
-			if s.bridgeOf(id) != "" {
-				guards[id] = HostGuard{State: GuardNotNeeded}
-			}
+	for _, b := range s.Actual.Bridges {
+		if id := plan.NetworkOf(b); id != "" {
+			guards[id] = HostGuard{State: GuardNotNeeded}
 		}
 	}
+	for id, devices := range s.Devices {
+		guards[id] = g.last.of(devices)
+	}
+	maps.DeleteFunc(guards, func(id model.ID, _ HostGuard) bool { _, wanted := s.Networks[id]; return !wanted })
 	if !maps.Equal(guards, s.HostGuards) {
 		g.loop.publish(func(s *Status) { s.HostGuards = guards })
 	}
@@ -199,16 +198,6 @@ func (p Protection) of(devices []plan.Device) HostGuard {
 		return HostGuard{GuardLimited, p.Limited}
 	}
 	return HostGuard{State: Guarded}
-}
-
-// bridgeOf returns the name of a network's bridge; "" when there is none.
-func (s Status) bridgeOf(id model.ID) string {
-	for name, b := range s.Actual.Bridges {
-		if plan.NetworkOf(b) == id {
-			return name
-		}
-	}
-	return ""
 }
 
 // devicesOf returns the network devices of ports.
