@@ -155,14 +155,14 @@ func (d *isonetd) removeAll() (answered, done time.Duration) {
 // changesAtOnce are how many requests wait for their answer at the same time.
 const changesAtOnce = 16
 
-// setMTU changes the MTU of all networks, with one request for each.
+// setMTU changes the MTU, with one request for each network.
 func (d *isonetd) setMTU(mtu int) time.Duration {
 	d.Helper()
 	body := fmt.Sprintf(`{"mtu":%d}`, mtu)
 	start := time.Now()
 	group := errgroup.Group{}
 	group.SetLimit(changesAtOnce)
-	for _, id := range d.ids {
+	for _, id := range changed(d.ids) {
 		group.Go(func() error {
 			_, err := d.call("PUT", "/networks/"+id, body)
 			return err
