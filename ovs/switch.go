@@ -332,12 +332,11 @@ func (s *Switch) unaccounted(actual *plan.Actual) map[string]bool {
 	return devices
 }
 
-// Apply commits a plan as one transaction, which is not flushed: what must last is
-// in the store. It returns the next_cfg of
-// the transaction once Actual shows it, so that the caller does not compute
-// the same plan again from an older snapshot. An error that is an
-// ovsdb.ErrStale, an ovsdb.ErrNotOwner, an *ovsdb.Error or ErrDisconnected says
-// that nothing changed.
+// Apply commits a plan as one transaction, which is not flushed: what must last
+// is in the store. It returns the next_cfg of the transaction once Actual shows
+// it, so that the caller does not compute the same plan again from an older
+// snapshot. An error that is an ovsdb.ErrStale, an ovsdb.ErrNotOwner, an
+// *ovsdb.Error or ErrDisconnected says that nothing changed.
 func (s *Switch) Apply(ctx context.Context, p plan.Plan) (int, error) {
 	s.mu.Lock()
 	session, actual := s.session, s.actual
