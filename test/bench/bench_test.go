@@ -126,7 +126,7 @@ func (d *isonetd) keep() (*size, []wanted) {
 		d.Fatalf("isonetd started with %d networks and changed Open vSwitch %d times", s.networks, wrote)
 	}
 	s.memory, s.storeMemory = d.memory()
-	d.detachAll()
+	d.removeAll()
 	d.stop()
 	o.awaitIdle(want)
 	return s, want

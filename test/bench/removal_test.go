@@ -39,7 +39,7 @@ func BenchmarkRemoval(b *testing.B) {
 	d.start()
 	d.attachAll()
 	want := o.readWant(d.names)
-	d.detachAll()
+	d.removeAll()
 	d.stop()
 	o.awaitIdle(want)
 	whole := []*cut{{name: "vswitchd alone (one transaction)"}, {name: "isonet"}}
