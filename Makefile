@@ -93,7 +93,7 @@ generate: ## write the generated files anew
 check-generated: ## fail if "make generate" would change anything
 	scripts/check-generated
 
-NETWORKS ?= 100
+NETWORKS ?= 1,10,100,500,1000
 ROUNDS ?= 5
 
 .PHONY: bench

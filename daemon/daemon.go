@@ -71,7 +71,8 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 	}, exporter.BuildInfo{Version: version.Version(), Revision: version.Commit()}, log.With("component", "exporter"))
 	d.links = device.New(log.With("component", "device"))
 	d.sw = ovs.New(ovs.Config{
-		Endpoints: cfg.OVSDB, DatapathType: cfg.DatapathType, Devices: d.links, RunDir: runDir(cfg.OVSDB), Observer: metrics,
+		Endpoints: cfg.OVSDB, DatapathType: cfg.DatapathType, Devices: d.links, RemoveDevices: device.Remove,
+		RunDir: runDir(cfg.OVSDB), Observer: metrics,
 		Logger: log.With("component", "ovs"),
 		Totals: filepath.Join(cfg.StateDir, "traffic"), Wanted: d.wanted,
 	})

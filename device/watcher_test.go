@@ -567,3 +567,22 @@ func TestAVethThatGoesHasItsPeerElsewhereToTheEnd(t *testing.T) {
 		}
 	}
 }
+
+func TestRemove(t *testing.T) {
+	namespace := ovstest.Namespace(t)
+	w, _ := start(t, namespace, receiveBuffer)
+	var indexes []int
+	for i := range 4 {
+		name := fmt.Sprintf("tap%d", i)
+		ip(t, namespace, "tuntap add "+name+" mode tap")
+		links := await(t, w, name, func(l map[string]plan.Device) bool { return l[name].Index != 0 })
+		indexes = append(indexes, links[name].Index)
+	}
+	ip(t, namespace, "link delete tap1") // it is gone already
+	remove := func() error { return Remove(indexes[:3]...) }
+	ovstest.Inside(t, namespace, remove)
+	await(t, w, "only tap3 and lo are left", func(l map[string]plan.Device) bool {
+		return len(l) == 2 && l["tap3"].Index == indexes[3]
+	})
+	ovstest.Inside(t, namespace, remove) // all are gone already
+}

@@ -88,21 +88,18 @@ func (d *Desired) On(host ID) []Attachment {
 		return nil
 	}
 	var list []Attachment
-	for _, n := range d.Networks {
+	for _, n := range d.HostNetworks(host) {
 		if a, ok := d.attachment(h, n); ok {
 			list = append(list, a)
 		}
 	}
-	slices.SortFunc(list, func(a, b Attachment) int {
-		return strings.Compare(d.Networks[a.Network].Name, d.Networks[b.Network].Name)
-	})
 	return list
 }
 
 func (d *Desired) attachment(h Host, n Network) (Attachment, bool) {
 	id := AttachmentID(h.ID, n.ID)
 	a, explicit := d.Attachments[id]
-	labelled := n.Label != "" && slices.Contains(h.Labels, n.Label)
+	labelled := n.labelledFor(h)
 	if !explicit && !labelled {
 		return Attachment{}, false
 	}
@@ -139,12 +136,30 @@ func (d *Desired) NetworkByName(name string) (Network, bool) {
 
 // HostNetworks returns the networks that a host must have, sorted by name.
 func (d *Desired) HostNetworks(host ID) []Network {
-	attachments := d.On(host)
-	networks := make([]Network, len(attachments))
-	for i, a := range attachments {
-		networks[i] = d.Networks[a.Network]
+	h, ok := d.Hosts[host]
+	if !ok {
+		return nil
 	}
+	// Not by AttachmentID, which is a hash and costs more than all the rest.
+	explicit := make(map[ID]bool, len(d.Attachments))
+	for _, a := range d.Attachments {
+		if a.Host == host {
+			explicit[a.Network] = true
+		}
+	}
+	var networks []Network
+	for id, n := range d.Networks {
+		if explicit[id] || n.labelledFor(h) {
+			networks = append(networks, n)
+		}
+	}
+	slices.SortFunc(networks, func(a, b Network) int { return strings.Compare(a.Name, b.Name) })
 	return networks
+}
+
+// labelledFor says that a label of the host attaches the network.
+func (n Network) labelledFor(h Host) bool {
+	return n.Label != "" && slices.Contains(h.Labels, n.Label)
 }
 
 // Validate checks the whole desired state: each part alone, unique names and

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/ovn-kubernetes/libovsdb/model"
 	rfc "github.com/ovn-kubernetes/libovsdb/ovsdb"
 	"golang.org/x/sync/errgroup"
 
@@ -26,6 +28,12 @@ const AutoDatapath = "auto"
 // lockName is the lock of the Open_vSwitch database (RFC 7047 section 4.1.8)
 // that only one isonetd of a host has at a time.
 const lockName = "isonet"
+
+// deviceRest is the least time between a snapshot and the next one if nothing but
+// devices changed. A bridge that is made or removed changes its device several
+// times, and one of hundreds must not keep a processor busy that vswitchd needs.
+// A change of the database, such as a port that is plugged in, does not wait.
+const deviceRest = 10 * time.Millisecond
 
 // ErrDisconnected says that there is no session with Open vSwitch now.
 var ErrDisconnected = errors.New("no session with the Open vSwitch database: is ovsdb-server running, and may isonetd use its socket?")
@@ -53,6 +61,9 @@ type Config struct {
 	// Devices tell what is plugged in. Without them nothing that has a device is
 	// known to be allowed.
 	Devices Devices
+	// RemoveDevices removes network devices at once, by their ifindexes. Without
+	// it vswitchd removes those of bridges one after the other.
+	RemoveDevices func(indexes ...int) error
 	// RunDir is where vswitchd makes the management sockets of bridges
 	// (OVS_RUNDIR), for strict networks.
 	RunDir   string
@@ -78,6 +89,8 @@ type Switch struct {
 	// lingering are names of bridges whose rows are gone and whose devices
 	// vswitchd may not have removed yet.
 	lingering map[string]bool
+	// removals are those that vswitchd has not begun with.
+	removals []removal
 
 	traffic *traffic.Accumulator
 	strict  *strict
@@ -105,6 +118,7 @@ func (s *Switch) Run(ctx context.Context) error {
 	group.Go(func() error { s.count(ctx); return nil })
 	group.Go(func() error { every(ctx, totals.Interval, save); return nil })
 	group.Go(func() error { return s.strict.guard(ctx, s.wake) })
+	group.Go(func() error { s.sweep(ctx); return nil })
 	return group.Wait()
 }
 
@@ -121,39 +135,86 @@ func (s *Switch) keep(ctx context.Context) error {
 // follow publishes a snapshot after every change, as long as the session lasts.
 func (s *Switch) follow(ctx context.Context, session *ovsdb.Session) error {
 	defer s.publish(nil, nil)
+	var seen view
+	var published <-chan struct{} // tells when the devices of the last snapshot are the past
+	var rested time.Time          // until when devices alone make no snapshot
 	for {
 		links, linksChanged, err := s.links(ctx)
 		if err != nil {
 			return err
 		}
-		owner := session.Owner() // before the rows, which it may have changed by then
-		tables := session.Tables(followed()...)
-		if tables == nil {
+		now := look(session)
+		if now.tables == nil {
 			return ovsdb.ErrLost
 		}
-		actual := snapshot(tables, s.cfg.DatapathType)
-		if actual != nil {
-			actual.Links, actual.Standby = links, !owner
-		}
-		switch {
-		case actual == nil:
-			s.cfg.Logger.Warn("the Open vSwitch database is empty; run 'ovs-vsctl init' to make its first row")
-		case actual.SystemID != "":
-			s.announceOwner(actual.Standby)
-			s.publish(session, actual)
-		case actual.Standby: // the other one gives the host its system-id
-		default:
-			if err := s.identify(ctx, session, actual); err != nil {
+		changed := !now.same(seen)
+		if changed { // else what there is to know of the database is known
+			if now.actual, err = s.read(ctx, session, now); err != nil {
 				return err
 			}
+			seen = now
+		}
+		if seen.actual != nil && (changed || linksChanged != published) {
+			actual := *seen.actual
+			actual.Links = links
+			s.publish(session, &actual)
+			published, rested = linksChanged, time.Now().Add(deviceRest)
 		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-session.Changed():
+			continue
 		case <-linksChanged:
 		}
+		rest := time.After(time.Until(rested))
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-session.Changed():
+		case <-rest:
+		}
 	}
+}
+
+// view is the database at one moment.
+type view struct {
+	tables map[string]map[string]model.Model
+	owner  bool
+	// actual is what the tables say, without the devices; nil when that is not
+	// the state of a host.
+	actual *plan.Actual
+}
+
+// look returns the rows of now; no tables when the session has ended.
+func look(session *ovsdb.Session) view {
+	owner := session.Owner() // before the rows, which it may have changed by then
+	return view{tables: session.Tables(followed()...), owner: owner}
+}
+
+// same reports whether no row changed: one message of the server makes many
+// events, and devices come and go without any.
+func (v view) same(other view) bool {
+	return v.owner == other.owner && maps.EqualFunc(v.tables, other.tables, maps.Equal[map[string]model.Model])
+}
+
+// read makes of the rows what is known of the host; nil when that is not enough
+// yet.
+func (s *Switch) read(ctx context.Context, session *ovsdb.Session, v view) (*plan.Actual, error) {
+	actual := snapshot(v.tables, s.cfg.DatapathType)
+	switch {
+	case actual == nil:
+		s.cfg.Logger.Warn("the Open vSwitch database is empty; run 'ovs-vsctl init' to make its first row")
+		return nil, nil
+	case actual.SystemID == "" && v.owner:
+		return nil, s.identify(ctx, session, actual)
+	case actual.SystemID == "": // the other one gives the host its system-id
+		return nil, nil
+	}
+	actual.Standby = !v.owner
+	s.announceOwner(actual.Standby)
+	s.place(actual)
+	return actual, nil
 }
 
 // announceOwner logs when this isonetd waits for another one, or no longer does.
@@ -219,7 +280,6 @@ func (s *Switch) publish(session *ovsdb.Session, actual *plan.Actual) {
 	s.session, s.actual = session, actual
 	if session != nil {
 		actual.Devices = s.unaccounted(actual)
-		s.place(actual)
 	}
 	s.announce()
 }
@@ -258,27 +318,26 @@ func (s *Switch) unaccounted(actual *plan.Actual) map[string]bool {
 	if actual.Links == nil {
 		return nil
 	}
-	devices := make(map[string]bool, len(actual.Links))
-	for name := range actual.Links {
-		devices[name] = true
-	}
 	for name := range s.lingering {
-		if !devices[name] {
+		if _, there := actual.Links[name]; !there {
 			delete(s.lingering, name)
 		}
-		delete(devices, name)
 	}
-	for name := range actual.Bridges {
-		delete(devices, name)
+	devices := map[string]bool{}
+	for name := range actual.Links {
+		if _, ours := actual.Bridges[name]; !ours && !s.lingering[name] {
+			devices[name] = true
+		}
 	}
 	return devices
 }
 
-// Apply commits a plan as one durable transaction. It returns the next_cfg of
-// the transaction once Actual shows it, so that the caller does not compute
-// the same plan again from an older snapshot. An error that is an
-// ovsdb.ErrStale, an ovsdb.ErrNotOwner, an *ovsdb.Error or ErrDisconnected says
-// that nothing changed.
+// Apply commits a plan as one durable transaction: a port that was removed as a
+// way out must not be there again when the machine starts after a crash, before
+// isonetd does. It returns the next_cfg of the transaction once Actual shows it,
+// so that the caller does not compute the same plan again from an older snapshot.
+// An error that is an ovsdb.ErrStale, an ovsdb.ErrNotOwner, an *ovsdb.Error or
+// ErrDisconnected says that nothing changed.
 func (s *Switch) Apply(ctx context.Context, p plan.Plan) (int, error) {
 	s.mu.Lock()
 	session, actual := s.session, s.actual
@@ -297,7 +356,15 @@ func (s *Switch) Apply(ctx context.Context, p plan.Plan) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return nextCfg, s.await(ctx, nextCfg)
+	if err := s.await(ctx, nextCfg); err != nil {
+		return nextCfg, err
+	}
+	if r := devicesOf(p, actual); len(r) > 1 { // the first is vswitchd's
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.removals = append(s.removals, r)
+	}
+	return nextCfg, nil
 }
 
 // selectedNextCfg reads the answer of compile's last operation, which the

@@ -40,11 +40,12 @@ func compileTable[V any](c *compiler, table string, from, to map[model.ID]V, row
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(to)) {
-		want := row(to[id])
-		if have, exists := from[id]; exists {
-			c.update(table, id, row(have), want)
-		} else {
-			c.insert(table, id, want)
+		have, exists := from[id]
+		switch {
+		case !exists:
+			c.insert(table, id, row(to[id]))
+		case !reflect.DeepEqual(have, to[id]): // most rows are as they were
+			c.update(table, id, row(have), row(to[id]))
 		}
 	}
 }

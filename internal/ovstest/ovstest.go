@@ -142,6 +142,9 @@ func (o *OVS) StartVSwitchd() {
 	o.Vsctl("set", "Open_vSwitch", ".", "external_ids:ovstest=started") // waits for vswitchd
 }
 
+// VSwitchdPID returns the process id of ovs-vswitchd.
+func (o *OVS) VSwitchdPID() int { return o.vswitchd.PID() }
+
 // StopServer kills ovsdb-server, as a crash would.
 func (o *OVS) StopServer() { o.server.Stop() }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/isonet/isonet/model/plan"
 )
@@ -33,10 +34,10 @@ type portRule struct {
 
 // portRules returns the rules in the order in which they are tried: the first
 // that matches wins. What none of them matches, and what is not pending, is
-// allowed: see allowed.
-func portRules() []portRule {
+// allowed: see allowed. They are made once, for every judgement needs them.
+var portRules = sync.OnceValue(func() []portRule {
 	return slices.Concat(typeRules(), kindRules(), deviceRules())
-}
+})
 
 // typeRules judge by Interface.type alone.
 func typeRules() []portRule {

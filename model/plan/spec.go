@@ -69,16 +69,19 @@ func NewSpec(n model.Network, datapathType string) Spec {
 // NetworkOf returns the network whose bridge b is, by the marks on the bridge
 // or on its local port. It is "" for a foreign bridge.
 func NetworkOf(b Bridge) model.ID {
-	marks := []map[string]string{b.ExternalIDs}
-	if local, ok := b.Local(); ok {
-		marks = append(marks, local.ExternalIDs)
+	if id := networkIn(b.ExternalIDs); id != "" {
+		return id
 	}
-	for _, ids := range marks {
-		if ids[OwnerKey] == Owner && ids[NetworkKey] != "" {
-			return model.ID(ids[NetworkKey])
-		}
+	local, _ := b.Local()
+	return networkIn(local.ExternalIDs)
+}
+
+// networkIn returns the network that the marks on a row name, or "".
+func networkIn(marks map[string]string) model.ID {
+	if marks[OwnerKey] != Owner {
+		return ""
 	}
-	return ""
+	return model.ID(marks[NetworkKey])
 }
 
 // repair compares a bridge with what it must be. It reports whether anything

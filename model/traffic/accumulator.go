@@ -89,7 +89,11 @@ func (a *Accumulator) Place(now time.Time, bridges []Bridge) {
 			places[uuid] = b.Network
 		}
 		if b.Network != "" {
-			networks[b.Network] = cmp.Or(networks[b.Network], a.networks[b.Network], newNetwork(now))
+			n := cmp.Or(networks[b.Network], a.networks[b.Network])
+			if n == nil {
+				n = newNetwork(now)
+			}
+			networks[b.Network] = n
 		}
 	}
 	for uuid, p := range a.ports {

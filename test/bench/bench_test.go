@@ -4,6 +4,7 @@
 package bench
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
@@ -18,80 +19,158 @@ import (
 )
 
 const (
-	// networksVariable is the environment variable with the number of networks.
+	// networksVariable is the environment variable with the numbers of networks,
+	// with commas between them.
 	networksVariable = "ISONET_BENCH_NETWORKS"
-	defaultNetworks  = 100
+	defaultNetworks  = "1,10,100,500,1000"
 	driftRepairs     = 50
-	// goal is the most that isonet may take, as a multiple of the floor.
-	goal = 1.5
+	// manyNetworks are so many that more than fewRounds of them take too long.
+	manyNetworks, fewRounds = 500, 3
+	// mostCalls is the most networks for which every one is a call of its own, of
+	// ovs-vsctl or of isonet's API: the time of a call grows with the networks
+	// that are there.
+	mostCalls = 100
+	// firstMTU is that of new networks, otherMTU what they are changed to.
+	firstMTU, otherMTU = 1500, 1400
+
+	// goal is the most that isonet may take to create goalFrom networks or more,
+	// as a multiple of the floor; repairGoal the median of a repair in ms.
+	goal, goalFrom = 1.2, 100
+	repairGoal     = 5.0
 )
 
-// BenchmarkNetworks does one round of every way per iteration and prints a
-// table of them all.
+// phases are what every way does, in this order.
+func phases() []string { return []string{create, change, remove} }
+
+const (
+	create = "create"
+	change = "change the MTU of 100 at most"
+	remove = "remove"
+)
+
+// way is one way to do it. Each of its functions returns when vswitchd has
+// applied all of it.
+type way struct {
+	name                   string
+	create, change, remove func() time.Duration
+	before, after          func()               // may be nil; not timed
+	took                   map[string][]float64 // ms by phase
+}
+
+// size is what was measured with so many networks.
+type size struct {
+	networks, rounds    int
+	ways                []*way
+	answered            []float64 // ms until isonet answers a removal
+	repairs             []repair
+	started             time.Duration
+	memory, storeMemory float64
+}
+
+// BenchmarkNetworks does one round of every way and number of networks per
+// iteration, and prints tables of them all.
 func BenchmarkNetworks(b *testing.B) {
 	namespace := ovstest.Namespace(b)
 	o := &openvswitch{b, ovstest.Start(b, ovstest.InNamespace(namespace)), namespace}
-	d := newISOnetd(b, o, numberOfNetworks(b))
-
-	observer, events := o.monitor()
-	d.start()
-	d.attachAll()
-	want := o.readWant(d.names)
-	memory, storeMemory := d.memory()
-	drift := o.drift(events, d.names)
-	o.check(want)
-	d.detachAll()
-	d.stop()
-	observer.Close()
-	o.awaitIdle(want)
-
-	ways := []*way{
-		{name: "raw OVSDB transaction: the floor", run: func() time.Duration { return o.raw(want) }},
-		{name: "isonet: one setupnetworks", run: d.attachAll, before: d.start, after: func() { d.detachAll(); d.stop() }},
-		{name: "ovs-vsctl: all in one call", run: func() time.Duration { return o.vsctlOnce(want) }},
-		{name: "ovs-vsctl: one call for each", run: func() time.Duration { return o.vsctlEach(want) }},
+	numbers := numbersOfNetworks(b)
+	d := newISOnetd(b, o, slices.Max(numbers))
+	sizes := make([]*size, len(numbers))
+	wants := make([][]wanted, len(numbers))
+	all, ids := d.names, d.ids
+	for i, n := range numbers {
+		d.names, d.ids = all[:n], ids[:n]
+		sizes[i], wants[i] = d.keep()
 	}
 	rounds := 0
 	for b.Loop() {
-		for i := range ways { // every way comes after every other
-			o.round(ways[(rounds+i)%len(ways)], want)
+		for i, n := range numbers {
+			d.names, d.ids = all[:n], ids[:n]
+			if s := sizes[i]; n < manyNetworks || rounds < fewRounds {
+				if s.ways == nil {
+					s.ways = d.ways(s, wants[i])
+				}
+				for k := range s.ways { // every way comes after every other
+					o.round(s.ways[(rounds+k)%len(s.ways)], wants[i])
+				}
+				s.rounds++
+			}
 		}
 		rounds++
 	}
 	b.ReportMetric(0, "ns/op") // of all ways together it says nothing
 
-	fmt.Printf("\n\n%d CPUs, Linux %s, Open vSwitch %s with the userspace datapath, %s\n\n",
-		runtime.NumCPU(), release(b), o.version(), runtime.Version())
-	fmt.Printf("%d networks, medians of %d interleaved rounds\n\n", len(want), rounds)
-	printWays(ways)
-	fmt.Printf("\nisonet / floor: %.2f (goal: at most %.1f)\n\n", ways[1].median()/ways[0].median(), goal)
-	fmt.Printf("%d bridges deleted one after the other, with %d networks\n\n", len(drift), len(want))
-	printDrift(drift)
-	fmt.Printf("\nmemory (RSS) with %d networks: isonetd %.1f MiB, its store's ovsdb-server %.1f MiB\n\n", len(want), memory, storeMemory)
-}
-
-// numberOfNetworks reads the parameter of the benchmark.
-func numberOfNetworks(b *testing.B) int {
-	text := os.Getenv(networksVariable)
-	if text == "" {
-		return defaultNetworks
+	fmt.Printf("\n\n%d CPUs, load average %s, Linux %s, Open vSwitch %s with the userspace datapath, %s\n",
+		runtime.NumCPU(), strings.Fields(readFile(b, "/proc/loadavg"))[0], release(b), o.version(), runtime.Version())
+	for _, phase := range phases() {
+		printPhase(phase, sizes)
 	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 {
-		b.Fatalf("%s=%q is not a number of networks", networksVariable, text)
+	printSizes(sizes)
+}
+
+// keep measures what isonetd does with networks that it has: it repairs them
+// and starts with them.
+func (d *isonetd) keep() (*size, []wanted) {
+	d.Helper()
+	o, s := d.ovs, &size{networks: len(d.names)}
+	observer, events := o.monitor()
+	defer observer.Close()
+	d.start()
+	d.attachAll()
+	want := o.readWant(d.names)
+	s.repairs = o.drift(events, d.names)
+	o.check(want)
+	d.stop()
+	before := o.NextCfg()
+	s.started = d.start()
+	if wrote := o.NextCfg() - before; wrote != 0 {
+		d.Fatalf("isonetd started with %d networks and changed Open vSwitch %d times", s.networks, wrote)
 	}
-	return n
+	s.memory, s.storeMemory = d.memory()
+	d.removeAll()
+	d.stop()
+	o.awaitIdle(want)
+	return s, want
 }
 
-// way is one way to make all bridges.
-type way struct {
-	name          string
-	run           func() time.Duration // returns when all is realised
-	before, after func()               // may be nil; not timed
-	took          []float64            // ms
-}
+// changed returns the part of all networks or bridges whose MTU is changed.
+func changed[T any](all []T) []T { return all[:min(len(all), mostCalls)] }
 
-func (w *way) median() float64 { return median(w.took) }
+// ways are the ways to make the networks.
+func (d *isonetd) ways(s *size, want []wanted) []*way {
+	o, some := d.ovs, changed(want)
+	ways := []*way{
+		{
+			name:   "raw OVSDB transaction: the floor",
+			create: func() time.Duration { return o.raw(insert(want), o.inUse(want)) },
+			change: func() time.Duration { return o.raw(o.setMTU(some, otherMTU), o.haveMTU(some, otherMTU)) },
+			remove: func() time.Duration { return o.raw(o.remove(want), applied) },
+		}, {
+			name:   "isonet",
+			create: d.attachAll,
+			change: func() time.Duration { return d.setMTU(otherMTU) },
+			remove: func() time.Duration {
+				answered, done := d.removeAll()
+				s.answered = append(s.answered, milliseconds(answered))
+				return done
+			},
+			before: func() { d.start() }, after: func() { d.setMTU(firstMTU); d.stop() },
+		}, {
+			name:   "ovs-vsctl: all in one call",
+			create: func() time.Duration { return o.vsctlOnce(want, wanted.add) },
+			change: func() time.Duration { return o.vsctlOnce(some, wanted.alter) },
+			remove: func() time.Duration { return o.vsctlOnce(want, wanted.delete) },
+		},
+	}
+	if s.networks > mostCalls {
+		return ways
+	}
+	return append(ways, &way{
+		name:   "ovs-vsctl: one call for each",
+		create: func() time.Duration { return o.vsctlEach(want, wanted.add) },
+		change: func() time.Duration { return o.vsctlEach(some, wanted.alter) },
+		remove: func() time.Duration { return o.vsctlEach(want, wanted.delete) },
+	})
+}
 
 // round runs a way once, from no bridges to no bridges. Only this way's own
 // processes run beside Open vSwitch.
@@ -100,39 +179,99 @@ func (o *openvswitch) round(w *way, want []wanted) {
 	if w.before != nil {
 		w.before()
 	}
-	w.took = append(w.took, milliseconds(w.run()))
+	if w.took == nil {
+		w.took = map[string][]float64{}
+	}
+	note := func(phase string, took time.Duration) { w.took[phase] = append(w.took[phase], milliseconds(took)) }
+	note(create, w.create())
 	o.check(want)
-	if w.after == nil {
-		o.deleteAll()
-	} else {
+	before := o.mtu(changed(want))
+	note(change, w.change())
+	if after := o.mtu(changed(want)); after == before {
+		o.Fatalf("%s: the MTU is %v before and after the change", w.name, after)
+	}
+	note(remove, w.remove())
+	if w.after != nil {
 		w.after()
 	}
 	o.awaitIdle(want)
 }
 
-func printWays(ways []*way) {
-	fmt.Println("| way | median ms | fastest | slowest | / floor |")
-	fmt.Println("|---|---:|---:|---:|---:|")
-	for _, w := range ways {
-		fmt.Printf("| %s | %.0f | %.0f | %.0f | %.2f |\n",
-			w.name, w.median(), slices.Min(w.took), slices.Max(w.took), w.median()/ways[0].median())
+// numbersOfNetworks reads the parameter of the benchmark.
+func numbersOfNetworks(b *testing.B) []int {
+	var numbers []int
+	for _, text := range strings.Split(cmp.Or(os.Getenv(networksVariable), defaultNetworks), ",") {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 {
+			b.Fatalf("%s: %q is not a number of networks", networksVariable, text)
+		}
+		numbers = append(numbers, n)
+	}
+	return numbers
+}
+
+// printPhase prints a table of the medians by way and number of networks.
+func printPhase(phase string, sizes []*size) {
+	fmt.Printf("\n%s, medians (fastest to slowest) in ms\n\n| way |", phase)
+	for _, s := range sizes {
+		fmt.Printf(" %d |", s.networks)
+	}
+	fmt.Println(" time per decade |")
+	fmt.Println("|---|" + strings.Repeat("---:|", len(sizes)+1))
+	longest := slices.MaxFunc(sizes, func(a, b *size) int { return cmp.Compare(len(a.ways), len(b.ways)) })
+	for i, w := range longest.ways {
+		fmt.Printf("| %s |", w.name)
+		var numbers []int
+		var medians []float64
+		for _, s := range sizes {
+			if i >= len(s.ways) {
+				fmt.Print(" |")
+				continue
+			}
+			took := s.ways[i].took[phase]
+			numbers, medians = append(numbers, s.networks), append(medians, median(took))
+			fmt.Printf(" %.0f (%.0f to %.0f) |", median(took), slices.Min(took), slices.Max(took))
+		}
+		fmt.Printf(" %s |\n", growth(numbers, medians))
+	}
+	fmt.Print("| isonet / floor |")
+	for _, s := range sizes {
+		fmt.Printf(" %.2f |", median(s.ways[1].took[phase])/median(s.ways[0].took[phase]))
+	}
+	fmt.Println(" |")
+	if phase == create {
+		fmt.Printf("\ngoal: isonet / floor at most %.1f from %d networks up\n", goal, goalFrom)
 	}
 }
 
-func printDrift(repairs []repair) {
-	var committed, realised []float64
-	for _, r := range repairs {
-		committed = append(committed, milliseconds(r.committed))
-		realised = append(realised, milliseconds(r.realised))
+// growth says by which factors the values grow wherever the number is ten times
+// as large.
+func growth(numbers []int, values []float64) string {
+	var factors []string
+	for i, n := range numbers {
+		if k := slices.Index(numbers, 10*n); k >= 0 {
+			factors = append(factors, fmt.Sprintf("x %.1f", values[k]/values[i]))
+		}
 	}
-	fmt.Println("| from the commit that deletes a bridge | median ms | fastest | slowest |")
-	fmt.Println("|---|---:|---:|---:|")
-	for _, row := range []struct {
-		name string
-		took []float64
-	}{{"to the commit that puts it back", committed}, {"to the bridge in use again", realised}} {
-		fmt.Printf("| %s | %.1f | %.1f | %.1f |\n", row.name, median(row.took), slices.Min(row.took), slices.Max(row.took))
+	return strings.Join(factors, ", ")
+}
+
+// printSizes prints what is isonet's alone.
+func printSizes(sizes []*size) {
+	fmt.Printf("\nisonet alone; %d repairs of a bridge that was deleted; goal: a median of the commit under %.0f ms\n\n", driftRepairs, repairGoal)
+	fmt.Println("| networks | repair committed ms: median | slowest | bridge in use ms: median | slowest | removal answered ms | start ms | RSS isonetd MiB | RSS its store MiB | rounds |")
+	fmt.Println("|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
+	for _, s := range sizes {
+		var committed, realised []float64
+		for _, r := range s.repairs {
+			committed = append(committed, milliseconds(r.committed))
+			realised = append(realised, milliseconds(r.realised))
+		}
+		fmt.Printf("| %d | %.1f | %.1f | %.1f | %.1f | %.0f | %.0f | %.1f | %.1f | %d |\n", s.networks,
+			median(committed), slices.Max(committed), median(realised), slices.Max(realised),
+			median(s.answered), milliseconds(s.started), s.memory, s.storeMemory, s.rounds)
 	}
+	fmt.Println()
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

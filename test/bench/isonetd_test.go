@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/isonet/isonet/internal/ovstest"
 )
 
@@ -31,8 +33,9 @@ type isonetd struct {
 	log     string    // its file
 	flags   []string  // more of them
 
-	host  string // path of the host's resource
-	names []string
+	host string // path of the host's resource
+	// names and ids are of the networks to work with.
+	names, ids []string
 }
 
 // newISOnetd builds the program, makes the networks and stops.
@@ -56,16 +59,20 @@ func newISOnetd(b *testing.B, o *openvswitch, networks int) *isonetd {
 	d.start()
 	for i := range networks {
 		name := fmt.Sprintf("net%d", i)
-		d.post("/networks", `{"name":"`+name+`","data_center":{"name":"Default"}}`)
-		d.names = append(d.names, name)
+		var made struct{ ID string }
+		if err := json.Unmarshal(d.post("/networks", `{"name":"`+name+`","data_center":{"name":"Default"}}`), &made); err != nil {
+			b.Fatal(err)
+		}
+		d.names, d.ids = append(d.names, name), append(d.ids, made.ID)
 	}
 	d.stop()
 	return d
 }
 
 // start starts the daemon in vswitchd's network namespace, because it looks at
-// the devices there, and waits until it knows its host.
-func (d *isonetd) start() {
+// the devices there, and waits until it says that all networks of its host are as
+// they must be. It returns how long that took.
+func (d *isonetd) start() time.Duration {
 	d.Helper()
 	log, err := os.Create(d.log)
 	if err != nil {
@@ -77,6 +84,7 @@ func (d *isonetd) start() {
 		"--ovsdb", d.ovs.Endpoint(), "--state-dir", d.state, "--socket", d.socket, "--metrics-listen", "", "--datapath-type", "netdev",
 	}, d.flags...)...)
 	d.cmd.Stderr = log
+	begin := time.Now()
 	if err := d.cmd.Start(); err != nil {
 		d.Fatal(err)
 	}
@@ -99,6 +107,7 @@ func (d *isonetd) start() {
 		_, err := d.call("POST", d.host+"/syncallnetworks", "{}")
 		return err
 	})
+	return time.Since(begin)
 }
 
 // stop ends the daemon, if it runs. Bridges stay as they are.
@@ -125,10 +134,44 @@ func (d *isonetd) attachAll() time.Duration {
 	return d.setup("modified_network_attachments")
 }
 
-// detachAll is the reverse of attachAll.
-func (d *isonetd) detachAll() {
+// detachAll is the reverse of attachAll. isonet answers when the database has it.
+func (d *isonetd) detachAll() time.Duration {
 	d.Helper()
-	d.setup("removed_network_attachments")
+	return d.setup("removed_network_attachments")
+}
+
+// removeAll is detachAll that also tells when vswitchd has applied it.
+func (d *isonetd) removeAll() (answered, done time.Duration) {
+	d.Helper()
+	c, events := d.ovs.monitor()
+	defer c.Close()
+	before := d.ovs.NextCfg()
+	start := time.Now()
+	answered = d.detachAll()
+	d.ovs.await(events, before+1, applied)
+	return answered, time.Since(start)
+}
+
+// changesAtOnce are how many requests wait for their answer at the same time.
+const changesAtOnce = 16
+
+// setMTU changes the MTU, with one request for each network.
+func (d *isonetd) setMTU(mtu int) time.Duration {
+	d.Helper()
+	body := fmt.Sprintf(`{"mtu":%d}`, mtu)
+	start := time.Now()
+	group := errgroup.Group{}
+	group.SetLimit(changesAtOnce)
+	for _, id := range changed(d.ids) {
+		group.Go(func() error {
+			_, err := d.call("PUT", "/networks/"+id, body)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		d.Fatalf("%v\n%s", err, d.read(d.log))
+	}
+	return time.Since(start)
 }
 
 func (d *isonetd) setup(what string) time.Duration {
@@ -143,11 +186,13 @@ func (d *isonetd) setup(what string) time.Duration {
 	return time.Since(start)
 }
 
-func (d *isonetd) post(path, body string) {
+func (d *isonetd) post(path, body string) []byte {
 	d.Helper()
-	if _, err := d.call("POST", path, body); err != nil {
+	reply, err := d.call("POST", path, body)
+	if err != nil {
 		d.Fatalf("%v\n%s", err, d.read(d.log))
 	}
+	return reply
 }
 
 func (d *isonetd) call(method, path, body string) ([]byte, error) {

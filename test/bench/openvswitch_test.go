@@ -10,8 +10,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/isonet/isonet/internal/ovstest"
+	"github.com/isonet/isonet/model/plan"
 )
 
 // openvswitch is a private Open vSwitch with the userspace datapath.
@@ -73,14 +75,23 @@ func (o *openvswitch) rows(table, list string) map[string]map[string]any {
 	return rows
 }
 
-// check fails unless all bridges exist as wanted and are in use.
+// check fails unless all bridges exist as wanted and are in use. What a change of
+// the MTU changes is as the way has it.
 func (o *openvswitch) check(want []wanted) {
 	o.Helper()
 	names := make([]string, len(want))
 	for i, w := range want {
 		names[i] = w.name
 	}
-	if diff := cmp.Diff(want, o.readWant(names), cmp.AllowUnexported(wanted{})); diff != "" {
+	ignored := cmp.Options{
+		cmp.AllowUnexported(wanted{}),
+		cmpopts.IgnoreMapEntries(func(column string, _ any) bool { return column == "mtu_request" }),
+		cmpopts.IgnoreSliceElements(func(pair any) bool {
+			p, ok := pair.([]any)
+			return ok && len(p) == 2 && p[0] == plan.RevisionKey
+		}),
+	}
+	if diff := cmp.Diff(want, o.readWant(names), ignored); diff != "" {
 		o.Fatalf("not realised (-want +got):\n%s", diff)
 	}
 	for name, row := range o.rows("Interface", "name,ofport,error") {
@@ -91,6 +102,24 @@ func (o *openvswitch) check(want []wanted) {
 	if got := o.devices(want); got != len(want) {
 		o.Fatalf("not realised: %d devices, want %d", got, len(want))
 	}
+}
+
+// mtu waits until all bridges' devices have the MTU that is asked for, and returns
+// it. vswitchd tells it a moment after cur_cfg.
+func (o *openvswitch) mtu(want []wanted) float64 {
+	o.Helper()
+	var first float64
+	ovstest.Eventually(o.B, "all devices have the MTU", func() error {
+		rows := o.rows("Interface", "name,mtu,mtu_request")
+		first, _ = rows[want[0].name]["mtu_request"].(float64)
+		for _, w := range want {
+			if row := rows[w.name]; row["mtu"] != first || row["mtu_request"] != first {
+				return fmt.Errorf("%s: %v, want %v", w.name, row, first)
+			}
+		}
+		return nil
+	})
+	return first
 }
 
 // devices counts the network devices of bridges.
@@ -104,16 +133,6 @@ func (o *openvswitch) devices(want []wanted) int {
 		}
 	}
 	return n
-}
-
-// deleteAll deletes all bridges in one transaction.
-func (o *openvswitch) deleteAll() {
-	o.Helper()
-	var args []string
-	for _, name := range strings.Fields(o.Vsctl("list-br")) {
-		args = append(args, "--", "del-br", name)
-	}
-	must(o.B, o.VsctlCommand(args...))
 }
 
 // awaitIdle waits until the devices are gone and vswitchd has nothing to do, so
@@ -135,32 +154,32 @@ func (o *openvswitch) version() string {
 	return fields[3]
 }
 
-// vsctlEach makes every bridge with a call of its own. ovs-vsctl waits for
-// vswitchd.
-func (o *openvswitch) vsctlEach(want []wanted) time.Duration {
+// vsctlEach does something with every bridge with a call of its own. ovs-vsctl
+// waits for vswitchd.
+func (o *openvswitch) vsctlEach(want []wanted, what func(wanted) []string) time.Duration {
 	o.Helper()
 	start := time.Now()
 	for _, w := range want {
-		must(o.B, o.VsctlCommand(w.vsctl()...))
+		must(o.B, o.VsctlCommand(what(w)...))
 	}
 	return time.Since(start)
 }
 
-// vsctlOnce makes all bridges with one call.
-func (o *openvswitch) vsctlOnce(want []wanted) time.Duration {
+// vsctlOnce does something with all bridges with one call.
+func (o *openvswitch) vsctlOnce(want []wanted, what func(wanted) []string) time.Duration {
 	o.Helper()
 	start := time.Now()
 	var args []string
 	for _, w := range want {
-		args = append(args, w.vsctl()...)
+		args = append(args, what(w)...)
 	}
 	must(o.B, o.VsctlCommand(args...))
 	return time.Since(start)
 }
 
-// vsctl returns the commands that make the bridge. ovs-vsctl adds the local
+// add returns the commands of ovs-vsctl that make the bridge. It adds the local
 // port, its type and all names by itself.
-func (w wanted) vsctl() []string {
+func (w wanted) add() []string {
 	args := []string{"--", "add-br", w.name}
 	for _, part := range []struct {
 		table string
@@ -175,6 +194,14 @@ func (w wanted) vsctl() []string {
 	}
 	return args
 }
+
+// alter returns the command that changes the MTU.
+func (w wanted) alter() []string {
+	return []string{"--", "set", "Interface", w.name, fmt.Sprintf("mtu_request=%d", otherMTU)}
+}
+
+// delete returns the command that deletes the bridge.
+func (w wanted) delete() []string { return []string{"--", "del-br", w.name} }
 
 // argument writes a value in the notation of ovs-vsctl(8).
 func argument(v any) string {

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/ovn-kubernetes/libovsdb/cache"
@@ -14,12 +15,15 @@ const (
 	database = "Open_vSwitch"
 	// localPort is the number of a bridge's local port once it is in use.
 	localPort = 65534
-	patience  = time.Minute
+	// patience bounds a wait for vswitchd, which removes 1,000 bridges in half a
+	// minute on a quiet machine.
+	patience = 10 * time.Minute
 )
 
 type root struct {
-	UUID   string `ovsdb:"_uuid"`
-	CurCfg int    `ovsdb:"cur_cfg"`
+	UUID    string `ovsdb:"_uuid"`
+	CurCfg  int    `ovsdb:"cur_cfg"`
+	NextCfg int    `ovsdb:"next_cfg"`
 }
 
 type bridge struct {
@@ -31,14 +35,17 @@ type iface struct {
 	UUID   string `ovsdb:"_uuid"`
 	Name   string `ovsdb:"name"`
 	OFPort *int   `ovsdb:"ofport"`
+	MTU    *int   `ovsdb:"mtu"`
 }
 
 // event is what the database said of a bridge, or that cur_cfg changed.
 type event struct {
-	what string // "deleted", "added", "in use" or "cur_cfg"
+	what string // "deleted", "added", "in use" or "cfg"
 	name string
-	cfg  int
-	at   time.Time
+	mtu  int
+	// current and next are cur_cfg and next_cfg.
+	current, next int
+	at            time.Time
 }
 
 // monitor opens a session of its own, with nothing of isonet's code. The
@@ -72,7 +79,7 @@ func (o *openvswitch) monitor() (client.Client, <-chan event) {
 	var b bridge
 	var i iface
 	_, err = c.Monitor(o.Context(), c.NewMonitor(
-		client.WithTable(&r, &r.CurCfg), client.WithTable(&b, &b.Name), client.WithTable(&i, &i.Name, &i.OFPort)))
+		client.WithTable(&r, &r.CurCfg, &r.NextCfg), client.WithTable(&b, &b.Name), client.WithTable(&i, &i.Name, &i.OFPort, &i.MTU)))
 	if err != nil {
 		o.Fatal(err)
 	}
@@ -83,14 +90,18 @@ func report(events chan<- event, old, row model.Model) {
 	now := time.Now()
 	switch r := row.(type) {
 	case *root:
-		events <- event{what: "cur_cfg", cfg: r.CurCfg, at: now}
+		events <- event{what: "cfg", current: r.CurCfg, next: r.NextCfg, at: now}
 	case *bridge:
 		if old == nil {
 			events <- event{what: "added", name: r.Name, at: now}
 		}
 	case *iface:
 		if r.OFPort != nil && *r.OFPort == localPort {
-			events <- event{what: "in use", name: r.Name, at: now}
+			mtu := 0
+			if r.MTU != nil {
+				mtu = *r.MTU
+			}
+			events <- event{what: "in use", name: r.Name, mtu: mtu, at: now}
 		}
 	}
 }
@@ -107,15 +118,23 @@ func (o *openvswitch) next(events <-chan event, what string) event {
 	}
 }
 
-// raw makes all bridges in one transaction, with nothing but a connection that
-// is open already. It returns when vswitchd has applied all of it and every
-// local port is in use.
-func (o *openvswitch) raw(want []wanted) time.Duration {
+// raw commits one transaction, with nothing but a connection that is open
+// already. It returns when vswitchd has applied it and done says so.
+func (o *openvswitch) raw(operations []ovsdb.Operation, done func(event) bool) time.Duration {
 	o.Helper()
 	c, events := o.monitor()
 	defer c.Close()
 	start := time.Now()
-	results, err := c.Transact(o.Context(), insert(want)...)
+	nextCfg := o.transact(c, operations)
+	o.await(events, nextCfg, done)
+	return time.Since(start)
+}
+
+// transact commits operations that end as commit makes them, and returns the new
+// next_cfg.
+func (o *openvswitch) transact(c client.Client, operations []ovsdb.Operation) int {
+	o.Helper()
+	results, err := c.Transact(o.Context(), operations...)
 	if err != nil {
 		o.Fatal(err)
 	}
@@ -124,18 +143,80 @@ func (o *openvswitch) raw(want []wanted) time.Duration {
 			o.Fatalf("operation %d: %s: %s", i, r.Error, r.Details)
 		}
 	}
-	nextCfg := int(results[len(results)-1].Rows[0]["next_cfg"].(float64))
-	inUse, curCfg := map[string]bool{}, 0
-	for curCfg < nextCfg || len(inUse) < len(want) {
-		e := o.next(events, "the bridges are in use")
-		switch e.what {
-		case "in use":
-			inUse[e.name] = true
-		case "cur_cfg":
-			curCfg = e.cfg
+	return int(results[len(results)-2].Rows[0]["next_cfg"].(float64))
+}
+
+// await waits until vswitchd has applied everything up to a next_cfg, and done
+// has said so of an event since.
+func (o *openvswitch) await(events <-chan event, nextCfg int, done func(event) bool) {
+	o.Helper()
+	complete, current := false, 0
+	for !complete || current < nextCfg {
+		e := o.next(events, "vswitchd has applied it")
+		if e.what == "cfg" {
+			current = e.current
 		}
+		complete = done(e) || complete
 	}
-	return time.Since(start)
+}
+
+// applied is done when vswitchd has nothing more to apply.
+func applied(e event) bool { return e.what == "cfg" && e.current >= e.next }
+
+// inUse is done when the local ports of all bridges are in use.
+func (o *openvswitch) inUse(want []wanted) func(event) bool {
+	return o.haveMTU(want, 0)
+}
+
+// haveMTU is done when the local ports of all bridges are in use and have the
+// MTU; 0 is any.
+func (o *openvswitch) haveMTU(want []wanted, mtu int) func(event) bool {
+	ready := map[string]bool{}
+	return func(e event) bool {
+		if e.what == "in use" && (mtu == 0 || e.mtu == mtu) {
+			ready[e.name] = true
+		}
+		return len(ready) == len(want)
+	}
+}
+
+// setMTU is the smallest transaction that changes the MTU of the bridges.
+func (o *openvswitch) setMTU(want []wanted, mtu int) []ovsdb.Operation {
+	var operations []ovsdb.Operation
+	for _, w := range want {
+		operations = append(operations, ovsdb.Operation{
+			Op: ovsdb.OperationUpdate, Table: "Interface", Row: ovsdb.Row{"mtu_request": mtu},
+			Where: []ovsdb.Condition{ovsdb.NewCondition("name", ovsdb.ConditionEqual, w.name)},
+		})
+	}
+	return append(operations, commit()...)
+}
+
+// remove is the smallest transaction that deletes the bridges.
+func (o *openvswitch) remove(want []wanted) []ovsdb.Operation {
+	o.Helper()
+	args := []string{"--bare", "--columns=_uuid", "list", "Bridge"}
+	for _, w := range want {
+		args = append(args, w.name)
+	}
+	var bridges []any
+	for _, uuid := range strings.Fields(o.Vsctl(args...)) {
+		bridges = append(bridges, ovsdb.UUID{GoUUID: uuid})
+	}
+	return commit(*ovsdb.NewMutation("bridges", ovsdb.MutateOperationDelete, ovsdb.OvsSet{GoSet: bridges}))
+}
+
+// commit ends a transaction: it changes the root row, has vswitchd tell when that
+// is applied, and is on disk when it is answered, as isonet's are.
+func commit(mutations ...ovsdb.Mutation) []ovsdb.Operation {
+	durable := true
+	theOne := []ovsdb.Condition{ovsdb.NewCondition("next_cfg", ovsdb.ConditionGreaterThanOrEqual, 0)}
+	return []ovsdb.Operation{{
+		Op: ovsdb.OperationMutate, Table: database, Where: theOne,
+		Mutations: append(mutations, *ovsdb.NewMutation("next_cfg", ovsdb.MutateOperationAdd, 1)),
+	}, {Op: ovsdb.OperationSelect, Table: database, Where: theOne, Columns: []string{"next_cfg"}}, {
+		Op: ovsdb.OperationCommit, Durable: &durable,
+	}}
 }
 
 // insert is the smallest transaction that makes the bridges.
@@ -151,14 +232,7 @@ func insert(want []wanted) []ovsdb.Operation {
 		port := with(w.port, "interfaces", add("Interface", w.iface))
 		bridges = append(bridges, add("Bridge", with(w.bridge, "ports", add("Port", port))))
 	}
-	theOne := []ovsdb.Condition{ovsdb.NewCondition("next_cfg", ovsdb.ConditionGreaterThanOrEqual, 0)}
-	return append(operations, ovsdb.Operation{
-		Op: ovsdb.OperationMutate, Table: database, Where: theOne,
-		Mutations: []ovsdb.Mutation{
-			*ovsdb.NewMutation("bridges", ovsdb.MutateOperationInsert, ovsdb.OvsSet{GoSet: bridges}),
-			*ovsdb.NewMutation("next_cfg", ovsdb.MutateOperationAdd, 1),
-		},
-	}, ovsdb.Operation{Op: ovsdb.OperationSelect, Table: database, Where: theOne, Columns: []string{"next_cfg"}})
+	return append(operations, commit(*ovsdb.NewMutation("bridges", ovsdb.MutateOperationInsert, ovsdb.OvsSet{GoSet: bridges}))...)
 }
 
 // with returns a copy of a row with one more column.
