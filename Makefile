@@ -101,6 +101,14 @@ bench: ## measure network set-up, scrapes, what an uplink lets out and what stri
 	scripts/install-deps ethtool ip ovs-vswitchd ping prometheus-node-exporter
 	ISONET_BENCH_NETWORKS=$(NETWORKS) go test -run '^$$' -bench . -benchtime $(ROUNDS)x -timeout 1h ./test/bench
 
+STEPS ?= 2000
+SEED ?= $(shell date +%s)
+
+.PHONY: soak
+soak: ## let STEPS random operations and faults happen to one isonetd; SEED repeats them (root, 2000 take about an hour)
+	scripts/install-deps ethtool ip nft ovs-vswitchd ping
+	ISONET_SOAK_STEPS=$(STEPS) ISONET_SOAK_SEED=$(SEED) go test -count=1 -v -timeout 24h -run '^TestSoak$$' ./test/faults
+
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf bin dist .state

@@ -87,7 +87,7 @@ func (v *view) isolation(a model.Attachment) *isolationDTO {
 		Isolated: boolean(s.Isolation.Isolated), Contested: boolean(s.Isolation.Contested),
 		Strict: strictState(v.desired.Networks[a.Network], s),
 	}
-	if g, known := v.status.HostGuards[a.Network]; known {
+	if g, known := v.status.HostGuard(a.Network); known {
 		d.HostGuard = &hostGuardDTO{string(g.State), g.Reason}
 	}
 	for _, f := range s.Isolation.Findings {
@@ -193,7 +193,7 @@ func (v *view) nativeIsolation(n model.Network) IsolationStatus {
 		Policy:      n.EffectiveIsolation(), Strict: n.Strict, Isolated: i.Isolated, Contested: i.Contested, Since: i.Since,
 		Findings: []FindingStatus{}, Pending: []string{},
 	}
-	if g, known := v.status.HostGuards[n.ID]; known {
+	if g, known := v.status.HostGuard(n.ID); known {
 		s.HostGuard = &HostGuardStatus{g.State, g.Reason}
 	}
 	for _, f := range i.Findings {

@@ -63,10 +63,11 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 	metrics := exporter.New(exporter.Sources{
 		Desired: d.store.Snapshot,
 		// The loop and the switch report to the exporter and come after it.
-		Status:  func() reconcile.Status { return d.loop.Status() },
-		Traffic: func() map[model.ID]model.Traffic { return d.sw.Traffic() },
-		Resets:  func() uint64 { return d.sw.StatisticsResets() },
-		Ports:   d.ports(cfg),
+		Status:   func() reconcile.Status { return d.loop.Status() },
+		Traffic:  func() map[model.ID]model.Traffic { return d.sw.Traffic() },
+		Resets:   func() uint64 { return d.sw.StatisticsResets() },
+		Interval: func() time.Duration { return d.sw.StatisticsInterval() },
+		Ports:    d.ports(cfg),
 	}, exporter.BuildInfo{Version: version.Version(), Revision: version.Commit()}, log.With("component", "exporter"))
 	d.links = device.New(log.With("component", "device"))
 	d.sw = ovs.New(ovs.Config{

@@ -1,7 +1,6 @@
 package daemon_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -33,9 +32,9 @@ type host struct {
 	stop   func()
 }
 
-func newHost(t *testing.T, change func(*daemon.Options)) *host {
+func newHost(t *testing.T, change func(*daemon.Options), how ...ovstest.Option) *host {
 	t.Helper()
-	h := &host{T: t, ovs: ovstest.Start(t)}
+	h := &host{T: t, ovs: ovstest.Start(t, how...)}
 	options := daemon.DefaultOptions()
 	options.OVSDB = h.ovs.Endpoint()
 	options.StateDir = t.TempDir()
@@ -282,26 +281,44 @@ func TestMetrics(t *testing.T) {
 	d := h.start()
 	h.network(`{"name":"red","data_center":{"name":"Default"}}`)
 	h.must("POST", h.path()+"/setupnetworks", attachAll("red"))
-	res, err := http.Get("http://" + d.Addr("metrics").String() + "/metrics") //nolint:noctx // bounded by the test
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close() //nolint:errcheck // it was read to its end
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	http.DefaultClient.CloseIdleConnections()
+	text := h.metrics(d)
 	for _, want := range []string{
 		`isonet_network_receive_bytes_total{network="red"} 0`,
 		`isonet_network_ready{network="red"} 1`,
 		`isonet_ovsdb_connected 1`,
 		`isonet_ovsdb_transaction_duration_seconds_count{result="committed"} 1`,
 	} {
-		if !bytes.Contains(text, []byte(want+"\n")) {
+		if !strings.Contains(text, want+"\n") {
 			t.Errorf("no %q in\n%s", want, text)
 		}
 	}
+}
+
+// metrics returns what a scrape gets.
+func (h *host) metrics(d *daemon.Daemon) string {
+	h.Helper()
+	res, err := http.Get("http://" + d.Addr("metrics").String() + "/metrics") //nolint:noctx // bounded by the test
+	if err != nil {
+		h.Fatal(err)
+	}
+	defer res.Body.Close() //nolint:errcheck // it was read to its end
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		h.Fatal(err)
+	}
+	http.DefaultClient.CloseIdleConnections()
+	return string(text)
+}
+
+// awaitMetric waits for a line of the metrics.
+func (h *host) awaitMetric(d *daemon.Daemon, line string) {
+	h.Helper()
+	ovstest.Eventually(h, line, func() error {
+		if text := h.metrics(d); !strings.Contains(text, line+"\n") {
+			return fmt.Errorf("the metrics are\n%s", text)
+		}
+		return nil
+	})
 }
 
 func TestTCPNeedsAPassword(t *testing.T) {

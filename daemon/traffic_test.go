@@ -18,12 +18,12 @@ func TestTotalsGoOnAfterARestart(t *testing.T) {
 	h.network(`{"name":"red","data_center":{"name":"Default"}}`)
 	h.must("POST", h.path()+"/setupnetworks", attachAll("red"))
 	h.ovs.Vsctl("add-port", "red", "vm1", "--", "add-port", "red", "vm2")
-	h.broadcast("vm1")
+	h.broadcast()
 	h.awaitTotal(60)
 	since := h.since()
 
 	h.stop()
-	h.broadcast("vm1")
+	h.broadcast()
 	h.start()
 	h.awaitTotal(120)
 	if got := h.since(); got != since {
@@ -37,7 +37,7 @@ func TestTotalsGoOnAfterARestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.start()
-	h.broadcast("vm1")
+	h.broadcast()
 	h.awaitTotal(60)
 	aside, err := filepath.Glob(file + ".broken-*")
 	if err != nil || len(aside) != 1 {
@@ -45,10 +45,10 @@ func TestTotalsGoOnAfterARestart(t *testing.T) {
 	}
 }
 
-// broadcast lets a port send a frame of 60 bytes to all others.
-func (h *host) broadcast(port string) {
+// broadcast lets the port vm1 send a frame of 60 bytes to all others.
+func (h *host) broadcast() {
 	h.Helper()
-	h.ovs.Appctl("netdev-dummy/receive", port, "ffffffffffff0200000000010806"+strings.Repeat("00", 46))
+	h.ovs.Appctl("netdev-dummy/receive", "vm1", "ffffffffffff0200000000010806"+strings.Repeat("00", 46))
 }
 
 // awaitTotal waits until the one attachment has received as many bytes.

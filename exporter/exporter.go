@@ -1,6 +1,7 @@
 package exporter
 
 import (
+	"fmt"
 	"log/slog"
 	"net/http"
 	"runtime"
@@ -27,7 +28,9 @@ type Sources struct {
 	Traffic func() map[model.ID]model.Traffic
 	// Resets is how often the counters of an interface began anew.
 	Resets func() uint64
-	Ports  *Ports // nil: no series of single ports
+	// Interval is the time between two publications of the counters.
+	Interval func() time.Duration
+	Ports    *Ports // nil: no series of single ports
 }
 
 // BuildInfo says which build of isonet this is.
@@ -38,7 +41,8 @@ type BuildInfo struct {
 // Exporter holds the metrics of one daemon.
 type Exporter struct {
 	registry     *prometheus.Registry
-	all          prometheus.TransactionalGatherer // of the registry and of the snapshots
+	snapshots    *gatherer
+	all          prometheus.TransactionalGatherer // of both
 	reconciles   *prometheus.HistogramVec
 	transactions *prometheus.HistogramVec
 	log          *slog.Logger
@@ -47,10 +51,11 @@ type Exporter struct {
 // New returns an Exporter with a registry of its own, which also has the
 // metrics of the Go runtime and of the process. Errors of scrapes go to log.
 func New(sources Sources, build BuildInfo, log *slog.Logger) *Exporter {
-	registry := prometheus.NewRegistry()
+	registry, snapshots := prometheus.NewRegistry(), newGatherer(sources)
 	e := &Exporter{
 		registry:     registry,
-		all:          prometheus.NewMultiTRegistry(prometheus.ToTransactionalGatherer(registry), newGatherer(sources)),
+		snapshots:    snapshots,
+		all:          prometheus.NewMultiTRegistry(prometheus.ToTransactionalGatherer(registry), snapshots),
 		reconciles:   reconcileDurations().vector(),
 		transactions: transactionDurations().vector(),
 		log:          log,
@@ -77,22 +82,36 @@ func (e *Exporter) ObserveTransaction(d time.Duration, result string) {
 	e.transactions.WithLabelValues(result).Observe(d.Seconds())
 }
 
-// Handler returns the pages of the metrics listener: /metrics, in the text or
-// the OpenMetrics format as the client asks for, and / with a link to it. It
-// answers GET and HEAD only.
+// Handler returns the pages of the metrics listener: /metrics, in the text, the
+// OpenMetrics or the protobuf format as the client asks for, and / with a link
+// to it. It answers GET and HEAD only.
 func (e *Exporter) Handler() http.Handler {
-	metrics := promhttp.HandlerForTransactional(e.all, promhttp.HandlerOpts{
+	library := promhttp.HandlerForTransactional(e.all, promhttp.HandlerOpts{
 		ErrorLog: slog.NewLogLogger(e.log.Handler(), slog.LevelError),
 		// One sample that cannot be had must not cost all others.
-		ErrorHandling:       promhttp.ContinueOnError,
-		Registry:            e.registry,
-		MaxRequestsInFlight: maxScrapes,
-		EnableOpenMetrics:   true,
+		ErrorHandling:     promhttp.ContinueOnError,
+		Registry:          e.registry,
+		EnableOpenMetrics: true,
 	})
+	metrics := limited(maxScrapes, texts{e.snapshots, e.registry, library})
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.InstrumentMetricHandler(e.registry, metrics))
 	mux.HandleFunc("GET /{$}", landingPage)
 	return mux
+}
+
+// limited passes on so many requests at once.
+func limited(limit int, handler http.Handler) http.Handler {
+	running := make(chan struct{}, limit)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case running <- struct{}{}:
+			defer func() { <-running }()
+			handler.ServeHTTP(w, r)
+		default:
+			http.Error(w, fmt.Sprintf("%d scrapes are running, which is the limit: try again later", limit), http.StatusServiceUnavailable)
+		}
+	})
 }
 
 func landingPage(w http.ResponseWriter, _ *http.Request) {

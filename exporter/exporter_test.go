@@ -50,10 +50,11 @@ type moment struct {
 
 func (m moment) sources() Sources {
 	s := Sources{
-		Desired: func() *model.Desired { return m.desired },
-		Status:  func() reconcile.Status { return m.status },
-		Traffic: func() map[model.ID]model.Traffic { return m.traffic },
-		Resets:  func() uint64 { return 2 },
+		Desired:  func() *model.Desired { return m.desired },
+		Status:   func() reconcile.Status { return m.status },
+		Traffic:  func() map[model.ID]model.Traffic { return m.traffic },
+		Resets:   func() uint64 { return 2 },
+		Interval: func() time.Duration { return trafficcount.DefaultInterval },
 	}
 	if m.ports != nil {
 		s.Ports = &Ports{Traffic: func() map[string]model.PortTraffic { return m.ports }}
@@ -96,14 +97,15 @@ func busy() moment {
 	return moment{
 		desired: d,
 		status: reconcile.Status{
-			HostID: hostID, Connected: true, Since: time.Unix(1767323000, 250e6), Revision: 6, Repairs: 3,
+			HostID: hostID, Connected: true, Since: time.Unix(1767323000, 250e6), Revision: 6, Repairs: 3, Reconnects: 1,
 			Networks: map[model.ID]reconcile.NetworkStatus{redID: {State: reconcile.Active, Isolation: reconcile.Isolation{
 				Contested: true,
 				Findings:  []isolation.Finding{{Reason: isolation.PhysicalNIC}, {Reason: isolation.PhysicalNIC}, {Reason: isolation.Manager, Notice: true}},
 			}}},
 			IsolationRepairs: map[isolation.Reason]uint64{isolation.PhysicalNIC: 4, isolation.Mirror: 1},
-			HostGuards: map[model.ID]reconcile.HostGuard{
-				redID: {State: reconcile.GuardLimited, Reason: "the kernel is old"}, blueID: {State: reconcile.GuardNotNeeded},
+			Devices:          map[model.ID][]plan.Device{redID: {{Name: "vnet0", Index: 4}}, blueID: nil},
+			Guard: &reconcile.Guarding{
+				Protection: reconcile.Protection{Guarded: []string{"vnet0"}, Limited: "the kernel is old"}, Devices: []plan.Device{{Name: "vnet0", Index: 4}},
 			},
 			Held: []plan.Held{{Bridge: "gone", Ports: []string{"vnet9"}}},
 			Actual: &plan.Actual{
@@ -343,7 +345,7 @@ func TestHostileNames(t *testing.T) {
 			t.Errorf("networks of %s (-want +got):\n%s", name, diff)
 		}
 	}
-	body := get(t, e.Handler(), "/metrics", nil).body
+	body := get(t, e.Handler(), nil).body
 	for _, line := range []string{
 		`isonet_network_ready{network="quote\" back\\slash\nline"} 0`,
 		`isonet_network_ready{network="same (3)"} 0`,
@@ -362,7 +364,7 @@ func TestOneBadSample(t *testing.T) {
 	for id, name := range map[model.ID]string{"1": "same", "2": "same", "3": "same (1)"} {
 		m.desired.Networks[id] = model.Network{ID: id, Name: name, Label: "lab"}
 	}
-	r := get(t, newExporter(t, m.sources()).Handler(), "/metrics", nil)
+	r := get(t, newExporter(t, m.sources()).Handler(), nil)
 	if r.status != http.StatusOK {
 		t.Fatalf("status %d, want 200", r.status)
 	}
@@ -379,9 +381,9 @@ type response struct {
 	body   string
 }
 
-func get(t *testing.T, h http.Handler, path string, header http.Header) response {
+func get(t *testing.T, h http.Handler, header http.Header) response {
 	t.Helper()
-	return request(t, h, http.MethodGet, path, header)
+	return request(t, h, http.MethodGet, "/metrics", header)
 }
 
 func request(t *testing.T, h http.Handler, method, path string, header http.Header) response {
@@ -473,7 +475,7 @@ func TestTooManyScrapes(t *testing.T) {
 		})
 		<-started
 	}
-	if r := get(t, h, "/metrics", nil); r.status != http.StatusServiceUnavailable {
+	if r := get(t, h, nil); r.status != http.StatusServiceUnavailable {
 		t.Errorf("status %d of a scrape too many, want 503", r.status)
 	}
 	close(finish)
@@ -504,10 +506,11 @@ func TestScrapeWhileTheWorldChanges(t *testing.T) {
 	}
 	turn(0)
 	e := newExporter(t, Sources{
-		Desired: func() *model.Desired { return now.Load().desired },
-		Status:  func() reconcile.Status { return now.Load().status },
-		Traffic: func() map[model.ID]model.Traffic { return accumulator.Snapshot(clock) },
-		Resets:  accumulator.Resets,
+		Desired:  func() *model.Desired { return now.Load().desired },
+		Status:   func() reconcile.Status { return now.Load().status },
+		Traffic:  func() map[model.ID]model.Traffic { return accumulator.Snapshot(clock) },
+		Resets:   accumulator.Resets,
+		Interval: func() time.Duration { return trafficcount.DefaultInterval },
 	})
 	stop := make(chan struct{})
 	var world sync.WaitGroup

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
@@ -17,7 +18,7 @@ import (
 type gatherer struct {
 	sources  Sources
 	families []family
-	names    naming
+	atlas    atlas
 	// spare holds the sheet of the last scrape for the next one. Scrapes that
 	// overlap make their own.
 	spare chan *sheet
@@ -31,14 +32,19 @@ func newGatherer(sources Sources) *gatherer {
 
 // Gather implements prometheus.TransactionalGatherer.
 func (g *gatherer) Gather() (gathered []*dto.MetricFamily, done func(), err error) {
-	var s *sheet
+	s, done, err := g.fill()
+	return s.families(), done, err
+}
+
+// fill returns what the sources say now. The sheet is the caller's until done.
+func (g *gatherer) fill() (s *sheet, done func(), err error) {
 	select {
 	case s = <-g.spare:
 	default:
 		s = newSheet(g.families)
 	}
-	gathered, err = s.fill(g.look())
-	return gathered, func() {
+	err = s.fill(g.look())
+	return s, func() {
 		select {
 		case g.spare <- s:
 		default:
@@ -46,12 +52,12 @@ func (g *gatherer) Gather() (gathered []*dto.MetricFamily, done func(), err erro
 	}, err
 }
 
-// sheet is a scrape's families in the form of the client library. The next
-// scrape changes the values in place: labels seldom change, and making them
-// anew would cost most of a scrape.
+// sheet is a scrape's families. The next scrape changes the values in place:
+// labels seldom change, and making them anew would cost most of a scrape.
 type sheet struct {
 	pages    []*page
 	gathered []*dto.MetricFamily
+	memory   memory
 }
 
 func newSheet(families []family) *sheet {
@@ -62,22 +68,30 @@ func newSheet(families []family) *sheet {
 	return s
 }
 
-// fill returns all families that have samples, sorted by name. Samples with
-// the same labels as another of their family would make the whole scrape
-// invalid: only the first is returned, and an error tells.
-func (s *sheet) fill(v view) ([]*dto.MetricFamily, error) {
+// fill takes what a view says. Samples with the same labels as another of their
+// family would make the whole scrape invalid: only the first stays, and an
+// error tells.
+func (s *sheet) fill(v view) error {
 	var errs []error
-	s.gathered = s.gathered[:0]
 	for _, p := range s.pages {
 		p.fill(v)
 		if p.twins > 0 {
 			errs = append(errs, fmt.Errorf("%s: %d samples have the same labels as another and are left out", p.family.Name, p.twins))
 		}
+	}
+	return errors.Join(errs...)
+}
+
+// families returns all families that have samples, sorted by name, in the form
+// of the client library.
+func (s *sheet) families() []*dto.MetricFamily {
+	s.gathered = s.gathered[:0]
+	for _, p := range s.pages {
 		if len(p.result.Metric) > 0 {
 			s.gathered = append(s.gathered, &p.result)
 		}
 	}
-	return s.gathered, errors.Join(errs...)
+	return s.gathered
 }
 
 // page is a sheet's part of one family.
@@ -88,7 +102,9 @@ type page struct {
 	used   int  // of points
 	moved  bool // labels are others than at the last scrape
 	twins  int
-	result dto.MetricFamily
+	shown  []*point                     // sorted, without twins
+	result dto.MetricFamily             // of those that are shown
+	heads  map[expfmt.FormatType]string // what the texts begin with
 }
 
 // point is a metric with all that it refers to.
@@ -98,6 +114,7 @@ type point struct {
 	gauge   dto.Gauge
 	value   float64
 	labels  []string // as they came, in the order of the family's labels
+	line    string   // of the texts, before the value; "" is not written yet
 }
 
 func newPage(f *family) *page {
@@ -112,6 +129,7 @@ func newPage(f *family) *page {
 		kind = dto.MetricType_COUNTER
 	}
 	p.result.Type = &kind
+	p.heads = heads(&p.result)
 	return p
 }
 
@@ -136,7 +154,7 @@ func (p *page) add(s sample) {
 	}
 	if !slices.Equal(point.labels, s.labels) {
 		p.moved = true
-		point.labels = s.labels
+		point.labels, point.line = s.labels, ""
 		for i, pair := range point.metric.Label {
 			value := valid(s.labels[p.order[i]])
 			pair.Value = &value
@@ -167,19 +185,20 @@ func (p *point) create(s sample) {
 	}
 }
 
-// sort orders the metrics by their labels and leaves twins out.
+// sort orders the points by their labels and leaves twins out.
 func (p *page) sort() {
-	metrics := p.result.Metric[:0]
-	for _, point := range p.points[:p.used] {
-		metrics = append(metrics, &point.metric)
+	p.shown = append(p.shown[:0], p.points[:p.used]...)
+	slices.SortStableFunc(p.shown, compareLabels)
+	p.shown = slices.CompactFunc(p.shown, func(a, b *point) bool { return compareLabels(a, b) == 0 })
+	p.twins = p.used - len(p.shown)
+	p.result.Metric = p.result.Metric[:0]
+	for _, point := range p.shown {
+		p.result.Metric = append(p.result.Metric, &point.metric)
 	}
-	slices.SortStableFunc(metrics, compareLabels)
-	p.result.Metric = slices.CompactFunc(metrics, func(a, b *dto.Metric) bool { return compareLabels(a, b) == 0 })
-	p.twins = len(metrics) - len(p.result.Metric)
 }
 
-func compareLabels(a, b *dto.Metric) int {
-	return slices.CompareFunc(a.Label, b.Label, func(a, b *dto.LabelPair) int {
+func compareLabels(a, b *point) int {
+	return slices.CompareFunc(a.metric.Label, b.metric.Label, func(a, b *dto.LabelPair) int {
 		return strings.Compare(*a.Value, *b.Value)
 	})
 }

@@ -25,7 +25,7 @@ func isolationFamilies() []family {
 				}
 				count := map[isolation.Reason]int{}
 				for _, n := range v.networks {
-					for _, f := range v.status.Networks[n.ID].Isolation.Findings {
+					for _, f := range n.verdict.Isolation.Findings {
 						count[f.Reason]++
 					}
 				}
@@ -55,7 +55,7 @@ func ofNetwork(name, help string, is func(reconcile.Isolation) bool) family {
 		Metric{name, gauge, []string{"network"}, help},
 		func(v view, emit func(sample)) {
 			for _, n := range v.live() {
-				emit(sample{value: boolean(is(v.status.Networks[n.ID].Isolation)), labels: []string{n.label}})
+				emit(sample{value: boolean(is(n.verdict.Isolation)), labels: n.alone})
 			}
 		},
 	}

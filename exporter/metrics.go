@@ -8,7 +8,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/isonet/isonet/model"
-	"github.com/isonet/isonet/model/plan"
 	"github.com/isonet/isonet/reconcile"
 )
 
@@ -143,7 +142,7 @@ func networkFamilies() []family {
 		},
 		func(v view, emit func(sample)) {
 			for _, n := range v.live() {
-				emit(sample{value: boolean(n.state == reconcile.Active), labels: []string{n.label}})
+				emit(sample{value: boolean(n.verdict.State == reconcile.Active), labels: n.alone})
 			}
 		},
 	}, {
@@ -155,7 +154,7 @@ func networkFamilies() []family {
 		func(v view, emit func(sample)) {
 			for _, n := range v.live() {
 				for _, state := range states() {
-					emit(sample{value: boolean(n.state == state), labels: []string{n.label, string(state)}})
+					emit(sample{value: boolean(n.verdict.State == state), labels: []string{n.label, string(state)}})
 				}
 			}
 		},
@@ -167,7 +166,7 @@ func networkFamilies() []family {
 		},
 		func(v view, emit func(sample)) {
 			for _, n := range v.networks {
-				emit(sample{value: boolean(n.Label != ""), labels: []string{n.label}})
+				emit(sample{value: boolean(n.Label != ""), labels: n.alone})
 			}
 		},
 	}, {
@@ -178,9 +177,8 @@ func networkFamilies() []family {
 		},
 		func(v view, emit func(sample)) {
 			for _, n := range v.live() {
-				up, down := n.ports()
-				emit(sample{value: float64(up), labels: []string{n.label, "up"}})
-				emit(sample{value: float64(down), labels: []string{n.label, "down"}})
+				emit(sample{value: float64(n.up), labels: []string{n.label, "up"}})
+				emit(sample{value: float64(n.down), labels: []string{n.label, "down"}})
 			}
 		},
 	}, {
@@ -191,7 +189,7 @@ func networkFamilies() []family {
 		},
 		func(v view, emit func(sample)) {
 			for _, n := range v.networks {
-				emit(sample{value: float64(n.EffectiveMTU()), labels: []string{n.label}})
+				emit(sample{value: float64(n.EffectiveMTU()), labels: n.alone})
 			}
 		},
 	}, {
@@ -202,8 +200,8 @@ func networkFamilies() []family {
 		},
 		func(v view, emit func(sample)) {
 			for _, n := range v.live() {
-				if least, _, known := n.mtus(); known {
-					emit(sample{value: float64(least), labels: []string{n.label}})
+				if n.leastMTU > 0 {
+					emit(sample{value: float64(n.leastMTU), labels: n.alone})
 				}
 			}
 		},
@@ -215,9 +213,9 @@ func networkFamilies() []family {
 		},
 		func(v view, emit func(sample)) {
 			for _, n := range v.live() {
-				if least, most, known := n.mtus(); known {
+				if n.leastMTU > 0 {
 					want := n.EffectiveMTU()
-					emit(sample{value: boolean(least == want && most == want), labels: []string{n.label}})
+					emit(sample{value: boolean(n.leastMTU == want && n.mostMTU == want), labels: n.alone})
 				}
 			}
 		},
@@ -229,8 +227,8 @@ func networkFamilies() []family {
 		},
 		func(v view, emit func(sample)) {
 			for _, n := range v.live() {
-				if g, known := v.status.HostGuards[n.ID]; known && g.State != reconcile.GuardNotNeeded {
-					emit(sample{value: boolean(g.State == reconcile.Guarded), labels: []string{n.label}})
+				if g, known := v.status.HostGuard(n.ID); known && g.State != reconcile.GuardNotNeeded {
+					emit(sample{value: boolean(g.State == reconcile.Guarded), labels: n.alone})
 				}
 			}
 		},
@@ -295,6 +293,12 @@ func hostFamilies() []family {
 		},
 	}, {
 		Metric{
+			"isonet_ovsdb_reconnects_total", counter, nil,
+			"How often a session to the Open_vSwitch database began after another one was lost.",
+		},
+		func(v view, emit func(sample)) { emit(sample{value: float64(v.status.Reconnects)}) },
+	}, {
+		Metric{
 			"isonet_statistics_last_update_timestamp_seconds", gauge, nil,
 			"Unix time when Open vSwitch last published a counter of one of the networks' ports. It publishes none that did not change. Absent before the first.",
 		},
@@ -309,6 +313,16 @@ func hostFamilies() []family {
 			"How often the counters of a port began anew in Open vSwitch, as after a restart of ovs-vswitchd. The networks' counters go on.",
 		},
 		func(v view, emit func(sample)) { emit(sample{value: float64(v.resets)}) },
+	}, {
+		Metric{
+			"isonet_statistics_update_interval_seconds", gauge, nil,
+			"Time in seconds between two publications of the counters (OVS Open_vSwitch other_config:stats-update-interval). Absent without a connection to OVSDB.",
+		},
+		func(v view, emit func(sample)) {
+			if v.connected() {
+				emit(sample{value: v.interval.Seconds()})
+			}
+		},
 	}, {
 		Metric{
 			"isonet_ovs_config_pending", gauge, nil,
@@ -339,8 +353,8 @@ func traffic(name, help string, value func(model.Counters) uint64) family {
 		Metric{name, counter, []string{"network"}, help},
 		func(v view, emit func(sample)) {
 			for _, n := range v.networks {
-				if t, counted := v.traffic[n.ID]; counted {
-					emit(sample{float64(value(t.Total)), []string{n.label}, t.Created})
+				if n.counted {
+					emit(sample{float64(value(n.traffic.Total)), n.alone, n.traffic.Created})
 				}
 			}
 		},
@@ -359,7 +373,7 @@ func boolean(b bool) float64 {
 
 // datapathType returns the datapath type of a network's bridge, or that which
 // it will have.
-func (v view) datapathType(n network) string {
+func (v view) datapathType(n *network) string {
 	if v.status.Actual == nil {
 		return ""
 	}
@@ -373,47 +387,19 @@ func (v view) datapathType(n network) string {
 func (v view) inState(state reconcile.State) int {
 	count := 0
 	for _, n := range v.networks {
-		if n.state == state {
+		if n.verdict.State == state {
 			count++
 		}
 	}
 	return count
 }
 
-// ports counts the network's endpoints. A bond is up when one of its
-// interfaces is.
-func (n network) ports() (up, down int) {
-	for _, p := range n.bridge.Ports {
-		if p.Name == n.bridge.Name {
-			continue
-		}
-		if slices.ContainsFunc(p.Interfaces, func(i plan.Interface) bool { return i.LinkUp }) {
-			up++
-		} else {
-			down++
-		}
-	}
-	return up, down
-}
-
-// mtus returns the smallest and the largest MTU in effect.
-func (n network) mtus() (least, most int, known bool) {
-	for _, p := range n.bridge.Ports {
-		for _, i := range p.Interfaces {
-			if i.MTU > 0 {
-				least, most = min(cmp.Or(least, i.MTU), i.MTU), max(most, i.MTU)
-			}
-		}
-	}
-	return least, most, most > 0
-}
-
 // lastUpdate returns when a counter of any network was published last.
 func (v view) lastUpdate() time.Time {
 	var last time.Time
 	for _, n := range v.networks {
-		if updated := v.traffic[n.ID].Updated; updated.After(last) {
-			last = updated
+		if n.traffic.Updated.After(last) {
+			last = n.traffic.Updated
 		}
 	}
 	return last

@@ -153,11 +153,12 @@ func TestAnythingIsScraped(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var now moment
 		e := quiet(Sources{
-			Desired: func() *model.Desired { return now.desired },
-			Status:  func() reconcile.Status { return now.status },
-			Traffic: func() map[model.ID]model.Traffic { return now.traffic },
-			Resets:  func() uint64 { return 2 },
-			Ports:   &Ports{Traffic: func() map[string]model.PortTraffic { return now.ports }},
+			Desired:  func() *model.Desired { return now.desired },
+			Status:   func() reconcile.Status { return now.status },
+			Traffic:  func() map[model.ID]model.Traffic { return now.traffic },
+			Resets:   func() uint64 { return 2 },
+			Interval: func() time.Duration { return trafficcount.DefaultInterval },
+			Ports:    &Ports{Traffic: func() map[string]model.PortTraffic { return now.ports }},
 		})
 		for range rapid.IntRange(1, 3).Draw(t, "moments") {
 			now = anything().Draw(t, "moment")
@@ -174,6 +175,7 @@ func TestAnythingIsScraped(t *testing.T) {
 			if diff := cmp.Diff(snapshots(t, quiet(now.sources())), snapshots(t, e)); diff != "" {
 				t.Fatalf("the exporter remembers another moment (-fresh +used):\n%s", diff)
 			}
+			sameAsLibrary(t, e, rapid.SampledFrom([]string{"", openMetricsText}).Draw(t, "format"))
 		}
 	})
 }
@@ -337,11 +339,12 @@ func TestCountersNeverFall(t *testing.T) {
 		}
 		h.accumulator.Begin(nil)
 		e := quiet(Sources{
-			Desired: func() *model.Desired { return h.desired },
-			Status:  func() reconcile.Status { return reconcile.Status{HostID: hostID, Connected: true, Actual: h.actual} },
-			Traffic: func() map[model.ID]model.Traffic { return h.accumulator.Snapshot(h.clock) },
-			Resets:  h.accumulator.Resets,
-			Ports:   &Ports{Traffic: func() map[string]model.PortTraffic { return h.accumulator.Ports(h.clock) }},
+			Desired:  func() *model.Desired { return h.desired },
+			Status:   func() reconcile.Status { return reconcile.Status{HostID: hostID, Connected: true, Actual: h.actual} },
+			Traffic:  func() map[model.ID]model.Traffic { return h.accumulator.Snapshot(h.clock) },
+			Resets:   h.accumulator.Resets,
+			Interval: func() time.Duration { return trafficcount.DefaultInterval },
+			Ports:    &Ports{Traffic: func() map[string]model.PortTraffic { return h.accumulator.Ports(h.clock) }},
 		})
 		last := map[string]point{}
 		for range rapid.IntRange(1, 30).Draw(t, "turns") {
@@ -442,10 +445,11 @@ func TestOverlappingScrapes(t *testing.T) {
 	var turn atomic.Int64
 	e := quiet(Sources{
 		// Each scrape sees the other moment; what does not name a network stays.
-		Desired: func() *model.Desired { return moments[turn.Add(1)%2].desired },
-		Status:  func() reconcile.Status { return moments[0].status },
-		Traffic: func() map[model.ID]model.Traffic { return moments[0].traffic },
-		Resets:  func() uint64 { return 2 },
+		Desired:  func() *model.Desired { return moments[turn.Add(1)%2].desired },
+		Status:   func() reconcile.Status { return moments[0].status },
+		Traffic:  func() map[model.ID]model.Traffic { return moments[0].traffic },
+		Resets:   func() uint64 { return 2 },
+		Interval: func() time.Duration { return trafficcount.DefaultInterval },
 	})
 	var scrapes sync.WaitGroup
 	for range 2 {

@@ -1,6 +1,8 @@
 package exporter
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -24,96 +26,130 @@ func valid(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
 type view struct {
 	desired  *model.Desired
 	status   reconcile.Status
-	traffic  map[model.ID]model.Traffic
 	resets   uint64
-	networks []network // attached to this host, sorted by name
-	ports    []port    // those that get series of their own
+	interval time.Duration
+	networks []*network // attached to this host, sorted by name
+	ports    []port     // those that get series of their own
 }
 
 // network is one network attached to this host.
 type network struct {
-	named
-	state  reconcile.State
-	bridge plan.Bridge // empty when there is none
+	*place
+	verdict reconcile.NetworkStatus // pending when the loop has not seen it yet
+	traffic model.Traffic
+	counted bool
 }
 
 // look takes what the sources say now.
 func (g *gatherer) look() view {
-	v := view{desired: g.sources.Desired(), status: g.sources.Status(), traffic: g.sources.Traffic(), resets: g.sources.Resets()}
-	named := g.names.of(v.desired, v.status.HostID)
-	v.networks = make([]network, len(named))
-	for i, n := range named {
-		v.networks[i] = network{n, v.stateOf(n.Network), v.bridgeOf(n.Network)}
+	v := view{desired: g.sources.Desired(), status: g.sources.Status(), resets: g.sources.Resets(), interval: g.sources.Interval()}
+	traffic := g.sources.Traffic()
+	places := g.atlas.of(v.desired, v.status.HostID, v.status.Actual)
+	networks := make([]network, len(places))
+	v.networks = make([]*network, len(places))
+	for i, p := range places {
+		n := network{place: p, verdict: v.status.Networks[p.ID]}
+		n.verdict.State = cmp.Or(n.verdict.State, reconcile.Pending)
+		n.traffic, n.counted = traffic[p.ID]
+		networks[i] = n
+		v.networks[i] = &networks[i]
 	}
 	v.ports = v.portsOf(g.sources.Ports)
 	return v
 }
 
-// naming remembers the networks of a host as long as operators change nothing.
-type naming struct{ last atomic.Pointer[names] }
+// atlas remembers the networks' places as long as neither operators nor Open
+// vSwitch change anything.
+type atlas struct{ last atomic.Pointer[chart] }
 
-// names are the networks that a desired state has for a host.
-type names struct {
-	desired  *model.Desired
-	host     model.ID
-	networks []named
+// chart has the places of a host's networks by two snapshots, which never
+// change: so their pointers tell one from another.
+type chart struct {
+	desired *model.Desired
+	host    model.ID
+	actual  *plan.Actual
+	places  []*place
 }
 
-// named is a network and its value of the label "network", unlike any other's.
-type named struct {
+// place is what a network is by its configuration.
+type place struct {
 	model.Network
-	label string
+	label  string      // value of the label "network", unlike any other's
+	alone  []string    // the label as the only one
+	bridge plan.Bridge // empty when there is none
+	// up and down count the endpoints by the state of their links.
+	up, down int
+	// leastMTU and mostMTU are in effect on the bridge; 0 is unknown.
+	leastMTU, mostMTU int
 }
 
-// of returns the networks that a host must have, sorted by name. A snapshot of
-// the desired state never changes, so its pointer tells one from another.
-func (n *naming) of(desired *model.Desired, host model.ID) []named {
-	if last := n.last.Load(); last != nil && last.desired == desired && last.host == host {
-		return last.networks
+// of returns the places of the networks that a host must have, sorted by name.
+func (a *atlas) of(desired *model.Desired, host model.ID, actual *plan.Actual) []*place {
+	if last := a.last.Load(); last != nil && last.desired == desired && last.host == host && last.actual == actual {
+		return last.places
 	}
 	wanted := desired.HostNetworks(host)
 	uses := map[string]int{}
 	for _, n := range wanted {
 		uses[valid(n.Name)]++
 	}
-	networks := make([]named, len(wanted))
+	places := make([]*place, len(wanted))
 	for i, n := range wanted {
 		label := valid(n.Name)
 		if uses[label] > 1 {
 			label += " (" + string(n.ID) + ")"
 		}
-		networks[i] = named{n, label}
+		p := &place{Network: n, label: label, alone: []string{label}, bridge: bridgeOf(n, actual)}
+		p.up, p.down = links(p.bridge)
+		p.leastMTU, p.mostMTU = mtus(p.bridge)
+		places[i] = p
 	}
-	n.last.Store(&names{desired, host, networks})
-	return networks
-}
-
-// stateOf returns the verdict on a network; one that the loop has not seen yet
-// is pending.
-func (v view) stateOf(n model.Network) reconcile.State {
-	if s, ok := v.status.Networks[n.ID]; ok {
-		return s.State
-	}
-	return reconcile.Pending
+	a.last.Store(&chart{desired, host, actual, places})
+	return places
 }
 
 // bridgeOf returns a network's bridge. A bridge of the same name that is not
 // the network's is none.
-func (v view) bridgeOf(n model.Network) plan.Bridge {
-	if v.status.Actual == nil {
+func bridgeOf(n model.Network, actual *plan.Actual) plan.Bridge {
+	if actual == nil {
 		return plan.Bridge{}
 	}
-	if b := v.status.Actual.Bridges[n.VdsmName]; plan.NetworkOf(b) == n.ID {
+	if b := actual.Bridges[n.VdsmName]; plan.NetworkOf(b) == n.ID {
 		return b
 	}
 	return plan.Bridge{}
+}
+
+// links counts the endpoints of a bridge. A bond is up when one of its
+// interfaces is.
+func links(b plan.Bridge) (up, down int) {
+	for _, p := range b.Endpoints() {
+		if slices.ContainsFunc(p.Interfaces, func(i plan.Interface) bool { return i.LinkUp }) {
+			up++
+		} else {
+			down++
+		}
+	}
+	return up, down
+}
+
+// mtus returns the smallest and the largest MTU in effect on a bridge.
+func mtus(b plan.Bridge) (least, most int) {
+	for _, p := range b.Ports {
+		for _, i := range p.Interfaces {
+			if i.MTU > 0 {
+				least, most = min(cmp.Or(least, i.MTU), i.MTU), max(most, i.MTU)
+			}
+		}
+	}
+	return least, most
 }
 
 // connected says whether Actual is the present.
 func (v view) connected() bool { return v.status.Connected && v.status.Actual != nil }
 
 // live returns the networks if what is known of their bridges is the present.
-func (v view) live() []network {
+func (v view) live() []*network {
 	if !v.connected() {
 		return nil
 	}

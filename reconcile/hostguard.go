@@ -68,11 +68,15 @@ type hostGuard struct {
 	loop      *Loop
 	protector Protector
 	retry     *backoff.ExponentialBackOff
-	// devices are those that the guard was put on last.
-	devices []plan.Device
-	// last is what came of it, known whether there was a last time.
-	last  Protection
+	// last is what came of the last time, known whether that was a success.
+	last  Guarding
 	known bool
+}
+
+// Guarding is what came of putting the guard on devices.
+type Guarding struct {
+	Protection
+	Devices []plan.Device // sorted by name
 }
 
 // GuardHost keeps the host's own network stack apart from the VMs' devices that
@@ -110,7 +114,7 @@ func (l *Loop) GuardHost(ctx context.Context, p Protector) error {
 func (g *hostGuard) guard(ctx context.Context, s Status, look bool) time.Duration {
 	devices := g.wanted(s)
 	again := time.Duration(0)
-	if look || !g.known || !slices.EqualFunc(devices, g.devices, sameDevice) {
+	if look || !g.known || !slices.EqualFunc(devices, g.last.Devices, sameDevice) {
 		names := make([]string, len(devices))
 		for i, d := range devices {
 			names[i] = d.Name
@@ -122,13 +126,14 @@ func (g *hostGuard) guard(ctx context.Context, s Status, look bool) time.Duratio
 		case err != nil:
 			again = g.retry.NextBackOff()
 			g.loop.log.Warn("the host guard could not be put on the devices of VMs; trying again", "error", err, "in", again)
-			g.last, g.known = Protection{Unavailable: err.Error()}, false
+			g.last.Protection, g.known = Protection{Unavailable: err.Error()}, false
 		default:
 			g.retry.Reset()
-			g.last, g.known, g.devices = protection, true, devices
+			g.last, g.known = Guarding{protection, devices}, true
 		}
+		last := g.last
+		g.loop.publish(func(s *Status) { s.Guard = &last })
 	}
-	g.publish(s)
 	return again
 }
 
@@ -157,7 +162,7 @@ func (g *hostGuard) wanted(s Status) []plan.Device {
 			}
 		}
 	}
-	for _, d := range g.devices {
+	for _, d := range g.last.Devices {
 		if _, there := s.Actual.Links[d.Name]; !there && plugged[d.Name] {
 			want[d.Name] = plan.Device{Name: d.Name}
 		}
@@ -165,50 +170,46 @@ func (g *hostGuard) wanted(s Status) []plan.Device {
 	return slices.SortedFunc(maps.Values(want), func(a, b plan.Device) int { return strings.Compare(a.Name, b.Name) })
 }
 
-func (g *hostGuard) publish(s Status) {
-	guards := make(map[model.ID]HostGuard, len(s.Networks))
-	for id := range s.Networks {
-		devices, exposed := s.Devices[id]
-		guards[id] = g.last.of(devices)
-		if !exposed {
-			delete(guards, id)
-			if s.bridgeOf(id) != "" {
-				guards[id] = HostGuard{State: GuardNotNeeded}
-			}
-		}
+// HostGuard says how a network's ports and the host's network stack are kept
+// apart, and whether that is known: of a network that this host must have and
+// that has its bridge, once the guard was looked after. A device that was only
+// just plugged in is not guarded yet.
+func (s Status) HostGuard(id model.ID) (HostGuard, bool) {
+	devices, judged := s.Devices[id]
+	_, wanted := s.Networks[id]
+	switch {
+	case !judged || !wanted || s.Guard == nil:
+		return HostGuard{}, false
+	case devices == nil:
+		return HostGuard{State: GuardNotNeeded}, true
 	}
-	if !maps.Equal(guards, s.HostGuards) {
-		g.loop.publish(func(s *Status) { s.HostGuards = guards })
-	}
+	return s.Guard.of(devices), true
 }
 
-// of returns what a protection means for a network with these devices.
-func (p Protection) of(devices []plan.Device) HostGuard {
+// of returns what the guard means for a network with these devices.
+func (g Guarding) of(devices []plan.Device) HostGuard {
 	var missing []string
 	for _, d := range devices {
-		if _, guarded := slices.BinarySearch(p.Guarded, d.Name); !guarded {
+		if !g.on(d) {
 			missing = append(missing, d.Name)
 		}
 	}
 	switch {
-	case p.Unavailable != "":
-		return HostGuard{GuardUnavailable, p.Unavailable}
+	case g.Unavailable != "":
+		return HostGuard{GuardUnavailable, g.Unavailable}
 	case len(missing) > 0:
 		return HostGuard{GuardUnavailable, fmt.Sprintf("these devices are not guarded yet: %s", strings.Join(missing, ", "))}
-	case p.Limited != "":
-		return HostGuard{GuardLimited, p.Limited}
+	case g.Limited != "":
+		return HostGuard{GuardLimited, g.Limited}
 	}
 	return HostGuard{State: Guarded}
 }
 
-// bridgeOf returns the name of a network's bridge; "" when there is none.
-func (s Status) bridgeOf(id model.ID) string {
-	for name, b := range s.Actual.Bridges {
-		if plan.NetworkOf(b) == id {
-			return name
-		}
-	}
-	return ""
+// on reports whether the guard was put on this very device.
+func (g Guarding) on(d plan.Device) bool {
+	i, asked := slices.BinarySearchFunc(g.Devices, d.Name, func(d plan.Device, name string) int { return strings.Compare(d.Name, name) })
+	_, done := slices.BinarySearch(g.Guarded, d.Name)
+	return asked && done && sameDevice(g.Devices[i], d)
 }
 
 // devicesOf returns the network devices of ports.

@@ -41,7 +41,8 @@ func (s *site) guarded(id model.ID, state reconcile.GuardState, devices ...strin
 		for _, d := range st.Devices[id] {
 			names = append(names, d.Name)
 		}
-		return st.HostGuards[id].State == state && slices.Equal(names, devices)
+		guard, known := st.HostGuard(id)
+		return known && guard.State == state && slices.Equal(names, devices)
 	})
 }
 
@@ -131,8 +132,35 @@ func TestWithoutTheGuardThatIsTold(t *testing.T) {
 	s.sysctl("net.ipv6.conf.vm-a.disable_ipv6=0")
 	s.ovs.Plug(vm, "red")
 	s.guarded(id, reconcile.GuardUnavailable, "vm-a")
-	if reason := s.loop.Status().HostGuards[id].Reason; reason != "give it CAP_NET_ADMIN" {
-		t.Errorf("reason %q", reason)
+	if g, _ := s.loop.Status().HostGuard(id); g.Reason != "give it CAP_NET_ADMIN" {
+		t.Errorf("reason %q", g.Reason)
 	}
 	s.findings(id, isolation.PortAddress)
+}
+
+// slow is a guard that takes as long as somebody holds it.
+type slow struct {
+	hold chan struct{}
+}
+
+func (g slow) Protect(ctx context.Context, devices []string) (reconcile.Protection, error) {
+	select {
+	case <-g.hold:
+	case <-ctx.Done():
+	}
+	return reconcile.Protection{Guarded: devices}, ctx.Err()
+}
+func (slow) Disturbed() <-chan struct{} { return nil }
+
+func TestAPortIsNotGuardedBeforeItIs(t *testing.T) {
+	g := slow{make(chan struct{}, 2)}
+	s := newSite(t, g)
+	g.hold <- struct{}{}
+	id := s.attachNetwork(model.Network{Name: "red"})
+	s.guarded(id, reconcile.Guarded)
+	vm := s.ovs.NewVM("vm-a", "10.0.0.1/24")
+	s.ovs.Plug(vm, "red")
+	s.guarded(id, reconcile.GuardUnavailable, "vm-a")
+	g.hold <- struct{}{}
+	s.guarded(id, reconcile.Guarded, "vm-a")
 }

@@ -74,8 +74,8 @@ type guardian struct {
 type judgement struct {
 	verdicts map[model.ID]Isolation
 	// accepted are the ports of VMs, devices those of them that the host's
-	// network stack sees too, by network. Those of leaving networks are among
-	// them.
+	// network stack sees too (nil where the datapath keeps the two apart), by
+	// network. Those of leaving networks are among them.
 	accepted map[model.ID][]plan.Port
 	devices  map[model.ID][]plan.Device
 	// strict are the strict networks whose flows are in place; late says why the
@@ -117,6 +117,7 @@ func (g *guardian) judge(want *plan.Want, actual *plan.Actual, now time.Time) ju
 			Network: n, Bridge: b, DatapathType: actual.DatapathType, Devices: actual.Links, Host: host, Waited: waited,
 		})
 		j.accepted[n.ID] = v.Accepted
+		j.devices[n.ID] = nil
 		if b.DatapathType == userspace {
 			j.devices[n.ID] = devicesOf(v.Accepted, actual)
 		}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -56,8 +57,9 @@ type Loop struct {
 	observer Observer
 	log      *slog.Logger
 
-	mu      sync.Mutex
-	status  Status
+	// status is read without the lock: a scrape of the metrics waits for nobody.
+	status  atomic.Pointer[Status]
+	mu      sync.Mutex // of those who change the status
 	changed chan struct{}
 	// asked is whom Alive asks.
 	asked chan struct{}
@@ -88,12 +90,8 @@ func New(store Store, sw Switch, observer Observer, log *slog.Logger) *Loop {
 	retry.InitialInterval, retry.MaxInterval = 2*time.Millisecond, 5*time.Second
 	flowsRetry := backoff.NewExponentialBackOff()
 	flowsRetry.InitialInterval, flowsRetry.MaxInterval = 2*time.Millisecond, 5*time.Second
-	return &Loop{
+	l := &Loop{
 		store: store, sw: sw, observer: observer, log: log,
-		status: Status{
-			Networks: map[model.ID]NetworkStatus{}, Since: time.Now(),
-			IsolationRepairs: map[isolation.Reason]uint64{},
-		},
 		changed: make(chan struct{}),
 		asked:   make(chan struct{}),
 		settled: -1,
@@ -101,6 +99,11 @@ func New(store Store, sw Switch, observer Observer, log *slog.Logger) *Loop {
 		retry:   retry,
 		since:   -1, flowsRetry: flowsRetry,
 	}
+	l.status.Store(&Status{
+		Networks: map[model.ID]NetworkStatus{}, Since: time.Now(),
+		IsolationRepairs: map[isolation.Reason]uint64{},
+	})
+	return l
 }
 
 // Run works until ctx ends. Whatever woke it, it always does the same: look at
@@ -325,28 +328,28 @@ func (l *Loop) verdicts(want plan.Want, p plan.Plan, actual *plan.Actual) map[mo
 }
 
 func (s *Status) setConnected(connected bool) {
-	if s.Connected != connected {
-		s.Connected, s.Since = connected, time.Now()
+	if s.Connected == connected {
+		return
+	}
+	s.Connected, s.Since = connected, time.Now()
+	if connected && s.Actual != nil { // of an earlier session
+		s.Reconnects++
 	}
 }
 
 func (l *Loop) publish(change func(*Status)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	next := l.status
+	next := *l.status.Load()
 	change(&next)
-	l.status = next
+	l.status.Store(&next)
 	close(l.changed)
 	l.changed = make(chan struct{})
 }
 
 // Status returns what the loop knows. Its maps and slices are shared: do not
 // change them.
-func (l *Loop) Status() Status {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.status
-}
+func (l *Loop) Status() Status { return *l.status.Load() }
 
 // Changed returns a channel that is closed when Status changes.
 func (l *Loop) Changed() <-chan struct{} {

@@ -275,6 +275,9 @@ func TestTheDatabaseGoesAndComesBack(t *testing.T) {
 	if got := s.ovs.Vsctl("get", "interface", "red", "mtu"); got != "1300" {
 		t.Errorf("MTU %s after the database came back, want 1300", got)
 	}
+	if got := s.loop.Status().Reconnects; got == 0 {
+		t.Error("no reconnect was counted")
+	}
 }
 
 func TestNothingIsWrittenOnceConverged(t *testing.T) {

@@ -46,6 +46,8 @@ type Status struct {
 	Connected bool
 	// Since is when Connected last changed.
 	Since time.Time
+	// Reconnects counts the sessions that followed a lost one.
+	Reconnects uint64
 	// Standby says that another isonetd manages this host's Open vSwitch, so
 	// that this one only looks.
 	Standby bool
@@ -60,12 +62,12 @@ type Status struct {
 	// IsolationRepairs counts the repairs of what broke a network's isolation.
 	IsolationRepairs map[isolation.Reason]uint64
 	// Devices are the network devices of VMs that the host's own network stack
-	// sees too, by network. Those of networks whose bridges are held are among
-	// them.
+	// sees too, by network: nil where the datapath keeps the two apart. Those of
+	// networks whose bridges are held are among them.
 	Devices map[model.ID][]plan.Device
-	// HostGuards says of the networks that have a bridge how they and the host's
-	// network stack are kept apart. It follows Devices.
-	HostGuards map[model.ID]HostGuard
+	// Guard is what came of guarding devices the last time, nil before the first;
+	// Devices may have changed since. HostGuard puts the two together.
+	Guard *Guarding
 	// Events are the newest events about isolation, the newest last.
 	Events []Event
 	// LastError is the last failure of a transaction; "" after a success.

@@ -380,11 +380,14 @@ func TestSnapshotIsNeverChanged(t *testing.T) {
 		clear(d.Attachments)
 		return nil
 	})
-	select {
-	case <-changed:
-	default:
-		t.Error("Changed was not closed")
-	}
+	ovstest.Eventually(t, "Changed is closed", func() error {
+		select {
+		case <-changed:
+			return nil
+		default:
+			return errors.New("it is open")
+		}
+	})
 	if diff := same(copied, old); diff != "" {
 		t.Errorf("the old snapshot changed (-before +after):\n%s", diff)
 	}

@@ -28,8 +28,12 @@ host, and attributes that are left out. Running it again changes nothing.
       description: test network
       comment: ""
       port_isolation: false
-      attach: true      # false: detached
-  labels: [lab]         # labels that the host must have
+      isolation: enforce    # or quarantine, report
+      strict: true
+      mac_lock: false       # needs strict
+      broadcast_limit: 1000 # frames a second and port; 0: none; needs strict
+      attach: true          # false: detached
+  labels: [lab]             # labels that the host must have
 
 Networks are created and updated one after the other; then all attachments and
 labels are changed at once, or none of them.`,

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/isonet/isonet/internal/ovstest"
+	"github.com/isonet/isonet/model/plan"
 )
 
 // hang is after how long an answer counts as none. It is generous, because it
@@ -191,6 +192,14 @@ func (h *Host) Status() (Status, error) {
 // Bridges returns the bridges that Open vSwitch has, in order.
 func (h *Host) Bridges() []string { return strings.Fields(h.OVS.Vsctl("--no-wait", "list-br")) }
 
+// Own returns those of them that are isonet's.
+func (h *Host) Own() []string {
+	h.Helper()
+	own := strings.Fields(h.OVS.Vsctl("--no-wait", "--bare", "--columns=name", "find", "bridge", "external_ids:"+plan.OwnerKey+"="+plan.Owner))
+	slices.Sort(own)
+	return own
+}
+
 // Converges fails the test unless isonetd and Open vSwitch come to rest with
 // exactly these networks: each has its bridge and is active, nothing is left to
 // do, and nothing is written any more.
@@ -219,8 +228,8 @@ func (h *Host) Converges(networks ...string) {
 		return nil
 	})
 	h.OVS.Applied()
-	if got := h.Bridges(); !slices.Equal(got, networks) {
-		h.Errorf("the bridges are %v, want %v", got, networks)
+	if got := h.Own(); !slices.Equal(got, networks) {
+		h.Errorf("isonet's bridges are %v, want %v", got, networks)
 	}
 	h.Rests()
 }

@@ -31,6 +31,7 @@ type OVS struct {
 	namespace string
 	dummy     bool
 	late      bool
+	oldest    bool
 	server    *Server
 	vswitchd  *Process
 }
@@ -70,7 +71,12 @@ func Start(t testing.TB, options ...Option) *OVS {
 			t.Errorf("remove %s: %v", dir, err)
 		}
 	})
-	o.server = NewServer(t, dir, filepath.Join(o.database, "conf.db"), Schema)
+	schema := Schema
+	if o.oldest {
+		schema = o.path("2.17.ovsschema")
+		schemaOf217(t, schema)
+	}
+	o.server = NewServer(t, dir, filepath.Join(o.database, "conf.db"), schema)
 	t.Cleanup(o.StopVSwitchd)
 	o.StartServer()
 	o.Init()

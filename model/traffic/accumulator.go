@@ -66,6 +66,13 @@ func (a *Accumulator) SetInterval(interval time.Duration) {
 	a.interval = interval
 }
 
+// Interval returns the time between two publications of vswitchd.
+func (a *Accumulator) Interval() time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.interval
+}
+
 // Place replaces the topology: all bridges of the host, foreign ones too.
 //
 // A network that is new begins to count from zero now; one whose bridge is
@@ -143,10 +150,8 @@ func (a *Accumulator) Publish(now time.Time, rows map[string]Statistics) {
 		if !a.sample(p, s) {
 			continue
 		}
+		p.news = true
 		n := a.settle(uuid, p)
-		if n != nil {
-			n.Updated, p.carried.Updated = now, now
-		}
 		// vswitchd publishes a port's first statistics at once and not with
 		// all others on its timer: taking that for an interval of the whole
 		// network would make the next one far too short.
@@ -254,7 +259,10 @@ func (a *Accumulator) settle(uuid string, p *port) *network {
 	if n != nil {
 		n.Total = n.Total.Plus(p.pending)
 		p.carry(id, n.Created, a.now)
+		if p.news {
+			n.Updated, p.carried.Updated = a.now, a.now
+		}
 	}
-	p.pending, p.placed = model.Counters{}, true
+	p.pending, p.news, p.placed = model.Counters{}, false, true
 	return n
 }

@@ -349,6 +349,32 @@ func TestLifeCycle(t *testing.T) {
 	want("the daemon restarts", 0, 0)
 }
 
+// TestUpdatedBeforeThePlace publishes the only counters of a port before the
+// topology shows it, as it happens with one that is plugged in.
+func TestUpdatedBeforeThePlace(t *testing.T) {
+	a := watching()
+	a.Publish(at(5), rows{"early": stats(3, 4), "elsewhere": stats(1, 1)})
+	a.Place(at(6), []traffic.Bridge{bridge("red", "a", "b", "early"), bridge("blue"), bridge("", "uplink", "elsewhere")})
+	updated := func(now time.Time) map[model.ID]time.Time {
+		times := map[model.ID]time.Time{}
+		for id, n := range a.Snapshot(now) {
+			times[id] = n.Updated
+		}
+		return times
+	}
+	if diff := cmp.Diff(map[model.ID]time.Time{"red": at(6), "blue": {}}, updated(at(6))); diff != "" {
+		t.Errorf("the networks' last updates (-want +got):\n%s", diff)
+	}
+	if got := a.Ports(at(6))["early"].Updated; !got.Equal(at(6)) {
+		t.Errorf("the port's last update was %s, want %s", got, at(6))
+	}
+	// Nothing is published of a port that moves.
+	a.Place(at(7), []traffic.Bridge{bridge("red", "a", "b"), bridge("blue", "early", "elsewhere"), bridge("", "uplink")})
+	if diff := cmp.Diff(map[model.ID]time.Time{"red": at(6), "blue": {}}, updated(at(7))); diff != "" {
+		t.Errorf("the last updates after a move (-want +got):\n%s", diff)
+	}
+}
+
 func TestCreatedAndUpdated(t *testing.T) {
 	a := traffic.New()
 	a.Place(at(1), []traffic.Bridge{bridge("red", "a")})

@@ -11,6 +11,7 @@ type port struct {
 	last    [counters]int64 // the newest values, in the order of index
 	device  int64
 	pending model.Counters
+	news    bool // something was published since the network was told
 	sampled bool // statistics were seen
 	placed  bool // the topology showed it
 	// carried is what it has carried in its newest network, in.

@@ -50,17 +50,17 @@ func ways() map[isolation.Reason]map[string]way {
 		isolation.SFlow:            one(way{open: sflow}),
 		isolation.IPFIX:            one(way{open: ipfix}),
 		isolation.FlowSampling:     one(way{open: sampling}),
-		isolation.AutoAttach:       one(way{open: autoAttach, beat: lldpAgain}),
+		isolation.AutoAttach:       one(way{open: autoAttach, beat: lldpAgain, when: undisturbed}),
 		isolation.STP:              one(way{open: spanningTree("stp_enable"), beat: twice}),
 		isolation.RSTP:             one(way{open: spanningTree("rstp_enable"), beat: twice}),
 		isolation.ForwardBPDU:      one(way{open: forwardBPDU, send: bpdu}),
 		isolation.LocalPort:        one(way{open: openLocalPort}),
-		isolation.LLDP:             one(way{open: lldp, beat: lldpAgain}),
+		isolation.LLDP:             one(way{open: lldp, beat: lldpAgain, when: undisturbed}),
 		isolation.BFD:              one(way{open: bfd, beat: twice}),
 		isolation.CFM:              one(way{open: cfm, beat: twice}),
 		isolation.LocalUp:          one(way{open: localUp}),
 		isolation.UnseenDevice:     one(way{open: moved, refused: true}),
-		isolation.UnseenHost:       one(way{alone: blind}),
+		isolation.UnseenHost:       one(way{alone: blind, when: single}),
 		isolation.PortAddress:      one(way{open: portAddress, send: askHost}),
 		isolation.InBand:           one(way{open: inBand, send: toController, settings: locked()}),
 		isolation.FailMode:         one(way{open: standalone, send: forged, settings: locked()}),
@@ -390,7 +390,8 @@ func autoAttach(s *side) exit {
 	return out
 }
 
-// lldpAgain has LLDP begin anew: else it waits for half a minute.
+// lldpAgain has LLDP begin anew on the bridge without isonet, so that its next
+// frame is due after one on the network would have been.
 func lldpAgain(plain *side, out exit) {
 	plain.Helper()
 	before := out.count()

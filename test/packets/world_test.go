@@ -228,7 +228,8 @@ func (w *world) network(settings ...string) *side {
 	s.plugVMs()
 	if !s.blind {
 		s.until("isolated and guarded", func(n api.NetworkStatus, _ []api.IsolationEvent) bool {
-			return n.Isolation.Isolated && n.State == reconcile.Active
+			guard := n.Isolation.HostGuard
+			return n.State == reconcile.Active && len(n.Ports) == 2 && n.Isolation.Isolated && guard != nil && guard.State == reconcile.Guarded
 		})
 	}
 	return s

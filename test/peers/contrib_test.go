@@ -1,10 +1,12 @@
 package peers
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -152,7 +154,9 @@ func TestTargetsAndMetrics(t *testing.T) {
 	s.holds(`isonet_network_info{instance="127.0.0.3", site="berlin", network="red"}`)
 	s.holds(`isonet_network_mtu_actual_bytes{network="red"} == 1500`)
 	s.holds(`isonet_port_receive_bytes_total{instance="127.0.0.1", network="red"} >= 0`)
+	s.holds(`isonet_statistics_last_update_timestamp_seconds > 0`) // once Open vSwitch has published
 
+	h.lintMetrics()
 	metrics := s.metrics()
 	recorded, named := regexp.MustCompile(`\w+:\w+:\w+`), regexp.MustCompile(`\b(?:isonet|process|go)_\w+`)
 	check := func(expression string) {
@@ -210,6 +214,25 @@ func TestTargetsAndMetrics(t *testing.T) {
 	firing, err := s.query(`ALERTS{alertstate="firing"}`, now)
 	if err != nil || len(firing) != 0 {
 		t.Errorf("on a healthy host fire %v (%v)", firing, err)
+	}
+}
+
+// lintMetrics has promtool look at a scrape.
+func (h *host) lintMetrics() {
+	h.Helper()
+	client := &http.Client{Transport: h.transport()}
+	res, err := client.Get("http://127.0.0.1:" + metricsPort + "/metrics") //nolint:noctx // it either answers or refuses
+	if err != nil {
+		h.Fatal(err)
+	}
+	scrape, err := io.ReadAll(res.Body)
+	if err := errors.Join(err, res.Body.Close()); err != nil {
+		h.Fatal(err)
+	}
+	lint := exec.Command("promtool", "check", "metrics")
+	lint.Stdin = bytes.NewReader(scrape)
+	if out, err := lint.CombinedOutput(); err != nil || len(out) > 0 {
+		h.Errorf("promtool check metrics: %v\n%s", err, out)
 	}
 }
 

@@ -60,6 +60,19 @@ func (h *host) inside(args ...string) *exec.Cmd {
 	return exec.Command("ip", append([]string{"netns", "exec", h.namespace}, args...)...)
 }
 
+// transport dials inside the host's network namespace.
+func (h *host) transport() *http.Transport {
+	transport := &http.Transport{DialContext: func(ctx context.Context, network, address string) (conn net.Conn, err error) {
+		inside := <-ovstest.GoInside(h.namespace, func() error {
+			conn, err = (&net.Dialer{}).DialContext(ctx, network, address)
+			return err
+		})
+		return conn, inside
+	}}
+	h.Cleanup(transport.CloseIdleConnections)
+	return transport
+}
+
 // startDaemon starts isonetd and waits until it knows its host.
 func (h *host) startDaemon() {
 	h.Helper()
@@ -84,6 +97,15 @@ func (h *host) startDaemon() {
 func (h *host) stopDaemon() {
 	h.Helper()
 	h.stop(h.daemon, "isonetd")
+}
+
+// killDaemon ends isonetd as a crash would.
+func (h *host) killDaemon() {
+	h.Helper()
+	if err := h.daemon.Process.Kill(); err != nil {
+		h.Errorf("kill isonetd: %v", err)
+	}
+	_ = h.daemon.Wait() // it was killed: there is nothing to learn
 }
 
 // start starts a process whose output a failed test shows.

@@ -58,6 +58,7 @@ func TestCountersOutlive(t *testing.T) {
 	h.ovs.StartServer()
 	exchange(t, vm1, vm2)
 	s.settles("after a restart of ovsdb-server", gone, vm1, vm2)
+	s.holds(`isonet_ovsdb_reconnects_total > 0`)
 
 	h.ovs.StopVSwitchd()
 	h.ovs.StartVSwitchd()
@@ -69,6 +70,12 @@ func TestCountersOutlive(t *testing.T) {
 	s.holds(`isonet_networks{state="active"} == 1`)
 	exchange(t, vm1, vm2)
 	s.settles("after a restart of isonetd", gone, vm1, vm2)
+
+	h.killDaemon()
+	h.startDaemon()
+	s.holds(`isonet_networks{state="active"} == 1`)
+	exchange(t, vm1, vm2)
+	s.settles("after a crash of isonetd", gone, vm1, vm2)
 
 	// None of this looked like a new beginning.
 	for _, direction := range []string{"receive", "transmit"} {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -29,8 +27,9 @@ type server struct {
 
 // newServer starts a Prometheus in the network namespace of a host. It finds
 // the host as the address of static_configs in contrib; edit changes that
-// configuration further, in the directory that it is given.
-func newServer(h *host, edit func(dir, config string) string) *server {
+// configuration further, in the directory that it is given. Flags are more of
+// them.
+func newServer(h *host, edit func(dir, config string) string, flags ...string) *server {
 	h.Helper()
 	dir := h.TempDir()
 	if err := os.CopyFS(dir, os.DirFS(filepath.Join(contrib, "prometheus"))); err != nil {
@@ -51,19 +50,12 @@ func newServer(h *host, edit func(dir, config string) string) *server {
 		return edit(dir, strings.ReplaceAll(text, "_interval: 15s", "_interval: 1s"))
 	})
 	const address = "127.0.0.1:9090"
-	cmd := h.inside("prometheus", "--config.file", filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path", filepath.Join(dir, "data"), "--web.listen-address", address)
+	args := []string{"prometheus", "--config.file", filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path", filepath.Join(dir, "data"), "--web.listen-address", address}
+	cmd := h.inside(append(args, flags...)...)
 	h.start(cmd, "prometheus")
 	h.Cleanup(func() { h.stop(cmd, "prometheus") })
 
-	transport := &http.Transport{DialContext: func(ctx context.Context, network, address string) (conn net.Conn, err error) {
-		err = <-ovstest.GoInside(h.namespace, func() error {
-			conn, err = (&net.Dialer{}).DialContext(ctx, network, address)
-			return err
-		})
-		return conn, err
-	}}
-	h.Cleanup(transport.CloseIdleConnections)
-	client, err := prometheus.NewClient(prometheus.Config{Address: "http://" + address, RoundTripper: transport})
+	client, err := prometheus.NewClient(prometheus.Config{Address: "http://" + address, RoundTripper: h.transport()})
 	if err != nil {
 		h.Fatal(err)
 	}

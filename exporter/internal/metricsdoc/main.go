@@ -39,6 +39,8 @@ the Go runtime, the process and the scrapes themselves (` + "`go_`, `process_`, 
 - **Counters** of traffic begin at zero with the network's attachment to the host. They never
   fall while ports come and go, or while Open vSwitch, the daemon or the host restarts: they
   are saved every 30 seconds. What a crash can lose is in docs/adr/0005-traffic-that-lasts.md.
+- **Created timestamps** of the counters are in the protobuf format, for which Prometheus asks with its feature
+  ` + "`created-timestamp-zero-ingestion`" + `. The texts have none: there they would be one more series for each counter.
 - **Single ports** have series only with ` + "`--metrics-ports`" + `, chosen by ` + "`--metrics-ports-include`" + ` and
   ` + "`--metrics-ports-exclude`" + `: 11 for each port. Names of ports such as vnet12 are used again for other
   virtual machines; ` + "`isonet_port_info`" + ` says whose port it is:

@@ -27,12 +27,16 @@ type Wanted struct {
 
 // Network says how one network must be; nil leaves an attribute as it is.
 type Network struct {
-	Name          string  `yaml:"name"`
-	Description   *string `yaml:"description"`
-	Comment       *string `yaml:"comment"`
-	Label         *string `yaml:"label"`
-	MTU           *int    `yaml:"mtu"`
-	PortIsolation *bool   `yaml:"port_isolation"`
+	Name           string  `yaml:"name"`
+	Description    *string `yaml:"description"`
+	Comment        *string `yaml:"comment"`
+	Label          *string `yaml:"label"`
+	MTU            *int    `yaml:"mtu"`
+	PortIsolation  *bool   `yaml:"port_isolation"`
+	Isolation      *string `yaml:"isolation"` // a model.Policy
+	Strict         *bool   `yaml:"strict"`
+	MACLock        *bool   `yaml:"mac_lock"`
+	BroadcastLimit *int    `yaml:"broadcast_limit"`
 	// Attach says whether the network is attached to the host, by itself or by
 	// a label.
 	Attach *bool `yaml:"attach"`
@@ -117,7 +121,8 @@ func checkKeys(root *yaml.Node) error {
 			continue
 		}
 		for _, n := range root.Content[i+1].Content {
-			if err := onlyKeys(n, "name", "description", "comment", "label", "mtu", "port_isolation", "attach"); err != nil {
+			if err := onlyKeys(n, "name", "description", "comment", "label", "mtu",
+				"port_isolation", "isolation", "strict", "mac_lock", "broadcast_limit", "attach"); err != nil {
 				return err
 			}
 		}
@@ -166,12 +171,18 @@ func (w Wanted) validate() error {
 	return nil
 }
 
-// validate applies the daemon's own rules before the first request is sent.
+// validate applies the daemon's own rules before the first request is sent. A
+// network whose file does not say whether it is strict may be so already.
 func (n Network) validate() error {
 	id := model.NewID()
+	policy := model.Policy(value(n.Isolation))
+	if n.Isolation != nil && policy == "" {
+		return errors.New("isolation is empty: leave it out, or use one of enforce, quarantine, report")
+	}
 	return model.Network{
 		ID: id, Name: n.Name, VdsmName: model.VdsmName(id, n.Name),
 		Description: value(n.Description), Comment: value(n.Comment), Label: value(n.Label), MTU: value(n.MTU),
+		Isolation: policy, Strict: n.Strict == nil || *n.Strict, MACLock: value(n.MACLock), BroadcastLimit: value(n.BroadcastLimit),
 	}.Validate()
 }
 

@@ -19,6 +19,10 @@ networks:
     description: "two\nlines"
     comment: ""
     port_isolation: true
+    isolation: quarantine
+    strict: true
+    mac_lock: true
+    broadcast_limit: 1000
     attach: true
   - name: "123"
     attach: false
@@ -29,7 +33,7 @@ labels: [lab, web]
 // The same, as Python's json module writes it: with surrogate escapes and, for
 // once, tabs.
 const wholeJSON = "{\n\t\"networks\": [\n\t\t{\"name\": \"blue\", \"mtu\": 9000, \"label\": \"lab\", \"description\": \"two\\nlines\"," +
-	" \"comment\": \"\", \"port_isolation\": true, \"attach\": true},\n\t\t{\"name\": \"123\", \"attach\": false},\n" +
+	" \"comment\": \"\", \"port_isolation\": true, \"isolation\": \"quarantine\",\n\"strict\": true, \"mac_lock\": true, \"broadcast_limit\": 1000, \"attach\": true},\n\t\t{\"name\": \"123\", \"attach\": false},\n" +
 	"\t\t{\"name\": \"\\ud83d\\ude80\"}\n\t],\n\t\"labels\": [\"lab\", \"web\"]\n}\n"
 
 func TestParse(t *testing.T) {
@@ -37,7 +41,8 @@ func TestParse(t *testing.T) {
 		Networks: []setup.Network{
 			{
 				Name: "blue", MTU: ptr(9000), Label: ptr("lab"), Description: ptr("two\nlines"), Comment: ptr(""),
-				PortIsolation: ptr(true), Attach: ptr(true),
+				PortIsolation: ptr(true), Isolation: ptr("quarantine"), Strict: ptr(true), MACLock: ptr(true), BroadcastLimit: ptr(1000),
+				Attach: ptr(true),
 			},
 			{Name: "123", Attach: ptr(false)},
 			{Name: "🚀"},
@@ -68,6 +73,19 @@ func TestParseAlias(t *testing.T) {
 	}
 }
 
+// TestParseWithoutStrict accepts what needs a strict network of one that may
+// be strict already.
+func TestParseWithoutStrict(t *testing.T) {
+	got, err := setup.Parse([]byte("networks: [{name: x, mac_lock: true, broadcast_limit: 0}]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := setup.Wanted{Networks: []setup.Network{{Name: "x", MACLock: ptr(true), BroadcastLimit: ptr(0)}}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestParseRefuses(t *testing.T) {
 	tests := []struct{ name, text, want string }{
 		{"empty", "", "the file is empty: name networks or labels in it"},
@@ -82,15 +100,15 @@ func TestParseRefuses(t *testing.T) {
 		{"unknown key", "networks:\n- name: x\nlables: [a]\n", "line 3: unknown key 'lables': use networks, labels"},
 		{
 			"unknown network key", "networks:\n- name: x\n  mtuu: 1400\n",
-			"line 3: unknown key 'mtuu': use name, description, comment, label, mtu, port_isolation, attach",
+			"line 3: unknown key 'mtuu': use name, description, comment, label, mtu, port_isolation, isolation, strict, mac_lock, broadcast_limit, attach",
 		},
 		{
 			"unknown network key in JSON", "{\"networks\": [\n{\"name\": \"x\",\n\"Mtu\": 1400}]}",
-			"line 3: unknown key 'Mtu': use name, description, comment, label, mtu, port_isolation, attach",
+			"line 3: unknown key 'Mtu': use name, description, comment, label, mtu, port_isolation, isolation, strict, mac_lock, broadcast_limit, attach",
 		},
 		{
 			"unknown key behind an alias", "networks:\n- &a {name: x, vlan: 1}\n- *a\n",
-			"line 2: unknown key 'vlan': use name, description, comment, label, mtu, port_isolation, attach",
+			"line 2: unknown key 'vlan': use name, description, comment, label, mtu, port_isolation, isolation, strict, mac_lock, broadcast_limit, attach",
 		},
 		{"key twice", "networks:\n- name: x\n  mtu: 1\n  mtu: 2\n", `line 4: mapping key "mtu" already defined at line 3`},
 		{"key twice in JSON", "{\"labels\": [\"a\"],\n\"labels\": [\"b\"]}", `line 2: mapping key "labels" already defined at line 1`},
@@ -108,6 +126,23 @@ func TestParseRefuses(t *testing.T) {
 			"network 'x': MTU 40 is not valid: use 0 for the default (1500) or a value from 68 to 65521 bytes.",
 		},
 		{"name no network can have", "networks:\n- name: bond0\n", "network 'bond0': Bad network name, network cannot start with 'bond'"},
+		{
+			"unknown policy", "networks:\n- name: x\n  isolation: off\n",
+			"network 'x': Isolation policy 'off' is not valid: use 'enforce', 'quarantine' or 'report'.",
+		},
+		{"empty policy", "networks:\n- name: x\n  isolation: ''\n", "network 'x': isolation is empty: leave it out, or use one of enforce, quarantine, report"},
+		{
+			"MAC lock without strict", "networks:\n- name: x\n  strict: false\n  mac_lock: true\n",
+			"network 'x': The MAC lock of network 'x' needs strict isolation: turn strict on too, or the MAC lock off.",
+		},
+		{
+			"broadcast limit without strict", "networks:\n- name: x\n  strict: false\n  broadcast_limit: 5\n",
+			"network 'x': The broadcast limit of network 'x' needs strict isolation: turn strict on too, or the limit off with 0.",
+		},
+		{
+			"broadcast limit out of range", "networks:\n- name: x\n  broadcast_limit: -1\n",
+			"network 'x': Broadcast limit -1 is not valid: use 0 for none or a value from 1 to 200000000 frames in a second.",
+		},
 		{
 			"label of a network", "networks:\n- name: x\n  label: a b\n",
 			"network 'x': Network label must be formed only from: English letters, numbers, hyphen or underscore.",

@@ -112,38 +112,44 @@ func missing(want, have []string) []string {
 func (n Network) create() client.NetworkChange {
 	return client.NetworkChange{
 		Name: &n.Name, Description: n.Description, Comment: n.Comment, Label: n.Label,
-		MTU: n.MTU, PortIsolation: n.PortIsolation,
+		MTU: n.MTU, PortIsolation: n.PortIsolation, Isolation: n.Isolation,
+		Strict: n.Strict, MACLock: n.MACLock, BroadcastLimit: n.BroadcastLimit,
 	}
 }
 
 func update(have client.Network, want Network) Update {
 	u := Update{ID: have.ID, Name: have.Name}
-	text := func(field, from string, to *string) *string {
-		if to == nil || *to == from {
-			return nil
-		}
-		u.Changes = append(u.Changes, fmt.Sprintf("%s %q -> %q", field, from, *to))
-		return to
-	}
-	u.Change.Description = text("description", have.Description, want.Description)
-	u.Change.Comment = text("comment", have.Comment, want.Comment)
-	u.Change.Label = text("label", have.Label, want.Label)
-	if want.MTU != nil && *want.MTU != have.MTU {
-		u.Change.MTU = want.MTU
-		u.Changes = append(u.Changes, fmt.Sprintf("mtu %s -> %s", mtu(have.MTU), mtu(*want.MTU)))
-	}
-	if want.PortIsolation != nil && *want.PortIsolation != have.PortIsolation {
-		u.Change.PortIsolation = want.PortIsolation
-		u.Changes = append(u.Changes, fmt.Sprintf("port_isolation %t -> %t", have.PortIsolation, *want.PortIsolation))
-	}
+	log := &u.Changes
+	u.Change.Description = differs(log, "description", have.Description, want.Description, strconv.Quote)
+	u.Change.Comment = differs(log, "comment", have.Comment, want.Comment, strconv.Quote)
+	u.Change.Label = differs(log, "label", have.Label, want.Label, strconv.Quote)
+	u.Change.MTU = differs(log, "mtu", have.MTU, want.MTU, zeroIs("default"))
+	u.Change.PortIsolation = differs(log, "port_isolation", have.PortIsolation, want.PortIsolation, strconv.FormatBool)
+	u.Change.Isolation = differs(log, "isolation", have.Isolation, want.Isolation, func(policy string) string { return policy })
+	u.Change.Strict = differs(log, "strict", have.Strict, want.Strict, strconv.FormatBool)
+	u.Change.MACLock = differs(log, "mac_lock", have.MACLock, want.MACLock, strconv.FormatBool)
+	u.Change.BroadcastLimit = differs(log, "broadcast_limit", have.BroadcastLimit, want.BroadcastLimit, zeroIs("none"))
 	return u
 }
 
-func mtu(n int) string {
-	if n == 0 {
-		return "default"
+// differs returns what an attribute has to become, nil if it may stay. It logs
+// a change for a reader.
+func differs[T comparable](log *[]string, field string, have T, want *T, text func(T) string) *T {
+	if want == nil || *want == have {
+		return nil
 	}
-	return strconv.Itoa(n)
+	*log = append(*log, fmt.Sprintf("%s %s -> %s", field, text(have), text(*want)))
+	return want
+}
+
+// zeroIs writes numbers, and a word for 0.
+func zeroIs(word string) func(int) string {
+	return func(n int) string {
+		if n == 0 {
+			return word
+		}
+		return strconv.Itoa(n)
+	}
 }
 
 // Host says whether the plan changes the host: its attachments or labels.

@@ -15,8 +15,8 @@ import (
 func TestMake(t *testing.T) {
 	have := setup.Current{
 		Networks: []client.Network{
-			{ID: "1", Name: "blue", MTU: 1400, Label: "lab", Description: "old", PortIsolation: true},
-			{ID: "2", Name: "green"},
+			{ID: "1", Name: "blue", MTU: 1400, Label: "lab", Description: "old", PortIsolation: true, Isolation: "enforce"},
+			{ID: "2", Name: "green", Isolation: "report", Strict: true, MACLock: true, BroadcastLimit: 1000},
 			{ID: "3", Name: "red", Label: "web"},
 		},
 		Labels:   []string{"web"},
@@ -33,7 +33,10 @@ func TestMake(t *testing.T) {
 			setup.Wanted{
 				Networks: []setup.Network{
 					{Name: "blue", MTU: ptr(1400), Label: ptr("lab"), Description: ptr("old"), Comment: ptr(""), PortIsolation: ptr(true), Attach: ptr(true)},
-					{Name: "green", MTU: ptr(0), Attach: ptr(false)},
+					{
+						Name: "green", MTU: ptr(0), Isolation: ptr("report"), Strict: ptr(true), MACLock: ptr(true), BroadcastLimit: ptr(1000),
+						Attach: ptr(false),
+					},
 				},
 				Labels: []string{"web"},
 			},
@@ -42,11 +45,17 @@ func TestMake(t *testing.T) {
 		{
 			"a new network with all",
 			setup.Wanted{Networks: []setup.Network{
-				{Name: "new", MTU: ptr(9000), Label: ptr("x"), Description: ptr("d"), Comment: ptr("c"), PortIsolation: ptr(false), Attach: ptr(true)},
+				{
+					Name: "new", MTU: ptr(9000), Label: ptr("x"), Description: ptr("d"), Comment: ptr("c"), PortIsolation: ptr(false),
+					Isolation: ptr("quarantine"), Strict: ptr(true), MACLock: ptr(true), BroadcastLimit: ptr(10), Attach: ptr(true),
+				},
 			}},
 			setup.Plan{
 				Create: []client.NetworkChange{
-					{Name: ptr("new"), MTU: ptr(9000), Label: ptr("x"), Description: ptr("d"), Comment: ptr("c"), PortIsolation: ptr(false)},
+					{
+						Name: ptr("new"), MTU: ptr(9000), Label: ptr("x"), Description: ptr("d"), Comment: ptr("c"), PortIsolation: ptr(false),
+						Isolation: ptr("quarantine"), Strict: ptr(true), MACLock: ptr(true), BroadcastLimit: ptr(10),
+					},
 				},
 				Attach: []string{"new"},
 			},
@@ -65,6 +74,22 @@ func TestMake(t *testing.T) {
 				ID: "1", Name: "blue",
 				Change:  client.NetworkChange{MTU: ptr(0), Label: ptr(""), PortIsolation: ptr(false)},
 				Changes: []string{`label "lab" -> ""`, "mtu 1400 -> default", "port_isolation true -> false"},
+			}}},
+		},
+		{
+			"only what differs of the isolation is updated",
+			setup.Wanted{Networks: []setup.Network{
+				{Name: "blue", Isolation: ptr("enforce"), Strict: ptr(true), BroadcastLimit: ptr(5)},
+				{Name: "green", Isolation: ptr("quarantine"), Strict: ptr(false), MACLock: ptr(false), BroadcastLimit: ptr(0)},
+			}},
+			setup.Plan{Update: []setup.Update{{
+				ID: "1", Name: "blue",
+				Change:  client.NetworkChange{Strict: ptr(true), BroadcastLimit: ptr(5)},
+				Changes: []string{"strict false -> true", "broadcast_limit none -> 5"},
+			}, {
+				ID: "2", Name: "green",
+				Change:  client.NetworkChange{Isolation: ptr("quarantine"), Strict: ptr(false), MACLock: ptr(false), BroadcastLimit: ptr(0)},
+				Changes: []string{"isolation report -> quarantine", "strict true -> false", "mac_lock true -> false", "broadcast_limit 1000 -> none"},
 			}}},
 		},
 		{
@@ -239,6 +264,10 @@ func change(n *client.Network, c client.NetworkChange) {
 	set(&n.Label, c.Label)
 	set(&n.MTU, c.MTU)
 	set(&n.PortIsolation, c.PortIsolation)
+	set(&n.Isolation, c.Isolation)
+	set(&n.Strict, c.Strict)
+	set(&n.MACLock, c.MACLock)
+	set(&n.BroadcastLimit, c.BroadcastLimit)
 }
 
 func set[T any](to, from *T) {
@@ -255,6 +284,12 @@ func someLabels() *rapid.Generator[string] { return rapid.SampledFrom([]string{"
 
 func someMTUs() *rapid.Generator[int] { return rapid.SampledFrom([]int{0, 1400, 1500}) }
 
+func somePolicies() *rapid.Generator[string] {
+	return rapid.SampledFrom([]string{"enforce", "quarantine", "report"})
+}
+
+func someLimits() *rapid.Generator[int] { return rapid.SampledFrom([]int{0, 10, 1000}) }
+
 func hostLabels() *rapid.Generator[[]string] {
 	return rapid.SliceOfDistinct(rapid.SampledFrom([]string{"x", "y"}), rapid.ID)
 }
@@ -264,7 +299,9 @@ func drawCurrent(t *rapid.T) setup.Current {
 	for _, name := range someNames().Draw(t, "names") {
 		n := client.Network{
 			ID: "id of " + name, Name: name, Label: someLabels().Draw(t, "label"), MTU: someMTUs().Draw(t, "mtu"),
-			Comment: someLabels().Draw(t, "comment"), PortIsolation: rapid.Bool().Draw(t, "isolation"),
+			Comment: someLabels().Draw(t, "comment"), PortIsolation: rapid.Bool().Draw(t, "port isolation"),
+			Isolation: somePolicies().Draw(t, "isolation"), Strict: rapid.Bool().Draw(t, "strict"),
+			MACLock: rapid.Bool().Draw(t, "MAC lock"), BroadcastLimit: someLimits().Draw(t, "broadcast limit"),
 		}
 		c.Networks = append(c.Networks, n)
 		if rapid.Bool().Draw(t, "attached") {
@@ -278,13 +315,17 @@ func drawWanted(t *rapid.T) setup.Wanted {
 	w := setup.Wanted{Labels: hostLabels().Draw(t, "wanted labels")}
 	for _, name := range someNames().Draw(t, "wanted names") {
 		w.Networks = append(w.Networks, setup.Network{
-			Name:          name,
-			Description:   rapid.Ptr(someLabels(), true).Draw(t, "wanted description"),
-			Comment:       rapid.Ptr(someLabels(), true).Draw(t, "wanted comment"),
-			Label:         rapid.Ptr(someLabels(), true).Draw(t, "wanted label"),
-			MTU:           rapid.Ptr(someMTUs(), true).Draw(t, "wanted mtu"),
-			PortIsolation: rapid.Ptr(rapid.Bool(), true).Draw(t, "wanted isolation"),
-			Attach:        rapid.Ptr(rapid.Bool(), true).Draw(t, "wanted attach"),
+			Name:           name,
+			Description:    rapid.Ptr(someLabels(), true).Draw(t, "wanted description"),
+			Comment:        rapid.Ptr(someLabels(), true).Draw(t, "wanted comment"),
+			Label:          rapid.Ptr(someLabels(), true).Draw(t, "wanted label"),
+			MTU:            rapid.Ptr(someMTUs(), true).Draw(t, "wanted mtu"),
+			PortIsolation:  rapid.Ptr(rapid.Bool(), true).Draw(t, "wanted port isolation"),
+			Isolation:      rapid.Ptr(somePolicies(), true).Draw(t, "wanted isolation"),
+			Strict:         rapid.Ptr(rapid.Bool(), true).Draw(t, "wanted strict"),
+			MACLock:        rapid.Ptr(rapid.Bool(), true).Draw(t, "wanted MAC lock"),
+			BroadcastLimit: rapid.Ptr(someLimits(), true).Draw(t, "wanted broadcast limit"),
+			Attach:         rapid.Ptr(rapid.Bool(), true).Draw(t, "wanted attach"),
 		})
 	}
 	return w
