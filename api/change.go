@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -296,13 +295,12 @@ func (a *API) takeBack(ctx context.Context, ch *change, cause error) error {
 		a.logger.Error("cannot take back a change that Open vSwitch did not realise", "networks", ch.touched, "error", err)
 		return &unrealised{[]error{model.ErrUndecided, cause}, "and could not be taken back, so it stays (" + oneLine(err) + ")"}
 	}
-	if !errors.Is(cause, context.DeadlineExceeded) {
-		settle, stop := context.WithTimeout(ctx, settleTimeout)
-		defer stop()
-		// Only for a client that looks at once; the loop goes on in any case.
-		if a.loop.WaitFor(settle, revision, ch.touched...) == nil {
-			a.endLeaving(ctx, ch)
-		}
+	settle, stop := context.WithTimeout(ctx, settleTimeout)
+	defer stop()
+	// Only for a client that looks at once; the loop goes on in any case. It needs
+	// no vswitchd: a bridge is gone with its row.
+	if a.loop.WaitFor(settle, revision, ch.touched...) == nil {
+		a.endLeaving(ctx, ch)
 	}
 	return &unrealised{[]error{cause}, "so it was taken back"}
 }

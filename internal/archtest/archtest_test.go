@@ -63,7 +63,7 @@ func allowed() map[string][]string {
 		// The generator of docs/isolation.md.
 		"internal/isolationdoc": {"model", "model/isolation"},
 		// The machinery of test/faults.
-		"internal/hosttest": {"internal/ovstest", "store"},
+		"internal/hosttest": {"internal/ovstest", "model/plan", "store"},
 		"internal/ovstest":  {},
 		"internal/version":  {},
 		// Of tests only.

@@ -170,7 +170,10 @@ type Network struct {
 }
 
 // Port is one that somebody plugged in.
-type Port struct{ Name, Error string }
+type Port struct {
+	Name, Error string
+	LinkUp      bool `json:"link_up"`
+}
 
 // Status asks for it.
 func (h *Host) Status() (Status, error) {
@@ -278,14 +281,16 @@ func (h *Host) Attached() []string {
 	return names
 }
 
-// Ports returns how many ports a network has.
-func (s Status) Ports(network string) int {
+// Live returns how many ports of a network are in use.
+func (s Status) Live(network string) (ports int) {
 	for _, n := range s.Networks {
-		if n.Name == network {
-			return len(n.Ports)
+		for _, p := range n.Ports {
+			if n.Name == network && p.LinkUp {
+				ports++
+			}
 		}
 	}
-	return 0
+	return ports
 }
 
 // Await waits until isonetd's status is as it must be.

@@ -170,7 +170,7 @@ func TestCrashAtEveryPointOfADetach(t *testing.T) {
 		h := host.For(t)
 		h.Attach("blue")
 		h.OVS.Plug(vm, "blue")
-		h.Await("the port is known", func(s hosttest.Status) bool { return s.Ports("blue") == 1 })
+		h.Await("the port is in use", func(s hosttest.Status) bool { return s.Live("blue") == 1 })
 		p.die(h, func() <-chan error { return h.Go("POST", h.Path()+"/setupnetworks", hosttest.Detaching("blue")) })
 		stream.Flows(t)
 		h.Start()
@@ -182,7 +182,7 @@ func TestCrashAtEveryPointOfADetach(t *testing.T) {
 		// What was allowed for that write is not for another one.
 		h.Attach("blue")
 		h.OVS.Plug(vm, "blue")
-		h.Await("the port is known", func(s hosttest.Status) bool { return s.Ports("blue") == 1 })
+		h.Await("the port is in use", func(s hosttest.Status) bool { return s.Live("blue") == 1 })
 		gently := strings.Replace(hosttest.Detaching("blue"), `"force":"true",`, "", 1)
 		if reply := h.Answer("POST", h.Path()+"/setupnetworks", gently); reply.Code != 409 {
 			t.Errorf("detaching a network in use: %v", reply)

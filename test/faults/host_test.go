@@ -196,7 +196,7 @@ func TestAPortsDeviceVanishes(t *testing.T) {
 	h, stream := start(t)
 	vm := h.OVS.NewVM("vm-c", "10.0.0.3/24")
 	h.OVS.Plug(vm, "red")
-	h.Await("the port is known", func(s hosttest.Status) bool { return s.Ports("red") == 3 })
+	h.Await("the port is in use", func(s hosttest.Status) bool { return s.Live("red") == 3 })
 	if out, err := h.Command("ip", "link", "delete", "vm-c").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
