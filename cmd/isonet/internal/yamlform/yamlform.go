@@ -80,7 +80,11 @@ func (r *reader) value(depth int) (*yaml.Node, error) {
 	case json.Delim:
 		return r.composite(t, line, depth)
 	case string:
-		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: t, Line: line}, nil
+		node := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: t, Line: line}
+		if strings.Contains(t, "\t") {
+			node.Style = yaml.DoubleQuotedStyle // else it could be written as a block, which a tab must not begin
+		}
+		return node, nil
 	case json.Number:
 		tag := "!!int"
 		if strings.ContainsAny(t.String(), ".eE") {
