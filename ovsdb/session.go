@@ -234,7 +234,9 @@ func probe(ctx context.Context, cfg Config, c client.Client, cancel context.Canc
 		case <-ticker.C:
 		}
 		echoCtx, done := context.WithTimeout(ctx, timeout)
-		err := await(echoCtx, func() error { return c.Echo(echoCtx) })
+		// Echo looks at the reply although its context has ended, when the reply may
+		// just be read: so await alone has the context.
+		err := await(echoCtx, func() error { return c.Echo(context.Background()) })
 		done()
 		if err != nil && ctx.Err() == nil {
 			cancel(fmt.Errorf("%w: no answer to an echo: %w", ErrLost, err))

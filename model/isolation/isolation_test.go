@@ -71,6 +71,7 @@ type portCase struct {
 
 func portCases() []portCase {
 	open := plan.Interface{OFPort: 3}
+	linked := plan.Interface{OFPort: 3, MTU: 1500, LinkUp: true}
 	typed := func(t string) plan.Interface { return plan.Interface{Type: t, OFPort: 3} }
 	waited := func(in isolation.Input) isolation.Input {
 		in.Waited = map[string]bool{"pi": true}
@@ -121,8 +122,10 @@ func portCases() []portCase {
 		{"dummy", with(open, kind("dummy")), isolation.UnknownDevice, false},
 		{"not opened", with(plan.Interface{}), "", true},
 		{"not opened for long", waited(with(plan.Interface{})), "", true},
-		{"not seen", with(open), "", true},
-		{"not seen for long", waited(with(open)), isolation.UnseenDevice, false},
+		{"not seen", with(linked), "", true},
+		{"not seen for long", waited(with(linked)), isolation.UnseenDevice, false},
+		{"gone", with(open), "", true},
+		{"gone for long", waited(with(open)), "", false},
 		{"nobody looked", blind(with(open)), "", true},
 		{"nobody looked for long", waited(blind(with(open))), isolation.UnseenHost, false},
 		{"internal, nobody looked", blind(with(typed("internal"))), "", true},
@@ -353,6 +356,7 @@ func randomPort(t *rapid.T, n int, devices map[string]plan.Device) plan.Port {
 		UUID: "i" + name, Name: name,
 		Type:   rapid.SampledFrom([]string{"", "system", "internal", "tap", "patch", "vxlan", "dpdk", "dpdkvhostuserclient", "afxdp", "new"}).Draw(t, "type"),
 		OFPort: rapid.SampledFrom([]int{-1, 0, 5}).Draw(t, "ofport"),
+		MTU:    rapid.SampledFrom([]int{0, 1500}).Draw(t, "mtu"),
 		LLDP:   rapid.Bool().Draw(t, "lldp"),
 	}
 	if rapid.Bool().Draw(t, "seen") {
@@ -415,7 +419,8 @@ func TestWhatIsNotKnownIsNeverAllowed(t *testing.T) {
 		}
 		for _, p := range in.Bridge.Endpoints() {
 			_, seen := in.Devices[p.Name]
-			stale := !seen && p.Interfaces[0].OFPort < 0
+			i := p.Interfaces[0]
+			stale := !seen && (i.OFPort < 0 || in.Waited[i.UUID] && i.Type != "dpdkvhostuserclient" && i.OFPort > 0 && i.MTU == 0 && !i.LinkUp)
 			if !good(p, in.Devices) && !named[p.Name] && !stale {
 				t.Fatalf("%+v with the device %+v is allowed", p, in.Devices[p.Name])
 			}

@@ -152,7 +152,7 @@ func (in Input) port(v *Verdict, p plan.Port, rules []portRule) {
 		if f.waited {
 			v.Waited = append(v.Waited, i.UUID)
 		}
-		if !f.waited || n == len(rules) {
+		if !f.waited || n == len(rules) && !f.vanished() {
 			pending = true
 			v.Pending = append(v.Pending, Pending{p.Name, i.UUID})
 		}

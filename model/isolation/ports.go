@@ -173,11 +173,11 @@ func deviceRules() []portRule {
 		Entry{
 			Reason: UnseenDevice, Enforce: Quarantine,
 			What:     "A device that Open vSwitch uses and that isonet does not see, past the grace time",
-			Evidence: "Open vSwitch has opened the port; the kernel lists the bridge's own device and not the port's",
+			Evidence: "Open vSwitch has opened the port and knows the MTU or a link of its device; the kernel lists the bridge's own device and not the port's",
 			Remedy:   "Plug the port in again",
 		},
 		func(f facts) string {
-			return when(f.isUnseen() && f.waited && f.shared, "Open vSwitch has opened it, but the kernel does not list its device")
+			return when(f.isUnseen() && f.waited && f.shared && !f.vanished(), "Open vSwitch has opened it, but the kernel does not list its device")
 		},
 	}, {
 		Entry{
@@ -253,6 +253,10 @@ func (f facts) allowed() bool {
 	}
 	return f.seen
 }
+
+// vanished says that the device is gone, by what both the kernel and Open vSwitch
+// say. The userspace datapath holds on to such a port, which carries nothing.
+func (f facts) vanished() bool { return !f.seen && f.shared && f.Vanished() }
 
 // stale says that the port has no device: nothing can pass. What libvirt or a
 // crashed VM left behind looks so.

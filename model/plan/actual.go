@@ -95,17 +95,17 @@ func (i Interface) Failed() bool { return i.OFPort < 0 || i.Error != "" }
 // those of Actual.
 func (p Port) Stale(links map[string]Device) bool {
 	for _, i := range p.Interfaces {
-		if _, there := links[i.Name]; there || !i.stale() {
+		if _, there := links[i.Name]; there || !i.Vanished() {
 			return false
 		}
 	}
 	return len(p.Interfaces) > 0
 }
 
-// stale says that vswitchd has no device for an interface. The userspace
+// Vanished says that vswitchd has no device for an interface. The userspace
 // datapath holds on to a device that is gone, and knows no MTU of it any more. Of
 // an internal port in another network namespace it does not know the MTU either.
-func (i Interface) stale() bool {
+func (i Interface) Vanished() bool {
 	switch i.Type {
 	case "", "system", "afxdp", "afxdp-nonpmd":
 		return i.Failed() || i.OFPort > 0 && i.MTU == 0 && !i.LinkUp

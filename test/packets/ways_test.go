@@ -8,11 +8,13 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/isonet/isonet/api"
 	"github.com/isonet/isonet/internal/ovstest"
 	"github.com/isonet/isonet/model/isolation"
 )
@@ -59,7 +61,7 @@ func ways() map[isolation.Reason]map[string]way {
 		isolation.BFD:              one(way{open: bfd, beat: twice}),
 		isolation.CFM:              one(way{open: cfm, beat: twice}),
 		isolation.LocalUp:          one(way{open: localUp}),
-		isolation.UnseenDevice:     one(way{open: moved, refused: true}),
+		isolation.UnseenDevice:     one(way{alone: moved}),
 		isolation.UnseenHost:       one(way{alone: blind, when: single}),
 		isolation.PortAddress:      one(way{open: portAddress, send: askHost}),
 		isolation.InBand:           one(way{open: inBand, send: toController, settings: locked()}),
@@ -476,15 +478,29 @@ func localUp(s *side) exit {
 }
 
 // moved is a device that went to another namespace after Open vSwitch had opened
-// it. Open vSwitch 3.1 goes on showing the port and sends nothing.
-func moved(s *side) exit {
-	s.Helper()
+// it. Open vSwitch 3.1 goes on showing the port, has no device of it and sends
+// nothing: there is nothing to find but a stale port. One of which Open vSwitch
+// had the device although isonetd does not see it, nobody has seen yet.
+func moved(w *world) {
+	w.Helper()
+	s := w.network()
 	vm := s.ovs.NewVM(s.name("vm"), "10.77.0.3/24")
 	s.ovs.Plug(vm, s.bridge)
 	s.ovs.OFPort(vm.Device)
 	s.ip("link set " + vm.Device + " netns " + vm.Namespace())
 	s.ip("-n " + vm.Namespace() + " link set " + vm.Device + " up")
-	return at(s, vm.Probe())
+	s.until("isolated with a stale port", func(n api.NetworkStatus, _ []api.IsolationEvent) bool {
+		stale := slices.ContainsFunc(n.Ports, func(p api.PortStatus) bool { return p.Name == vm.Device && p.Stale })
+		return stale && n.Isolation.Isolated
+	})
+	out := at(s, vm.Probe())
+	s.atA.Broadcast(s.mark(), 10)
+	s.barrier()
+	out.knock()
+	if n := out.count(); n != 0 {
+		s.Errorf("%d frames left the network", n)
+	}
+	s.connected()
 }
 
 // blind is an isonetd that runs in another namespace than vswitchd. It can keep
