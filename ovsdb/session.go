@@ -29,6 +29,9 @@ const (
 	defaultProbe = 5 * time.Second
 	// transactTimeout bounds one transaction whose caller sets no deadline.
 	transactTimeout = 30 * time.Second
+	// lateReply is how long an echo's reply may still be on its way when a session
+	// ends.
+	lateReply = 250 * time.Millisecond
 	// closeTimeout bounds the wait for the client's own goroutines.
 	closeTimeout = 2 * time.Second
 )
@@ -233,15 +236,37 @@ func probe(ctx context.Context, cfg Config, c client.Client, cancel context.Canc
 			return
 		case <-ticker.C:
 		}
-		echoCtx, done := context.WithTimeout(ctx, timeout)
-		// Echo looks at the reply although its context has ended, when the reply may
-		// just be read: so await alone has the context.
-		err := await(echoCtx, func() error { return c.Echo(context.Background()) })
-		done()
-		if err != nil && ctx.Err() == nil {
-			cancel(fmt.Errorf("%w: no answer to an echo: %w", ErrLost, err))
-			return
+		echo(ctx, c, timeout, func(err error) { cancel(fmt.Errorf("%w: %w", ErrLost, err)) })
+	}
+}
+
+// echo asks the server for a sign of life, and calls lost when none comes in time.
+// The client's Echo looks at the reply even when its context has ended,
+// while the connection may just be writing it. So one that is on its way gets a
+// moment to arrive before Echo is given up, which it must be for the client to
+// close.
+func echo(ctx context.Context, c client.Client, timeout time.Duration, lost func(error)) {
+	waits, giveUp := context.WithCancel(context.Background())
+	defer giveUp()
+	var err error
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		err = c.Echo(waits)
+	}()
+	select {
+	case <-answered:
+		if err != nil {
+			lost(fmt.Errorf("echo: %w", err))
 		}
+		return
+	case <-ctx.Done():
+	case <-time.After(timeout):
+		lost(fmt.Errorf("no answer to an echo within %v", timeout))
+	}
+	select {
+	case <-answered:
+	case <-time.After(lateReply):
 	}
 }
 
