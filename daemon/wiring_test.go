@@ -2,6 +2,7 @@ package daemon_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os/exec"
@@ -125,9 +126,12 @@ func TestStrictNetworkAndHostGuardOfTheProgram(t *testing.T) {
 	if r := rules(); !strings.Contains(r, "vm-a") || !strings.Contains(r, "vm-b") {
 		t.Errorf("rules while isonetd is down: %s", r)
 	}
-	if !a.Pings(b.Address) {
-		t.Error("the VMs do not reach each other while isonetd is down")
-	}
+	ovstest.Eventually(t, "the VMs reach each other while isonetd is down", func() error {
+		if !a.Pings(b.Address) {
+			return errors.New("no answer")
+		}
+		return nil
+	})
 
 	// Without the capability isonetd says so, and the strict network goes on.
 	h.isonetd(program, namespace, "setpriv", "--bounding-set", "-net_admin", "--inh-caps", "-net_admin")

@@ -32,6 +32,17 @@ func devicesOf(p plan.Plan, actual *plan.Actual) removal {
 	return r
 }
 
+// keepDevices leaves devices to bridges that are about to be made: vswitchd may
+// keep the device of a bridge that it never saw gone, and the snapshot may show
+// the new bridge later than vswitchd does. The caller has the lock.
+func (s *Switch) keepDevices(bridges []plan.Spec) {
+	for _, r := range s.removals {
+		for _, b := range bridges {
+			delete(r, b.Name)
+		}
+	}
+}
+
 // sweep removes what is left of the devices of a removal, until ctx ends.
 func (s *Switch) sweep(ctx context.Context) {
 	if s.cfg.Devices == nil || s.cfg.RemoveDevices == nil {
@@ -50,8 +61,8 @@ func (s *Switch) sweep(ctx context.Context) {
 
 // left returns the devices that vswitchd is about to remove. When one of a
 // transaction has gone, vswitchd has seen the transaction, and removes the others
-// too: unless a bridge of the same name is there again, which may have been early
-// enough to keep the device.
+// too: unless somebody made a bridge of the same name again, which may have been
+// early enough to keep the device.
 func (s *Switch) left(links map[string]plan.Device) []int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -67,14 +78,16 @@ func (s *Switch) left(links map[string]plan.Device) []int {
 			switch {
 			case links[name].Index != index:
 				begun = true
-			case !again:
+			case again:
+				delete(r, name)
+			default:
 				there = append(there, index)
 			}
 		}
 		if begun {
 			left = append(left, there...)
 		}
-		return begun
+		return begun || len(r) == 0
 	})
 	return left
 }

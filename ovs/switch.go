@@ -341,6 +341,7 @@ func (s *Switch) unaccounted(actual *plan.Actual) map[string]bool {
 func (s *Switch) Apply(ctx context.Context, p plan.Plan) (int, error) {
 	s.mu.Lock()
 	session, actual := s.session, s.actual
+	s.keepDevices(p.Create)
 	s.mu.Unlock()
 	if session == nil {
 		return 0, ErrDisconnected
@@ -359,7 +360,7 @@ func (s *Switch) Apply(ctx context.Context, p plan.Plan) (int, error) {
 	if err := s.await(ctx, nextCfg); err != nil {
 		return nextCfg, err
 	}
-	if r := devicesOf(p, actual); len(r) > 1 { // the first is vswitchd's
+	if r := devicesOf(p, actual); len(r) > 1 && s.cfg.RemoveDevices != nil { // the first is vswitchd's
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.removals = append(s.removals, r)

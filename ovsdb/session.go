@@ -154,10 +154,14 @@ func newClient(cfg Config, cancel context.CancelCauseFunc) (client.Client, error
 }
 
 func dialError(cfg Config, err error) error {
-	// The client has no type for this error.
+	// The client has no types for these errors.
 	if strings.Contains(err.Error(), "target database "+cfg.Model.Name()+" not found") {
 		return fmt.Errorf("connect to %v: %w: %s; make it with \"ovsdb-tool create FILE SCHEMA\" and \"ovs-appctl -t ovsdb-server ovsdb-server/add-db FILE\" there",
 			cfg.Endpoints, ErrNoDatabase, cfg.Model.Name())
+	}
+	if strings.Contains(err.Error(), "Column does not exist in schema") {
+		return fmt.Errorf("connect to %v: the schema of the database %s is older than isonet needs: convert it with \"ovsdb-client convert SERVER SCHEMA\", where the schema of Open_vSwitch comes with a newer Open vSwitch: %w",
+			cfg.Endpoints, cfg.Model.Name(), err)
 	}
 	return fmt.Errorf("connect to %v: %w", cfg.Endpoints, err)
 }

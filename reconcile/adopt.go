@@ -17,9 +17,12 @@ import (
 func permissions(desired *model.Desired, host model.ID, actual *plan.Actual) map[model.ID]plan.Permission {
 	adopt := map[model.ID]plan.Permission{}
 	for _, a := range desired.Attachments {
+		if a.Host != host || a.Adopts == "" {
+			continue
+		}
 		n := desired.Networks[a.Network]
 		b, there := actual.Bridges[n.VdsmName]
-		if a.Host != host || a.Adopts == "" || !there || plan.NetworkOf(b) != "" {
+		if !there || plan.NetworkOf(b) != "" {
 			continue
 		}
 		permission := plan.Permission{Bridge: a.Adopts}
@@ -57,7 +60,7 @@ func (l *Loop) inspect(ctx context.Context, want plan.Want, actual *plan.Actual,
 
 // StalePorts returns the ports of a network's bridge whose devices vanished.
 func (s Status) StalePorts(network model.ID) []plan.Port {
-	if s.Actual == nil || network == "" {
+	if s.Actual == nil {
 		return nil
 	}
 	return stalePorts(network, s.Actual)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -131,8 +132,11 @@ func (g *hostGuard) guard(ctx context.Context, s Status, look bool) time.Duratio
 			g.retry.Reset()
 			g.last, g.known = Guarding{protection, devices}, true
 		}
-		last := g.last
-		g.loop.publish(func(s *Status) { s.Guard = &last })
+		// What is published wakes this very loop, and a failure is tried again when
+		// it is woken: the same failure must not be published twice.
+		if last := g.last; !reflect.DeepEqual(s.Guard, &last) {
+			g.loop.publish(func(s *Status) { s.Guard = &last })
+		}
 	}
 	return again
 }

@@ -2,12 +2,14 @@ package reconcile_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os/exec"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/isonet/isonet/guard"
 	"github.com/isonet/isonet/internal/ovstest"
@@ -136,6 +138,54 @@ func TestWithoutTheGuardThatIsTold(t *testing.T) {
 		t.Errorf("reason %q", g.Reason)
 	}
 	s.findings(id, isolation.PortAddress)
+}
+
+// broken is a guard that fails each time.
+type broken struct {
+	loop   *reconcile.Loop
+	before <-chan struct{} // of the status at the last call
+	// quiet is told when it is called again although the status has not changed.
+	quiet chan struct{}
+}
+
+func (g *broken) Protect(context.Context, []string) (reconcile.Protection, error) {
+	select {
+	case <-g.before:
+	default:
+		if g.before != nil {
+			select {
+			case g.quiet <- struct{}{}:
+			default:
+			}
+		}
+	}
+	g.before = g.loop.Changed()
+	return reconcile.Protection{}, errors.New("the kernel refuses")
+}
+func (*broken) Disturbed() <-chan struct{} { return nil }
+
+// TestAGuardThatFailsIsTriedAgainInItsTime: the status that tells of a failure
+// wakes the guard, which must not go on for ever without a pause.
+func TestAGuardThatFailsIsTriedAgainInItsTime(t *testing.T) {
+	s := newSite(t, nil)
+	g := &broken{loop: s.loop, quiet: make(chan struct{}, 1)}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.loop.GuardHost(ctx, g) }()
+	select {
+	case <-g.quiet:
+	case <-time.After(time.Minute):
+		t.Error("it was tried again only when the status had changed")
+	}
+	id := s.attachNetwork(model.Network{Name: "red"})
+	s.guarded(id, reconcile.GuardUnavailable)
+	if guard, _ := s.loop.Status().HostGuard(id); guard.Reason != "the kernel refuses" {
+		t.Errorf("reason %q", guard.Reason)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
 }
 
 // slow is a guard that takes as long as somebody holds it.

@@ -474,6 +474,24 @@ func TestConversionFromPolicies(t *testing.T) {
 	}
 }
 
+// TestASharedDatabaseIsConvertedByHand follows a server of somebody else, whose
+// schema isonet does not change by itself: others may need it as it is.
+func TestASharedDatabaseIsConvertedByHand(t *testing.T) {
+	dir := tempDir(t)
+	server := ovstest.NewServer(t, dir, filepath.Join(dir, "shared.db"), "testdata/1.1.0.ovsschema")
+	server.Start()
+	s := launch(t, store.Config{Endpoints: []string{server.Endpoint()}})
+	ovstest.Eventually(t, "the log says what to do", func() error {
+		if text := s.logs.String(); !strings.Contains(text, "ovsdb-client convert") || !strings.Contains(text, "adopts") {
+			return errors.New(text)
+		}
+		return nil
+	})
+	server.Convert("isolated-networks.ovsschema")
+	s.await(s.Ready(), "the converted database")
+	s.must(adding("counter"))
+}
+
 // TestCrashWhileMaking leaves what a crash in the midst of a creation leaves.
 func TestCrashWhileMaking(t *testing.T) {
 	dir := tempDir(t)

@@ -34,7 +34,7 @@ type Actual struct {
 // BridgeOf returns the bridge that bears a network's marks.
 func (a *Actual) BridgeOf(network model.ID) (Bridge, bool) {
 	for _, b := range a.Bridges {
-		if NetworkOf(b) == network {
+		if network != "" && NetworkOf(b) == network { // a foreign bridge has the marks of ""
 			return b, true
 		}
 	}

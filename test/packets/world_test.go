@@ -178,9 +178,12 @@ func (w *world) addCollector() {
 	w.outside = w.collector.Probe()
 	w.up(underlay)
 	w.ip("address replace " + underlayAddress + "/24 dev " + underlay)
-	if !w.collector.Pings(underlayAddress) {
-		w.Fatal("the collector does not reach the host")
-	}
+	ovstest.Eventually(w, "the collector reaches the host", func() error {
+		if !w.collector.Pings(underlayAddress) {
+			return errors.New("no answer")
+		}
+		return nil
+	})
 	w.ovs.Appctl("tnl/arp/set", underlay, collectorAddress, w.outside.MAC.String())
 }
 
