@@ -35,6 +35,7 @@ func TestPackage(t *testing.T) {
 		if got := h.run(`stat -c '%U:%G %a' /run/isonet/isonetd.sock`); got != "root:isonet 660\n" {
 			t.Errorf("the socket is %s", got)
 		}
+		h.run(`ovsdb-tool schema-version /usr/share/isonet/isolated-networks.ovsschema`)
 		h.run(`test "$(zcat /usr/share/man/man8/isonetd.8.gz | head -c 3)" = ".nh"; bash -n /usr/share/bash-completion/completions/isonet`)
 	})
 	t.Run("the unit is sound and tight", func(t *testing.T) {
@@ -210,6 +211,7 @@ func TestRPM(t *testing.T) {
 	for _, want := range []string{
 		"/usr/sbin/isonetd", "/usr/bin/isonet", "/usr/lib/systemd/system/isonetd.service", "/usr/share/man/man8/isonetd.8.gz",
 		"/usr/share/man/man5/isonetd.yaml.5.gz", "/usr/share/man/man1/isonet-network-create.1.gz", "/usr/share/zsh/site-functions/_isonet",
+		"/usr/share/isonet/isolated-networks.ovsschema",
 		"/usr/share/bash-completion/completions/isonet", "/usr/share/fish/vendor_completions.d/isonet.fish", "/usr/share/licenses/isonet/LICENSE",
 	} {
 		if !strings.Contains(list, want+"\n") {
