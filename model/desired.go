@@ -166,7 +166,7 @@ func (n Network) labelledFor(h Host) bool {
 // references. It returns all that is wrong. The store commits nothing that fails
 // it.
 func (d *Desired) Validate() error {
-	wrong := d.validateNames()
+	wrong := []error{d.ValidateNames()}
 	for id, n := range d.Networks {
 		if id != n.ID {
 			wrong = append(wrong, Invalidf("Network '%s' is filed under the id %s.", n.Name, id))
@@ -202,10 +202,10 @@ func (d *Desired) Validate() error {
 	return Join(wrong...)
 }
 
-// validateNames refuses names and bridge names that two networks have. A name
+// ValidateNames refuses names and bridge names that two networks have. A name
 // must not be another network's bridge name either, as a network keeps its
 // bridge when it is renamed.
-func (d *Desired) validateNames() []error {
+func (d *Desired) ValidateNames() error {
 	names, bridges := map[string]int{}, map[string][]Network{}
 	for _, n := range d.Networks {
 		names[n.Name]++
@@ -228,7 +228,7 @@ func (d *Desired) validateNames() []error {
 			wrong = append(wrong, Conflictf("The on-host identifier '%s' is already used by an existing logical network.", bridge))
 		}
 	}
-	return wrong
+	return Join(wrong...)
 }
 
 // Limits of a host's texts in characters: names of hosts have 255 at most (RFC
