@@ -270,8 +270,7 @@ func TestProgress(t *testing.T) {
 		stdout: &stdout, stderr: stderr, terminal: true, socket: socket, now: time.Now,
 	})
 	want := strings.Join([]string{
-		"", "networks created or updated: 0 of 3", "networks created or updated: 1 of 3", "networks created or updated: 2 of 3",
-		"waiting for Open vSwitch", "networks active: 1 of 3", "",
+		"", "networks created or updated: 0 of 3", "waiting for Open vSwitch", "networks active: 1 of 3", "",
 	}, eraseLine)
 	if diff := cmp.Diff(want, stderr.written.String()); diff != "" || code != exitOK {
 		t.Errorf("exit code %d, progress (-want +got):\n%s", code, diff)
