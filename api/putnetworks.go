@@ -57,7 +57,10 @@ func (a *API) putNetworks(c *call) error {
 	_, err = a.write(c, o, func(d *model.Desired) error {
 		var wrong []error
 		done, wrong = putAll(d, a.ownNICs(), request.Network)
-		return model.Join(append(wrong, d.ValidateNames())...)
+		if len(wrong) > 0 { // else names are left to Validate
+			wrong = append(wrong, d.ValidateNames())
+		}
+		return model.Join(wrong...)
 	})
 	if err != nil {
 		return err

@@ -206,10 +206,11 @@ func (d *Desired) Validate() error {
 // must not be another network's bridge name either, as a network keeps its
 // bridge when it is renamed.
 func (d *Desired) ValidateNames() error {
-	names, bridges := map[string]int{}, map[string][]Network{}
+	names := make(map[string]int, len(d.Networks))
+	bridges := make(map[string][]string, len(d.Networks)) // names of the networks
 	for _, n := range d.Networks {
 		names[n.Name]++
-		bridges[n.VdsmName] = append(bridges[n.VdsmName], n)
+		bridges[n.VdsmName] = append(bridges[n.VdsmName], n.Name)
 	}
 	var wrong []error
 	for name, count := range names {
@@ -217,9 +218,9 @@ func (d *Desired) ValidateNames() error {
 			wrong = append(wrong, nameInUse("", name))
 		}
 		for _, owner := range bridges[name] {
-			if owner.Name != name {
+			if owner != name {
 				wrong = append(wrong, Invalidf("Bad network name (%s). The name is already used as an on-host identifier of the network: %s",
-					name, owner.Name))
+					name, owner))
 			}
 		}
 	}

@@ -150,13 +150,12 @@ func (d *isonetd) removeAll() (answered, done time.Duration) {
 	return answered, time.Since(start)
 }
 
-// setMTU changes the MTU in one request. isonet answers when Open vSwitch has
+// setMTU changes the MTU of all networks in one request. isonet answers when Open vSwitch has
 // applied it.
 func (d *isonetd) setMTU(mtu int) time.Duration {
 	d.Helper()
-	some := changed(d.ids)
-	items := make([]string, len(some))
-	for i, id := range some {
+	items := make([]string, len(d.ids))
+	for i, id := range d.ids {
 		items[i] = fmt.Sprintf(`{"id":%q,"mtu":%d}`, id, mtu)
 	}
 	body := fmt.Sprintf(`{"connectivity_timeout":600,"network":[%s]}`, strings.Join(items, ","))
