@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -244,6 +245,40 @@ func TestResolve(t *testing.T) {
 		if found, err := resolve(networks, []string{reference}); err == nil {
 			t.Errorf("%q found %v", reference, found)
 		}
+	}
+}
+
+// TestSetupOfManyNetworks checks that no request has more than the daemon takes,
+// and that a file that stops half-way tells what was done.
+func TestSetupOfManyNetworks(t *testing.T) {
+	d := &daemon{answers: standard(t)}
+	sizes := make(chan int, 3)
+	socket := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasSuffix(r.URL.Path, "/isonet/networks") {
+			d.ServeHTTP(w, r)
+			return
+		}
+		var body struct{ Network []struct{ Name string } }
+		if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+			t.Error(err)
+		}
+		sizes <- len(body.Network)
+		if len(body.Network) < client.MostNetworks {
+			w.WriteHeader(http.StatusConflict)
+			return
+		}
+		_, _ = io.WriteString(w, `{"networks":[]}`) // the test sees it if it fails
+	}))
+	file := "networks:\n"
+	for i := range client.MostNetworks + 2 {
+		file += fmt.Sprintf("  - name: many%d\n", i)
+	}
+	got := command{args: words("setup -f -"), stdin: file, socket: socket}.run(t.Context())
+	if len(sizes) != 2 || <-sizes != client.MostNetworks || <-sizes != 2 {
+		t.Errorf("not two requests with %d and 2 networks", client.MostNetworks)
+	}
+	if got.code != exitError || !strings.Contains(got.stdout, "in all: 1000 networks created") || !strings.Contains(got.stderr, "stopped after 1000 steps: create or update networks") {
+		t.Errorf("exit code %d, stderr %q", got.code, got.stderr)
 	}
 }
 
