@@ -15,6 +15,8 @@ import (
 const (
 	adoptPath   = "/isonet/adopt"
 	releasePath = "/isonet/release"
+
+	putNetworksPath = "/isonet/networks"
 )
 
 // AdoptRequest is the body of POST isonet/adopt.

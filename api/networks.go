@@ -128,13 +128,15 @@ func (a *API) getNetwork(c *call) (document, error) {
 	return v.network(n, f), nil
 }
 
+var errNameless = refuse(errIncomplete, "Network [name] required for add")
+
 func (a *API) addNetwork(c *call) (document, error) {
 	var body networkDTO
 	if err := c.read(&body); err != nil {
 		return nil, err
 	}
 	if value(body.Name) == "" {
-		return nil, refuse(errIncomplete, "Network [name] required for add")
+		return nil, errNameless
 	}
 	if err := body.refuseForm(); err != nil {
 		return nil, err
@@ -148,13 +150,9 @@ func (a *API) addNetwork(c *call) (document, error) {
 	}
 	var made model.Network
 	after, err := a.write(c, options{}, func(d *model.Desired) error {
-		var n model.Network
-		wrong := body.apply("add", a.ownNICs(), &n)
 		var err error
-		if made, err = d.AddNetwork(n); err == nil {
-			err = model.Join(made.Validate(), body.sameBridge(made))
-		}
-		return model.Join(wrong, err)
+		made, err = body.made(a.ownNICs(), d.AddNetwork)
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -184,8 +182,7 @@ func (a *API) updateNetwork(c *call) (document, error) {
 		if err := sameID(body.entity, id); err != nil {
 			return err
 		}
-		bridge, wrong := body.sameBridge(n), body.apply("update", a.ownNICs(), &n)
-		return model.Join(bridge, wrong, n.Validate(), d.UpdateNetwork(n))
+		return body.change(n, a.ownNICs(), d.UpdateNetwork)
 	})
 	if err != nil {
 		return nil, err
@@ -233,6 +230,25 @@ func (d *networkDTO) refuseForm() error {
 		}
 	}
 	return model.Join(wrong...)
+}
+
+// made returns the new network that the body asks for, as add has filed it, and
+// all that is wrong with it.
+func (d *networkDTO) made(own ownNICs, add func(model.Network) (model.Network, error)) (model.Network, error) {
+	var n model.Network
+	wrong := d.apply("add", own, &n)
+	made, err := add(n)
+	if err == nil {
+		err = model.Join(made.Validate(), d.sameBridge(made))
+	}
+	return made, model.Join(wrong, err)
+}
+
+// change lets update file what the body makes of a network, and returns all that
+// is wrong with it.
+func (d *networkDTO) change(n model.Network, own ownNICs, update func(model.Network) error) error {
+	bridge, wrong := d.sameBridge(n), d.apply("update", own, &n)
+	return model.Join(bridge, wrong, n.Validate(), update(n))
 }
 
 // apply sets what the body has and leaves the rest as it is. It refuses what an

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/isonet/isonet/model"
@@ -120,7 +121,7 @@ func (dry *API) rehearse(c *call, w PlannedWrite) error {
 	reply := &discard{header: http.Header{}}
 	write := newCall(reply, r)
 	write.user, write.users = c.user, c.users
-	own := strings.HasPrefix(write.path, "/isonet/") && write.path != adoptPath && write.path != releasePath
+	own := strings.HasPrefix(write.path, "/isonet/") && !slices.Contains([]string{adoptPath, releasePath, putNetworksPath}, write.path)
 	if own || bodyless(w.Method) && w.Method != http.MethodDelete {
 		return refuse(errValue, "The request %s %s cannot be planned: only writes can.", w.Method, w.Path)
 	}

@@ -107,6 +107,7 @@ func (a *API) table() []route {
 		{"GET /isonet/plan", a.getPlan},
 		{"POST /isonet/plan", a.makePlan},
 		{"GET /isonet/watch", a.watchStatus},
+		{"POST " + putNetworksPath, a.putNetworks},
 		{"POST " + adoptPath, a.adoptBridge},
 		{"POST " + releasePath, a.releaseBridge},
 		{"POST /isonet/prune", a.prunePorts},

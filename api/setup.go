@@ -51,13 +51,19 @@ func (a *API) setupNetworks(c *call) (document, error) {
 }
 
 func (action *actionDTO) options(c *call) (options, error) {
-	o := options{force: c.flag("force") || bool(value(action.Force))}
-	o.timeout = time.Duration(value(action.ConnectivityTimeout)) * time.Second
-	if o.timeout < 0 || o.timeout > maxConnectivityTimeout {
-		return o, refuse(errValue, "The connectivity_timeout must be from 0 (the default of %d) to %d seconds.",
+	timeout, err := patience(action.ConnectivityTimeout)
+	return options{force: c.flag("force") || bool(value(action.Force)), timeout: timeout}, err
+}
+
+// patience returns how long a write waits for Open vSwitch when the client says
+// how many seconds; 0 is the default.
+func patience(seconds *integer) (time.Duration, error) {
+	timeout := time.Duration(value(seconds)) * time.Second
+	if timeout < 0 || timeout > maxConnectivityTimeout {
+		return 0, refuse(errValue, "The connectivity_timeout must be from 0 (the default of %d) to %d seconds.",
 			int(realiseTimeout.Seconds()), int(maxConnectivityTimeout.Seconds()))
 	}
-	return o, nil
+	return timeout, nil
 }
 
 // refuseForm refuses what is not even sound before any state is looked at.

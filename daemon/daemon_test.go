@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 	"golang.org/x/crypto/bcrypt"
 
@@ -168,6 +169,57 @@ func TestManyNetworksInOneRequestAreOneTransaction(t *testing.T) {
 		if got := a.(map[string]any)["in_sync"]; got != "true" {
 			t.Fatalf("attachment %v is not in sync", a)
 		}
+	}
+}
+
+// TestManyChangesInOneRequestAreOneTransaction makes and changes networks: half
+// of them have bridges already, the others get theirs by a label.
+func TestManyChangesInOneRequestAreOneTransaction(t *testing.T) {
+	const each = 30
+	h := newHost(t, nil)
+	h.start()
+	var names, first, second []string
+	for i := range each {
+		names = append(names, fmt.Sprintf("old%d", i))
+		first = append(first, fmt.Sprintf(`{"name":"old%d"}`, i))
+		second = append(second, fmt.Sprintf(`{"name":"old%d","mtu":"1400"},{"name":"new%d","mtu":1400,"network_labels":{"network_label":[{"id":"lab"}]}}`, i, i))
+	}
+	revision := func() float64 { return h.must("GET", "/isonet/status", "")["revision"].(float64) }
+	put := func(entries []string) {
+		t.Helper()
+		before := revision()
+		h.must("POST", "/isonet/networks", `{"network":[`+strings.Join(entries, ",")+`]}`)
+		ovstest.Eventually(t, "the status is of the change", func() error {
+			if got := revision(); got != before+1 {
+				return fmt.Errorf("the revision went from %v to %v, want one transaction", before, got)
+			}
+			return nil
+		})
+	}
+	put(first)
+	h.must("POST", h.path()+"/setupnetworks", attachAll(names...))
+	h.must("POST", h.path()+"/networklabels", `{"id":"lab"}`)
+	before := h.ovs.NextCfg()
+	put(second)
+	if got := h.ovs.NextCfg(); got != before+1 {
+		t.Errorf("next_cfg went from %d to %d, want one transaction", before, got)
+	}
+	attachments := h.list(h.path()+"/networkattachments", "network_attachment")
+	if len(attachments) != 2*each {
+		t.Errorf("%d attachments, want %d", len(attachments), 2*each)
+	}
+	for _, a := range attachments {
+		if got := a.(map[string]any)["in_sync"]; got != "true" {
+			t.Fatalf("attachment %v is not in sync", a)
+		}
+	}
+	before = h.ovs.NextCfg()
+	rows, was := h.ovs.Versions(), revision()
+	if code, fault := h.call("POST", "/isonet/networks", `{"network":[{"name":"old0","mtu":1300},{"name":"old1","mtu":5}]}`); code != http.StatusBadRequest {
+		t.Errorf("a bad entry: %d %v", code, fault)
+	}
+	if diff := cmp.Diff(rows, h.ovs.Versions()); diff != "" || h.ovs.NextCfg() != before || revision() != was {
+		t.Errorf("rows of Open vSwitch (-before +after a refusal):\n%s", diff)
 	}
 }
 

@@ -166,7 +166,7 @@ func (n Network) labelledFor(h Host) bool {
 // references. It returns all that is wrong. The store commits nothing that fails
 // it.
 func (d *Desired) Validate() error {
-	wrong := d.validateNames()
+	wrong := []error{d.ValidateNames()}
 	for id, n := range d.Networks {
 		if id != n.ID {
 			wrong = append(wrong, Invalidf("Network '%s' is filed under the id %s.", n.Name, id))
@@ -202,14 +202,15 @@ func (d *Desired) Validate() error {
 	return Join(wrong...)
 }
 
-// validateNames refuses names and bridge names that two networks have. A name
+// ValidateNames refuses names and bridge names that two networks have. A name
 // must not be another network's bridge name either, as a network keeps its
 // bridge when it is renamed.
-func (d *Desired) validateNames() []error {
-	names, bridges := map[string]int{}, map[string][]Network{}
+func (d *Desired) ValidateNames() error {
+	names := make(map[string]int, len(d.Networks))
+	bridges := make(map[string][]string, len(d.Networks)) // names of the networks
 	for _, n := range d.Networks {
 		names[n.Name]++
-		bridges[n.VdsmName] = append(bridges[n.VdsmName], n)
+		bridges[n.VdsmName] = append(bridges[n.VdsmName], n.Name)
 	}
 	var wrong []error
 	for name, count := range names {
@@ -217,9 +218,9 @@ func (d *Desired) validateNames() []error {
 			wrong = append(wrong, nameInUse("", name))
 		}
 		for _, owner := range bridges[name] {
-			if owner.Name != name {
+			if owner != name {
 				wrong = append(wrong, Invalidf("Bad network name (%s). The name is already used as an on-host identifier of the network: %s",
-					name, owner.Name))
+					name, owner))
 			}
 		}
 	}
@@ -228,7 +229,7 @@ func (d *Desired) validateNames() []error {
 			wrong = append(wrong, Conflictf("The on-host identifier '%s' is already used by an existing logical network.", bridge))
 		}
 	}
-	return wrong
+	return Join(wrong...)
 }
 
 // Limits of a host's texts in characters: names of hosts have 255 at most (RFC

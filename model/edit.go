@@ -35,15 +35,33 @@ func (d *Desired) addNetwork(n Network, bridge string) (Network, error) {
 
 // UpdateNetwork replaces a network's own attributes.
 func (d *Desired) UpdateNetwork(n Network) error {
-	old, ok := d.Networks[n.ID]
-	if !ok {
+	if _, ok := d.Networks[n.ID]; !ok {
 		return NotFoundf("Entity not found: %s", n.ID)
-	}
-	if n == old {
-		return nil
 	}
 	if other, taken := d.NetworkByName(n.Name); taken && other.ID != n.ID {
 		return nameInUse("Cannot update Network. ", n.Name)
+	}
+	_, err := d.PutNetwork(n)
+	return err
+}
+
+// PutNetwork adds a network that has no id, as AddNetwork does, or replaces the
+// own attributes of the one with the id, and returns what is there now. It is
+// for many networks at once: whether their names are free is for ValidateNames
+// to say when all of them are there.
+func (d *Desired) PutNetwork(n Network) (Network, error) {
+	if n.ID == "" {
+		n.ID = NewID()
+		n.VdsmName, n.Revision = VdsmName(n.ID, n.Name), 1
+		d.Networks[n.ID] = n
+		return n, nil
+	}
+	old, ok := d.Networks[n.ID]
+	if !ok {
+		return Network{}, NotFoundf("Entity not found: %s", n.ID)
+	}
+	if n == old {
+		return old, nil
 	}
 	n.VdsmName, n.Revision = old.VdsmName, old.Revision+1
 	d.Networks[n.ID] = n
@@ -54,7 +72,7 @@ func (d *Desired) UpdateNetwork(n Network) error {
 			}
 		}
 	}
-	return nil
+	return n, nil
 }
 
 func nameInUse(prefix, name string) error {

@@ -111,6 +111,50 @@ func TestSeveralLabelsAreAddedOrNone(t *testing.T) {
 	}
 }
 
+// TestNetworksArePutWithoutALookAtTheirNames swaps two names, which no order of
+// single updates can.
+func TestNetworksArePutWithoutALookAtTheirNames(t *testing.T) {
+	d, host, ids := desired(t, "the first network", "the second network")
+	put := func(n model.Network) model.Network {
+		t.Helper()
+		got, err := d.PutNetwork(n)
+		if err != nil || d.Networks[got.ID] != got {
+			t.Fatalf("put %+v: %v, there is %+v", got, err, d.Networks[got.ID])
+		}
+		return got
+	}
+	first, second := d.Networks[ids["the first network"]], d.Networks[ids["the second network"]]
+	if got := put(first); got != first {
+		t.Errorf("nothing changed, and it is %+v", got)
+	}
+	first.Name, second.Name = second.Name, first.Name
+	if got := put(first); got.Revision != 2 || got.VdsmName != first.VdsmName {
+		t.Errorf("renamed it is %+v", got)
+	}
+	if err := d.ValidateNames(); !errors.Is(err, model.ErrConflict) {
+		t.Errorf("two networks with one name: %v", err)
+	}
+	put(second)
+	d.Evict(host, first.ID)
+	if err := d.AddLabel(host, "lab"); err != nil {
+		t.Fatal(err)
+	}
+	first.Label = "lab"
+	put(first)
+	if evicted := d.Hosts[host].Evicted; len(evicted) > 0 {
+		t.Errorf("the label attaches the network, and evicted are %v", evicted)
+	}
+	if made := put(model.Network{Name: "new"}); made.VdsmName != "new" || made.Revision != 1 {
+		t.Errorf("the new one is %+v", made)
+	}
+	if err := d.Validate(); err != nil {
+		t.Error(err)
+	}
+	if _, err := d.PutNetwork(model.Network{ID: host}); !errors.Is(err, model.ErrNotFound) {
+		t.Errorf("an unknown id: %v", err)
+	}
+}
+
 func TestJoin(t *testing.T) {
 	invalid, conflict := model.Invalidf("b"), model.Conflictf("a")
 	if err := model.Join(nil, nil); err != nil {

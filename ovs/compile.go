@@ -106,7 +106,7 @@ func (c *compiler) repair(r plan.Repair) {
 		case "datapath_type":
 			row[column] = r.Spec.DatapathType
 		case "external_ids":
-			c.mutateMap("Bridge", r.Have.UUID, column, r.Spec.ExternalIDs)
+			c.mutateMap("Bridge", r.Have.UUID, column, lacking(r.Have.ExternalIDs, r.Spec.ExternalIDs))
 		case "other_config:disable-in-band", "other_config:forward-bpdu":
 			key := strings.TrimPrefix(column, "other_config:")
 			c.setKey("Bridge", r.Have.UUID, "other_config", key, r.Spec.OtherConfig)
@@ -196,7 +196,7 @@ func (c *compiler) repairLocal(r plan.Repair) {
 		case "tag":
 			row[column] = ovsdb.OvsSet{}
 		case "external_ids":
-			c.mutateMap("Port", local.UUID, column, r.Spec.PortExternalIDs())
+			c.mutateMap("Port", local.UUID, column, lacking(local.ExternalIDs, r.Spec.PortExternalIDs()))
 		}
 	}
 	if len(row) > 0 {
@@ -211,6 +211,17 @@ func (c *compiler) repairLocal(r plan.Repair) {
 
 func (c *compiler) update(table, uuid string, row ovsdb.Row) {
 	c.add(ovsdb.Operation{Op: ovsdb.OperationUpdate, Table: table, Where: byUUID(uuid), Row: row})
+}
+
+// lacking returns what a map has to get: most keys have their values already, and
+// the others are all that has to be sent.
+func lacking(have, want map[string]string) map[string]string {
+	lacks := maps.Clone(want)
+	maps.DeleteFunc(lacks, func(key, value string) bool {
+		old, present := have[key]
+		return present && old == value
+	})
+	return lacks
 }
 
 // mutateMap sets some keys of a map and leaves the others alone. OVSDB's

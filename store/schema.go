@@ -2,7 +2,7 @@ package store
 
 import _ "embed"
 
-//go:generate go tool modelgen -p schema -o internal/schema isolated-networks.ovsschema
+//go:generate go tool modelgen -extended -p schema -o internal/schema isolated-networks.ovsschema
 
 // Database is the name of the OVSDB database of the desired state.
 const Database = "Isolated_Networks"

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -47,22 +48,17 @@ func (a *app) apply(ctx context.Context, c *client.Client, h host, p setup.Plan,
 	for _, n := range h.Networks {
 		ids[n.Name] = n.ID
 	}
-	done, total := 0, len(p.Create)+len(p.Update)
-	for _, change := range p.Create {
-		progress.show("networks created or updated: %d of %d", done, total)
-		n, err := c.CreateNetwork(ctx, change)
+	done, networks := 0, p.Networks()
+	for part := range slices.Chunk(networks, client.MostNetworks) {
+		progress.show("networks created or updated: %d of %d", done, len(networks))
+		put, err := c.PutNetworks(ctx, part, patience(ctx))
 		if err != nil {
-			return steps[:done], fmt.Errorf("create network '%s': %w", *change.Name, err)
+			return steps[:done], fmt.Errorf("create or update networks: %w", err)
 		}
-		ids[n.Name] = n.ID
-		done++
-	}
-	for _, u := range p.Update {
-		progress.show("networks created or updated: %d of %d", done, total)
-		if _, err := c.UpdateNetwork(ctx, u.ID, u.Change); err != nil {
-			return steps[:done], fmt.Errorf("update network '%s': %w", u.Name, err)
+		for _, n := range put {
+			ids[n.Name] = n.ID
 		}
-		done++
+		done += len(part)
 	}
 	if !p.Host() {
 		return steps, nil

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -247,6 +248,40 @@ func TestResolve(t *testing.T) {
 	}
 }
 
+// TestSetupOfManyNetworks checks that no request has more than the daemon takes,
+// and that a file that stops half-way tells what was done.
+func TestSetupOfManyNetworks(t *testing.T) {
+	d := &daemon{answers: standard(t)}
+	sizes := make(chan int, 3)
+	socket := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasSuffix(r.URL.Path, "/isonet/networks") {
+			d.ServeHTTP(w, r)
+			return
+		}
+		var body struct{ Network []struct{ Name string } }
+		if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+			t.Error(err)
+		}
+		sizes <- len(body.Network)
+		if len(body.Network) < client.MostNetworks {
+			w.WriteHeader(http.StatusConflict)
+			return
+		}
+		_, _ = io.WriteString(w, `{"networks":[]}`) // the test sees it if it fails
+	}))
+	file := "networks:\n"
+	for i := range client.MostNetworks + 2 {
+		file += fmt.Sprintf("  - name: many%d\n", i)
+	}
+	got := command{args: words("setup -f -"), stdin: file, socket: socket}.run(t.Context())
+	if len(sizes) != 2 || <-sizes != client.MostNetworks || <-sizes != 2 {
+		t.Errorf("not two requests with %d and 2 networks", client.MostNetworks)
+	}
+	if got.code != exitError || !strings.Contains(got.stdout, "in all: 1000 networks created") || !strings.Contains(got.stderr, "stopped after 1000 steps: create or update networks") {
+		t.Errorf("exit code %d, stderr %q", got.code, got.stderr)
+	}
+}
+
 // TestProgress checks what is shown on a terminal while networks are set up.
 func TestProgress(t *testing.T) {
 	seen := make(chan struct{})
@@ -270,8 +305,7 @@ func TestProgress(t *testing.T) {
 		stdout: &stdout, stderr: stderr, terminal: true, socket: socket, now: time.Now,
 	})
 	want := strings.Join([]string{
-		"", "networks created or updated: 0 of 3", "networks created or updated: 1 of 3", "networks created or updated: 2 of 3",
-		"waiting for Open vSwitch", "networks active: 1 of 3", "",
+		"", "networks created or updated: 0 of 3", "waiting for Open vSwitch", "networks active: 1 of 3", "",
 	}, eraseLine)
 	if diff := cmp.Diff(want, stderr.written.String()); diff != "" || code != exitOK {
 		t.Errorf("exit code %d, progress (-want +got):\n%s", code, diff)

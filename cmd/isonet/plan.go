@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -53,11 +54,8 @@ nothing as a rule.`,
 // plan has a setup checked by the daemon and prints what it would do.
 func (a *app) plan(ctx context.Context, c *client.Client, h host, p setup.Plan, force bool) error {
 	var writes []client.Write
-	for _, change := range p.Create {
-		writes = append(writes, client.PlanCreate(change))
-	}
-	for _, u := range p.Update {
-		writes = append(writes, client.PlanUpdate(u.ID, u.Change))
+	for part := range slices.Chunk(p.Networks(), client.MostNetworks) {
+		writes = append(writes, client.PlanNetworks(part))
 	}
 	if p.Host() {
 		writes = append(writes, client.PlanSetup(h.id, client.SetupNetworks{

@@ -35,6 +35,9 @@ func standard(t *testing.T) map[string]answer {
 			`{"do":"remove-port","bridge":"blue","network_id":"x","port":"eth0","reason":"physical_nic"},` +
 			`{"do":"repair-bridge","bridge":"blue","network_id":"x","columns":["stp_enable"]}],` +
 			`"held":[{"bridge":"old","network_id":"x","ports":["vnet1"]}]}`),
+		"POST /isonet/networks": ok(`{"networks":[{"id":"` + redID + `","name":"red","outcome":"created"},` +
+			`{"id":"` + webID + `","name":"99991111-1111-4111-8111-111111111111","outcome":"changed"},` +
+			`{"id":"` + blueID + `","name":"blue","outcome":"changed"}]}`),
 		"POST /isonet/adopt":              ok(`{"bridge":"br-old","network":{"id":"` + greenID + `","name":"green"},"created":true,"mtu":1400}`),
 		"POST /isonet/adopt?dry_run=true": ok(`{"bridge":"br-old","network":{"id":"` + greenID + `","name":"green"},"created":false,"mtu":1400}`),
 		"POST /isonet/release": ok(`{"bridge":"blue","network":{"id":"` + blueID + `","name":"blue"},` +
@@ -237,8 +240,10 @@ func TestRefusals(t *testing.T) {
 		{"refused-delete", "network delete green blue", "DELETE /networks/" + blueID, refusal(http.StatusConflict, "[in use]")},
 		{"refused-first-delete", "network delete blue green", "DELETE /networks/" + blueID, refusal(http.StatusConflict, "[in use]")},
 		{"refused-delete-json", "network delete green blue -o json", "DELETE /networks/" + blueID, refusal(http.StatusConflict, "[in use]")},
-		{"refused-setup-create", "setup -f " + setupFile, "POST /networks?follow=network_labels", refusal(http.StatusConflict, "[no]")},
-		{"refused-setup-update", "setup -f " + setupFile, "PUT /networks/" + webID + "?follow=network_labels", refusal(http.StatusConflict, "[no]")},
+		{
+			"refused-setup-networks", "setup -f " + setupFile, "POST /isonet/networks",
+			refusal(http.StatusConflict, "[Network 'blue': in use, Network 'red': no]"),
+		},
 		{"refused-setup-host", "setup -f " + setupFile, setupNetworks, refusal(http.StatusGatewayTimeout, "[too slow]")},
 		{"refused-labels", "label list", "GET /hosts/" + hostID + "/networklabels", refusal(http.StatusNotFound, "[Entity not found]")},
 		{"not-isonetd-html", "network list", "GET /networks?follow=network_labels", answer{status: http.StatusNotFound, body: "<html>404</html>"}},

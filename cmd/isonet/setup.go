@@ -35,8 +35,8 @@ host, and attributes that are left out. Running it again changes nothing.
       attach: true          # false: detached
   labels: [lab]             # labels that the host must have
 
-Networks are created and updated one after the other; then all attachments and
-labels are changed at once, or none of them.`,
+All networks are created and updated at once, or none of them (1000 at a time);
+then all attachments and labels are changed at once, or none of them.`,
 		Args: arguments(0, 0, ""),
 		PreRunE: func(cmd *cobra.Command, _ []string) error {
 			if file == "" {

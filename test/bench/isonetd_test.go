@@ -16,8 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/isonet/isonet/internal/ovstest"
 )
 
@@ -152,25 +150,17 @@ func (d *isonetd) removeAll() (answered, done time.Duration) {
 	return answered, time.Since(start)
 }
 
-// changesAtOnce are how many requests wait for their answer at the same time.
-const changesAtOnce = 16
-
-// setMTU changes the MTU, with one request for each network.
+// setMTU changes the MTU of all networks in one request. isonet answers when Open vSwitch has
+// applied it.
 func (d *isonetd) setMTU(mtu int) time.Duration {
 	d.Helper()
-	body := fmt.Sprintf(`{"mtu":%d}`, mtu)
+	items := make([]string, len(d.ids))
+	for i, id := range d.ids {
+		items[i] = fmt.Sprintf(`{"id":%q,"mtu":%d}`, id, mtu)
+	}
+	body := fmt.Sprintf(`{"connectivity_timeout":600,"network":[%s]}`, strings.Join(items, ","))
 	start := time.Now()
-	group := errgroup.Group{}
-	group.SetLimit(changesAtOnce)
-	for _, id := range changed(d.ids) {
-		group.Go(func() error {
-			_, err := d.call("PUT", "/networks/"+id, body)
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
-		d.Fatalf("%v\n%s", err, d.read(d.log))
-	}
+	d.post("/isonet/networks", body)
 	return time.Since(start)
 }
 

@@ -3,6 +3,8 @@
 
 package schema
 
+import "github.com/ovn-kubernetes/libovsdb/model"
+
 const AttachmentTable = "Attachment"
 
 // Attachment defines an object in Attachment table
@@ -14,3 +16,136 @@ type Attachment struct {
 	Network     string            `ovsdb:"network"`
 	Properties  map[string]string `ovsdb:"properties"`
 }
+
+func (a *Attachment) GetUUID() string {
+	return a.UUID
+}
+
+func (a *Attachment) GetAdopts() *string {
+	return a.Adopts
+}
+
+func copyAttachmentAdopts(a *string) *string {
+	if a == nil {
+		return nil
+	}
+	b := *a
+	return &b
+}
+
+func equalAttachmentAdopts(a, b *string) bool {
+	if (a == nil) != (b == nil) {
+		return false
+	}
+	if a == b {
+		return true
+	}
+	return *a == *b
+}
+
+func (a *Attachment) GetExternalIDs() map[string]string {
+	return a.ExternalIDs
+}
+
+func copyAttachmentExternalIDs(a map[string]string) map[string]string {
+	if a == nil {
+		return nil
+	}
+	b := make(map[string]string, len(a))
+	for k, v := range a {
+		b[k] = v
+	}
+	return b
+}
+
+func equalAttachmentExternalIDs(a, b map[string]string) bool {
+	if (a == nil) != (b == nil) {
+		return false
+	}
+	if len(a) != len(b) {
+		return false
+	}
+	for k, v := range a {
+		if w, ok := b[k]; !ok || v != w {
+			return false
+		}
+	}
+	return true
+}
+
+func (a *Attachment) GetHost() string {
+	return a.Host
+}
+
+func (a *Attachment) GetNetwork() string {
+	return a.Network
+}
+
+func (a *Attachment) GetProperties() map[string]string {
+	return a.Properties
+}
+
+func copyAttachmentProperties(a map[string]string) map[string]string {
+	if a == nil {
+		return nil
+	}
+	b := make(map[string]string, len(a))
+	for k, v := range a {
+		b[k] = v
+	}
+	return b
+}
+
+func equalAttachmentProperties(a, b map[string]string) bool {
+	if (a == nil) != (b == nil) {
+		return false
+	}
+	if len(a) != len(b) {
+		return false
+	}
+	for k, v := range a {
+		if w, ok := b[k]; !ok || v != w {
+			return false
+		}
+	}
+	return true
+}
+
+func (a *Attachment) DeepCopyInto(b *Attachment) {
+	*b = *a
+	b.Adopts = copyAttachmentAdopts(a.Adopts)
+	b.ExternalIDs = copyAttachmentExternalIDs(a.ExternalIDs)
+	b.Properties = copyAttachmentProperties(a.Properties)
+}
+
+func (a *Attachment) DeepCopy() *Attachment {
+	b := new(Attachment)
+	a.DeepCopyInto(b)
+	return b
+}
+
+func (a *Attachment) CloneModelInto(b model.Model) {
+	c := b.(*Attachment)
+	a.DeepCopyInto(c)
+}
+
+func (a *Attachment) CloneModel() model.Model {
+	return a.DeepCopy()
+}
+
+func (a *Attachment) Equals(b *Attachment) bool {
+	return a.UUID == b.UUID &&
+		equalAttachmentAdopts(a.Adopts, b.Adopts) &&
+		equalAttachmentExternalIDs(a.ExternalIDs, b.ExternalIDs) &&
+		a.Host == b.Host &&
+		a.Network == b.Network &&
+		equalAttachmentProperties(a.Properties, b.Properties)
+}
+
+func (a *Attachment) EqualsModel(b model.Model) bool {
+	c := b.(*Attachment)
+	return a.Equals(c)
+}
+
+var _ model.CloneableModel = &Attachment{}
+var _ model.ComparableModel = &Attachment{}

@@ -3,6 +3,8 @@
 
 package schema
 
+import "github.com/ovn-kubernetes/libovsdb/model"
+
 const HostTable = "Host"
 
 // Host defines an object in Host table
@@ -15,3 +17,170 @@ type Host struct {
 	Released    []string          `ovsdb:"released"`
 	SystemID    string            `ovsdb:"system_id"`
 }
+
+func (a *Host) GetUUID() string {
+	return a.UUID
+}
+
+func (a *Host) GetEvicted() []string {
+	return a.Evicted
+}
+
+func copyHostEvicted(a []string) []string {
+	if a == nil {
+		return nil
+	}
+	b := make([]string, len(a))
+	copy(b, a)
+	return b
+}
+
+func equalHostEvicted(a, b []string) bool {
+	if (a == nil) != (b == nil) {
+		return false
+	}
+	if len(a) != len(b) {
+		return false
+	}
+	for i, v := range a {
+		if b[i] != v {
+			return false
+		}
+	}
+	return true
+}
+
+func (a *Host) GetExternalIDs() map[string]string {
+	return a.ExternalIDs
+}
+
+func copyHostExternalIDs(a map[string]string) map[string]string {
+	if a == nil {
+		return nil
+	}
+	b := make(map[string]string, len(a))
+	for k, v := range a {
+		b[k] = v
+	}
+	return b
+}
+
+func equalHostExternalIDs(a, b map[string]string) bool {
+	if (a == nil) != (b == nil) {
+		return false
+	}
+	if len(a) != len(b) {
+		return false
+	}
+	for k, v := range a {
+		if w, ok := b[k]; !ok || v != w {
+			return false
+		}
+	}
+	return true
+}
+
+func (a *Host) GetLabels() []string {
+	return a.Labels
+}
+
+func copyHostLabels(a []string) []string {
+	if a == nil {
+		return nil
+	}
+	b := make([]string, len(a))
+	copy(b, a)
+	return b
+}
+
+func equalHostLabels(a, b []string) bool {
+	if (a == nil) != (b == nil) {
+		return false
+	}
+	if len(a) != len(b) {
+		return false
+	}
+	for i, v := range a {
+		if b[i] != v {
+			return false
+		}
+	}
+	return true
+}
+
+func (a *Host) GetName() string {
+	return a.Name
+}
+
+func (a *Host) GetReleased() []string {
+	return a.Released
+}
+
+func copyHostReleased(a []string) []string {
+	if a == nil {
+		return nil
+	}
+	b := make([]string, len(a))
+	copy(b, a)
+	return b
+}
+
+func equalHostReleased(a, b []string) bool {
+	if (a == nil) != (b == nil) {
+		return false
+	}
+	if len(a) != len(b) {
+		return false
+	}
+	for i, v := range a {
+		if b[i] != v {
+			return false
+		}
+	}
+	return true
+}
+
+func (a *Host) GetSystemID() string {
+	return a.SystemID
+}
+
+func (a *Host) DeepCopyInto(b *Host) {
+	*b = *a
+	b.Evicted = copyHostEvicted(a.Evicted)
+	b.ExternalIDs = copyHostExternalIDs(a.ExternalIDs)
+	b.Labels = copyHostLabels(a.Labels)
+	b.Released = copyHostReleased(a.Released)
+}
+
+func (a *Host) DeepCopy() *Host {
+	b := new(Host)
+	a.DeepCopyInto(b)
+	return b
+}
+
+func (a *Host) CloneModelInto(b model.Model) {
+	c := b.(*Host)
+	a.DeepCopyInto(c)
+}
+
+func (a *Host) CloneModel() model.Model {
+	return a.DeepCopy()
+}
+
+func (a *Host) Equals(b *Host) bool {
+	return a.UUID == b.UUID &&
+		equalHostEvicted(a.Evicted, b.Evicted) &&
+		equalHostExternalIDs(a.ExternalIDs, b.ExternalIDs) &&
+		equalHostLabels(a.Labels, b.Labels) &&
+		a.Name == b.Name &&
+		equalHostReleased(a.Released, b.Released) &&
+		a.SystemID == b.SystemID
+}
+
+func (a *Host) EqualsModel(b model.Model) bool {
+	c := b.(*Host)
+	return a.Equals(c)
+}
+
+var _ model.CloneableModel = &Host{}
+var _ model.ComparableModel = &Host{}

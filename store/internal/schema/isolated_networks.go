@@ -3,6 +3,8 @@
 
 package schema
 
+import "github.com/ovn-kubernetes/libovsdb/model"
+
 const IsolatedNetworksTable = "Isolated_Networks"
 
 // IsolatedNetworks defines an object in Isolated_Networks table
@@ -12,3 +14,107 @@ type IsolatedNetworks struct {
 	Recent      map[string]int    `ovsdb:"recent" validate:"dive,keys,max=36,endkeys,min=0"`
 	Revision    int               `ovsdb:"revision" validate:"min=0"`
 }
+
+func (a *IsolatedNetworks) GetUUID() string {
+	return a.UUID
+}
+
+func (a *IsolatedNetworks) GetExternalIDs() map[string]string {
+	return a.ExternalIDs
+}
+
+func copyIsolatedNetworksExternalIDs(a map[string]string) map[string]string {
+	if a == nil {
+		return nil
+	}
+	b := make(map[string]string, len(a))
+	for k, v := range a {
+		b[k] = v
+	}
+	return b
+}
+
+func equalIsolatedNetworksExternalIDs(a, b map[string]string) bool {
+	if (a == nil) != (b == nil) {
+		return false
+	}
+	if len(a) != len(b) {
+		return false
+	}
+	for k, v := range a {
+		if w, ok := b[k]; !ok || v != w {
+			return false
+		}
+	}
+	return true
+}
+
+func (a *IsolatedNetworks) GetRecent() map[string]int {
+	return a.Recent
+}
+
+func copyIsolatedNetworksRecent(a map[string]int) map[string]int {
+	if a == nil {
+		return nil
+	}
+	b := make(map[string]int, len(a))
+	for k, v := range a {
+		b[k] = v
+	}
+	return b
+}
+
+func equalIsolatedNetworksRecent(a, b map[string]int) bool {
+	if (a == nil) != (b == nil) {
+		return false
+	}
+	if len(a) != len(b) {
+		return false
+	}
+	for k, v := range a {
+		if w, ok := b[k]; !ok || v != w {
+			return false
+		}
+	}
+	return true
+}
+
+func (a *IsolatedNetworks) GetRevision() int {
+	return a.Revision
+}
+
+func (a *IsolatedNetworks) DeepCopyInto(b *IsolatedNetworks) {
+	*b = *a
+	b.ExternalIDs = copyIsolatedNetworksExternalIDs(a.ExternalIDs)
+	b.Recent = copyIsolatedNetworksRecent(a.Recent)
+}
+
+func (a *IsolatedNetworks) DeepCopy() *IsolatedNetworks {
+	b := new(IsolatedNetworks)
+	a.DeepCopyInto(b)
+	return b
+}
+
+func (a *IsolatedNetworks) CloneModelInto(b model.Model) {
+	c := b.(*IsolatedNetworks)
+	a.DeepCopyInto(c)
+}
+
+func (a *IsolatedNetworks) CloneModel() model.Model {
+	return a.DeepCopy()
+}
+
+func (a *IsolatedNetworks) Equals(b *IsolatedNetworks) bool {
+	return a.UUID == b.UUID &&
+		equalIsolatedNetworksExternalIDs(a.ExternalIDs, b.ExternalIDs) &&
+		equalIsolatedNetworksRecent(a.Recent, b.Recent) &&
+		a.Revision == b.Revision
+}
+
+func (a *IsolatedNetworks) EqualsModel(b model.Model) bool {
+	c := b.(*IsolatedNetworks)
+	return a.Equals(c)
+}
+
+var _ model.CloneableModel = &IsolatedNetworks{}
+var _ model.ComparableModel = &IsolatedNetworks{}

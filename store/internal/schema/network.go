@@ -3,6 +3,8 @@
 
 package schema
 
+import "github.com/ovn-kubernetes/libovsdb/model"
+
 const NetworkTable = "Network"
 
 type (
@@ -32,3 +34,168 @@ type Network struct {
 	Strict         bool              `ovsdb:"strict"`
 	VdsmName       string            `ovsdb:"vdsm_name" validate:"max=15"`
 }
+
+func (a *Network) GetUUID() string {
+	return a.UUID
+}
+
+func (a *Network) GetBroadcastLimit() int {
+	return a.BroadcastLimit
+}
+
+func (a *Network) GetComment() string {
+	return a.Comment
+}
+
+func (a *Network) GetDescription() string {
+	return a.Description
+}
+
+func (a *Network) GetExternalIDs() map[string]string {
+	return a.ExternalIDs
+}
+
+func copyNetworkExternalIDs(a map[string]string) map[string]string {
+	if a == nil {
+		return nil
+	}
+	b := make(map[string]string, len(a))
+	for k, v := range a {
+		b[k] = v
+	}
+	return b
+}
+
+func equalNetworkExternalIDs(a, b map[string]string) bool {
+	if (a == nil) != (b == nil) {
+		return false
+	}
+	if len(a) != len(b) {
+		return false
+	}
+	for k, v := range a {
+		if w, ok := b[k]; !ok || v != w {
+			return false
+		}
+	}
+	return true
+}
+
+func (a *Network) GetIsolation() *NetworkIsolation {
+	return a.Isolation
+}
+
+func copyNetworkIsolation(a *NetworkIsolation) *NetworkIsolation {
+	if a == nil {
+		return nil
+	}
+	b := *a
+	return &b
+}
+
+func equalNetworkIsolation(a, b *NetworkIsolation) bool {
+	if (a == nil) != (b == nil) {
+		return false
+	}
+	if a == b {
+		return true
+	}
+	return *a == *b
+}
+
+func (a *Network) GetLabel() *string {
+	return a.Label
+}
+
+func copyNetworkLabel(a *string) *string {
+	if a == nil {
+		return nil
+	}
+	b := *a
+	return &b
+}
+
+func equalNetworkLabel(a, b *string) bool {
+	if (a == nil) != (b == nil) {
+		return false
+	}
+	if a == b {
+		return true
+	}
+	return *a == *b
+}
+
+func (a *Network) GetMACLock() bool {
+	return a.MACLock
+}
+
+func (a *Network) GetMTU() int {
+	return a.MTU
+}
+
+func (a *Network) GetName() string {
+	return a.Name
+}
+
+func (a *Network) GetPortIsolation() bool {
+	return a.PortIsolation
+}
+
+func (a *Network) GetRevision() int {
+	return a.Revision
+}
+
+func (a *Network) GetStrict() bool {
+	return a.Strict
+}
+
+func (a *Network) GetVdsmName() string {
+	return a.VdsmName
+}
+
+func (a *Network) DeepCopyInto(b *Network) {
+	*b = *a
+	b.ExternalIDs = copyNetworkExternalIDs(a.ExternalIDs)
+	b.Isolation = copyNetworkIsolation(a.Isolation)
+	b.Label = copyNetworkLabel(a.Label)
+}
+
+func (a *Network) DeepCopy() *Network {
+	b := new(Network)
+	a.DeepCopyInto(b)
+	return b
+}
+
+func (a *Network) CloneModelInto(b model.Model) {
+	c := b.(*Network)
+	a.DeepCopyInto(c)
+}
+
+func (a *Network) CloneModel() model.Model {
+	return a.DeepCopy()
+}
+
+func (a *Network) Equals(b *Network) bool {
+	return a.UUID == b.UUID &&
+		a.BroadcastLimit == b.BroadcastLimit &&
+		a.Comment == b.Comment &&
+		a.Description == b.Description &&
+		equalNetworkExternalIDs(a.ExternalIDs, b.ExternalIDs) &&
+		equalNetworkIsolation(a.Isolation, b.Isolation) &&
+		equalNetworkLabel(a.Label, b.Label) &&
+		a.MACLock == b.MACLock &&
+		a.MTU == b.MTU &&
+		a.Name == b.Name &&
+		a.PortIsolation == b.PortIsolation &&
+		a.Revision == b.Revision &&
+		a.Strict == b.Strict &&
+		a.VdsmName == b.VdsmName
+}
+
+func (a *Network) EqualsModel(b model.Model) bool {
+	c := b.(*Network)
+	return a.Equals(c)
+}
+
+var _ model.CloneableModel = &Network{}
+var _ model.ComparableModel = &Network{}

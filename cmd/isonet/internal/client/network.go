@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Network is a logical network.
@@ -184,6 +185,49 @@ func (c *Client) putNetwork(ctx context.Context, method, path string, body wireC
 	}
 	return answer.network(), nil
 }
+
+// MostNetworks is how many networks the daemon takes in one PutNetworks.
+const MostNetworks = 1000
+
+// PutNetwork is a network to be made, or with its id one to be changed.
+type PutNetwork struct {
+	ID string
+	NetworkChange
+}
+
+// putNetworks is the body of PutNetworks.
+type putNetworks struct {
+	Network []wirePut `json:"network"`
+	// Timeout is how long the daemon waits for Open vSwitch, in seconds.
+	Timeout string `json:"connectivity_timeout,omitempty"`
+}
+
+type wirePut struct {
+	ID string `json:"id,omitempty"`
+	wireChange
+}
+
+func putAll(networks []PutNetwork) putNetworks {
+	body := putNetworks{Network: make([]wirePut, len(networks))}
+	for i, n := range networks {
+		body.Network[i] = wirePut{n.ID, n.wire()}
+	}
+	return body
+}
+
+// PutNetworks makes and changes networks, all of them or none, and returns which
+// ones they are. It returns after the daemon has them in Open vSwitch.
+func (c *Client) PutNetworks(ctx context.Context, networks []PutNetwork, timeout time.Duration) ([]NetworkName, error) {
+	body := putAll(networks)
+	body.Timeout = strconv.Itoa(int(timeout.Seconds()))
+	var answer struct {
+		Networks []NetworkName `json:"networks"`
+	}
+	err := c.call(ctx, http.MethodPost, putNetworksPath, nil, body, &answer)
+	return answer.Networks, err
+}
+
+const putNetworksPath = "/isonet/networks"
 
 // DeleteNetwork deletes a network. With force its bridges go although ports
 // are in use.

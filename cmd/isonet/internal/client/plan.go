@@ -34,16 +34,9 @@ type Write struct {
 	Body   any    `json:"body,omitempty"`
 }
 
-// PlanCreate plans CreateNetwork.
-func PlanCreate(n NetworkChange) Write {
-	body := n.wire()
-	body.DataCenter = &reference{Name: "Default"}
-	return Write{http.MethodPost, "/networks", body}
-}
-
-// PlanUpdate plans UpdateNetwork.
-func PlanUpdate(id string, change NetworkChange) Write {
-	return Write{http.MethodPut, "/networks/" + url.PathEscape(id), change.wire()}
+// PlanNetworks plans PutNetworks.
+func PlanNetworks(networks []PutNetwork) Write {
+	return Write{http.MethodPost, putNetworksPath, putAll(networks)}
 }
 
 // PlanSetup plans SetupNetworks, with the names of networks in place of their

@@ -18,8 +18,8 @@ type Current struct {
 	Attached map[string]bool
 }
 
-// Plan is what to do, in the order of its fields. The parts after Update are
-// done as one change of the host.
+// Plan is what to do, in the order of its fields. Create and Update are done as
+// one change, the parts after them as one change of the host.
 type Plan struct {
 	Create       []client.NetworkChange
 	Update       []Update
@@ -151,6 +151,18 @@ func zeroIs(word string) func(int) string {
 		}
 		return strconv.Itoa(n)
 	}
+}
+
+// Networks returns the networks to create and update, in the order of Steps.
+func (p Plan) Networks() []client.PutNetwork {
+	networks := make([]client.PutNetwork, 0, len(p.Create)+len(p.Update))
+	for _, n := range p.Create {
+		networks = append(networks, client.PutNetwork{NetworkChange: n})
+	}
+	for _, u := range p.Update {
+		networks = append(networks, client.PutNetwork{ID: u.ID, NetworkChange: u.Change})
+	}
+	return networks
 }
 
 // Host says whether the plan changes the host: its attachments or labels.
