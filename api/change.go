@@ -63,7 +63,8 @@ func (a *API) write(c *call, o options, edit func(*model.Desired) error) (*model
 	}
 	edit = c.conditional(edit)
 	ctx := context.WithoutCancel(c.r.Context())
-	c.allowReply(2*commitTimeout + o.timeout + settleTimeout)
+	// A commit, one that takes it back, and one that forgets who has left.
+	c.allowReply(3*commitTimeout + o.timeout + settleTimeout)
 
 	ch, err := a.commit(ctx, o, edit)
 	if err != nil {
