@@ -14,9 +14,6 @@ import (
 )
 
 const (
-	// strictRounds are blocks of four runs: normal, strict, strict, normal. So
-	// what drifts meanwhile falls on both.
-	strictRounds = 5
 	transferTime = 2 * time.Second
 	echoes       = 2000
 	// strictGoal is the least that strict must reach of normal.
@@ -33,22 +30,18 @@ func BenchmarkStrict(b *testing.B) {
 	o := &openvswitch{b, ovstest.Start(b, ovstest.InNamespace(namespace)), namespace}
 	d := newISOnetd(b, o, 0)
 	d.start()
+	plain, secure := newSide(d, "enforce"), newSide(d, "strict")
 	var normal, strict speed
-	for b.Loop() {
-		normal, strict = speed{}, speed{}
-		plain, secure := newSide(d, "enforce"), newSide(d, "strict")
-		for range strictRounds {
-			plain.measure(&normal)
-			secure.measure(&strict)
-			secure.measure(&strict)
-			plain.measure(&normal)
-		}
-		d.remove("enforce", "strict")
+	for b.Loop() { // what drifts meanwhile falls on both
+		plain.measure(&normal)
+		secure.measure(&strict)
+		secure.measure(&strict)
+		plain.measure(&normal)
 	}
 	b.ReportMetric(0, "ns/op") // of both together it says nothing
 	d.stop()
 
-	fmt.Printf("\n\nmedians of %d runs each, in turns\n\n", 2*strictRounds)
+	fmt.Printf("\n\nmedians of %d runs each, in turns\n\n", len(normal.latency))
 	fmt.Println("| between two VMs | NORMAL | strict | strict / NORMAL | smallest and largest of a round | goal |")
 	fmt.Println("|---|---:|---:|---:|---|---|")
 	for _, row := range []struct {
