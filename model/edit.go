@@ -12,25 +12,24 @@ import (
 
 // AddNetwork adds a network under a new id and the bridge name that follows
 // from it, and returns it.
-func (d *Desired) AddNetwork(n Network) (Network, error) {
-	n.ID = NewID()
-	return d.addNetwork(n, VdsmName(n.ID, n.Name))
-}
+func (d *Desired) AddNetwork(n Network) (Network, error) { return d.AddNetworkOf(n, "") }
 
 // AddNetworkOf adds a network as AddNetwork does, with the name of a bridge that
 // exists already.
 func (d *Desired) AddNetworkOf(n Network, bridge string) (Network, error) {
-	n.ID = NewID()
-	return d.addNetwork(n, bridge)
-}
-
-func (d *Desired) addNetwork(n Network, bridge string) (Network, error) {
-	n.VdsmName, n.Revision = bridge, 1
 	if _, taken := d.NetworkByName(n.Name); taken {
 		return Network{}, nameInUse("Cannot add Network. ", n.Name)
 	}
+	return d.file(n, bridge), nil
+}
+
+// file puts a new network among the others, under a new id. Without the name of a
+// bridge it gets the one that follows from the id.
+func (d *Desired) file(n Network, bridge string) Network {
+	n.ID, n.Revision = NewID(), 1
+	n.VdsmName = cmp.Or(bridge, VdsmName(n.ID, n.Name))
 	d.Networks[n.ID] = n
-	return n, nil
+	return n
 }
 
 // UpdateNetwork replaces a network's own attributes.
@@ -51,10 +50,7 @@ func (d *Desired) UpdateNetwork(n Network) error {
 // to say when all of them are there.
 func (d *Desired) PutNetwork(n Network) (Network, error) {
 	if n.ID == "" {
-		n.ID = NewID()
-		n.VdsmName, n.Revision = VdsmName(n.ID, n.Name), 1
-		d.Networks[n.ID] = n
-		return n, nil
+		return d.file(n, ""), nil
 	}
 	old, ok := d.Networks[n.ID]
 	if !ok {

@@ -245,10 +245,9 @@ func probe(ctx context.Context, cfg Config, c client.Client, cancel context.Canc
 }
 
 // echo asks the server for a sign of life, and calls lost when none comes in time.
-// The client's Echo looks at the reply even when its context has ended,
-// while the connection may just be writing it. So one that is on its way gets a
-// moment to arrive before Echo is given up, which it must be for the client to
-// close.
+// The client's Echo looks at the reply even when its context has ended, while the
+// connection may just be writing it. So one that is on its way gets a moment to
+// arrive before Echo is given up, which it must be for the client to close.
 func echo(ctx context.Context, c client.Client, timeout time.Duration, lost func(error)) {
 	waits, giveUp := context.WithCancel(context.Background())
 	defer giveUp()
