@@ -61,22 +61,13 @@ func (v *view) reported(a model.Attachment) []reportedConfiguration {
 	mtu := reportedConfiguration{Name: "mtu", ExpectedValue: strconv.Itoa(n.EffectiveMTU())}
 	bridged := reportedConfiguration{Name: "bridged", ExpectedValue: "true"}
 	if v.here(a.Host) {
-		bridge, exists := bridgeOf(v.status.Actual, n)
+		bridge, exists := v.status.Actual.Bridge(n)
 		bridged.ActualValue, bridged.InSync = strconv.FormatBool(exists), boolean(exists)
 		if actual := actualMTU(bridge); actual != 0 {
 			mtu.ActualValue, mtu.InSync = strconv.Itoa(actual), actual == n.EffectiveMTU()
 		}
 	}
 	return []reportedConfiguration{mtu, bridged}
-}
-
-// bridgeOf returns the bridge of a network if Open vSwitch has it.
-func bridgeOf(actual *plan.Actual, n model.Network) (plan.Bridge, bool) {
-	b, ok := actual.Bridges[n.VdsmName]
-	if !ok || plan.NetworkOf(b) != n.ID {
-		return plan.Bridge{}, false
-	}
-	return b, true
 }
 
 // actualMTU returns the MTU of a bridge's own device in bytes; 0 is unknown.

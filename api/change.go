@@ -225,7 +225,7 @@ func (i impact) conflicts(after *model.Desired, host model.ID, actual *plan.Actu
 func (i impact) inUse(after *model.Desired, actual *plan.Actual) error {
 	var used []error
 	for _, n := range i.lost {
-		bridge, _ := bridgeOf(actual, n)
+		bridge, _ := actual.Bridge(n)
 		ports := bridge.LivePorts()
 		if len(ports) == 0 {
 			continue

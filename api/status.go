@@ -173,7 +173,7 @@ func (v *view) nativeNetwork(at model.Attachment, ports map[string]model.PortTra
 	}
 	s.Isolation = v.nativeIsolation(n)
 	if v.status.Actual != nil {
-		bridge, _ := bridgeOf(v.status.Actual, n)
+		bridge, _ := v.status.Actual.Bridge(n)
 		s.MTU.Actual = actualMTU(bridge)
 		s.Ports = nativePorts(n.ID, bridge, ports, v.status.Actual.Links)
 	}

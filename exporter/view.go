@@ -99,25 +99,16 @@ func (a *atlas) of(desired *model.Desired, host model.ID, actual *plan.Actual) [
 		if uses[label] > 1 {
 			label += " (" + string(n.ID) + ")"
 		}
-		p := &place{Network: n, label: label, alone: []string{label}, bridge: bridgeOf(n, actual)}
+		p := &place{Network: n, label: label, alone: []string{label}}
+		if actual != nil {
+			p.bridge, _ = actual.Bridge(n)
+		}
 		p.up, p.down = links(p.bridge)
 		p.leastMTU, p.mostMTU = mtus(p.bridge)
 		places[i] = p
 	}
 	a.last.Store(&chart{desired, host, actual, places})
 	return places
-}
-
-// bridgeOf returns a network's bridge. A bridge of the same name that is not
-// the network's is none.
-func bridgeOf(n model.Network, actual *plan.Actual) plan.Bridge {
-	if actual == nil {
-		return plan.Bridge{}
-	}
-	if b := actual.Bridges[n.VdsmName]; plan.NetworkOf(b) == n.ID {
-		return b
-	}
-	return plan.Bridge{}
 }
 
 // links counts the endpoints of a bridge. A bond is up when one of its

@@ -109,8 +109,8 @@ func (g *guardian) judge(want *plan.Want, actual *plan.Actual, now time.Time) ju
 	host := isolation.HostOf(actual)
 	want.Spare, want.Strangers = map[plan.Subject]bool{}, map[string]bool{}
 	judge := func(n model.Network) (Isolation, bool) {
-		b, ok := actual.Bridges[n.VdsmName]
-		if !ok || plan.NetworkOf(b) != n.ID {
+		b, ok := actual.Bridge(n)
+		if !ok {
 			return Isolation{}, false
 		}
 		v := isolation.Judge(isolation.Input{

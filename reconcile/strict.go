@@ -26,8 +26,8 @@ func (l *Loop) enforce(ctx context.Context, want plan.Want, actual *plan.Actual,
 	networks := map[string]model.Network{}
 	var pipelines []plan.Pipeline
 	for _, n := range slices.Concat(want.Networks, want.Leaving) {
-		b, there := actual.Bridges[n.VdsmName]
-		if !n.Strict || !there || plan.NetworkOf(b) != n.ID {
+		b, there := actual.Bridge(n)
+		if !n.Strict || !there {
 			continue
 		}
 		if b.FailMode != plan.SecureFailMode || b.DatapathType == plan.ResetDatapath || actual.CurCfg < max(l.since, l.touched[n.ID]) {

@@ -31,7 +31,16 @@ type Actual struct {
 	Devices map[string]bool
 }
 
-// BridgeOf returns the bridge that bears a network's marks.
+// Bridge returns the bridge that a network has under the name of its bridges. A
+// bridge of that name that is not the network's is none.
+func (a *Actual) Bridge(n model.Network) (Bridge, bool) {
+	if b, there := a.Bridges[n.VdsmName]; there && NetworkOf(b) == n.ID {
+		return b, true
+	}
+	return Bridge{}, false
+}
+
+// BridgeOf returns the bridge that bears a network's marks, whatever its name.
 func (a *Actual) BridgeOf(network model.ID) (Bridge, bool) {
 	for _, b := range a.Bridges {
 		if network != "" && NetworkOf(b) == network { // a foreign bridge has the marks of ""
