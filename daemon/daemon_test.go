@@ -84,6 +84,10 @@ func (h *host) start() *daemon.Daemon {
 		if len(h.hosts()) != 1 {
 			return fmt.Errorf("hosts: %v", h.hosts())
 		}
+		// The store has the host a moment before the loop has looked at it.
+		if status := h.must("GET", "/isonet/status", ""); status["connected"] != true {
+			return fmt.Errorf("status: %v", status)
+		}
 		return nil
 	})
 	return d

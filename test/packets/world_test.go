@@ -96,6 +96,10 @@ func (w *world) startDaemon() {
 			return fmt.Errorf("hosts: %v", hosts)
 		}
 		w.host = "/hosts/" + hosts.Host[0].ID
+		var status api.HostStatus
+		if w.get("/isonet/status", &status); !status.Connected {
+			return errors.New("it has not looked at Open vSwitch yet")
+		}
 		return nil
 	})
 }
