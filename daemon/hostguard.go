@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/isonet/isonet/guard"
+	"github.com/isonet/isonet/kernel/guard"
 	"github.com/isonet/isonet/reconcile"
 )
 

@@ -11,8 +11,8 @@ import (
 	"testing"
 
 	"github.com/isonet/isonet/device"
-	"github.com/isonet/isonet/guard"
 	"github.com/isonet/isonet/internal/ovstest"
+	"github.com/isonet/isonet/kernel/guard"
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/isolation"
 	"github.com/isonet/isonet/ovs"

@@ -36,7 +36,7 @@ func allowed() map[string][]string {
 		"model/traffic":         {"model"},
 		"model/isolation":       {"model", "model/plan"},
 		"device":                {"model/plan"},
-		"guard":                 {},
+		"kernel/guard":          {},
 		"ovsdb":                 {},
 		"store":                 {"model", "ovsdb", "store/internal/schema"},
 		"store/internal/schema": {},
@@ -50,7 +50,7 @@ func allowed() map[string][]string {
 		// The generator of docs/metrics.md.
 		"exporter/internal/metricsdoc": {"exporter"},
 		"daemon": {
-			"api", "device", "exporter", "guard", "internal/version", "model", "model/plan", "nic", "ovs", "ovsdb", "reconcile", "store",
+			"api", "device", "exporter", "internal/version", "kernel/guard", "model", "model/plan", "nic", "ovs", "ovsdb", "reconcile", "store",
 		},
 		"cmd/isonetd":                  {"daemon", "internal/version"},
 		"cmd/isonet":                   {"model", "internal/version", "cmd/isonet/internal/..."},
@@ -158,7 +158,7 @@ func TestCheckRefuses(t *testing.T) {
 		{"model/traffic", module + "/model/plan", true},
 		{"device", module + "/model/plan", false},
 		{"device", module + "/ovs", true},
-		{"guard", module + "/device", true},
+		{"kernel/guard", module + "/device", true},
 		{"ovsdb", module + "/model", true},
 		{"ovsdb", libovsdb + "/client", false},
 		{"store", module + "/ovs", true},
