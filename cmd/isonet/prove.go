@@ -17,6 +17,7 @@ import (
 var (
 	errLeak     = errors.New("a leak")
 	errUnproven = errors.New("not proven")
+	errImpaired = errors.New("impaired")
 )
 
 // defaultOVSDB is where isonetd finds Open vSwitch unless its configuration
@@ -36,14 +37,16 @@ func (a *app) proveCommand() *cobra.Command {
 		Long: `Plug two throw-away probes into a network, and two into each other network of
 the host, and show with packets that those of the network reach each other and
 that nothing passes between the network and the host or another network, in
-either direction. The probes are network namespaces; they are removed at the
+either direction. At the end the probes' kernels speak TCP and UDP with each
+other, with the offloads that VMs have too. The probes are network namespaces; they are removed at the
 end, also after an interrupt, and those of a killed run by the next run.
 
 It works on the host of isonetd only, in the network namespace of ovs-vswitchd,
 as root, and needs ovs-vsctl.
 
 The exit code is 0 if it is proven, 4 if a leak was seen, 5 if no leak was seen
-but something that must arrive did not, and 1 if it could not be tried.`,
+but something that must arrive did not, 6 if it is proven but TCP or UDP of VMs
+does not pass within the network, and 1 if it could not be tried.`,
 		Args:              arguments(1, 1, "NETWORK"),
 		ValidArgsFunction: a.completeAttached,
 		PreRunE: func(cmd *cobra.Command, _ []string) error {
@@ -99,6 +102,8 @@ func (a *app) prove(ctx context.Context, s session, o prove.Options, all bool) e
 		return errLeak
 	case prove.Failed:
 		return errUnproven
+	case prove.Impaired:
+		return errImpaired
 	default:
 		return nil
 	}
@@ -170,6 +175,8 @@ func proofTable(t *table, r prove.Report) {
 		t.line("LEAK: network '%s' is not isolated: %d of %d checks found a leak", r.Network, bad, len(r.Checks))
 	case prove.Failed:
 		t.line("NOT PROVEN: no leak was seen on network '%s', but %d of %d checks failed", r.Network, bad, len(r.Checks))
+	case prove.Impaired:
+		t.line("IMPAIRED: network '%s' is isolated, but %d of %d checks say that its VMs cannot talk to each other as they should", r.Network, bad, len(r.Checks))
 	default:
 		t.line("proven: network '%s' is isolated, by %d checks", r.Network, len(r.Checks))
 	}

@@ -87,6 +87,11 @@ func newProveHost(t *testing.T) *proveHost {
 
 func newProveHostWith(t *testing.T, hostGuard string) *proveHost {
 	t.Helper()
+	return newProveHostOf(t, hostGuard, ovstest.WithOffloads())
+}
+
+func newProveHostOf(t *testing.T, hostGuard string, options ...ovstest.Option) *proveHost {
+	t.Helper()
 	outside := ovstest.Namespace(t)
 	h := &proveHost{T: t, ns: ovstest.Namespace(t)}
 	h.shell(`
@@ -102,7 +107,7 @@ func newProveHostWith(t *testing.T, hostGuard string) *proveHost {
 		ip route add default via 192.0.2.2 && ip -6 route add default via 2001:db8:2::2
 		sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 \
 			net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0`)
-	h.ovs = ovstest.Start(t, ovstest.InNamespace(h.ns))
+	h.ovs = ovstest.Start(t, append(options, ovstest.InNamespace(h.ns))...)
 	h.socket = filepath.Join(h.ovs.Dir(), "isonet", "d.sock")
 	h.daemon = h.command("isonetd", h.ovs.Endpoint(), filepath.Join(h.ovs.Dir(), "state"), h.socket, hostGuard)
 	h.daemon.Stderr = &h.log
@@ -117,12 +122,18 @@ func newProveHostWith(t *testing.T, hostGuard string) *proveHost {
 		}
 		return err
 	})
-	for _, args := range []string{"network create red --mtu 2000", "network create blue", "attach red blue"} {
-		if o := (command{args: words(args), socket: h.socket}).run(t.Context()); o.code != exitOK {
-			t.Fatalf("isonet %s: %+v", args, o)
+	h.isonet("network create red --mtu 2000", "network create blue", "attach red blue")
+	return h
+}
+
+// isonet runs command lines that must succeed.
+func (h *proveHost) isonet(lines ...string) {
+	h.Helper()
+	for _, line := range lines {
+		if o := (command{args: words(line), socket: h.socket}).run(h.Context()); o.code != exitOK {
+			h.Fatalf("isonet %s: %+v", line, o)
 		}
 	}
-	return h
 }
 
 // guard keeps the host's stack off the probes' devices, as a host with the
@@ -310,6 +321,56 @@ func TestProveWithTheHostGuard(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// What VMs leave to their devices arrives however the network forwards.
+func TestProveTalksByKernels(t *testing.T) {
+	h := newProveHost(t)
+	h.guard()
+	for _, kind := range []string{
+		"--strict", "--mac-lock", "--broadcast-limit 1000", "--port-isolation", "--strict=false --mac-lock=false --broadcast-limit 0", "--mtu 1200", "--mtu 9000",
+	} {
+		h.isonet("network update red " + kind)
+		code, r := h.prove()
+		h.wantProven(code, r)
+		if talks := checksNamed(r, "kernels talk"); len(talks) != 4 && !strings.Contains(kind, "1200") { // IPv6 needs 1280 bytes
+			t.Errorf("%s: the kernels' talks are %+v", kind, talks)
+		}
+	}
+}
+
+// A healthy ping says nothing of TCP: Open vSwitch delivers checksums as it gets
+// them unless it was started to fill them in.
+func TestProveFindsOpenChecksums(t *testing.T) {
+	h := newProveHostOf(t, "off")
+	h.guard()
+	for _, strict := range []string{"true", "false"} {
+		h.isonet("network update red --strict=" + strict)
+		code, r := h.prove()
+		if code != exitImpaired || r.Result != prove.Impaired {
+			t.Errorf("exit code %d: %+v", code, r)
+		}
+		for _, c := range r.Checks {
+			impaired := c.Result == prove.Impaired && strings.Contains(c.Seen, "with a wrong checksum") && strings.Contains(c.Remedy, "userspace-tso-enable=true")
+			if talk := c.Name == "kernels talk"; talk && !impaired || !talk && c.Result != prove.OK {
+				t.Errorf("strict %s: %+v", strict, c)
+			}
+		}
+	}
+	// A VM whose own device has no offloads is none the worse.
+	code, r := h.prove("--via", "internal")
+	h.wantProven(code, r)
+	// A leak counts for more.
+	h.freeze(true)
+	h.ovs.Vsctl("add-port", "red", "to-blue", "--", "set", "Interface", "to-blue", "type=patch", "options:peer=to-red",
+		"--", "add-port", "blue", "to-red", "--", "set", "Interface", "to-red", "type=patch", "options:peer=to-blue")
+	if code, r := h.prove(); code != exitLeak || r.Result != prove.Leak {
+		t.Errorf("with a leak: exit code %d: %+v", code, r)
+	}
+}
+
+func checksNamed(r prove.Report, name string) []prove.Check {
+	return slices.DeleteFunc(slices.Clone(r.Checks), func(c prove.Check) bool { return c.Name != name })
 }
 
 // On the userspace datapath the host's stack gets every frame of a kernel
@@ -528,10 +589,12 @@ func TestProveChoosesTheOtherNetworks(t *testing.T) {
 func TestProofTable(t *testing.T) {
 	fine := prove.Check{Name: "host answers no ARP", Result: prove.OK, Sent: "ARP requests", Seen: "nothing"}
 	leak := prove.Check{Name: "host sends nothing", Result: prove.Leak, Sent: "links", Seen: "a report", Remedy: "remove it"}
+	impaired := prove.Check{Name: "kernels talk", Result: prove.Impaired, Sent: "TCP", Seen: "no connection", Remedy: "set it"}
 	failed := prove.Check{Name: "apart from network 'x'", Result: prove.Failed, Sent: "frames", Seen: "nothing, but", Remedy: "look"}
 	for name, r := range map[string]prove.Report{
 		"prove-table-proven":   {Result: prove.OK, Checks: []prove.Check{fine}, Skipped: []string{"green", "grey"}},
 		"prove-table-leak":     {Result: prove.Leak, Checks: []prove.Check{fine, leak, failed, leak}},
+		"prove-table-impaired": {Result: prove.Impaired, Checks: []prove.Check{fine, impaired}},
 		"prove-table-unproven": {Result: prove.Failed, Checks: []prove.Check{fine, failed}},
 	} {
 		r.Network = "red"

@@ -24,6 +24,7 @@ const (
 	exitNotActive
 	exitLeak
 	exitUnproven
+	exitImpaired
 )
 
 // system is what the process gives to the command.
@@ -73,6 +74,8 @@ func (a *app) exit(err error) int {
 		return exitLeak
 	case errors.Is(err, errUnproven):
 		return exitUnproven
+	case errors.Is(err, errImpaired):
+		return exitImpaired
 	case errors.As(err, &usage):
 		a.complain(usage.Error())
 		return exitUsage
@@ -96,8 +99,8 @@ with --url.
 Networks may be named by name or by id; an id comes first.
 
 Exit codes: 0 success, 1 error, 2 wrong use, 3 a network is not active or
-Open vSwitch is not connected ('isonet status' only), 4 a leak and 5 no proof
-('isonet prove' only).`)
+Open vSwitch is not connected ('isonet status' only), 4 a leak, 5 no proof and
+6 isolated but impaired ('isonet prove' only).`)
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)

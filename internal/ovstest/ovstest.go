@@ -32,6 +32,7 @@ type OVS struct {
 	dummy     bool
 	late      bool
 	oldest    bool
+	offloads  bool
 	server    *Server
 	vswitchd  *Process
 }
@@ -50,6 +51,10 @@ func WithDummy() Option { return func(o *OVS) { o.dummy = true } }
 
 // DatabaseIn puts the database into another directory, such as a small disk.
 func DatabaseIn(dir string) Option { return func(o *OVS) { o.database = dir } }
+
+// WithOffloads lets VMs leave checksums and the cutting of segments to their
+// devices, which vswitchd reads at its start only.
+func WithOffloads() Option { return func(o *OVS) { o.offloads = true } }
 
 // WithoutVSwitchd leaves the start of ovs-vswitchd to the test.
 func WithoutVSwitchd() Option { return func(o *OVS) { o.late = true } }
@@ -80,6 +85,9 @@ func Start(t testing.TB, options ...Option) *OVS {
 	t.Cleanup(o.StopVSwitchd)
 	o.StartServer()
 	o.Init()
+	if o.offloads {
+		o.Vsctl("--no-wait", "set", "Open_vSwitch", ".", "other_config:userspace-tso-enable=true")
+	}
 	if !o.late {
 		o.StartVSwitchd()
 	}

@@ -14,6 +14,10 @@ import (
 // mark is the key in external_ids that tells a probe's port from others.
 const mark = "isonet-probe"
 
+// exemption is the external_ids key that exempts a port from the port isolation
+// of its network when it is "false" (docs/isolation.md).
+const exemption = "isonet-isolated"
+
 // openvswitch plugs ports, by ovs-vsctl(8).
 type openvswitch struct {
 	// database is the endpoint of the host's OVSDB.
@@ -27,6 +31,9 @@ func (o openvswitch) plug(ctx context.Context, probes []*probe, via Via) error {
 	for _, p := range probes {
 		ids := []string{"external_ids:" + mark + "=true"}
 		args = append(append(args, "--", "add-port", p.network.Bridge, p.name, "--", "set", "Port", p.name), ids...)
+		if p.exempt {
+			args = append(args, "external_ids:"+exemption+"=false")
+		}
 		args = append(append(args, "--", "set", "Interface", p.name), ids...)
 		args = append(args,
 			"external_ids:iface-id="+uuid.NewString(), "external_ids:iface-status=active",

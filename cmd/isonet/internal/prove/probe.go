@@ -23,6 +23,9 @@ type probe struct {
 	// name is that of the port and of the device on the host.
 	name    string
 	network *Network
+	// exempt probes reach the others of a network with port isolation: one of
+	// the two has to.
+	exempt  bool
 	ns      netns.NsHandle
 	inside  *netlink.Handle
 	capture *capture
@@ -30,7 +33,7 @@ type probe struct {
 
 // newProbe makes up the addresses of the n-th probe.
 func newProbe(n int, network *Network, subnet [2]byte) *probe {
-	p := &probe{name: fmt.Sprintf("%s%d", namePrefix, n), network: network, ns: netns.None()}
+	p := &probe{name: fmt.Sprintf("%s%d", namePrefix, n), network: network, exempt: n%2 == 1, ns: netns.None()}
 	_, _ = rand.Read(p.mac[:]) // never fails
 	// Locally administered and not a group (IEEE 802). Not 0xfe: libvirt and
 	// this package give that to the host's ends.

@@ -19,6 +19,9 @@ const (
 	Leak Result = "leak"
 	// Failed says that it could not be shown: what must arrive did not.
 	Failed Result = "failed"
+	// Impaired says that the isolation holds, and that VMs of the network cannot
+	// use it as they should.
+	Impaired Result = "impaired"
 )
 
 // Report is what a run found.
@@ -110,11 +113,13 @@ func (l *lab) report(ctx context.Context) (Report, error) {
 	return r, nil
 }
 
-// worst returns the result of a run: one leak counts more than what failed.
+// worst returns the result of a run: one leak counts more than what failed, and
+// that more than what is impaired.
 func worst(checks []Check) Result {
+	order := []Result{OK, Impaired, Failed, Leak}
 	result := OK
 	for _, c := range checks {
-		if c.Result == Leak || result == OK {
+		if slices.Index(order, c.Result) > slices.Index(order, result) {
 			result = c.Result
 		}
 	}
@@ -269,7 +274,7 @@ func (l *lab) checks(f *findings) ([]Check, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := slices.Clone(l.reached)
+	list := slices.Concat(l.reached, l.talked)
 	whole := "everything here"
 	l.asked[checkDevice], l.asked[checkNeighbour] = whole, whole
 	l.asked[checkSpeak] = "the links of the probes went up"

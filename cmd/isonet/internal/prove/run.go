@@ -86,6 +86,8 @@ type lab struct {
 	// no marker does.
 	reached []Check
 	mute    []string
+	// talked are the outcomes of what kernels say to each other.
+	talked []Check
 	// neighbours are the entries of the host's tables that are about probes.
 	neighbours []string
 	// asked says what was sent for a check of the host.
@@ -374,7 +376,7 @@ func (l *lab) markAll(ctx context.Context) error {
 // send sends everything.
 func (l *lab) send(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		l.markAll, l.reach, l.tryHost, l.tryOthers, l.markAll, l.lookUp, l.flap, l.markAll,
+		l.markAll, l.reach, l.tryHost, l.tryOthers, l.markAll, l.lookUp, l.flap, l.markAll, l.talk,
 	} {
 		if err := step(ctx); err != nil {
 			return err
