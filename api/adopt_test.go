@@ -30,9 +30,10 @@ func newOldWorld(t *testing.T) *world {
 	t.Helper()
 	w := newWorld(t)
 	w.loop.publish(func(s *reconcile.Status) {
-		s.Actual.Links = map[string]plan.Device{
-			"br-old": {Name: "br-old", Kind: "openvswitch"}, "vnet7": {Name: "vnet7", Kind: "tun", Tap: true, Ethernet: true},
-		}
+		s.Actual.Links = plan.NewLinks(
+			plan.Device{Index: 2, Name: "br-old", Kind: "openvswitch"},
+			plan.Device{Index: 3, Name: "vnet7", Kind: "tun", Tap: true, Ethernet: true},
+		)
 		s.Actual.Bridges["br-old"] = oldBridge()
 	})
 	return w

@@ -183,7 +183,7 @@ func (v *view) nativeNetwork(at model.Attachment, ports map[string]model.PortTra
 	return s
 }
 
-func nativePorts(network model.ID, b plan.Bridge, traffic map[string]model.PortTraffic, links map[string]plan.Device) []PortStatus {
+func nativePorts(network model.ID, b plan.Bridge, traffic map[string]model.PortTraffic, links *plan.Links) []PortStatus {
 	ports := []PortStatus{}
 	for _, p := range b.Endpoints() {
 		for _, i := range p.Interfaces {

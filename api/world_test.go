@@ -180,7 +180,7 @@ func (l *loop) realise() {
 	actual := &plan.Actual{
 		SystemID: string(host1), OVSVersion: "3.1.0", DatapathType: "system",
 		Bridges: map[string]plan.Bridge{"br-ex": {Name: "br-ex", DatapathType: "system"}},
-		Devices: map[string]bool{"eth0": true},
+		Links:   plan.NewLinks(plan.Device{Index: 2, Name: "eth0"}),
 	}
 	verdicts := map[model.ID]reconcile.NetworkStatus{}
 	for _, n := range d.HostNetworks(host1) {

@@ -12,9 +12,9 @@ import (
 	"time"
 
 	"github.com/isonet/isonet/api"
-	"github.com/isonet/isonet/device"
 	"github.com/isonet/isonet/exporter"
 	"github.com/isonet/isonet/internal/version"
+	"github.com/isonet/isonet/kernel/links"
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/nic"
 	"github.com/isonet/isonet/ovs"
@@ -32,7 +32,7 @@ type Daemon struct {
 	sw    *ovs.Switch
 	loop  *reconcile.Loop
 	nics  *nic.Sampler
-	links *device.Watcher
+	links *links.Watcher
 	// notify tells the service manager.
 	notify *notifier
 	// guardOff says that the operator wants no host guard.
@@ -69,9 +69,9 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 		Interval: func() time.Duration { return d.sw.StatisticsInterval() },
 		Ports:    d.ports(cfg),
 	}, exporter.BuildInfo{Version: version.Version(), Revision: version.Commit()}, log.With("component", "exporter"))
-	d.links = device.New(log.With("component", "device"))
+	d.links = links.New(log.With("component", "links"))
 	d.sw = ovs.New(ovs.Config{
-		Endpoints: cfg.OVSDB, DatapathType: cfg.DatapathType, Devices: d.links, RemoveDevices: device.Remove,
+		Endpoints: cfg.OVSDB, DatapathType: cfg.DatapathType, Devices: d.links, RemoveDevices: links.Remove,
 		RunDir: runDir(cfg.OVSDB), Observer: metrics,
 		Logger: log.With("component", "ovs"),
 		Totals: filepath.Join(cfg.StateDir, "traffic"), Wanted: d.wanted,
@@ -148,7 +148,7 @@ func (d *Daemon) Start() {
 	// What is stopped last starts first: a request under way needs the loop,
 	// and the loop needs both databases.
 	d.start("store", d.store.Run)
-	d.start("device", d.links.Run)
+	d.start("links", d.links.Run)
 	d.start("ovs", d.sw.Run)
 	d.start("reconcile", d.loop.Run)
 	d.startGuard()

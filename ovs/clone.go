@@ -63,7 +63,8 @@ func (p *port) CloneModel() model.Model {
 func (i *iface) CloneModelInto(into model.Model) {
 	c, _ := into.(*iface)
 	*c = *i
-	c.MTU, c.MTURequest, c.OFPort, c.CFM = copied(i.MTU), copied(i.MTURequest), copied(i.OFPort), copied(i.CFM)
+	c.MTU, c.MTURequest, c.CFM = copied(i.MTU), copied(i.MTURequest), copied(i.CFM)
+	c.OFPort, c.IfIndex = copied(i.OFPort), copied(i.IfIndex)
 	c.Error, c.LinkState = copied(i.Error), copied(i.LinkState)
 	c.ExternalIDs, c.LLDP, c.BFD = maps.Clone(i.ExternalIDs), maps.Clone(i.LLDP), maps.Clone(i.BFD)
 }

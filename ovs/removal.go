@@ -23,7 +23,7 @@ func devicesOf(p plan.Plan, actual *plan.Actual) removal {
 	r := removal{}
 	for _, b := range p.Delete {
 		local, _ := b.Local()
-		device, there := actual.Links[b.Name]
+		device, there := actual.Links.Named(b.Name)
 		opened := slices.ContainsFunc(local.Interfaces, func(i plan.Interface) bool { return i.OFPort > 0 && i.Error == "" })
 		if there && device.Tap && opened {
 			r[b.Name] = device.Index
@@ -63,7 +63,7 @@ func (s *Switch) sweep(ctx context.Context) {
 // transaction has gone, vswitchd has seen the transaction, and removes the others
 // too: unless somebody made a bridge of the same name again, which may have been
 // early enough to keep the device.
-func (s *Switch) left(links map[string]plan.Device) []int {
+func (s *Switch) left(links *plan.Links) []int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.session == nil {
@@ -75,8 +75,8 @@ func (s *Switch) left(links map[string]plan.Device) []int {
 		begun := false
 		for name, index := range r {
 			_, again := s.actual.Bridges[name]
-			switch {
-			case links[name].Index != index:
+			switch device, _ := links.Named(name); {
+			case device.Index != index:
 				begun = true
 			case again:
 				delete(r, name)

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/isonet/isonet/device"
 	"github.com/isonet/isonet/internal/ovstest"
+	"github.com/isonet/isonet/kernel/links"
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/plan"
 	"github.com/isonet/isonet/ovs"
@@ -22,7 +22,7 @@ type removalWorld struct {
 	*testing.T
 	*ovstest.OVS
 	sw    *ovs.Switch
-	links *device.Watcher
+	links *links.Watcher
 
 	mu      sync.Mutex
 	removed []int // ifindexes, by the Switch and not by vswitchd
@@ -33,7 +33,7 @@ func newRemovalWorld(t *testing.T) *removalWorld {
 	namespace := ovstest.Namespace(t)
 	private := ovstest.Start(t, ovstest.InNamespace(namespace))
 	log := slog.New(slog.DiscardHandler)
-	w := &removalWorld{T: t, OVS: private, links: device.New(log)}
+	w := &removalWorld{T: t, OVS: private, links: links.New(log)}
 	ctx, cancel := context.WithCancel(context.Background())
 	watched := ovstest.GoInside(namespace, func() error { return w.links.Run(ctx) })
 	w.sw = ovs.New(ovs.Config{
@@ -43,7 +43,7 @@ func newRemovalWorld(t *testing.T) *removalWorld {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			w.removed = append(w.removed, indexes...)
-			return <-ovstest.GoInside(namespace, func() error { return device.Remove(indexes...) })
+			return <-ovstest.GoInside(namespace, func() error { return links.Remove(indexes...) })
 		},
 	})
 	ran := make(chan error, 1)
@@ -69,13 +69,13 @@ func (w *removalWorld) await(networks ...model.Network) []int {
 		changed := w.links.Changed()
 		taps, indexes := 0, []int{}
 		links := w.links.Links()
-		for _, d := range links {
+		for d := range links.All() {
 			if d.Tap && d.Name != "ovs-netdev" { // that one is the datapath's
 				taps++
 			}
 		}
 		for _, n := range networks {
-			if d, there := links[n.VdsmName]; there {
+			if d, there := links.Named(n.VdsmName); there {
 				indexes = append(indexes, d.Index)
 			}
 		}

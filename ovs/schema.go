@@ -62,6 +62,7 @@ type iface struct {
 	MTU         *int              `ovsdb:"mtu"`
 	MTURequest  *int              `ovsdb:"mtu_request"`
 	OFPort      *int              `ovsdb:"ofport"`
+	IfIndex     *int              `ovsdb:"ifindex"`
 	Error       *string           `ovsdb:"error"`
 	LinkState   *string           `ovsdb:"link_state"`
 	ExternalIDs map[string]string `ovsdb:"external_ids"`
@@ -104,7 +105,7 @@ func configuration() (model.ClientDBModel, []client.MonitorOption, error) {
 		client.WithTable(&b, &b.Name, &b.DatapathType, &b.FailMode, &b.ExternalIDs, &b.OtherConfig, &b.Controller,
 			&b.Mirrors, &b.NetFlow, &b.SFlow, &b.IPFIX, &b.AutoAttach, &b.STP, &b.RSTP, &b.McastSnooping, &b.Ports),
 		client.WithTable(&p, &p.Name, &p.Interfaces, &p.VLANMode, &p.Tag, &p.Trunks, &p.Protected, &p.ExternalIDs, &p.OtherConfig),
-		client.WithTable(&i, &i.Name, &i.Type, &i.MTU, &i.MTURequest, &i.OFPort, &i.Error, &i.LinkState, &i.ExternalIDs,
+		client.WithTable(&i, &i.Name, &i.Type, &i.MTU, &i.MTURequest, &i.OFPort, &i.IfIndex, &i.Error, &i.LinkState, &i.ExternalIDs,
 			&i.LLDP, &i.BFD, &i.CFM),
 		client.WithTable(&f, &f.ID, &f.Bridge),
 	}, nil

@@ -110,6 +110,7 @@ func newPort(row *port, ifaces map[string]model.Model) plan.Port {
 			MTURequest:  value(i.MTURequest),
 			MTU:         value(i.MTU),
 			OFPort:      value(i.OFPort),
+			IfIndex:     value(i.IfIndex),
 			Error:       value(i.Error),
 			LinkUp:      value(i.LinkState) == "up",
 			ExternalIDs: i.ExternalIDs,

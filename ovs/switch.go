@@ -47,9 +47,8 @@ type Observer interface {
 
 // Devices are the network devices of vswitchd's network namespace.
 type Devices interface {
-	// Links returns the devices by their names, nil before the first look. It
-	// never changes: another look makes another map.
-	Links() map[string]plan.Device
+	// Links returns the devices, nil before the first look.
+	Links() *plan.Links
 	// Changed is closed when the answer of Links changes.
 	Changed() <-chan struct{}
 }
@@ -230,7 +229,7 @@ func (s *Switch) announceOwner(standby bool) {
 
 // links returns the host's devices and what tells of others. It waits for the
 // first look at them: before it, a bridge could get the name of a device.
-func (s *Switch) links(ctx context.Context) (map[string]plan.Device, <-chan struct{}, error) {
+func (s *Switch) links(ctx context.Context) (*plan.Links, <-chan struct{}, error) {
 	if s.cfg.Devices == nil {
 		return nil, nil, nil
 	}
@@ -279,7 +278,7 @@ func (s *Switch) publish(session *ovsdb.Session, actual *plan.Actual) {
 	s.strict.compare(s.actual, actual)
 	s.session, s.actual = session, actual
 	if session != nil {
-		actual.Devices = s.unaccounted(actual)
+		actual.Lingering = s.linger(actual.Links)
 	}
 	s.announce()
 }
@@ -312,24 +311,15 @@ func (s *Switch) Changed() <-chan struct{} {
 	return s.changed
 }
 
-// unaccounted returns the names of the devices of the host that belong to no
-// bridge, now or a moment ago; nil where nobody looked.
-func (s *Switch) unaccounted(actual *plan.Actual) map[string]bool {
-	if actual.Links == nil {
-		return nil
-	}
+// linger returns the names of the devices that are left of bridges which were
+// removed a moment ago.
+func (s *Switch) linger(links *plan.Links) map[string]bool {
 	for name := range s.lingering {
-		if _, there := actual.Links[name]; !there {
+		if _, there := links.Named(name); !there {
 			delete(s.lingering, name)
 		}
 	}
-	devices := map[string]bool{}
-	for name := range actual.Links {
-		if _, ours := actual.Bridges[name]; !ours && !s.lingering[name] {
-			devices[name] = true
-		}
-	}
-	return devices
+	return maps.Clone(s.lingering)
 }
 
 // Apply commits a plan as one durable transaction: a port that was removed as a

@@ -11,8 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/isonet/isonet/device"
 	"github.com/isonet/isonet/internal/ovstest"
+	"github.com/isonet/isonet/kernel/links"
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/isolation"
 	"github.com/isonet/isonet/model/plan"
@@ -34,7 +34,7 @@ func TestRealDevices(t *testing.T) {
 	ip("-n", host, "link", "add", "both0", "type", "veth", "peer", "name", "both1")
 	ip("-n", host, "link", "add", "vm0", "type", "veth", "peer", "name", "eth0", "netns", vm)
 	ip("-n", host, "link", "add", "lb0", "type", "bridge")
-	watcher := device.New(slog.New(slog.DiscardHandler))
+	watcher := links.New(slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(context.Background())
 	watching := ovstest.GoInside(host, func() error { return watcher.Run(ctx) })
 	t.Cleanup(func() {
@@ -128,7 +128,7 @@ func (w *world) change(change func(*plan.Actual)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	next := *w.actual
-	next.Bridges, next.Links = maps.Clone(next.Bridges), maps.Clone(next.Links)
+	next.Bridges = maps.Clone(next.Bridges)
 	change(&next)
 	w.actual = &next
 	close(w.changed)
@@ -156,7 +156,7 @@ func newWorld(t *testing.T, port plan.Port, devices ...plan.Device) (*world, mod
 	}
 	s := plan.NewSpec(n, "netdev")
 	w.actual = &plan.Actual{
-		SystemID: "host", DatapathType: "netdev", Links: map[string]plan.Device{"red": tap("red")},
+		SystemID: "host", DatapathType: "netdev", Links: named(nil, append(devices, tap("red"))...),
 		Bridges: map[string]plan.Bridge{"red": {
 			UUID: "b", Name: "red", DatapathType: "netdev", ExternalIDs: s.ExternalIDs, OtherConfig: s.OtherConfig,
 			Ports: []plan.Port{port, {
@@ -164,9 +164,6 @@ func newWorld(t *testing.T, port plan.Port, devices ...plan.Device) (*world, mod
 				Interfaces: []plan.Interface{{UUID: "li", Name: "red", Type: "internal", OFPort: 65534, MTURequest: s.MTU, MTU: s.MTU}},
 			}},
 		}},
-	}
-	for _, d := range devices {
-		w.actual.Links[d.Name] = d
 	}
 	return w, n
 }

@@ -167,7 +167,7 @@ func (g *hostGuard) wanted(s Status) []plan.Device {
 		}
 	}
 	for _, d := range g.last.Devices {
-		if _, there := s.Actual.Links[d.Name]; !there && plugged[d.Name] {
+		if _, there := s.Actual.Links.Named(d.Name); !there && plugged[d.Name] {
 			want[d.Name] = plan.Device{Name: d.Name}
 		}
 	}
@@ -221,7 +221,7 @@ func devicesOf(ports []plan.Port, actual *plan.Actual) []plan.Device {
 	devices := []plan.Device{}
 	for _, p := range ports {
 		for _, i := range p.Interfaces {
-			d, there := actual.Links[i.Name]
+			d, there := actual.Links.Of(i)
 			if there && (i.Type == "" || i.Type == "system") {
 				devices = append(devices, d)
 			}

@@ -3,7 +3,6 @@ package reconcile_test
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -17,38 +16,48 @@ import (
 
 // links are the devices that the kernel would tell of: the dummy datapath has
 // none.
-type links struct {
+type fakeLinks struct {
 	mu      sync.Mutex
-	devices map[string]plan.Device
+	devices *plan.Links
 	changed chan struct{}
 }
 
-func newLinks() *links {
-	return &links{devices: map[string]plan.Device{"lo": {Name: "lo", Loopback: true}}, changed: make(chan struct{})}
+func newLinks() *fakeLinks {
+	return &fakeLinks{devices: plan.NewLinks(plan.Device{Index: 1, Name: "lo", Loopback: true}), changed: make(chan struct{})}
 }
 
-func (l *links) Links() map[string]plan.Device {
+func (l *fakeLinks) Links() *plan.Links {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.devices
 }
 
-func (l *links) Changed() <-chan struct{} {
+func (l *fakeLinks) Changed() <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.changed
 }
 
-// set makes devices what they are from now on.
-func (l *links) set(devices ...plan.Device) {
+// set makes devices what they are from now on. They are known by their names.
+func (l *fakeLinks) set(devices ...plan.Device) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.devices = maps.Clone(l.devices)
-	for _, d := range devices {
-		l.devices[d.Name] = d
-	}
+	l.devices = named(l.devices, devices...)
 	close(l.changed)
 	l.changed = make(chan struct{})
+}
+
+// named returns links with some more devices. One of a new name gets the next
+// ifindex.
+func named(links *plan.Links, devices ...plan.Device) *plan.Links {
+	for _, d := range devices {
+		before, known := links.Named(d.Name)
+		if d.Index = before.Index; !known {
+			d.Index = links.Len() + 1
+		}
+		links = links.Change(nil, []plan.Device{d})
+	}
+	return links
 }
 
 func tap(name string) plan.Device {

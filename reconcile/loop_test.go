@@ -51,7 +51,7 @@ type system struct {
 	store *store.Store
 	loop  *reconcile.Loop
 	seen  *results
-	links *links
+	links *fakeLinks
 	host  model.ID
 }
 

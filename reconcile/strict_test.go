@@ -10,9 +10,9 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/isonet/isonet/device"
 	"github.com/isonet/isonet/internal/ovstest"
 	"github.com/isonet/isonet/kernel/guard"
+	"github.com/isonet/isonet/kernel/links"
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/isolation"
 	"github.com/isonet/isonet/ovs"
@@ -46,7 +46,7 @@ func newSite(t *testing.T, protector reconcile.Protector) *site {
 func (s *site) start() {
 	s.Helper()
 	log := slog.New(slog.NewTextHandler(s.Output(), nil))
-	devices := device.New(log)
+	devices := links.New(log)
 	s.store = store.New(store.Config{StateDir: s.stateDir, RunDir: s.ovs.Dir(), Logger: slog.New(slog.DiscardHandler)})
 	sw := ovs.New(ovs.Config{
 		Endpoints: []string{s.ovs.Endpoint()}, DatapathType: "netdev", Observer: s.seen, Logger: log,

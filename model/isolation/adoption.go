@@ -2,9 +2,6 @@ package isolation
 
 import (
 	"fmt"
-	"maps"
-	"net/netip"
-	"slices"
 	"strings"
 
 	"github.com/isonet/isonet/model/plan"
@@ -24,11 +21,7 @@ func Objections(in Input) []string {
 			in.Waited[i.UUID] = true
 		}
 	}
-	in.Devices = maps.Clone(in.Devices)
-	for name, d := range in.Devices {
-		d.Addresses = slices.DeleteFunc(slices.Clone(d.Addresses), func(a netip.Prefix) bool { return a.Addr().IsLinkLocalUnicast() })
-		in.Devices[name] = d
-	}
+	in.guarded = true
 	v := Judge(in)
 	var list []string
 	for _, f := range v.Findings {

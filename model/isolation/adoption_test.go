@@ -1,7 +1,6 @@
 package isolation_test
 
 import (
-	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -31,12 +30,14 @@ func TestObjections(t *testing.T) {
 	iface := func(i plan.Interface, devices ...plan.Device) isolation.Input {
 		in := someones()
 		in.Bridge.Ports = in.Bridge.Ports[:1]
-		in.Devices = maps.Clone(in.Devices)
-		delete(in.Devices, "p")
+		gone, _ := in.Devices.Named("p")
+		in.Devices = in.Devices.Change([]int{gone.Index}, nil)
 		return plugged(in, i, devices...)
 	}
 	up := someones()
-	up.Devices["red"] = plan.Device{Name: "red", Kind: "tun", Tap: true, Ethernet: true, Up: true}
+	local := tap()
+	local.Up = true
+	up.Devices = with(up.Devices, "red", local)
 	report := iface(plan.Interface{OFPort: 3}, veth(false))
 	report.Network.Isolation = model.PolicyReport
 	blind := someones()

@@ -2,7 +2,6 @@ package isolation_test
 
 import (
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -25,7 +24,7 @@ func healthy() isolation.Input {
 	s := plan.NewSpec(n, "netdev")
 	return isolation.Input{
 		Network: n, DatapathType: "netdev", Waited: map[string]bool{},
-		Devices: map[string]plan.Device{"red": {Name: "red", Kind: "tun", Tap: true, Ethernet: true}},
+		Devices: with(nil, "red", tap()),
 		Bridge: plan.Bridge{
 			UUID: "b", Name: "red", DatapathType: "netdev", ExternalIDs: s.ExternalIDs, OtherConfig: s.OtherConfig,
 			Ports: []plan.Port{{
@@ -40,12 +39,19 @@ func healthy() isolation.Input {
 func plugged(in isolation.Input, i plan.Interface, devices ...plan.Device) isolation.Input {
 	i.UUID, i.Name = "pi", "p"
 	in.Bridge.Ports = append(slices.Clone(in.Bridge.Ports), plan.Port{UUID: "p", Name: "p", Tag: -1, Interfaces: []plan.Interface{i}})
-	in.Devices = maps.Clone(in.Devices)
 	for _, d := range devices {
-		d.Name = "p"
-		in.Devices["p"] = d
+		in.Devices = with(in.Devices, "p", d)
 	}
 	return in
+}
+
+// with returns links in which a device has a name. A new one gets the next ifindex.
+func with(links *plan.Links, name string, d plan.Device) *plan.Links {
+	before, known := links.Named(name)
+	if d.Name, d.Index = name, before.Index; !known {
+		d.Index = links.Len() + 1
+	}
+	return links.Change(nil, []plan.Device{d})
 }
 
 func tap() plan.Device { return plan.Device{Kind: "tun", Tap: true, Ethernet: true} }
@@ -88,7 +94,7 @@ func portCases() []portCase {
 	}
 	with := func(i plan.Interface, d ...plan.Device) isolation.Input { return plugged(healthy(), i, d...) }
 	enslaved, under, ovs := tap(), tap(), tap()
-	enslaved.Master, under.Upper, ovs.Master = "virbr0", []string{"vlan5"}, "ovs-system"
+	enslaved.Master, under.Upper = plan.Relative{Index: 9, Name: "virbr0", Kind: "bridge"}, []plan.Relative{{Index: 10, Name: "vlan5", Kind: "vlan"}}
 	raw := tap()
 	raw.Ethernet = false
 	cases := []portCase{
@@ -246,9 +252,9 @@ func underReport(r isolation.Reason) isolation.Action {
 
 func TestNoticesDoNotBreakIsolation(t *testing.T) {
 	in := healthy()
-	up := in.Devices["red"]
+	up := tap()
 	up.Up = true
-	in.Devices["red"] = up
+	in.Devices = with(in.Devices, "red", up)
 	in.Host = isolation.HostOf(&plan.Actual{Managers: 1, Bridges: map[string]plan.Bridge{
 		"br-int": {Name: "br-int", DatapathType: "netdev", Ports: []plan.Port{{Name: "t", Interfaces: []plan.Interface{{Name: "t", Type: "geneve"}}}}},
 		"kernel": {Name: "kernel", DatapathType: "system", Ports: []plan.Port{{Name: "u", Interfaces: []plan.Interface{{Name: "u", Type: "geneve"}}}}},
@@ -287,7 +293,7 @@ func TestTheTableIsComplete(t *testing.T) {
 func TestABondIsJudgedByItsWorstInterface(t *testing.T) {
 	in := plugged(healthy(), plan.Interface{OFPort: 3}, tap())
 	in.Bridge.Ports[1].Interfaces = append(in.Bridge.Ports[1].Interfaces, plan.Interface{UUID: "n", Name: "eth0", OFPort: 4})
-	in.Devices["eth0"] = plan.Device{Name: "eth0", Ethernet: true}
+	in.Devices = with(in.Devices, "eth0", kind(""))
 	v := isolation.Judge(in)
 	if len(v.Findings) != 1 || v.Findings[0].Reason != isolation.PhysicalNIC || v.Findings[0].Interface != "eth0" {
 		t.Errorf("verdict %+v", v)
@@ -350,7 +356,7 @@ func TestForgedMarksOpenNothing(t *testing.T) {
 }
 
 // randomPort draws a port and what the kernel says of it.
-func randomPort(t *rapid.T, n int, devices map[string]plan.Device) plan.Port {
+func randomPort(t *rapid.T, n int, devices **plan.Links) plan.Port {
 	name := fmt.Sprintf("p%d", n)
 	i := plan.Interface{
 		UUID: "i" + name, Name: name,
@@ -360,14 +366,16 @@ func randomPort(t *rapid.T, n int, devices map[string]plan.Device) plan.Port {
 		LLDP:   rapid.Bool().Draw(t, "lldp"),
 	}
 	if rapid.Bool().Draw(t, "seen") {
-		devices[name] = plan.Device{
-			Name:     name,
+		d := plan.Device{
 			Kind:     rapid.SampledFrom([]string{"", "tun", "veth", "bond", "bridge", "vlan", "ifb", "other"}).Draw(t, "kind"),
 			Tap:      rapid.Bool().Draw(t, "tap"),
 			Ethernet: rapid.Bool().Draw(t, "ethernet"), PeerElsewhere: rapid.Bool().Draw(t, "elsewhere"),
 			Loopback: rapid.Bool().Draw(t, "loopback"),
-			Master:   rapid.SampledFrom([]string{"", "ovs-system", "virbr0"}).Draw(t, "master"),
 		}
+		if rapid.Bool().Draw(t, "enslaved") {
+			d.Master = plan.Relative{Index: 100, Name: "ovs-system", Kind: "bridge"}
+		}
+		*devices = with(*devices, name, d)
 	}
 	p := plan.Port{UUID: "u" + name, Name: name, Tag: -1, Interfaces: []plan.Interface{i}}
 	if rapid.Bool().Draw(t, "cut off") {
@@ -380,9 +388,9 @@ func randomPort(t *rapid.T, n int, devices map[string]plan.Device) plan.Port {
 }
 
 // good is written anew here, so that it can disagree with the table.
-func good(p plan.Port, devices map[string]plan.Device) bool {
+func good(p plan.Port, devices *plan.Links) bool {
 	i := p.Interfaces[0]
-	d, seen := devices[i.Name]
+	d, seen := devices.Named(i.Name)
 	switch i.Type {
 	case "dpdkvhostuserclient":
 		return true
@@ -390,7 +398,7 @@ func good(p plan.Port, devices map[string]plan.Device) bool {
 		return !seen && i.OFPort > 0
 	case "", "system", "afxdp":
 		frames := d.Kind == "tun" && d.Tap && d.Ethernet || d.Kind == "veth" && d.PeerElsewhere
-		return seen && !d.Loopback && frames && (d.Master == "" || d.Master == "ovs-system")
+		return seen && !d.Loopback && frames && d.Master.Index == 0
 	}
 	return false
 }
@@ -402,7 +410,7 @@ func TestWhatIsNotKnownIsNeverAllowed(t *testing.T) {
 		in.Bridge.STP, in.Bridge.RSTP = rapid.Bool().Draw(t, "stp"), rapid.Bool().Draw(t, "rstp")
 		in.Bridge.Mirrors = rapid.IntRange(0, 1).Draw(t, "mirrors")
 		for n := range rapid.IntRange(1, 4).Draw(t, "ports") {
-			p := randomPort(t, n, in.Devices)
+			p := randomPort(t, n, &in.Devices)
 			in.Bridge.Ports = append(in.Bridge.Ports, p)
 			in.Waited[p.Interfaces[0].UUID] = rapid.Bool().Draw(t, "waited")
 		}
@@ -418,14 +426,14 @@ func TestWhatIsNotKnownIsNeverAllowed(t *testing.T) {
 			named[p.Port] = true
 		}
 		for _, p := range in.Bridge.Endpoints() {
-			_, seen := in.Devices[p.Name]
+			d, seen := in.Devices.Named(p.Name)
 			i := p.Interfaces[0]
 			stale := !seen && (i.OFPort < 0 || in.Waited[i.UUID] && i.Type != "dpdkvhostuserclient" && i.OFPort > 0 && i.MTU == 0 && !i.LinkUp)
 			if !good(p, in.Devices) && !named[p.Name] && !stale {
-				t.Fatalf("%+v with the device %+v is allowed", p, in.Devices[p.Name])
+				t.Fatalf("%+v with the device %+v is allowed", p, d)
 			}
 			if good(p, in.Devices) && named[p.Name] {
-				t.Fatalf("%+v with the device %+v is objected to", p, in.Devices[p.Name])
+				t.Fatalf("%+v with the device %+v is objected to", p, d)
 			}
 		}
 		report := in.Network.Isolation == model.PolicyReport

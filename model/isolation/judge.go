@@ -3,6 +3,7 @@ package isolation
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -17,11 +18,13 @@ type Input struct {
 	// DatapathType is that for new bridges; "netdev" is the userspace one.
 	DatapathType string
 	// Devices are the devices of vswitchd's namespace; nil where nobody looked.
-	Devices map[string]plan.Device
+	Devices *plan.Links
 	Host    Host
 	// Waited names the interfaces, by the UUIDs of their rows, whose grace time
 	// is over: what is pending about them is decided without waiting more.
 	Waited map[string]bool
+	// guarded says that link-local addresses of ports are about to go.
+	guarded bool
 }
 
 // Host is what of the whole host bears on every network.
@@ -182,8 +185,11 @@ func (in Input) port(v *Verdict, p plan.Port, rules []portRule) {
 
 func (in Input) facts(i plan.Interface) facts {
 	f := facts{Interface: i, waited: in.Waited[i.UUID], userspace: in.DatapathType == userspace}
-	_, f.shared = in.Devices[in.Bridge.Name]
-	device, seen := in.Devices[i.Name]
+	_, f.shared = in.Devices.Named(in.Bridge.Name)
+	device, seen := in.Devices.Of(i)
+	if in.guarded {
+		device.Addresses = slices.DeleteFunc(slices.Clone(device.Addresses), func(a netip.Prefix) bool { return a.Addr().IsLinkLocalUnicast() })
+	}
 	switch {
 	case f.isDevice():
 		f.device, f.seen = device, seen
@@ -237,7 +243,7 @@ func (in Input) notices(v *Verdict) {
 	add := func(reason Reason, detail string) {
 		v.Findings = append(v.Findings, Finding{Reason: reason, Bridge: in.Bridge.Name, Detail: detail, Action: Report, Notice: true})
 	}
-	if local := in.Devices[in.Bridge.Name]; local.Up {
+	if local, _ := in.Devices.Named(in.Bridge.Name); local.Up {
 		add(LocalUp, fmt.Sprintf("the device '%s' is up; addresses: %v", in.Bridge.Name, local.Addresses))
 	}
 	if in.Host.Managers > 0 {

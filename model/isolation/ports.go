@@ -152,10 +152,10 @@ func deviceRules() []portRule {
 		},
 		func(f facts) string {
 			switch {
-			case f.device.Master != "" && f.device.Master != "ovs-system":
-				return fmt.Sprintf("its device belongs to '%s' too", f.device.Master)
+			case f.device.Master != plan.Relative{}:
+				return fmt.Sprintf("its device belongs to '%s' too", f.device.Master.Name)
 			case len(f.device.Upper) > 0:
-				return fmt.Sprintf("these devices are stacked on it: %s", strings.Join(f.device.Upper, ", "))
+				return fmt.Sprintf("these devices are stacked on it: %s", names(f.device.Upper))
 			}
 			return ""
 		},
@@ -206,6 +206,17 @@ func deviceRules() []portRule {
 			return when(len(addresses) > 0, "its device has the addresses %s", strings.Join(addresses, ", "))
 		},
 	}}
+}
+
+func names(relatives []plan.Relative) string {
+	list := make([]string, len(relatives))
+	for i, r := range relatives {
+		list[i] = r.Name
+		if r.Elsewhere {
+			list[i] += " (in another network namespace)"
+		}
+	}
+	return strings.Join(list, ", ")
 }
 
 // when returns the text if the condition holds.

@@ -23,12 +23,20 @@ type Actual struct {
 	Bridges map[string]Bridge
 	// Managers counts the OVSDB managers (Open_vSwitch manager_options).
 	Managers int
-	// Links are the devices of vswitchd's network namespace by their names. It
-	// is nil where nobody looked.
-	Links map[string]Device
-	// Devices are the names of those devices that no bridge accounts for. A new
-	// bridge must not take one of them. It is nil where nobody looked.
-	Devices map[string]bool
+	// Links are the devices of vswitchd's network namespace. It is nil where
+	// nobody looked.
+	Links *Links
+	// Lingering are the names of devices that are left of bridges that were
+	// removed a moment ago.
+	Lingering map[string]bool
+}
+
+// Foreign says that the host has a device of a name, or of an altname, that no
+// bridge accounts for. A new bridge must not take the name.
+func (a *Actual) Foreign(name string) bool {
+	_, there := a.Links.Named(name)
+	_, ours := a.Bridges[name]
+	return there && !ours && !a.Lingering[name]
 }
 
 // Bridge returns the bridge that a network has under the name of its bridges. A
@@ -82,12 +90,16 @@ type Port struct {
 
 // Interface is one row of the Interface table.
 type Interface struct {
-	UUID        string
-	Name        string
-	Type        string
-	MTURequest  int // bytes; 0 is unset
-	MTU         int // bytes, as the device has it; 0 is unknown
-	OFPort      int // 0 is unknown, -1 says that OVS could not add it
+	UUID       string
+	Name       string
+	Type       string
+	MTURequest int // bytes; 0 is unset
+	MTU        int // bytes, as the device has it; 0 is unknown
+	OFPort     int // 0 is unknown, -1 says that OVS could not add it
+	// IfIndex is that of the device which OVS opened, as far as OVS knows; 0 is
+	// unknown. It stays what it was when the device is renamed or moved to
+	// another network namespace.
+	IfIndex     int
 	Error       string
 	LinkUp      bool
 	ExternalIDs map[string]string
@@ -102,9 +114,9 @@ func (i Interface) Failed() bool { return i.OFPort < 0 || i.Error != "" }
 // Stale says that the port is what is left of devices that vanished: neither
 // vswitchd nor the kernel has any of them, so that nothing can pass. Links are
 // those of Actual.
-func (p Port) Stale(links map[string]Device) bool {
+func (p Port) Stale(links *Links) bool {
 	for _, i := range p.Interfaces {
-		if _, there := links[i.Name]; there || !i.Vanished() {
+		if _, there := links.Of(i); there || !i.Vanished() {
 			return false
 		}
 	}

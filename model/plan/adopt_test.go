@@ -158,10 +158,10 @@ func TestAReleasedBridgeIsNeitherRemovedNorHeld(t *testing.T) {
 }
 
 func TestStalePorts(t *testing.T) {
-	there := map[string]plan.Device{"vm": {Name: "vm"}}
+	there := plan.NewLinks(plan.Device{Index: 7, Name: "vm"})
 	for name, c := range map[string]struct {
 		iface plan.Interface
-		links map[string]plan.Device
+		links *plan.Links
 		want  bool
 	}{
 		"could not be opened":            {plan.Interface{OFPort: -1, Error: "No such device"}, nil, true},
@@ -169,6 +169,8 @@ func TestStalePorts(t *testing.T) {
 		"gone under vswitchd":            {plan.Interface{OFPort: 3}, nil, true},
 		"in use":                         {plan.Interface{OFPort: 3, MTU: 1500}, nil, false},
 		"in use and seen":                {plan.Interface{OFPort: 3, MTU: 1500, LinkUp: true}, there, false},
+		"renamed":                        {plan.Interface{OFPort: 3, IfIndex: 7}, plan.NewLinks(plan.Device{Index: 7, Name: "other"}), false},
+		"its name is another's":          {plan.Interface{OFPort: 3, IfIndex: 6}, there, true},
 		"just plugged in":                {plan.Interface{}, nil, false},
 		"in a container":                 {plan.Interface{Type: "internal", OFPort: 3}, nil, false},
 		"internal that failed":           {plan.Interface{Type: "internal", OFPort: -1}, nil, true},

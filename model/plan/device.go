@@ -1,13 +1,19 @@
 package plan
 
-import "net/netip"
+import (
+	"iter"
+	"net/netip"
+)
 
 // Device is a network device in the network namespace of vswitchd, as the
 // kernel describes it (rtnetlink(7)). It is the evidence of what is plugged
 // into a bridge: unlike external_ids nobody can write it.
 type Device struct {
-	Name  string
+	Name string
+	// Index is the ifindex, which a rename does not change.
 	Index int
+	// AltNames are further names of the device (ip-link(8), property). Sorted.
+	AltNames []string
 	// Kind is IFLA_INFO_KIND, such as "veth", "tun" or "vlan". It is "" for a
 	// device without one, which is a physical NIC unless it is the loopback
 	// device.
@@ -23,15 +29,46 @@ type Device struct {
 	PeerElsewhere bool
 	// Up says that the device is administratively up.
 	Up bool
+	// Promiscuous says that somebody set IFF_PROMISC, as Open vSwitch's userspace
+	// datapath does with what it opens.
+	Promiscuous bool
+	// IPv6 says that the kernel talks IPv6 on the device: it knows the protocol,
+	// and disable_ipv6 is 0.
+	IPv6 bool
 	// MTU is in bytes.
 	MTU int
-	// Master is the device that this one is enslaved to; "" for none, and for
-	// what only Open vSwitch's kernel datapath holds.
-	Master string
+	// Master is the device that this one is enslaved to; its zero value for none,
+	// and for what only Open vSwitch's kernel datapath holds.
+	Master Relative
 	// Upper are devices that are stacked on this one, such as VLANs and
 	// macvlans. Sorted.
-	Upper []string
+	Upper []Relative
 	// Addresses are the IP addresses of the device, link-local ones included.
 	// Sorted.
 	Addresses []netip.Prefix
+}
+
+// Relative is a device that another one is stacked on or enslaved to, or the
+// other way round.
+type Relative struct {
+	Index int // 0 is none
+	Name  string
+	Kind  string // as in Device
+	// Elsewhere says that it is in another network namespace, where it has the
+	// index and the name that it had last in this one.
+	Elsewhere bool
+}
+
+// names yields all names that the kernel knows a device by.
+func (d Device) names() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		if !yield(d.Name) {
+			return
+		}
+		for _, name := range d.AltNames {
+			if !yield(name) {
+				return
+			}
+		}
+	}
 }

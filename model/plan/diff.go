@@ -129,7 +129,7 @@ func (p *Plan) create(want Want, n model.Network, spec Spec, have *Actual) {
 		p.Adopt = append(p.Adopt, r)
 		return
 	}
-	if have.Devices[spec.Name] {
+	if have.Foreign(spec.Name) {
 		p.Conflicts = append(p.Conflicts, Conflict{n, fmt.Sprintf(
 			"a network device '%s' exists on the host: rename or remove it, or make the network anew under another name", spec.Name)})
 		return

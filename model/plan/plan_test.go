@@ -104,7 +104,7 @@ func TestConflictsNameWhatIsInTheWay(t *testing.T) {
 	foreign := empty()
 	foreign.Bridges["red"] = plan.Bridge{Name: "red", UUID: "foreign"}
 	device := empty()
-	device.Devices = map[string]bool{"red": true}
+	device.Links = plan.NewLinks(plan.Device{Index: 2, Name: "eth0", AltNames: []string{"red"}})
 	other := empty()
 	other.Bridges["red"] = made(plan.NewSpec(model.Network{ID: model.NewID(), Name: "old", VdsmName: "red"}, "netdev"))
 	for name, c := range map[string]struct {

@@ -13,8 +13,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 
-	"github.com/isonet/isonet/device"
 	"github.com/isonet/isonet/internal/ovstest"
+	"github.com/isonet/isonet/kernel/links"
 )
 
 const (
@@ -93,7 +93,7 @@ func tapRemovals() []*tapRemoval {
 			for _, t := range taps {
 				indexes = append(indexes, t.Index)
 			}
-			return device.Remove(indexes...)
+			return links.Remove(indexes...)
 		}, ipv6: "0"},
 	}
 }

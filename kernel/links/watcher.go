@@ -1,6 +1,6 @@
-// Package device watches the network devices of the namespace that the process
+// Package links watches the network devices of the namespace that the process
 // is in: the kernel's evidence of what is plugged into a bridge.
-package device
+package links
 
 import (
 	"context"
@@ -29,9 +29,10 @@ type Watcher struct {
 	receiveBuffer int
 
 	mu      sync.Mutex
-	devices map[int]plan.Device    // by ifindex; nil before the first dump
-	links   map[string]plan.Device // what Links returns; nil when it is to be made
+	links   *plan.Links // nil before the first dump
 	changed chan struct{}
+	doubted []int
+	wake    func() // ends a receive; nil without a subscription
 }
 
 // New returns a Watcher; Run runs it.
@@ -64,18 +65,10 @@ func (w *Watcher) Run(ctx context.Context) error {
 	}
 }
 
-// Links returns the devices by name, nil before they are known. A map that was
-// returned is never changed. It is made when it is asked for: following a
-// change costs the same among three devices and three thousand.
-func (w *Watcher) Links() map[string]plan.Device {
+// Links returns the devices, nil before they are known.
+func (w *Watcher) Links() *plan.Links {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.links == nil && w.devices != nil {
-		w.links = make(map[string]plan.Device, len(w.devices))
-		for _, device := range w.devices {
-			w.links[device.Name] = device
-		}
-	}
 	return w.links
 }
 
@@ -86,6 +79,18 @@ func (w *Watcher) Changed() <-chan struct{} {
 	return w.changed
 }
 
+// Doubt has the kernel asked about devices by their ifindexes, for who did
+// something that the kernel does not tell of: it says nothing about IPv6 on a
+// device without carrier. What is new makes other Links, as ever.
+func (w *Watcher) Doubt(indexes ...int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.doubted = append(w.doubted, indexes...)
+	if w.wake != nil {
+		w.wake()
+	}
+}
+
 // follow lasts as long as one subscription.
 func (w *Watcher) follow(ctx context.Context) error {
 	s, err := subscribe(w.receiveBuffer)
@@ -94,6 +99,8 @@ func (w *Watcher) follow(ctx context.Context) error {
 	}
 	defer s.close()
 	defer context.AfterFunc(ctx, s.close)()
+	w.subscribed(s.wake)
+	defer w.subscribed(nil)
 	t := newTable()
 	// The subscription is older than the dump, so what changes meanwhile comes
 	// as messages. They are read before anything is published: the oldest of
@@ -110,6 +117,7 @@ func (w *Watcher) follow(ctx context.Context) error {
 		for _, m := range messages {
 			m.change(t)
 		}
+		w.takeDoubted(t)
 		if err := reread(t); err != nil {
 			return err
 		}
@@ -117,13 +125,26 @@ func (w *Watcher) follow(ctx context.Context) error {
 	}
 }
 
+func (w *Watcher) subscribed(wake func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.wake = wake
+}
+
+func (w *Watcher) takeDoubted(t *table) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, index := range w.doubted {
+		t.doubt(index)
+	}
+	w.doubted = nil
+}
+
 // touchKnown makes the next publish look at the devices of an earlier
 // subscription: some may have gone.
 func (w *Watcher) touchKnown(t *table) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for index := range w.devices {
-		t.touch(index)
+	for d := range w.Links().All() {
+		t.touch(d.Index)
 	}
 }
 
@@ -132,27 +153,22 @@ func (w *Watcher) touchKnown(t *table) {
 func (w *Watcher) publish(t *table) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.devices == nil {
-		w.devices = map[int]plan.Device{}
-	}
-	changed := false
+	var gone []int
+	var changed []plan.Device
 	for index := range t.touched {
-		before, was := w.devices[index]
-		now, is := t.device(index)
-		if was == is && reflect.DeepEqual(before, now) {
-			continue
-		}
-		changed = true
-		if is {
-			w.devices[index] = now
-		} else {
-			delete(w.devices, index)
+		before, was := w.links.Index(index)
+		switch now, is := t.device(index); {
+		case is && (!was || !reflect.DeepEqual(before, now)):
+			changed = append(changed, now)
+		case was && !is:
+			gone = append(gone, index)
 		}
 	}
 	clear(t.touched)
-	if changed {
-		w.links = nil
-		close(w.changed)
-		w.changed = make(chan struct{})
+	if w.links != nil && len(gone)+len(changed) == 0 {
+		return
 	}
+	w.links = w.links.Change(gone, changed)
+	close(w.changed)
+	w.changed = make(chan struct{})
 }

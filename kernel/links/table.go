@@ -1,8 +1,9 @@
-package device
+package links
 
 import (
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/isonet/isonet/model/plan"
 )
@@ -149,6 +150,12 @@ func (t *table) dropAddress(index int, a address) {
 	t.touch(index)
 }
 
+// relative describes a device to those that are joined to it.
+func (t *table) relative(index int) plan.Relative {
+	d := t.links[index].device
+	return plan.Relative{Index: index, Name: d.Name, Kind: d.Kind}
+}
+
 // device puts together what is known of a device.
 func (t *table) device(index int) (plan.Device, bool) {
 	l, ok := t.links[index]
@@ -156,17 +163,17 @@ func (t *table) device(index int) (plan.Device, bool) {
 		return plan.Device{}, false
 	}
 	device := l.device
-	if master := t.links[l.master].device; master.Kind != "openvswitch" {
-		device.Master = master.Name
+	if master := t.relative(l.master); master.Kind != "openvswitch" {
+		device.Master = master
 	}
 	for child := range t.children[index] {
 		// The two ends of a veth are each other's parent: neither is stacked on
 		// the other.
 		if child != l.parent {
-			device.Upper = append(device.Upper, t.links[child].device.Name)
+			device.Upper = append(device.Upper, t.relative(child))
 		}
 	}
-	slices.Sort(device.Upper)
+	slices.SortFunc(device.Upper, func(a, b plan.Relative) int { return strings.Compare(a.Name, b.Name) })
 	for a := range t.addresses[index] {
 		device.Addresses = append(device.Addresses, a.prefix)
 	}

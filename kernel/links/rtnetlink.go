@@ -1,13 +1,18 @@
-package device
+package links
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"os"
+	"slices"
 	"syscall"
+	"time"
 
 	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 
 	"github.com/isonet/isonet/model/plan"
@@ -22,8 +27,12 @@ const (
 	// dumpAttempts bounds how often a dump is repeated that devices came and
 	// went during.
 	dumpAttempts = 20
-	// skipStatistics is RTEXT_FILTER_SKIP_STATS of linux/rtnetlink.h.
-	skipStatistics = 1 << 3
+	// From linux/rtnetlink.h, linux/if_link.h, linux/ipv6.h and linux/netconf.h.
+	skipStatistics    = 1 << 3 // RTEXT_FILTER_SKIP_STATS
+	devconfDisable    = 26     // DEVCONF_DISABLE_IPV6
+	sizeofDevconfItem = 4
+	sizeofNetconfmsg  = 4 // with padding
+	netconfaIfindex   = 1 // NETCONFA_IFINDEX
 )
 
 // socket is a subscription to the changes of devices and addresses.
@@ -38,26 +47,66 @@ func subscribe(buffer int) (*socket, error) {
 		return nil, fmt.Errorf("open a netlink socket: does the service's sandbox allow AF_NETLINK? %w", err)
 	}
 	s := &socket{file: os.NewFile(uintptr(fd), "rtnetlink"), buffer: make([]byte, datagram)}
-	groups := uint32(1<<(unix.RTNLGRP_LINK-1) | 1<<(unix.RTNLGRP_IPV4_IFADDR-1) | 1<<(unix.RTNLGRP_IPV6_IFADDR-1))
 	// Beyond net.core.rmem_max with CAP_NET_ADMIN only.
 	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, buffer) != nil {
 		err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, buffer)
 	}
-	if err := errors.Join(
-		err,
-		unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: groups}),
-	); err != nil {
+	if err := errors.Join(err, ignoreRoutes(fd), unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: groups()})); err != nil {
 		s.close()
 		return nil, fmt.Errorf("subscribe to the changes of network devices: %w", err)
 	}
 	return s, nil
 }
 
+// groups returns what is subscribed to. Nobody tells by itself that IPv6 is on
+// or off for a device, but its state is made anew after some changes of the MTU
+// (NETCONF), and a device on which it is on has the route of its multicasts.
+func groups() uint32 {
+	var all uint32
+	for _, group := range []int{
+		unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR, unix.RTNLGRP_IPV6_NETCONF, unix.RTNLGRP_IPV6_ROUTE,
+	} {
+		all |= 1 << (group - 1)
+	}
+	return all
+}
+
+// ignoreRoutes has the kernel keep all routes but those of multicasts to itself:
+// a router has millions.
+func ignoreRoutes(fd int) error {
+	const offsetType, offsetRouteType = 4, unix.SizeofNlMsghdr + 7 // nlmsg_type and rtm_type
+	program, err := bpf.Assemble([]bpf.Instruction{
+		bpf.LoadAbsolute{Off: offsetType, Size: 2},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: networkOrder(unix.RTM_NEWROUTE), SkipTrue: 1},
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: networkOrder(unix.RTM_DELROUTE), SkipTrue: 3},
+		bpf.LoadAbsolute{Off: offsetRouteType, Size: 1},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.RTN_MULTICAST, SkipTrue: 1},
+		bpf.RetConstant{Val: 0},
+		bpf.RetConstant{Val: math.MaxUint32},
+	})
+	if err != nil {
+		return err
+	}
+	filter := make([]unix.SockFilter, len(program))
+	for i, instruction := range program {
+		filter[i] = unix.SockFilter{Code: instruction.Op, Jt: instruction.Jt, Jf: instruction.Jf, K: instruction.K}
+	}
+	return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]})
+}
+
+// networkOrder returns a number of the host's byte order as a filter reads it.
+func networkOrder(n uint16) uint32 {
+	return uint32(binary.BigEndian.Uint16(binary.NativeEndian.AppendUint16(nil, n)))
+}
+
 // close may be called more than once, and ends a receive.
 func (s *socket) close() { _ = s.file.Close() }
 
+// wake ends the receive that waits, or the next one, without messages.
+func (s *socket) wake() { _ = s.file.SetReadDeadline(time.Unix(1, 0)) }
+
 // receive returns all messages that are there. If wait is set and there are
-// none, it waits for some.
+// none, it waits for some, or for a wake.
 func (s *socket) receive(wait bool) ([]message, error) {
 	raw, err := s.file.SyscallConn()
 	if err != nil {
@@ -69,6 +118,9 @@ func (s *socket) receive(wait bool) ([]message, error) {
 		messages, failure = drain(int(fd), s.buffer)
 		return !wait || failure != nil || len(messages) > 0
 	})
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = s.file.SetReadDeadline(time.Time{})
+	}
 	if err := errors.Join(failure, err); err != nil {
 		return nil, fmt.Errorf("receive the changes of network devices: %w", err)
 	}
@@ -133,8 +185,30 @@ func parse(kind uint16, data []byte) (message, error) {
 			return message{change: func(t *table) { t.dropAddress(index, a) }}, nil
 		}
 		return message{change: func(t *table) { t.putAddress(index, a) }}, nil
+	case unix.RTM_NEWNETCONF, unix.RTM_DELNETCONF:
+		return doubting(data, sizeofNetconfmsg, netconfaIfindex)
+	case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
+		return doubting(data, unix.SizeofRtMsg, unix.RTA_OIF)
 	}
 	return ignored, nil
+}
+
+// doubting reads the ifindex of a message that says that the IPv6 of a device may
+// have changed.
+func doubting(data []byte, header int, attribute uint16) (message, error) {
+	index := 0
+	if len(data) >= header {
+		attributes, err := nl.ParseRouteAttr(data[header:])
+		if err != nil {
+			return message{}, fmt.Errorf("attributes of IPv6: %w", err)
+		}
+		for _, a := range attributes {
+			if a.Attr.Type == attribute {
+				index = number(a.Value)
+			}
+		}
+	}
+	return message{change: func(t *table) { t.doubt(index) }}, nil
 }
 
 // parseLink reads an ifinfomsg and its attributes. The ifindex 0 says that the
@@ -159,6 +233,8 @@ func parseLink(data []byte) (int, link, error) {
 		Ethernet: info.Type == unix.ARPHRD_ETHER,
 		Loopback: info.Flags&unix.IFF_LOOPBACK != 0,
 		Up:       info.Flags&unix.IFF_UP != 0,
+
+		Promiscuous: info.Flags&unix.IFF_PROMISC != 0,
 	}}
 	joined := false
 	for _, a := range attributes {
@@ -174,6 +250,10 @@ func parseLink(data []byte) (int, link, error) {
 		case unix.IFLA_LINK_NETNSID:
 			// Whatever the id is: the kernel sends it for another namespace only.
 			l.device.PeerElsewhere = true
+		case unix.IFLA_PROP_LIST:
+			l.device.AltNames = altNames(a.Value)
+		case unix.IFLA_AF_SPEC:
+			l.device.IPv6 = speaksIPv6(a.Value)
 		case unix.IFLA_LINKINFO:
 			if l.device.Kind, l.device.Tap, err = parseKind(a.Value); err != nil {
 				return 0, link{}, err
@@ -217,6 +297,44 @@ func parseKind(data []byte) (kind string, tap bool, err error) {
 		}
 	}
 	return kind, tap, nil
+}
+
+// altNames reads IFLA_PROP_LIST.
+func altNames(data []byte) []string {
+	var names []string
+	for _, value := range find(data, unix.IFLA_ALT_IFNAME) {
+		names = append(names, nl.BytesToString(value))
+	}
+	slices.Sort(names)
+	return names
+}
+
+// speaksIPv6 reads IFLA_AF_SPEC. A device without IPv6 has none to switch off.
+func speaksIPv6(data []byte) bool {
+	for _, family := range find(data, unix.AF_INET6) {
+		for _, conf := range find(family, unix.IFLA_INET6_CONF) {
+			if at := devconfDisable * sizeofDevconfItem; len(conf) >= at+sizeofDevconfItem {
+				return number(conf[at:]) == 0
+			}
+		}
+	}
+	return false
+}
+
+// find returns the values of the attributes of a type. What cannot be read has
+// none.
+func find(data []byte, kind uint16) [][]byte {
+	var values [][]byte
+	attributes, err := nl.ParseRouteAttr(data)
+	if err != nil {
+		return nil
+	}
+	for _, a := range attributes {
+		if a.Attr.Type&^unix.NLA_F_NESTED == kind {
+			values = append(values, a.Value)
+		}
+	}
+	return values
 }
 
 // parseAddress reads an ifaddrmsg and its attributes. The ifindex 0 says that

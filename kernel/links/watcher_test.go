@@ -1,4 +1,4 @@
-package device
+package links
 
 import (
 	"bytes"
@@ -67,6 +67,15 @@ func start(t testing.TB, namespace string, buffer int) (*Watcher, *record) {
 	return w, log
 }
 
+// named returns the devices by their names.
+func named(links *plan.Links) map[string]plan.Device {
+	devices := map[string]plan.Device{}
+	for d := range links.All() {
+		devices[d.Name] = d
+	}
+	return devices
+}
+
 func wait(t testing.TB, changed <-chan struct{}) {
 	t.Helper()
 	select {
@@ -82,7 +91,7 @@ func await(t testing.TB, w *Watcher, what string, condition func(map[string]plan
 	timeout := time.After(time.Minute)
 	for {
 		changed := w.Changed()
-		links := w.Links()
+		links := named(w.Links())
 		if condition(links) {
 			return links
 		}
@@ -121,6 +130,7 @@ func truth(t testing.TB, namespace string) map[string]plan.Device {
 		Flags     []string `json:"flags"`
 		MTU       int      `json:"mtu"`
 		Type      string   `json:"link_type"`
+		AltNames  []string `json:"altnames"`
 		Master    string   `json:"master"`
 		Link      string   `json:"link"`
 		NetNSID   *int     `json:"link_netnsid"`
@@ -138,15 +148,17 @@ func truth(t testing.TB, namespace string) map[string]plan.Device {
 	if err := json.Unmarshal(out, &said); err != nil {
 		t.Fatalf("ip address said %s: %v", out, err)
 	}
-	devices := map[string]plan.Device{}
+	devices, speaks := map[string]plan.Device{}, speakIPv6(t, namespace)
 	for _, s := range said {
 		d := plan.Device{
-			Name: s.Name, Index: s.Index, MTU: s.MTU, Kind: s.Info.Kind, Master: s.Master,
+			Name: s.Name, Index: s.Index, MTU: s.MTU, Kind: s.Info.Kind, AltNames: slices.Sorted(slices.Values(s.AltNames)),
 			Tap:           s.Info.Kind == "tun" && s.Info.Data.Type == "tap",
 			Ethernet:      s.Type == "ether",
 			Loopback:      slices.Contains(s.Flags, "LOOPBACK"),
 			Up:            slices.Contains(s.Flags, "UP"),
+			Promiscuous:   slices.Contains(s.Flags, "PROMISC"),
 			PeerElsewhere: s.NetNSID != nil,
+			IPv6:          speaks[s.Name],
 		}
 		for _, a := range s.Addresses {
 			d.Addresses = append(d.Addresses, netip.PrefixFrom(a.Local, a.Bits))
@@ -155,15 +167,40 @@ func truth(t testing.TB, namespace string) map[string]plan.Device {
 		d.Addresses = slices.Compact(d.Addresses) // ip names the peers too
 		devices[s.Name] = d
 	}
+	relative := func(name string) plan.Relative {
+		return plan.Relative{Index: devices[name].Index, Name: name, Kind: devices[name].Kind}
+	}
 	for _, s := range said {
+		if s.Master != "" {
+			slave := devices[s.Name]
+			slave.Master = relative(s.Master)
+			devices[s.Name] = slave
+		}
 		if s.Link != "" && s.Info.Kind != "veth" {
 			lower := devices[s.Link]
-			lower.Upper = append(lower.Upper, s.Name)
-			slices.Sort(lower.Upper)
+			lower.Upper = append(lower.Upper, relative(s.Name))
+			slices.SortFunc(lower.Upper, func(a, b plan.Relative) int { return strings.Compare(a.Name, b.Name) })
 			devices[s.Link] = lower
 		}
 	}
 	return devices
+}
+
+// speakIPv6 reads the sysctls of the devices.
+func speakIPv6(t testing.TB, namespace string) map[string]bool {
+	t.Helper()
+	script := "grep -s . /proc/sys/net/ipv6/conf/*/disable_ipv6 || true"
+	out, err := exec.CommandContext(context.Background(), "ip", "netns", "exec", namespace, "sh", "-c", script).Output()
+	if err != nil {
+		t.Fatalf("%s: %v", script, err)
+	}
+	speaks := map[string]bool{}
+	for line := range strings.Lines(string(out)) {
+		if path, off, _ := strings.Cut(strings.TrimSpace(line), ":"); off == "0" {
+			speaks[strings.Split(path, "/")[6]] = true
+		}
+	}
+	return speaks
 }
 
 // agree waits until the Watcher says what ip(8) says. The devices must be at
@@ -173,7 +210,7 @@ func agree(t testing.TB, w *Watcher, namespace string) map[string]plan.Device {
 	var links map[string]plan.Device
 	ovstest.Eventually(t, "the Watcher says what ip says", func() error {
 		want := truth(t, namespace)
-		links = w.Links()
+		links = named(w.Links())
 		if diff := cmp.Diff(want, links, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }), cmpopts.EquateEmpty()); diff != "" {
 			return fmt.Errorf("devices (-ip +Watcher):\n%s", diff)
 		}
@@ -246,7 +283,7 @@ func TestEveryKind(t *testing.T) {
 		if got := links[name].Kind; got != kind {
 			t.Errorf("a %s is seen as %+v", kind, links[name])
 		}
-		if stacked := slices.Contains(links["lower"].Upper, name); stacked != strings.HasPrefix(options, "link ") {
+		if stacked := slices.ContainsFunc(links["lower"].Upper, func(r plan.Relative) bool { return r.Name == name && r.Kind == kind }); stacked != strings.HasPrefix(options, "link ") {
 			t.Errorf("%s is stacked on the lower device: %t", kind, stacked)
 		}
 		ip(t, namespace, "link del "+name)
@@ -257,7 +294,7 @@ func TestEveryKind(t *testing.T) {
 	if lacking > 15 {
 		t.Errorf("the kernel lacks %d kinds: this tests nothing", lacking)
 	}
-	lo := w.Links()["lo"]
+	lo := named(w.Links())["lo"]
 	if !lo.Loopback || lo.Ethernet || lo.Kind != "" {
 		t.Errorf("lo is seen as %+v", lo)
 	}
@@ -321,7 +358,7 @@ func TestMaster(t *testing.T) {
 		t.Helper()
 		await(t, w, "master "+want, func(l map[string]plan.Device) bool {
 			slave, ok := l["slave"]
-			return ok && slave.Master == want
+			return ok && slave.Master.Name == want
 		})
 		agree(t, w, namespace)
 	}
@@ -349,7 +386,8 @@ func TestAttributesFollow(t *testing.T) {
 		"address add 192.0.2.1/24 dev v0", "address add 192.0.2.1/25 dev v0", "address add 192.0.2.9 peer 192.0.2.10 dev v0",
 		"address add 192.0.2.9 peer 192.0.2.11 dev v0", "address del 192.0.2.9 peer 192.0.2.10 dev v0", "address add 2001:db8::1/64 dev v0",
 		"address del 192.0.2.1/24 dev v0", "link add link v0 name m0 type macvlan", "link add link v0 name n0 type macvlan",
-		"link set m0 name m1", "link set w0 down", "link set v0 down", "link set v0 name c0", "link set w0 name v0", "link del m1",
+		"link set m0 name m1", "link property add dev v0 altname a-long-name-of-a-device altname b", "link property del dev v0 altname b",
+		"link set v0 promisc on", "link set w0 down", "link set v0 down", "link set v0 name c0", "link set w0 name v0", "link del m1",
 		"address flush dev c0", "link del v0",
 	} {
 		ip(t, namespace, command)
@@ -361,6 +399,53 @@ func TestAttributesFollow(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Whatever switches IPv6 on or off for a device with carrier is noticed at once: by
+// itself, with all others, or because the kernel makes its state anew after a
+// small MTU. On another it shows when that gets carrier,
+// or when somebody asks.
+func TestIPv6OfADevice(t *testing.T) {
+	namespace := ovstest.Namespace(t)
+	w, _ := start(t, namespace, receiveBuffer)
+	ip(t, namespace, "link add v0 type veth peer name w0")
+	ip(t, namespace, "link set v0 addrgenmode none up") // no address tells
+	agree(t, w, namespace)
+	sysctl := func(name, value string) {
+		t.Helper()
+		script := "echo " + value + " >/proc/sys/net/ipv6/conf/" + name + "/disable_ipv6"
+		if out, err := exec.CommandContext(context.Background(), "ip", "netns", "exec", namespace, "sh", "-c", script).CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", script, err, out)
+		}
+	}
+	is := func(on bool) {
+		t.Helper()
+		await(t, w, fmt.Sprintf("IPv6 of v0: %t", on), func(l map[string]plan.Device) bool { return l["v0"].IPv6 == on })
+	}
+	is(true)
+	v0 := named(w.Links())["v0"]
+	for _, value := range []string{"1", "0"} { // without carrier the kernel tells nobody
+		sysctl("v0", value)
+		w.Doubt(v0.Index)
+		is(value == "0")
+	}
+	ip(t, namespace, "link set w0 up")
+	for _, device := range []string{"v0", "all"} {
+		sysctl(device, "1")
+		is(false)
+		sysctl(device, "0")
+		is(true)
+	}
+	sysctl("v0", "1")
+	is(false)
+	ip(t, namespace, "link set v0 mtu 1200") // below the minimum of IPv6
+	ip(t, namespace, "link set v0 mtu 1500")
+	is(true)
+	ip(t, namespace, "link set v0 down")
+	sysctl("v0", "1")
+	ip(t, namespace, "link set v0 up")
+	is(false)
+	agree(t, w, namespace)
 }
 
 func TestInternalPort(t *testing.T) {
@@ -392,7 +477,7 @@ func TestQuiet(t *testing.T) {
 	stop := make(chan struct{})
 	defer close(stop)
 	ovstest.Inside(t, host, func() error { return netlink.LinkSubscribe(heard, stop) })
-	changed, before := w.Changed(), w.Links()
+	changed, before := w.Changed(), named(w.Links())
 	ip(t, vm, "link set eth0 up") // carrier of v0
 	for i := range 20 {
 		ip(t, host, fmt.Sprintf("link set v0 alias noise%d txqueuelen %d", i, 100+i))
@@ -404,7 +489,7 @@ func TestQuiet(t *testing.T) {
 	}
 	ip(t, host, "link set v0 mtu 1400")
 	wait(t, changed)
-	if got := w.Links()["v0"].MTU; got != 1400 {
+	if got := named(w.Links())["v0"].MTU; got != 1400 {
 		t.Errorf("something else than the MTU woke: MTU is %d", got)
 	}
 	if got := before["v0"].MTU; got != 1500 {
@@ -518,7 +603,7 @@ func BenchmarkChangeAndLinks(b *testing.B) {
 		l.device.MTU = i
 		t.put(7, l)
 		w.publish(t)
-		if len(w.Links()) != 3000 {
+		if w.Links().Len() != 3000 {
 			b.Fatal("not all devices")
 		}
 	}

@@ -1,4 +1,4 @@
-package device
+package links
 
 import (
 	"errors"
