@@ -46,8 +46,10 @@ type change struct {
 	// leaving are the networks that the local host loses with ports plugged in,
 	// by force or because their bridges are given back.
 	leaving []model.ID
-	host    model.ID
-	undone  func(*model.Desired)
+	// warnings are what VMs of the local host will notice.
+	warnings []string
+	host     model.ID
+	undone   func(*model.Desired)
 }
 
 // write is how everything is written. It commits edit's change of the desired
@@ -80,6 +82,7 @@ func (a *API) write(c *call, o options, edit func(*model.Desired) error) (*model
 		return nil, a.takeBack(ctx, ch, err)
 	}
 	a.endLeaving(ctx, ch)
+	c.warn(ch.warnings)
 	return ch.after, nil
 }
 
@@ -127,6 +130,7 @@ func (ch *change) check(d *model.Desired, status reconcile.Status, o options) er
 	if !status.Connected || status.Actual == nil {
 		return unreachable(status)
 	}
+	ch.warnings = i.cutMTUs(status.Actual)
 	ch.leaving = released(ch.host, ch.before, d)
 	i.lost = slices.DeleteFunc(i.lost, func(n model.Network) bool { return slices.Contains(ch.leaving, n.ID) })
 	conflicts := i.conflicts(d, ch.host, status.Actual)
@@ -169,8 +173,9 @@ func unreachable(status reconcile.Status) error {
 	return refuse(model.ErrUnavailable, "Open vSwitch is not reachable, so nothing was changed: %s.", advice)
 }
 
-// impact is what a change means for one host.
-type impact struct{ gained, changed, lost []model.Network }
+// impact is what a change means for one host. What is shrunk is changed, and has
+// a smaller MTU than before.
+type impact struct{ gained, changed, shrunk, lost []model.Network }
 
 func impactOn(host model.ID, before, after *model.Desired) impact {
 	was := map[model.ID]model.Network{}
@@ -186,6 +191,9 @@ func impactOn(host model.ID, before, after *model.Desired) impact {
 			i.gained = append(i.gained, n)
 		case n != old:
 			i.changed = append(i.changed, n)
+		}
+		if had && n.EffectiveMTU() < old.EffectiveMTU() {
+			i.shrunk = append(i.shrunk, n)
 		}
 	}
 	for _, n := range before.HostNetworks(host) {

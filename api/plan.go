@@ -121,6 +121,11 @@ func (dry *API) rehearse(c *call, w PlannedWrite) error {
 	reply := &discard{header: http.Header{}}
 	write := newCall(reply, r)
 	write.user, write.users = c.user, c.users
+	defer func() {
+		for _, text := range reply.header.Values(warningHeader) {
+			c.w.Header().Add(warningHeader, text)
+		}
+	}()
 	own := strings.HasPrefix(write.path, "/isonet/") && !slices.Contains([]string{adoptPath, releasePath, putNetworksPath}, write.path)
 	if own || bodyless(w.Method) && w.Method != http.MethodDelete {
 		return refuse(errValue, "The request %s %s cannot be planned: only writes can.", w.Method, w.Path)

@@ -369,6 +369,37 @@ func TestProveFindsOpenChecksums(t *testing.T) {
 	}
 }
 
+// Guests do not learn of a smaller MTU, and what they send gets lost without a
+// word.
+func TestASmallerMTUTellsWhichVMs(t *testing.T) {
+	h := newProveHost(t)
+	h.guard()
+	vms := []*ovstest.VM{h.ovs.NewVM("vm1", "10.0.0.1/24"), h.ovs.NewVM("vm2", "10.0.0.2/24")}
+	for _, vm := range vms {
+		h.ovs.Plug(vm, "blue", "--", "set", "Interface", vm.Device, "external_ids:vm-name=web-"+vm.Device)
+	}
+	// The largest packet of a guest that was started with 1500 bytes.
+	large := func() error {
+		return vms[0].Command("ping", "-n", "-c", "3", "-i", "0.05", "-W", "1", "-M", "do", "-s", "1472", vms[1].Address).Run()
+	}
+	ovstest.Eventually(t, "large packets pass", large)
+	dry := command{args: words("setup --dry-run -f -"), stdin: "networks:\n- {name: blue, mtu: 1400}\n", socket: h.socket}.run(t.Context())
+	update := command{args: words("network update blue --mtu 1400"), socket: h.socket}.run(t.Context())
+	for name, o := range map[string]outcome{"dry run": dry, "update": update} {
+		if want := "isonet: warning: The MTU of the network 'blue' is smaller than before, 1400 bytes"; o.code != exitOK ||
+			!strings.Contains(o.stderr, want) || !strings.Contains(o.stderr, "web-vm1 (vm1), web-vm2 (vm2).") {
+			t.Errorf("%s: %+v", name, o)
+		}
+	}
+	if large() == nil || !vms[0].Pings(vms[1].Address) {
+		t.Error("want large packets to be lost and small ones to pass")
+	}
+	if o := (command{args: words("network update blue --mtu 1500"), socket: h.socket}).run(t.Context()); o.code != exitOK || o.stderr != "" {
+		t.Errorf("the way back: %+v", o)
+	}
+	ovstest.Eventually(t, "large packets pass again", large)
+}
+
 func checksNamed(r prove.Report, name string) []prove.Check {
 	return slices.DeleteFunc(slices.Clone(r.Checks), func(c prove.Check) bool { return c.Name != name })
 }

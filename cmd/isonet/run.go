@@ -204,6 +204,7 @@ func (a *app) connect() (*client.Client, error) {
 	o := client.Options{
 		Socket: a.remote.socket, URL: a.remote.url, User: a.remote.user,
 		UserAgent: "isonet/" + version.Version(),
+		Warn:      func(text string) { a.complain("warning: " + text) },
 	}
 	if a.remote.passwordFile != "" {
 		data, err := os.ReadFile(a.remote.passwordFile)

@@ -39,6 +39,8 @@ type Options struct {
 	CACert []byte
 	// UserAgent names this program to the daemon.
 	UserAgent string
+	// Warn is told what VMs will notice of a write, if it is set.
+	Warn func(text string)
 }
 
 // Client talks to one daemon. It may be used by several goroutines.
@@ -48,12 +50,13 @@ type Client struct {
 	user      string
 	password  string
 	userAgent string
+	warn      func(text string)
 }
 
 // New returns a client. It sends nothing yet.
 func New(o Options) (*Client, error) {
 	transport := &http.Transport{}
-	c := &Client{base: "http://isonetd", user: o.User, password: o.Password, userAgent: o.UserAgent}
+	c := &Client{base: "http://isonetd", user: o.User, password: o.Password, userAgent: o.UserAgent, warn: o.Warn}
 	if o.URL == "" {
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var d net.Dialer
@@ -124,6 +127,11 @@ func (c *Client) call(ctx context.Context, method, path string, query url.Values
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		return newFault(resp.StatusCode, data)
+	}
+	for _, text := range resp.Header.Values("Isonet-Warning") {
+		if c.warn != nil {
+			c.warn(text)
+		}
 	}
 	if out == nil {
 		return nil
