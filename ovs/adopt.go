@@ -22,12 +22,20 @@ func (c *compiler) guardAdopted(b plan.Bridge) {
 	c.wait("Bridge", b.UUID, ovsdb.Row{
 		"name": b.Name, "datapath_type": b.DatapathType, "fail_mode": failMode, "other_config": ovsMap(b.OtherConfig),
 		"controller": none, "mirrors": none, "netflow": none, "sflow": none, "ipfix": none, "auto_attach": none,
-		"stp_enable": false, "rstp_enable": false, "mcast_snooping_enable": false,
+		"flow_tables": ovsdb.OvsMap{}, "protocols": protocols(b.Protocols), "stp_enable": false, "rstp_enable": false, "mcast_snooping_enable": false,
 	})
 	for _, p := range b.Ports {
 		c.guardPort(p)
 		c.wait("Port", p.UUID, ovsdb.Row{"protected": p.Protected})
 	}
+}
+
+func protocols(names []string) ovsdb.OvsSet {
+	set := make([]any, len(names))
+	for i, name := range names {
+		set[i] = name
+	}
+	return ovsdb.OvsSet{GoSet: set}
 }
 
 // release takes isonet's marks from a bridge and lets its ports out of

@@ -42,6 +42,8 @@ func TestAnAdoptionFailsWhenTheBridgeChangedMeanwhile(t *testing.T) {
 		"rstp":       "set Bridge red rstp_enable=true",
 		"snooping":   "set Bridge red mcast_snooping_enable=true",
 		"bpdu":       "set Bridge red other_config:forward-bpdu=true",
+		"protocols":  "set Bridge red protocols=OpenFlow10",
+		"tables":     "-- --id=@t create Flow_Table flow_limit=1 -- set Bridge red flow_tables:0=@t",
 		"datapath":   "set Bridge red datapath_type=dummy",
 	} {
 		t.Run(name, func(t *testing.T) {

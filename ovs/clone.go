@@ -21,7 +21,7 @@ func (o *openVSwitch) CloneModelInto(into model.Model) {
 	c, _ := into.(*openVSwitch)
 	*c = *o
 	c.Bridges, c.Managers = slices.Clone(o.Bridges), slices.Clone(o.Managers)
-	c.ExternalIDs = maps.Clone(o.ExternalIDs)
+	c.ExternalIDs, c.OtherConfig = maps.Clone(o.ExternalIDs), maps.Clone(o.OtherConfig)
 	c.OVSVersion, c.DBVersion = copied(o.OVSVersion), copied(o.DBVersion)
 }
 
@@ -37,6 +37,7 @@ func (b *bridge) CloneModelInto(into model.Model) {
 	c.FailMode, c.NetFlow, c.SFlow = copied(b.FailMode), copied(b.NetFlow), copied(b.SFlow)
 	c.IPFIX, c.AutoAttach = copied(b.IPFIX), copied(b.AutoAttach)
 	c.ExternalIDs, c.OtherConfig = maps.Clone(b.ExternalIDs), maps.Clone(b.OtherConfig)
+	c.Protocols, c.FlowTables = slices.Clone(b.Protocols), maps.Clone(b.FlowTables)
 	c.Controller, c.Mirrors, c.Ports = slices.Clone(b.Controller), slices.Clone(b.Mirrors), slices.Clone(b.Ports)
 }
 
@@ -49,7 +50,7 @@ func (b *bridge) CloneModel() model.Model {
 func (p *port) CloneModelInto(into model.Model) {
 	c, _ := into.(*port)
 	*c = *p
-	c.VLANMode, c.Tag = copied(p.VLANMode), copied(p.Tag)
+	c.VLANMode, c.Tag, c.LACP = copied(p.VLANMode), copied(p.Tag), copied(p.LACP)
 	c.Interfaces, c.Trunks = slices.Clone(p.Interfaces), slices.Clone(p.Trunks)
 	c.ExternalIDs, c.OtherConfig = maps.Clone(p.ExternalIDs), maps.Clone(p.OtherConfig)
 }

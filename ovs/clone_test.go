@@ -47,7 +47,11 @@ func fill(t *testing.T, value reflect.Value) {
 	case reflect.Bool:
 		value.SetBool(true)
 	case reflect.Map:
-		value.Set(reflect.ValueOf(map[string]string{"key": "value"}))
+		key, element := reflect.New(value.Type().Key()).Elem(), reflect.New(value.Type().Elem()).Elem()
+		fill(t, key)
+		fill(t, element)
+		value.Set(reflect.MakeMap(value.Type()))
+		value.SetMapIndex(key, element)
 	case reflect.Pointer:
 		value.Set(reflect.New(value.Type().Elem()))
 		fill(t, value.Elem())

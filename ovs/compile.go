@@ -66,7 +66,7 @@ func (c *compiler) create(s plan.Spec) {
 		"name":          s.Name,
 		"datapath_type": s.DatapathType,
 		"fail_mode":     failMode(s),
-		"ports":         c.localPort(s, len(c.created)),
+		"ports":         c.localPort(s, len(c.created), c.insertLocal(s, len(c.created))),
 		"external_ids":  ovsMap(s.ExternalIDs),
 		"other_config":  ovsMap(s.OtherConfig),
 	}})
@@ -80,17 +80,38 @@ func failMode(s plan.Spec) any {
 	return s.FailMode
 }
 
-// localPort inserts the local port of a bridge and returns the reference to it.
-func (c *compiler) localPort(s plan.Spec, n int) ovsdb.UUID {
-	portName, ifaceName := fmt.Sprintf("port%d", n), fmt.Sprintf("iface%d", n)
-	c.add(ovsdb.Operation{Op: ovsdb.OperationInsert, Table: "Interface", UUIDName: ifaceName, Row: ovsdb.Row{
+// unique returns a number for the names of a repair's new rows. They must not
+// clash with those of create: repairs come after.
+func (c *compiler) unique() int { return len(c.created) + len(c.operations) }
+
+// ownInterface returns the interface of a bridge's own device, wherever it is,
+// or inserts it.
+func (c *compiler) ownInterface(r plan.Repair) ovsdb.UUID {
+	if i, there := r.Have.OwnInterface(); there {
+		return ovsdb.UUID{GoUUID: i.UUID}
+	}
+	return c.insertLocal(r.Spec, c.unique())
+}
+
+// insertLocal inserts the interface of a bridge's own device and returns the
+// reference to it.
+func (c *compiler) insertLocal(s plan.Spec, n int) ovsdb.UUID {
+	name := fmt.Sprintf("iface%d", n)
+	c.add(ovsdb.Operation{Op: ovsdb.OperationInsert, Table: "Interface", UUIDName: name, Row: ovsdb.Row{
 		"name":        s.Name,
 		"type":        "internal",
 		"mtu_request": s.MTU,
 	}})
+	return ovsdb.UUID{GoUUID: name}
+}
+
+// localPort inserts the local port of a bridge, with its interface, and returns
+// the reference to it.
+func (c *compiler) localPort(s plan.Spec, n int, own ovsdb.UUID) ovsdb.UUID {
+	portName := fmt.Sprintf("port%d", n)
 	c.add(ovsdb.Operation{Op: ovsdb.OperationInsert, Table: "Port", UUIDName: portName, Row: ovsdb.Row{
 		"name":         s.Name,
-		"interfaces":   ovsdb.UUID{GoUUID: ifaceName},
+		"interfaces":   own,
 		"vlan_mode":    s.VLANMode,
 		"trunks":       ovsSet(s.Trunks),
 		"external_ids": ovsMap(s.PortExternalIDs()),
@@ -118,13 +139,14 @@ func (c *compiler) repair(r plan.Repair) {
 			row[column] = false
 		case "fail_mode":
 			row[column] = failMode(r.Spec)
-		default: // references: isonet wants none
+		case "flow_tables":
+			row[column] = ovsdb.OvsMap{}
+		default: // references and protocols: isonet wants none
 			row[column] = ovsdb.OvsSet{}
 		}
 	}
 	if r.AddLocal {
-		// Names must not clash with those of create: repairs come after.
-		local := c.localPort(r.Spec, len(c.created)+len(c.operations))
+		local := c.localPort(r.Spec, c.unique(), c.ownInterface(r))
 		c.add(ovsdb.Operation{
 			Op: ovsdb.OperationMutate, Table: "Bridge", Where: byUUID(r.Have.UUID),
 			Mutations: []ovsdb.Mutation{*ovsdb.NewMutation("ports", ovsdb.MutateOperationInsert, ovsdb.OvsSet{GoSet: []any{local}})},
@@ -162,9 +184,11 @@ func (c *compiler) revalidate(b plan.Bridge) {
 	c.setKey("Port", local.UUID, "other_config", key, want)
 }
 
-// silence stops vswitchd from sending frames of its own out of an interface.
+// silence stops vswitchd from sending frames of its own out of a port.
 func (c *compiler) silence(d plan.Setting) {
 	switch d.Column {
+	case "lacp":
+		c.update("Port", d.Port.UUID, ovsdb.Row{d.Column: ovsdb.OvsSet{}})
 	case "cfm_mpid":
 		c.update("Interface", d.Interface.UUID, ovsdb.Row{d.Column: ovsdb.OvsSet{}})
 	default:
@@ -195,6 +219,8 @@ func (c *compiler) repairLocal(r plan.Repair) {
 			row[column] = ovsSet(r.Spec.Trunks)
 		case "tag":
 			row[column] = ovsdb.OvsSet{}
+		case "interfaces":
+			row[column] = c.ownInterface(r)
 		case "external_ids":
 			c.mutateMap("Port", local.UUID, column, lacking(local.ExternalIDs, r.Spec.PortExternalIDs()))
 		}

@@ -22,6 +22,7 @@ type openVSwitch struct {
 	OVSVersion  *string           `ovsdb:"ovs_version"`
 	DBVersion   *string           `ovsdb:"db_version"`
 	Managers    []string          `ovsdb:"manager_options"`
+	OtherConfig map[string]string `ovsdb:"other_config"`
 }
 
 type bridge struct {
@@ -40,6 +41,8 @@ type bridge struct {
 	STP           bool              `ovsdb:"stp_enable"`
 	RSTP          bool              `ovsdb:"rstp_enable"`
 	McastSnooping bool              `ovsdb:"mcast_snooping_enable"`
+	Protocols     []string          `ovsdb:"protocols"`
+	FlowTables    map[int]string    `ovsdb:"flow_tables"`
 	Ports         []string          `ovsdb:"ports"`
 }
 
@@ -51,6 +54,7 @@ type port struct {
 	Tag         *int              `ovsdb:"tag"`
 	Trunks      []int             `ovsdb:"trunks"`
 	Protected   bool              `ovsdb:"protected"`
+	LACP        *string           `ovsdb:"lacp"`
 	ExternalIDs map[string]string `ovsdb:"external_ids"`
 	OtherConfig map[string]string `ovsdb:"other_config"`
 }
@@ -101,10 +105,11 @@ func configuration() (model.ClientDBModel, []client.MonitorOption, error) {
 		f flowSample
 	)
 	return m, []client.MonitorOption{
-		client.WithTable(&o, &o.Bridges, &o.CurCfg, &o.NextCfg, &o.ExternalIDs, &o.OVSVersion, &o.DBVersion, &o.Managers),
+		client.WithTable(&o, &o.Bridges, &o.CurCfg, &o.NextCfg, &o.ExternalIDs, &o.OVSVersion, &o.DBVersion, &o.Managers, &o.OtherConfig),
 		client.WithTable(&b, &b.Name, &b.DatapathType, &b.FailMode, &b.ExternalIDs, &b.OtherConfig, &b.Controller,
-			&b.Mirrors, &b.NetFlow, &b.SFlow, &b.IPFIX, &b.AutoAttach, &b.STP, &b.RSTP, &b.McastSnooping, &b.Ports),
-		client.WithTable(&p, &p.Name, &p.Interfaces, &p.VLANMode, &p.Tag, &p.Trunks, &p.Protected, &p.ExternalIDs, &p.OtherConfig),
+			&b.Mirrors, &b.NetFlow, &b.SFlow, &b.IPFIX, &b.AutoAttach, &b.STP, &b.RSTP, &b.McastSnooping, &b.Protocols,
+			&b.FlowTables, &b.Ports),
+		client.WithTable(&p, &p.Name, &p.Interfaces, &p.VLANMode, &p.Tag, &p.Trunks, &p.Protected, &p.LACP, &p.ExternalIDs, &p.OtherConfig),
 		client.WithTable(&i, &i.Name, &i.Type, &i.MTU, &i.MTURequest, &i.OFPort, &i.IfIndex, &i.Error, &i.LinkState, &i.ExternalIDs,
 			&i.LLDP, &i.BFD, &i.CFM),
 		client.WithTable(&f, &f.ID, &f.Bridge),

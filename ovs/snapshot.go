@@ -26,6 +26,7 @@ func snapshot(tables map[string]map[string]model.Model, datapathType string) *pl
 		SchemaVersion: value(root.DBVersion),
 		DatapathType:  datapathType,
 		Managers:      len(root.Managers),
+		Restoring:     enabled(root.OtherConfig, "flow-restore-wait"),
 		Bridges:       make(map[string]plan.Bridge, len(root.Bridges)),
 	}
 	for _, uuid := range root.Bridges {
@@ -68,6 +69,8 @@ func newBridge(row *bridge, tables map[string]map[string]model.Model) plan.Bridg
 		STP:           row.STP,
 		RSTP:          row.RSTP,
 		McastSnooping: row.McastSnooping,
+		Protocols:     row.Protocols,
+		FlowTables:    len(row.FlowTables),
 	}
 	for uuid, sample := range tables["Flow_Sample_Collector_Set"] {
 		if f, ok := sample.(*flowSample); ok && f.Bridge == row.UUID {
@@ -92,6 +95,7 @@ func newPort(row *port, ifaces map[string]model.Model) plan.Port {
 		Tag:         -1,
 		Trunks:      row.Trunks,
 		Protected:   row.Protected,
+		LACP:        value(row.LACP),
 		ExternalIDs: row.ExternalIDs,
 		OtherConfig: row.OtherConfig,
 	}
@@ -114,14 +118,18 @@ func newPort(row *port, ifaces map[string]model.Model) plan.Port {
 			Error:       value(i.Error),
 			LinkUp:      value(i.LinkState) == "up",
 			ExternalIDs: i.ExternalIDs,
-			LLDP:        i.LLDP["enable"] == "true",
-			BFD:         i.BFD["enable"] == "true",
+			LLDP:        enabled(i.LLDP, "enable"),
+			BFD:         enabled(i.BFD, "enable"),
 			CFM:         i.CFM != nil,
 		})
 	}
 	slices.SortFunc(p.Interfaces, func(a, b plan.Interface) int { return strings.Compare(a.Name, b.Name) })
 	return p
 }
+
+// enabled reads a key that is off by default as vswitchd does: "true" in any
+// case, and nothing else, turns it on (smap_get_bool).
+func enabled(m map[string]string, key string) bool { return plan.True(m[key]) }
 
 // only returns the row of a table that has exactly one.
 func only[T any](table map[string]model.Model) *T {

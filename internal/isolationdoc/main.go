@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/isonet/isonet/model"
@@ -16,7 +17,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: isolationdoc FILE")
 		os.Exit(2)
 	}
-	if err := os.WriteFile(os.Args[1], []byte(document(isolation.Table())), 0o644); err != nil {
+	if err := os.WriteFile(os.Args[1], []byte(document()), 0o644); err != nil {
 		fmt.Fprintln(os.Stderr, "isolationdoc:", err)
 		os.Exit(1)
 	}
@@ -49,26 +50,67 @@ What it finds is in ` + "`isonet status`, `isonet doctor`, `/isonet/status`" + `
   its dpdkvhostuser socket, so that while one of those is plugged in RSTP stays on and is reported.
 
 The policy of a network says what is done: *enforce* (the default), *quarantine* or *report*. Under *report* isonetd changes nothing, but lets ports go that it
-had cut off itself. What makes a bridge the network's is no matter of the policy: its marks, datapath type, fail mode, MTU, local port and the flows of a strict network are always put right.
+had cut off itself. What makes a bridge the network's is no matter of the policy: its marks, datapath type, fail mode, OpenFlow versions, flow tables, MTU, local port and the flows of a strict network are always put right.
 
 | Reason | What | Evidence | enforce | quarantine | report | What to do |
 |---|---|---|---|---|---|---|
 `
 
+const columnsHead = `
+## Every column of Open vSwitch's database
+
+What isonet does about each column of ovs-vswitchd.conf.db(5), and each key of its maps that is documented there, on its networks' bridges.
+
+- **kept**: put right under any policy, because it makes the bridge the network's.
+- **restored**: put back as the policy says. **judged**: evidence about a port, which is removed or cut off as the policy says. **reported**: told of and left alone.
+- **read**: Open vSwitch's word, on which isonet acts. **no bearing**: it changes nothing about who reaches whom.
+
+A key that is off by default is on when its value is ` + "`true`" + ` in any case, as Open vSwitch reads it. Columns of an Open vSwitch later than 3.7 are not looked at.
+`
+
 // document returns the text of the whole file.
-func document(table []isolation.Entry) string {
+func document() string {
 	var b strings.Builder
 	b.WriteString(head)
-	for _, e := range table {
+	reasons(&b)
+	b.WriteString(columnsHead)
+	for _, table := range isolation.Tables() {
+		fmt.Fprintf(&b, "\n### %s\n\n| Column | isonet | Why | Reasons |\n|---|---|---|---|\n", table)
+		for _, c := range isolation.Columns() {
+			if c.Table == table {
+				fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", names(c), c.Does, c.Why, quoted(c.Reasons))
+			}
+		}
+	}
+	return b.String()
+}
+
+func names(c isolation.Column) string {
+	if slices.Equal(c.Names, []string{"*"}) {
+		return "all"
+	}
+	return quoted(c.Names)
+}
+
+func quoted[T ~string](names []T) string {
+	list := make([]string, len(names))
+	for i, name := range names {
+		list[i] = "`" + string(name) + "`"
+	}
+	return strings.Join(list, ", ")
+}
+
+// reasons writes the decision table.
+func reasons(b *strings.Builder) {
+	for _, e := range isolation.Table() {
 		what := e.What
 		if e.Notice {
 			what += " (a notice: it does not break the isolation by itself)"
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s |", e.Reason, what, e.Evidence)
+		fmt.Fprintf(b, "| `%s` | %s | %s |", e.Reason, what, e.Evidence)
 		for _, p := range model.Policies() {
-			fmt.Fprintf(&b, " %s |", e.Under(p))
+			fmt.Fprintf(b, " %s |", e.Under(p))
 		}
-		fmt.Fprintf(&b, " %s |\n", e.Remedy)
+		fmt.Fprintf(b, " %s |\n", e.Remedy)
 	}
-	return b.String()
 }

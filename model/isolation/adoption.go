@@ -64,6 +64,10 @@ func (f Finding) reset() string {
 		return fmt.Sprintf("ovs-vsctl set Bridge %s %s=false", f.Bridge, f.Column)
 	case column == "lldp" || column == "bfd":
 		return fmt.Sprintf("ovs-vsctl remove Interface %s %s enable", f.Interface, column)
+	case column == "interfaces":
+		return fmt.Sprintf("ovs-vsctl set Port %[1]s interfaces=$(ovs-vsctl get Interface %[1]s _uuid)", f.Bridge)
+	case column == "lacp":
+		return fmt.Sprintf("ovs-vsctl clear Port %s lacp", f.Port)
 	case f.Interface != "":
 		return fmt.Sprintf("ovs-vsctl clear Interface %s %s", f.Interface, column)
 	case key != "":

@@ -95,6 +95,9 @@ func portCases() []portCase {
 	with := func(i plan.Interface, d ...plan.Device) isolation.Input { return plugged(healthy(), i, d...) }
 	enslaved, under, ovs := tap(), tap(), tap()
 	enslaved.Master, under.Upper = plan.Relative{Index: 9, Name: "virbr0", Kind: "bridge"}, []plan.Relative{{Index: 10, Name: "vlan5", Kind: "vlan"}}
+	stolen := with(typed("internal"))
+	stolen.Bridge.Ports = stolen.Bridge.Ports[1:]
+	stolen.Bridge.Ports[0].Interfaces[0].Name = "red"
 	raw := tap()
 	raw.Ethernet = false
 	cases := []portCase{
@@ -118,6 +121,7 @@ func portCases() []portCase {
 		{"NIC", with(open, kind("")), isolation.PhysicalNIC, false},
 		{"NIC before its number", with(plan.Interface{}, kind("")), isolation.PhysicalNIC, false},
 		{"NIC with AF_XDP", with(typed("afxdp"), kind("")), isolation.PhysicalNIC, false},
+		{"the bridge's own device", stolen, isolation.OwnDevice, true},
 		{"loopback", with(open, plan.Device{Loopback: true}), isolation.LoopbackDevice, false},
 		{"veth in the host", with(open, veth(false)), isolation.VethInHost, false},
 		{"tun", with(open, plan.Device{Kind: "tun"}), isolation.L3Tun, false},
@@ -174,7 +178,7 @@ func TestPorts(t *testing.T) {
 				return
 			}
 			f := v.Findings[0]
-			if f.Port != "p" || f.Interface != "p" || f.Bridge != "red" || f.Detail == "" || f.Remedy() == "" {
+			if f.Port != "p" || f.Interface != c.in.Bridge.Ports[len(c.in.Bridge.Ports)-1].Interfaces[0].Name || f.Bridge != "red" || f.Detail == "" || f.Remedy() == "" {
 				t.Errorf("finding %+v lacks something", f)
 			}
 			e, _ := isolation.Find(c.reason)
@@ -215,6 +219,15 @@ func TestSettings(t *testing.T) {
 		{isolation.LocalPort, func(b *plan.Bridge) { b.Ports[0].Trunks = nil }},
 		{isolation.LocalPort, func(b *plan.Bridge) { b.Ports[0].VLANMode = "access" }},
 		{isolation.LocalPort, func(b *plan.Bridge) { b.Ports[0].Tag = 5 }},
+		{isolation.LocalPort, func(b *plan.Bridge) {
+			b.Ports[0].Interfaces = append(b.Ports[0].Interfaces, plan.Interface{UUID: "x", Name: "up0", OFPort: 4})
+		}},
+		{isolation.LocalPort, func(b *plan.Bridge) { b.Ports[0].Interfaces[0].Name = "other" }},
+		{isolation.LocalPort, func(b *plan.Bridge) { b.Ports[0].Interfaces = nil }},
+		{isolation.Protocols, func(b *plan.Bridge) { b.Protocols = []string{"OpenFlow10", "OpenFlow13"} }},
+		{isolation.FlowTables, func(b *plan.Bridge) { b.FlowTables = 1 }},
+		{isolation.LACP, func(b *plan.Bridge) { b.Ports[0].LACP = "active" }},
+		{isolation.LACP, func(b *plan.Bridge) { b.Ports[0].LACP = "passive" }},
 		{isolation.LLDP, func(b *plan.Bridge) { b.Ports[0].Interfaces[0].LLDP = true }},
 		{isolation.BFD, func(b *plan.Bridge) { b.Ports[0].Interfaces[0].BFD = true }},
 		{isolation.FailMode, func(b *plan.Bridge) { b.FailMode = "standalone" }},
@@ -241,11 +254,14 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-// underReport is what is done under the policy to report: what makes a network
-// strict is no matter of the policy.
+// underReport is what is done under the policy to report: what makes a bridge the
+// network's is no matter of the policy.
 func underReport(r isolation.Reason) isolation.Action {
-	if r == isolation.FailMode || r == isolation.ForeignFlows {
+	switch r {
+	case isolation.FailMode, isolation.ForeignFlows, isolation.Protocols, isolation.FlowTables:
 		return isolation.Restore
+	case isolation.OwnDevice:
+		return isolation.Remove
 	}
 	return isolation.Report
 }
@@ -283,7 +299,7 @@ func TestTheTableIsComplete(t *testing.T) {
 			t.Errorf("entry %+v", e)
 		}
 		seen[e.Reason] = true
-		if e.Under(model.PolicyReport) != underReport(e.Reason) || e.Under(model.PolicyQuarantine) == isolation.Remove {
+		if e.Under(model.PolicyReport) != underReport(e.Reason) || (e.Under(model.PolicyQuarantine) == isolation.Remove) != (e.Reason == isolation.OwnDevice) {
 			t.Errorf("%s: actions under the policies", e.Reason)
 		}
 	}
@@ -338,7 +354,7 @@ func TestForgedMarksOpenNothing(t *testing.T) {
 			for _, open := range []bool{true, false} {
 				in := c.in
 				in.Bridge.Ports = slices.Clone(in.Bridge.Ports)
-				p := &in.Bridge.Ports[1]
+				p := &in.Bridge.Ports[len(in.Bridge.Ports)-1]
 				p.ExternalIDs = m
 				if !open {
 					p.VLANMode, p.Trunks = "trunk", []int{4095}

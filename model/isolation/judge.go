@@ -1,6 +1,7 @@
 package isolation
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -31,6 +32,8 @@ type Input struct {
 type Host struct {
 	// Managers counts the OVSDB managers.
 	Managers int
+	// Restoring says that Open vSwitch waits for flows to be restored.
+	Restoring bool
 	// Tunnels are the tunnels of the userspace datapath on bridges that are not
 	// isonet's, as "port on bridge". Sorted.
 	Tunnels []string
@@ -38,7 +41,7 @@ type Host struct {
 
 // HostOf gathers the facts of a host.
 func HostOf(actual *plan.Actual) Host {
-	h := Host{Managers: actual.Managers}
+	h := Host{Managers: actual.Managers, Restoring: actual.Restoring}
 	for _, name := range slices.Sorted(maps.Keys(actual.Bridges)) {
 		b := actual.Bridges[name]
 		if b.DatapathType != userspace || plan.NetworkOf(b) != "" {
@@ -81,7 +84,7 @@ type Finding struct {
 func (f Finding) Subject(network model.ID) plan.Subject {
 	port := f.Port
 	if f.Column != "" {
-		port = f.Interface
+		port = cmp.Or(f.Interface, f.Port)
 	}
 	return plan.Subject{Network: network, Port: port, Column: f.Column}
 }
@@ -184,7 +187,7 @@ func (in Input) port(v *Verdict, p plan.Port, rules []portRule) {
 }
 
 func (in Input) facts(i plan.Interface) facts {
-	f := facts{Interface: i, waited: in.Waited[i.UUID], userspace: in.DatapathType == userspace}
+	f := facts{Interface: i, own: i.Name == in.Bridge.Name, waited: in.Waited[i.UUID], userspace: in.DatapathType == userspace}
 	_, f.shared = in.Devices.Named(in.Bridge.Name)
 	device, seen := in.Devices.Of(i)
 	if in.guarded {
@@ -217,7 +220,7 @@ func (f facts) waits() bool {
 
 func (in Input) settings(v *Verdict) {
 	for _, d := range plan.NewSpec(in.Network, in.DatapathType).Deviations(in.Bridge) {
-		f := Finding{Bridge: in.Bridge.Name, Port: in.portOf(d.Interface), Interface: d.Interface.Name, Column: d.Column, Detail: d.Detail, Action: Report}
+		f := Finding{Bridge: in.Bridge.Name, Port: cmp.Or(d.Port.Name, in.portOf(d.Interface)), Interface: d.Interface.Name, Column: d.Column, Detail: d.Detail, Action: Report}
 		for _, s := range settings() {
 			if slices.Contains(s.columns, d.Column) {
 				f.Reason, f.Action = s.Reason, s.Under(in.Network.EffectiveIsolation())
@@ -248,6 +251,9 @@ func (in Input) notices(v *Verdict) {
 	}
 	if in.Host.Managers > 0 {
 		add(Manager, fmt.Sprintf("managers of Open vSwitch: %d", in.Host.Managers))
+	}
+	if in.Host.Restoring {
+		add(Restoring, "other_config:flow-restore-wait of Open vSwitch is true")
 	}
 	for _, p := range v.Accepted {
 		for _, i := range p.Interfaces {

@@ -18,6 +18,8 @@ type facts struct {
 	// shared says that the bridge's own device is seen: only then does a device
 	// that is not seen tell anything.
 	shared bool
+	// own says that it has the name of its bridge.
+	own bool
 	// waited says that the grace time is over.
 	waited bool
 	// userspace says that the datapath is the userspace one, where the host's
@@ -42,6 +44,13 @@ var portRules = sync.OnceValue(func() []portRule {
 // typeRules judge by Interface.type alone.
 func typeRules() []portRule {
 	return []portRule{{
+		Entry{
+			Reason: OwnDevice, Enforce: Remove, Always: true,
+			What: "The bridge's own device in another port: the host takes part in the network", Evidence: "Interface `name` is that of the bridge",
+			Remedy: "Find out who puts it there; it belongs in the port of its own name",
+		},
+		func(f facts) string { return when(f.own, "it has the bridge's own device") },
+	}, {
 		Entry{
 			Reason: PatchPort, Enforce: Remove,
 			What: "A patch port: a cable to another bridge", Evidence: "Interface type `patch`",

@@ -12,6 +12,7 @@ const (
 	TunnelPort       Reason = "tunnel_port"
 	DPDKPort         Reason = "dpdk_port"
 	UnknownType      Reason = "unknown_type"
+	OwnDevice        Reason = "own_device"
 	HostInternalPort Reason = "host_internal_port"
 	PhysicalNIC      Reason = "physical_nic"
 	LoopbackDevice   Reason = "loopback_device"
@@ -49,6 +50,9 @@ const (
 	CFM          Reason = "cfm"
 	FailMode     Reason = "fail_mode"
 	ForeignFlows Reason = "foreign_flows"
+	Protocols    Reason = "protocols"
+	FlowTables   Reason = "flow_tables"
+	LACP         Reason = "lacp"
 )
 
 // What is worth knowing though it is no violation.
@@ -57,6 +61,7 @@ const (
 	Manager      Reason = "manager"
 	TunnelNearby Reason = "tunnel_nearby"
 	NoMAC        Reason = "no_mac"
+	Restoring    Reason = "flow_restore_wait"
 )
 
 // Action is what is done about a finding.

@@ -1,5 +1,7 @@
 package isolation
 
+import "github.com/isonet/isonet/model/plan"
+
 // setting is an entry for a column of the Bridge, its local port or an
 // Interface: see plan.Spec.Deviations.
 type setting struct {
@@ -31,11 +33,16 @@ func settings() []setting {
 		restore(InBand, "In-band control: hidden flows above all others", "Bridge `other_config:disable-in-band` other than `true`", whose, "other_config:disable-in-band"),
 		restore(ForwardBPDU, "Frames that end at every bridge are forwarded", "Bridge `other_config:forward-bpdu`", whose, "other_config:forward-bpdu"),
 		restore(LocalPort, "The bridge's local port is open: the host takes part in the network",
-			"Port `vlan_mode`, `trunks` and `tag` of the port with the bridge's name", whose, "vlan_mode", "trunks", "tag"),
+			"Port `vlan_mode`, `trunks`, `tag` and `interfaces` of the port with the bridge's name, where only the bridge's own device belongs", whose,
+			"vlan_mode", "trunks", "tag", "interfaces"),
+		restore(LACP, "LACP: the host sends frames of its own into the VM, or answers the VM's", "Port `lacp` other than `off`", whose, "lacp"),
 		restore(LLDP, "LLDP: the host introduces itself to the VM", "Interface `lldp:enable`", whose, "lldp"),
 		restore(BFD, "BFD: the host sends frames of its own into the VM", "Interface `bfd:enable`", whose, "bfd"),
 		restore(CFM, "CFM: the host sends frames of its own into the VM", "Interface `cfm_mpid`", whose, "cfm_mpid"),
 		always(FailMode, "A strict network whose bridge forwards by itself, between whatever is plugged in", "Bridge `fail_mode` other than `secure`", "fail_mode"),
+		always(Protocols, "A bridge that does not speak isonet's OpenFlow: nobody sees its flows, and a strict network lets no new VM in",
+			"Bridge `protocols` without `"+plan.Protocol+"`", "protocols"),
+		always(FlowTables, "Settings of flow tables: they can refuse and evict flows", "Bridge `flow_tables`", "flow_tables"),
 		always(ForeignFlows, "A strict network with flows that are not isonet's", "OpenFlow: flows of the bridge with other cookies than isonet's, looked for every 30 seconds"),
 	}
 }
@@ -49,6 +56,11 @@ func notices() []Entry {
 		Reason: Manager, Enforce: Report, Notice: true,
 		What: "An OVSDB manager: who is connected there can change everything", Evidence: "Open_vSwitch `manager_options`",
 		Remedy: "Remove the manager if nothing needs it (`ovs-vsctl del-manager`)",
+	}, {
+		Reason: Restoring, Enforce: Report, Notice: true,
+		What:     "Open vSwitch waits for flows to be restored: from its next start it forwards nothing new",
+		Evidence: "Open_vSwitch `other_config:flow-restore-wait`",
+		Remedy:   "Remove the key (`ovs-vsctl remove Open_vSwitch . other_config flow-restore-wait`), which `ovs-ctl restart` sets for a moment",
 	}, {
 		Reason: TunnelNearby, Enforce: Report, Notice: true,
 		What:     "A tunnel on another bridge of the same userspace datapath: a VM can inject frames into it as soon as a port of its own network has an IP address",

@@ -23,6 +23,9 @@ type Actual struct {
 	Bridges map[string]Bridge
 	// Managers counts the OVSDB managers (Open_vSwitch manager_options).
 	Managers int
+	// Restoring says that Open vSwitch forwards nothing new from its next start
+	// until somebody takes other_config:flow-restore-wait away.
+	Restoring bool
 	// Links are the devices of vswitchd's network namespace. It is nil where
 	// nobody looked.
 	Links *Links
@@ -69,6 +72,10 @@ type Bridge struct {
 	// How many rows each of these columns refers to; isonet wants none.
 	Controllers, Mirrors, NetFlow, SFlow, IPFIX, AutoAttach int
 	STP, RSTP, McastSnooping                                bool
+	// Protocols are the versions of OpenFlow that the bridge speaks; none is all.
+	Protocols []string
+	// FlowTables counts the tables that somebody configured; isonet wants none.
+	FlowTables int
 	// FlowSamples are the UUIDs of the Flow_Sample_Collector_Set rows that
 	// refer to the bridge; isonet wants none.
 	FlowSamples []string
@@ -82,7 +89,8 @@ type Port struct {
 	VLANMode    string // "" is unset
 	Tag         int    // -1 is unset
 	Trunks      []int
-	Protected   bool // it reaches only ports that are not
+	Protected   bool   // it reaches only ports that are not
+	LACP        string // "" is unset
 	ExternalIDs map[string]string
 	OtherConfig map[string]string
 	Interfaces  []Interface // sorted by name
@@ -134,6 +142,19 @@ func (i Interface) Vanished() bool {
 		return i.Failed()
 	}
 	return false
+}
+
+// OwnInterface returns the interface of the bridge's own device, the one of the
+// bridge's name, whatever port it is in: by the name alone vswitchd knows it.
+func (b Bridge) OwnInterface() (Interface, bool) {
+	for _, p := range b.Ports {
+		for _, i := range p.Interfaces {
+			if i.Name == b.Name {
+				return i, true
+			}
+		}
+	}
+	return Interface{}, false
 }
 
 // Local returns the bridge's local port: the one of the bridge's own name.

@@ -115,7 +115,7 @@ func (p *Plan) isolateHeld(want Want, b Bridge, have *Actual) {
 // spares returns what says which settings of a network are not put back now.
 func (w Want) spares(n model.Network, changes []PortChange) func(Setting) bool {
 	return func(d Setting) bool {
-		return n.EffectiveIsolation() == model.PolicyReport || w.Spare[d.Subject(n.ID)] || removes(changes, d.Interface)
+		return n.EffectiveIsolation() == model.PolicyReport || w.Spare[d.Subject(n.ID)] || removes(changes, d)
 	}
 }
 
@@ -148,10 +148,11 @@ func (w Want) portsOf(b Bridge) []PortChange {
 	return changes
 }
 
-// removes reports whether the port with an interface goes.
-func removes(changes []PortChange, i Interface) bool {
+// removes reports whether the port with a setting goes.
+func removes(changes []PortChange, d Setting) bool {
 	return slices.ContainsFunc(changes, func(c PortChange) bool {
-		return c.Do == RemovePort && slices.ContainsFunc(c.Port.Interfaces, func(other Interface) bool { return other.UUID == i.UUID })
+		return c.Do == RemovePort && (c.Port.UUID == d.Port.UUID ||
+			slices.ContainsFunc(c.Port.Interfaces, func(other Interface) bool { return other.UUID == d.Interface.UUID }))
 	})
 }
 

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -48,7 +49,7 @@ type Repair struct {
 	Have Bridge
 	// Bridge, Port and Interface name the columns to set.
 	Bridge, Port, Interface []string
-	// Silence are settings of interfaces to put back.
+	// Silence are settings of ports and interfaces to put back.
 	Silence []Setting
 	// AddLocal says that the bridge lacks its local port.
 	AddLocal bool
@@ -67,7 +68,7 @@ func (r Repair) Columns() string {
 		columns = append(columns, "interface:"+c)
 	}
 	for _, d := range r.Silence {
-		columns = append(columns, d.Interface.Name+":"+d.Column)
+		columns = append(columns, cmp.Or(d.Interface.Name, d.Port.Name)+":"+d.Column)
 	}
 	if r.AddLocal {
 		columns = append(columns, "local port")

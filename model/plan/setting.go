@@ -1,8 +1,10 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/isonet/isonet/model"
 )
@@ -12,6 +14,13 @@ const (
 	disableInBand = "disable-in-band"
 	forwardBPDU   = "forward-bpdu"
 )
+
+// Protocol is the version of OpenFlow that isonet speaks with bridges.
+const Protocol = "OpenFlow14"
+
+// True says that vswitchd takes the value of a key that is off by default for
+// on (smap_get_bool).
+func True(value string) bool { return strings.EqualFold(value, "true") }
 
 // ResetDatapath is a datapath type that does not exist. vswitchd takes a bridge
 // of that type down, with all it knew of the ports, and leaves its rows alone.
@@ -27,11 +36,12 @@ const ResetDatapath = "isonet-reset"
 // Setting is one setting that holds a network's isolation and is not as it
 // must be.
 type Setting struct {
-	// Column is the column of the Bridge, of the local port (Local) or of the
-	// Interface, with its key if it is a map.
+	// Column is the column of the Bridge, of the local port (Local), of another
+	// Port or of the Interface, with its key if it is a map.
 	Column    string
 	Local     bool
-	Interface Interface // empty for a setting of the bridge or the local port
+	Port      Port      // empty for a setting of the bridge or an interface
+	Interface Interface // empty for a setting of the bridge or a port
 	// Detail is what the database has, in words.
 	Detail string
 	// Stuck says that it cannot be put back without harm.
@@ -48,7 +58,7 @@ type Subject struct {
 
 // Subject names the setting of a network's bridge.
 func (d Setting) Subject(network model.ID) Subject {
-	return Subject{Network: network, Port: d.Interface.Name, Column: d.Column}
+	return Subject{Network: network, Port: cmp.Or(d.Interface.Name, d.Port.Name), Column: d.Column}
 }
 
 // Deviations returns the settings that hold the isolation and differ from what
@@ -73,6 +83,12 @@ func (s Spec) Deviations(b Bridge) []Setting {
 		// A bridge of another revision has not become strict yet.
 		list = append(list, Setting{Column: "fail_mode", Detail: fmt.Sprintf("the bridge's fail_mode is %q: Open vSwitch forwards between all its ports", b.FailMode)})
 	}
+	if !speaks(b) {
+		list = append(list, Setting{Column: "protocols", Detail: fmt.Sprintf("the bridge's protocols are %v, without %s: isonet cannot see its flows", b.Protocols, Protocol)})
+	}
+	if b.FlowTables > 0 {
+		list = append(list, Setting{Column: "flow_tables", Detail: fmt.Sprintf("the bridge's flow_tables configure %d tables: they can limit and evict flows", b.FlowTables)})
+	}
 	if b.STP {
 		list = append(list, Setting{Column: "stp_enable", Detail: "the bridge's stp_enable is true"})
 	}
@@ -80,12 +96,16 @@ func (s Spec) Deviations(b Bridge) []Setting {
 		list = append(list, rstp(b))
 	}
 	for _, key := range []string{disableInBand, forwardBPDU} {
-		have, set := b.OtherConfig[key]
-		if want, wanted := s.OtherConfig[key]; have != want || set != wanted {
+		if have := b.OtherConfig[key]; True(have) != True(s.OtherConfig[key]) {
 			list = append(list, Setting{Column: "other_config:" + key, Detail: fmt.Sprintf("the bridge's other_config:%s is %q", key, have)})
 		}
 	}
 	return append(append(list, s.localDeviations(b)...), noise(b)...)
+}
+
+// speaks says that isonet can speak OpenFlow with the bridge.
+func speaks(b Bridge) bool {
+	return len(b.Protocols) == 0 || slices.Contains(b.Protocols, Protocol)
 }
 
 // rstp is stuck while a port is plugged in that would not come back by itself:
@@ -124,13 +144,41 @@ func (s Spec) localDeviations(b Bridge) []Setting {
 	if local.Tag >= 0 {
 		add("tag", fmt.Sprintf("tag is %d", local.Tag))
 	}
+	if strange := strangersIn(b, local); len(strange) > 0 {
+		add("interfaces", "interfaces are not the bridge's own alone: "+strings.Join(strange, ", "))
+	}
 	return list
 }
 
-// noise returns what makes vswitchd send frames of its own out of interfaces.
+// strangersIn names the interfaces of the local port that do not belong there, and
+// the bridge's own if it is missing.
+func strangersIn(b Bridge, local Port) []string {
+	var names []string
+	own := false
+	for _, i := range local.Interfaces {
+		if i.Name == b.Name {
+			own = true
+			continue
+		}
+		names = append(names, "'"+i.Name+"' is there")
+	}
+	if !own {
+		names = append(names, "'"+b.Name+"' is not")
+	}
+	return names
+}
+
+// noise returns what makes vswitchd send frames of its own out of ports.
 func noise(b Bridge) []Setting {
 	var list []Setting
 	for _, p := range b.Ports {
+		// In passive mode it answers whoever speaks LACP to it.
+		if p.LACP != "" && p.LACP != "off" {
+			list = append(list, Setting{
+				Column: "lacp", Port: p,
+				Detail: fmt.Sprintf("the port '%s' speaks LACP: its column lacp is %s", p.Name, p.LACP),
+			})
+		}
 		for _, i := range p.Interfaces {
 			for _, c := range []struct {
 				column string

@@ -99,6 +99,8 @@ func (s Spec) repair(b Bridge, applied bool, spared func(Setting) bool) (Repair,
 		{"fail_mode", b.FailMode == s.FailMode},
 		{"external_ids", includes(b.ExternalIDs, s.ExternalIDs)},
 		{"mcast_snooping_enable", !b.McastSnooping},
+		{"protocols", speaks(b)},
+		{"flow_tables", b.FlowTables == 0},
 	} {
 		if !c.ok {
 			r.Bridge = append(r.Bridge, c.name)
@@ -145,7 +147,7 @@ func (r *Repair) empty() bool {
 // restore adds a setting to what the repair puts back.
 func (r *Repair) restore(d Setting) {
 	switch {
-	case d.Interface.UUID != "":
+	case d.Interface.UUID != "" || d.Port.UUID != "":
 		r.Silence = append(r.Silence, d)
 	case d.Local:
 		r.Port = append(r.Port, d.Column)

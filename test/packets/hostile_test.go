@@ -56,6 +56,8 @@ func deeds() []deed {
 		{"STP", spanningTree("stp_enable"), false},
 		{"RSTP", rapidSpanningTree, false},
 		{"edit the trunks of the local port", func(s *side) exit { return late(s, openLocalPort) }, false},
+		{"put an uplink into the local port", secondInterface, false},
+		{"put the local device into another port", ownDeviceElsewhere, false},
 		{"set the local port up with an address", func(s *side) exit { return late(s, localUp) }, false},
 		{"change fail_mode", changeFailMode, false},
 		{"plug a VM in again with another number", replugged, false},

@@ -56,20 +56,34 @@ func ways() map[isolation.Reason]map[string]way {
 		isolation.STP:              one(way{open: spanningTree("stp_enable"), beat: twice}),
 		isolation.RSTP:             one(way{open: spanningTree("rstp_enable"), beat: twice}),
 		isolation.ForwardBPDU:      one(way{open: forwardBPDU, send: bpdu}),
-		isolation.LocalPort:        one(way{open: openLocalPort}),
-		isolation.LLDP:             one(way{open: lldp, beat: lldpAgain, when: undisturbed}),
-		isolation.BFD:              one(way{open: bfd, beat: twice}),
-		isolation.CFM:              one(way{open: cfm, beat: twice}),
-		isolation.LocalUp:          one(way{open: localUp}),
-		isolation.UnseenDevice:     one(way{alone: moved}),
-		isolation.UnseenHost:       one(way{alone: blind, when: single}),
-		isolation.PortAddress:      one(way{open: portAddress, send: askHost}),
-		isolation.InBand:           one(way{open: inBand, send: toController, settings: locked()}),
-		isolation.FailMode:         one(way{open: standalone, send: forged, settings: locked()}),
-		isolation.ForeignFlows:     one(way{open: foreignFlows, send: forged, settings: locked()}),
-		isolation.Manager:          one(way{open: manager, send: toController, settings: locked()}),
-		isolation.TunnelNearby:     one(way{open: tunnelNearby, send: encapsulated}),
-		isolation.NoMAC:            one(way{open: noMAC, settings: locked()}),
+		isolation.LocalPort: {
+			"frames":           {open: openLocalPort},
+			"second interface": {open: secondInterface, send: vlan4095},
+		},
+		isolation.OwnDevice:  one(way{open: ownDeviceElsewhere}),
+		isolation.Protocols:  one(way{open: otherProtocol, send: forged, settings: locked()}),
+		isolation.FlowTables: one(way{open: limitedTable, send: forged, settings: locked()}),
+		isolation.LACP: {
+			"active":  {open: lacp("active"), beat: twice},
+			"passive": {open: lacp("passive"), send: speakLACP},
+		},
+		isolation.LLDP: one(way{open: lldp, beat: lldpAgain, when: undisturbed}),
+		isolation.BFD: {
+			"frames":                {open: bfd("true"), beat: twice},
+			"in any other spelling": {open: bfd("tRUE"), beat: twice},
+		},
+		isolation.Restoring:    one(way{alone: restoring, when: single}),
+		isolation.CFM:          one(way{open: cfm, beat: twice}),
+		isolation.LocalUp:      one(way{open: localUp}),
+		isolation.UnseenDevice: one(way{alone: moved}),
+		isolation.UnseenHost:   one(way{alone: blind, when: single}),
+		isolation.PortAddress:  one(way{open: portAddress, send: askHost}),
+		isolation.InBand:       one(way{open: inBand, send: toController, settings: locked()}),
+		isolation.FailMode:     one(way{open: standalone, send: forged, settings: locked()}),
+		isolation.ForeignFlows: one(way{open: foreignFlows, send: forged, settings: locked()}),
+		isolation.Manager:      one(way{open: manager, send: toController, settings: locked()}),
+		isolation.TunnelNearby: one(way{open: tunnelNearby, send: encapsulated}),
+		isolation.NoMAC:        one(way{open: noMAC, settings: locked()}),
 	}
 }
 
@@ -440,13 +454,41 @@ func bpdu(s *side) {
 	s.atA.SendTo(bridgeGroup(), s.mark(), 10)
 }
 
-func bfd(s *side) exit {
+func bfd(on string) func(*side) exit {
+	return func(s *side) exit {
+		s.Helper()
+		s.atB.Watch("BFD", func(frame []byte) bool {
+			return len(frame) > 38 && frame[23] == unix.IPPROTO_UDP && binary.BigEndian.Uint16(frame[36:]) == portBFD
+		})
+		s.ovs.Vsctl("set", "interface", s.b.Device, "bfd:enable="+on, "bfd:min_tx=100")
+		return watched(s, s.atB, "BFD")
+	}
+}
+
+// slowProtocols is where LACP goes (IEEE 802.1AX, annex B).
+func slowProtocols() net.HardwareAddr { return net.HardwareAddr{0x01, 0x80, 0xc2, 0, 0, 2} }
+
+func lacp(mode string) func(*side) exit {
+	return func(s *side) exit {
+		s.Helper()
+		s.atB.Watch("LACP", func(frame []byte) bool {
+			return bytes.HasPrefix(frame, slowProtocols()) && !bytes.Equal(frame[6:12], s.atB.MAC)
+		})
+		s.ovs.Vsctl("set", "port", s.b.Device, "lacp="+mode, "other_config:lacp-time=fast")
+		return watched(s, s.atB, "LACP")
+	}
+}
+
+// speakLACP is what b says as the active end of a LAG (IEEE 802.1AX, 6.4.2).
+func speakLACP(s *side) {
 	s.Helper()
-	s.atB.Watch("BFD", func(frame []byte) bool {
-		return len(frame) > 38 && frame[23] == unix.IPPROTO_UDP && binary.BigEndian.Uint16(frame[36:]) == portBFD
-	})
-	s.ovs.Vsctl("set", "interface", s.b.Device, "bfd:enable=true", "bfd:min_tx=100")
-	return watched(s, s.atB, "BFD")
+	pdu := make([]byte, 110)
+	copy(pdu, []byte{1, 1, 1, 20, 0x80, 0})                  // LACP, version 1, the actor and its priority
+	copy(pdu[6:], s.atB.MAC)                                 // its system,
+	copy(pdu[12:], []byte{0, 1, 0x80, 0, 0, 1, 0b0000_0111}) // key, port and state: active, fast, may aggregate
+	copy(pdu[22:], []byte{2, 20})                            // the partner,
+	copy(pdu[42:], []byte{3, 16})                            // the collector
+	s.atB.Send(append(ovstest.EthernetHeader(s.atB.MAC, slowProtocols(), unix.ETH_P_SLOW), pdu...))
 }
 
 func cfm(s *side) exit {
@@ -468,6 +510,38 @@ func openLocalPort(s *side) exit {
 	out := local(s)
 	s.ovs.Vsctl("clear", "port", s.bridge, "vlan_mode", "trunks")
 	return out
+}
+
+// secondInterface makes the bridge's own port a bond with an uplink.
+func secondInterface(s *side) exit {
+	s.Helper()
+	near, far := cable(s)
+	s.ovs.Vsctl("--", "--id=@i", "create", "interface", "name="+near, "--", "add", "port", s.bridge, "interfaces", "@i",
+		"--", "set", "port", s.bridge, "bond_mode=active-backup", "other_config:bond-primary="+near)
+	return at(s, far)
+}
+
+// vlan4095 sends in the VLAN of the bridge's own port.
+func vlan4095(s *side) {
+	s.Helper()
+	frame := s.atA.Frame(everybody(), s.mark())
+	frame = slices.Insert(frame, 12, 0x81, 0, 0x0f, 0xff)
+	for range 10 {
+		s.atA.Send(frame)
+	}
+}
+
+// ownDeviceElsewhere puts the bridge's own device into a port of another name,
+// which carries all VLANs.
+func ownDeviceElsewhere(s *side) exit {
+	s.Helper()
+	return late(s, func(s *side) exit { // its device is made anew
+		own := s.ovs.Vsctl("get", "port", s.bridge, "_uuid")
+		s.ovs.Vsctl("--", "--id=@i", "get", "interface", s.bridge,
+			"--", "--id=@p", "create", "port", "name="+s.name("other"), "interfaces=@i",
+			"--", "remove", "bridge", s.bridge, "ports", own, "--", "add", "bridge", s.bridge, "ports", "@p")
+		return exit{}
+	})
 }
 
 func localUp(s *side) exit {
@@ -573,6 +647,43 @@ func foreignFlows(s *side) exit {
 		s.Fatalf("ovs-ofctl: %v\n%s", err, out)
 	}
 	return at(s, s.atB)
+}
+
+// otherProtocol has the bridge speak a version that isonet does not speak, and
+// gives it a flow.
+func otherProtocol(s *side) exit {
+	s.Helper()
+	s.ovs.Vsctl("set", "bridge", s.bridge, "protocols=OpenFlow10")
+	command := s.ovs.OfctlCommand("add-flow", s.bridge, "priority=65000,actions=FLOOD")
+	command.Args[1] = "--protocols=OpenFlow10"
+	if out, err := command.CombinedOutput(); err != nil {
+		s.Fatalf("ovs-ofctl: %v\n%s", err, out)
+	}
+	if s.id != "" {
+		s.judged(isolation.ForeignFlows) // now isonet can see them
+	}
+	return at(s, s.atB)
+}
+
+// limitedTable makes the flow that would drop a stranger's frames one too many.
+func limitedTable(s *side) exit {
+	s.Helper()
+	s.ovs.Vsctl("--", "--id=@t", "create", "flow_table", "flow_limit=1", "--", "set", "bridge", s.bridge, "flow_tables:0=@t")
+	if err := s.ovs.OfctlCommand("add-flow", s.bridge, "priority=65000,dl_src="+stranger().String()+",actions=drop").Run(); err == nil && s.id == "" {
+		s.Error("Open vSwitch took the flow")
+	}
+	return at(s, s.atB)
+}
+
+// restoring is a setting that opens nothing, and that is told of because frames
+// stop at Open vSwitch's next start.
+func restoring(w *world) {
+	w.Helper()
+	s := w.network()
+	w.ovs.Vsctl("set", "Open_vSwitch", ".", "other_config:flow-restore-wait=True")
+	defer w.ovs.Vsctl("remove", "Open_vSwitch", ".", "other_config", "flow-restore-wait")
+	s.judged(isolation.Restoring)
+	s.connected()
 }
 
 // controllerPort is where OpenFlow controllers listen. Nobody does here.
