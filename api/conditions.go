@@ -67,7 +67,7 @@ func (c *call) versionIn(d *model.Desired) (version string, exists bool) {
 		return digest(a), err == nil
 	case slices.Contains([]string{"/hosts/{host}", "/hosts/{host}/setupnetworks", "/hosts/{host}/networkattachments"}, path):
 		h, err := c.host(d)
-		return digest([]any{h.Labels, d.On(h.ID)}), err == nil
+		return digest([]any{h.Name, h.Labels, d.On(h.ID)}), err == nil
 	}
 	return strconv.FormatInt(d.Revision, 16), true
 }

@@ -75,6 +75,8 @@ func (a *API) table() []route {
 
 		get("/hosts", a.listHosts),
 		get("/hosts/{host}", a.getHost),
+		set("/hosts/{host}", a.updateHost),
+		remove("/hosts/{host}", a.removeHost),
 		get("/hosts/{host}/nics", a.listNICs),
 		get("/hosts/{host}/nics/{nic}", a.getNIC),
 		get("/hosts/{host}/nics/{nic}/statistics", a.listNICStatistics),

@@ -152,6 +152,7 @@ func (d *Daemon) Start() {
 	d.start("ovs", d.sw.Run)
 	d.start("reconcile", d.loop.Run)
 	d.startGuard()
+	d.start("name", d.followName)
 	d.start("nic", func(ctx context.Context) error { d.nics.Run(ctx); return nil })
 	d.start("notify", d.notify.run)
 	for _, l := range d.listeners {

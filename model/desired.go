@@ -11,6 +11,9 @@ type Host struct {
 	ID       ID
 	SystemID string // unique
 	Name     string
+	// Named says that an operator chose the name. Else it is that of the machine
+	// and follows it.
+	Named bool
 	// Labels attach every network with the same label. Sorted, no duplicates.
 	Labels []string
 	// Evicted are networks whose bridge may be removed although ports are

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"reflect"
+	"regexp"
 	"slices"
 )
 
@@ -73,6 +74,46 @@ func (d *Desired) PutNetwork(n Network) (Network, error) {
 
 func nameInUse(prefix, name string) error {
 	return Conflictf("%sThe name of the logical network '%s' is already used by an existing logical network in the same data-center.\n-Please choose a different name.", prefix, name)
+}
+
+// hostNamePattern is the oVirt engine's (VALIDATION_VDS_NAME_INVALID).
+var hostNamePattern = regexp.MustCompile(`^[-_.0-9A-Za-z]+$`)
+
+// RenameHost gives a host a name that an operator chose, which no other host has.
+func (d *Desired) RenameHost(id ID, name string) error {
+	h, ok := d.Hosts[id]
+	if !ok {
+		return NotFoundf("Entity not found: %s", id)
+	}
+	if !hostNamePattern.MatchString(name) {
+		return Invalidf("Cannot edit Host. Host name must be formed of alphanumeric characters, numbers or \"-_.\".")
+	}
+	for _, other := range d.Hosts {
+		if other.ID != id && other.Name == name {
+			return Conflictf("Cannot edit Host. The Host name is already in use, please choose a unique name and try again.")
+		}
+	}
+	h.Name, h.Named = name, true
+	d.Hosts[id] = h
+	return nil
+}
+
+// FollowName gives a host the name of its machine, unless an operator chose one.
+func (d *Desired) FollowName(id ID, machine string) {
+	if h, ok := d.Hosts[id]; ok && !h.Named {
+		h.Name = machine
+		d.Hosts[id] = h
+	}
+}
+
+// RemoveHost removes a host with its labels and attachments.
+func (d *Desired) RemoveHost(id ID) error {
+	if _, ok := d.Hosts[id]; !ok {
+		return NotFoundf("Entity not found: %s", id)
+	}
+	delete(d.Hosts, id)
+	maps.DeleteFunc(d.Attachments, func(_ ID, a Attachment) bool { return a.Host == id })
+	return nil
 }
 
 // RemoveNetwork removes a network and its attachments.

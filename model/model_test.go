@@ -215,6 +215,15 @@ func TestRefusals(t *testing.T) {
 		{"bad label", func(d *model.Desired) error { return d.AddLabel(host, "a b") }, model.ErrInvalid},
 		{"label of an unknown host", func(d *model.Desired) error { return d.AddLabel(model.NewID(), "x") }, model.ErrNotFound},
 		{"remove an unknown label", func(d *model.Desired) error { return d.RemoveLabel(host, "x") }, model.ErrNotFound},
+		{"rename an unknown host", func(d *model.Desired) error { return d.RenameHost(model.NewID(), "x") }, model.ErrNotFound},
+		{"rename a host to nothing", func(d *model.Desired) error { return d.RenameHost(host, "") }, model.ErrInvalid},
+		{"rename a host with a blank", func(d *model.Desired) error { return d.RenameHost(host, "a b") }, model.ErrInvalid},
+		{"rename a host to a taken name", func(d *model.Desired) error {
+			id := model.NewID()
+			d.Hosts[id] = model.Host{ID: id, SystemID: "host-2", Name: "taken"}
+			return d.RenameHost(host, "taken")
+		}, model.ErrConflict},
+		{"removal of an unknown host", func(d *model.Desired) error { return d.RemoveHost(model.NewID()) }, model.ErrNotFound},
 		{"dangling attachment", func(d *model.Desired) error {
 			n := model.NewID()
 			id := model.AttachmentID(host, n)

@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/isonet/isonet/internal/ovstest"
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/store"
@@ -277,7 +279,7 @@ func opened(t *testing.T, file []byte) *model.Desired {
 }
 
 func TestUnusableDatabase(t *testing.T) {
-	newer := bytes.Replace(store.Schema, []byte(`"version": "1.2.0"`), []byte(`"version": "1.2.1"`), 1)
+	newer := bytes.Replace(store.Schema, []byte(`"version": "1.3.0"`), []byte(`"version": "1.3.1"`), 1)
 	other := bytes.Replace(store.Schema, []byte(`"name": "Isolated_Networks"`), []byte(`"name": "Other"`), 1)
 	for _, c := range []struct {
 		name, says string
@@ -387,7 +389,7 @@ func TestConversion(t *testing.T) {
 			}
 			s.must(full)
 			s.stop()
-			if version := tool(t, "db-version", database(dir)); version != "1.2.0" {
+			if version := tool(t, "db-version", database(dir)); version != "1.3.0" {
 				t.Errorf("the database has version %s", version)
 			}
 			backup := database(dir) + ".backup-0.9.0"
@@ -424,7 +426,7 @@ func TestConversionFromTheFirstRelease(t *testing.T) {
 	want.Isolation, want.Strict, want.MACLock, want.BroadcastLimit = model.PolicyReport, true, true, 50
 	s.must(func(d *model.Desired) error { return d.UpdateNetwork(want) })
 	s.stop()
-	for file, version := range map[string]string{database(dir): "1.2.0", database(dir) + ".backup-1.0.0": "1.0.0"} {
+	for file, version := range map[string]string{database(dir): "1.3.0", database(dir) + ".backup-1.0.0": "1.0.0"} {
 		if got := tool(t, "db-version", file); got != version {
 			t.Errorf("%s has version %s, want %s", file, got, version)
 		}
@@ -464,13 +466,42 @@ func TestConversionFromPolicies(t *testing.T) {
 	}
 	s.must(func(d *model.Desired) error { return d.Adopt(host, network, "n", bridge) })
 	s.stop()
-	for file, version := range map[string]string{database(dir): "1.2.0", database(dir) + ".backup-1.1.0": "1.1.0"} {
+	for file, version := range map[string]string{database(dir): "1.3.0", database(dir) + ".backup-1.1.0": "1.1.0"} {
 		if got := tool(t, "db-version", file); got != version {
 			t.Errorf("%s has version %s, want %s", file, got, version)
 		}
 	}
 	if got := embedded(t, dir).Snapshot().Attachments[id].Adopts; got != bridge {
 		t.Errorf("after a restart the network adopts '%s', want %s", got, bridge)
+	}
+}
+
+// TestConversionToNamedHosts opens a database of schema 1.2.0: its hosts go on to
+// follow their machines, until somebody renames one.
+func TestConversionToNamedHosts(t *testing.T) {
+	schema, err := os.ReadFile("testdata/1.2.0.ovsschema")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const host = systemID
+	dir := tempDir(t)
+	create(t, dir, schema)
+	tool(t, "transact", database(dir), `["Isolated_Networks",
+		{"op":"insert","table":"Isolated_Networks","row":{"revision":41}},
+		{"op":"insert","table":"Host","uuid":"`+host+`","row":{"system_id":"`+host+`","name":"localhost","labels":"lab"}}]`)
+	s := embedded(t, dir)
+	s.must(func(d *model.Desired) error { d.FollowName(host, "rack1"); return nil })
+	want := model.Host{ID: host, SystemID: host, Name: "rack1", Labels: []string{"lab"}}
+	if diff := cmp.Diff(want, s.Snapshot().Hosts[host]); diff != "" {
+		t.Errorf("the host (-want +got):\n%s", diff)
+	}
+	s.must(func(d *model.Desired) error { return d.RenameHost(host, "mine") })
+	s.stop()
+	again := embedded(t, dir)
+	again.must(func(d *model.Desired) error { d.FollowName(host, "rack2"); return nil })
+	want.Name, want.Named = "mine", true
+	if diff := cmp.Diff(want, again.Snapshot().Hosts[host]); diff != "" {
+		t.Errorf("the renamed host (-want +got):\n%s", diff)
 	}
 }
 

@@ -104,7 +104,7 @@ func optional(text string) rfc.OvsSet {
 }
 
 func host(r *schema.Host) model.Host {
-	h := model.Host{ID: model.ID(r.UUID), SystemID: r.SystemID, Name: r.Name, Labels: slices.Clone(r.Labels)}
+	h := model.Host{ID: model.ID(r.UUID), SystemID: r.SystemID, Name: r.Name, Named: r.Named, Labels: slices.Clone(r.Labels)}
 	slices.Sort(h.Labels)
 	h.Evicted, h.Released = ids(r.Evicted), ids(r.Released)
 	return h
@@ -135,7 +135,7 @@ func hostRow(h model.Host) rfc.Row {
 		labels = append(labels, label)
 	}
 	return rfc.Row{
-		"system_id": h.SystemID, "name": h.Name,
+		"system_id": h.SystemID, "name": h.Name, "named": h.Named,
 		"labels": rfc.OvsSet{GoSet: labels}, "evicted": uuidSet(h.Evicted), "released": uuidSet(h.Released),
 	}
 }

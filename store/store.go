@@ -130,7 +130,7 @@ func monitored() []client.MonitorOption {
 		client.WithTable(&i, &i.Revision, &i.Recent),
 		client.WithTable(&n, &n.Name, &n.VdsmName, &n.Description, &n.Comment, &n.MTU, &n.Label, &n.PortIsolation,
 			&n.Isolation, &n.Strict, &n.MACLock, &n.BroadcastLimit, &n.Revision),
-		client.WithTable(&h, &h.SystemID, &h.Name, &h.Labels, &h.Evicted, &h.Released),
+		client.WithTable(&h, &h.SystemID, &h.Name, &h.Named, &h.Labels, &h.Evicted, &h.Released),
 		client.WithTable(&a, &a.Host, &a.Network, &a.Properties, &a.Adopts),
 	}
 }

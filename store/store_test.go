@@ -186,7 +186,7 @@ func edit(rt *rapid.T, d *model.Desired, text, label *rapid.Generator[string]) {
 		return rapid.SampledFrom(append(ids, model.DeriveID("nothing has this id"))).Draw(rt, "id")
 	}
 	draw := func(g *rapid.Generator[string]) string { return g.Draw(rt, "text") }
-	switch rapid.IntRange(0, 9).Draw(rt, "edit") {
+	switch rapid.IntRange(0, 11).Draw(rt, "edit") {
 	case 0, 1:
 		_, _ = d.AddNetwork(model.Network{
 			Name: draw(text), Description: draw(text), Comment: draw(text), Label: draw(label),
@@ -205,11 +205,7 @@ func edit(rt *rapid.T, d *model.Desired, text, label *rapid.Generator[string]) {
 			d.Hosts[id] = model.Host{ID: id, SystemID: system, Name: draw(text)}
 		}
 	case 5:
-		id := pick(hosts)
-		for _, a := range d.On(id) {
-			delete(d.Attachments, a.ID)
-		}
-		delete(d.Hosts, id)
+		_ = d.RemoveHost(pick(hosts))
 	case 6:
 		_, _ = d.Attach(pick(hosts), pick(networks), map[string]string{draw(text): draw(text), "k": draw(label)})
 	case 7:
@@ -224,6 +220,10 @@ func edit(rt *rapid.T, d *model.Desired, text, label *rapid.Generator[string]) {
 		if id := pick(hosts); d.Hosts[id].ID != "" {
 			d.Evict(id, pick(networks))
 		}
+	case 10:
+		_ = d.RenameHost(pick(hosts), draw(label))
+	case 11:
+		d.FollowName(pick(hosts), draw(text))
 	}
 }
 

@@ -119,7 +119,7 @@ Open vSwitch is not connected ('isonet status' only), 4 a leak, 5 no proof and
 	must(root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp)))
 
 	root.AddCommand(
-		a.networkCommand(), a.labelCommand(), a.attachCommand(), a.detachCommand(),
+		a.networkCommand(), a.hostCommand(), a.labelCommand(), a.attachCommand(), a.detachCommand(),
 		a.adoptCommand(), a.releaseCommand(), a.portCommand(),
 		a.setupCommand(), a.planCommand(), a.statusCommand(), a.doctorCommand(), a.watchCommand(), a.proveCommand(),
 		a.topCommand(), a.statsCommand(),

@@ -12,10 +12,11 @@ import (
 
 // The dummies of the recorded answers.
 const (
-	hostID  = "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa"
-	blueID  = "11111111-1111-4111-8111-111111111111"
-	greenID = "22222222-2222-4222-8222-222222222222"
-	longID  = "33333333-3333-4333-8333-33333333abcd"
+	hostID      = "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa"
+	otherHostID = "bbbbbbbb-bbbb-4bbb-8bbb-bbbbbbbbbbbb"
+	blueID      = "11111111-1111-4111-8111-111111111111"
+	greenID     = "22222222-2222-4222-8222-222222222222"
+	longID      = "33333333-3333-4333-8333-33333333abcd"
 	// webID is the network that is called like an id.
 	webID = "44444444-4444-4444-8444-444444444444"
 	redID = "55555555-5555-4555-8555-555555555555"
@@ -26,10 +27,14 @@ const (
 func standard(t *testing.T) map[string]answer {
 	t.Helper()
 	return map[string]answer{
-		"GET /isonet/status":                      ok(recorded(t, "status")),
-		"GET /networks?follow=network_labels":     ok(recorded(t, "networks")),
-		"GET /hosts/" + hostID + "/networklabels": ok(recorded(t, "hostlabels")),
-		"GET /isonet/plan":                        ok(`{"host":{},"operations":[],"held":[]}`),
+		"GET /isonet/status":                                             ok(recorded(t, "status")),
+		"GET /networks?follow=network_labels":                            ok(recorded(t, "networks")),
+		"GET /hosts/" + hostID + "/networklabels":                        ok(recorded(t, "hostlabels")),
+		"GET /hosts?follow=network_labels%2Cnetwork_attachments.network": ok(recorded(t, "hosts")),
+		"PUT /hosts/" + hostID:                                           ok(recorded(t, "host")),
+		"DELETE /hosts/" + otherHostID:                                   ok(recorded(t, "complete")),
+		"DELETE /hosts/" + otherHostID + "?force=true":                   ok(recorded(t, "complete")),
+		"GET /isonet/plan":                                               ok(`{"host":{},"operations":[],"held":[]}`),
 		"POST /isonet/plan": ok(`{"operations":[{"do":"create-bridge","bridge":"green","network_id":"x","mtu":1400},` +
 			`{"do":"set-mtu","bridge":"blue","network_id":"x","port":"vnet0","mtu":1400},` +
 			`{"do":"remove-port","bridge":"blue","network_id":"x","port":"eth0","reason":"physical_nic"},` +
@@ -119,6 +124,14 @@ func TestCommands(t *testing.T) {
 		{name: "port-list-not-attached", args: words("port list green")},
 		{name: "port-prune", args: words("port prune blue")},
 		{name: "port-prune-dry-run", args: words("port prune blue --dry-run")},
+
+		{name: "host-list", args: words("host list")},
+		{name: "host-list-json", args: words("host list -o json")},
+		{name: "host-rename", args: words("host rename " + hostID + " rack1-a")},
+		{name: "host-rename-ambiguous", args: words("host rename twin rack1-a")},
+		{name: "host-remove", args: words("host remove host2")},
+		{name: "host-remove-force-json", args: words("host remove host2 --force -o json")},
+		{name: "host-remove-missing", args: words("host remove nope")},
 
 		{name: "label-list", args: words("label list")},
 		{name: "label-list-json", args: words("label list -o json")},

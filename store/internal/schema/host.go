@@ -14,6 +14,7 @@ type Host struct {
 	ExternalIDs map[string]string `ovsdb:"external_ids"`
 	Labels      []string          `ovsdb:"labels" validate:"dive,max=256"`
 	Name        string            `ovsdb:"name"`
+	Named       bool              `ovsdb:"named"`
 	Released    []string          `ovsdb:"released"`
 	SystemID    string            `ovsdb:"system_id"`
 }
@@ -112,6 +113,10 @@ func (a *Host) GetName() string {
 	return a.Name
 }
 
+func (a *Host) GetNamed() bool {
+	return a.Named
+}
+
 func (a *Host) GetReleased() []string {
 	return a.Released
 }
@@ -173,6 +178,7 @@ func (a *Host) Equals(b *Host) bool {
 		equalHostExternalIDs(a.ExternalIDs, b.ExternalIDs) &&
 		equalHostLabels(a.Labels, b.Labels) &&
 		a.Name == b.Name &&
+		a.Named == b.Named &&
 		equalHostReleased(a.Released, b.Released) &&
 		a.SystemID == b.SystemID
 }

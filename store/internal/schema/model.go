@@ -22,7 +22,7 @@ func FullDatabaseModel() (model.ClientDBModel, error) {
 
 var schema = `{
   "name": "Isolated_Networks",
-  "version": "1.2.0",
+  "version": "1.3.0",
   "tables": {
     "Attachment": {
       "columns": {
@@ -124,6 +124,9 @@ var schema = `{
         },
         "name": {
           "type": "string"
+        },
+        "named": {
+          "type": "boolean"
         },
         "released": {
           "type": {

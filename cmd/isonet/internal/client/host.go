@@ -85,3 +85,49 @@ func (c *Client) HostLabels(ctx context.Context, host string) ([]string, error) 
 	}
 	return answer.names(), nil
 }
+
+// HostEntry is a host that shares the desired state.
+type HostEntry struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	// Status is "up" for the host that the daemon sees, else "non_responsive".
+	Status string   `json:"status"`
+	Labels []string `json:"labels"`
+	// Networks are the names of the networks that the host must have, sorted.
+	Networks []string `json:"networks"`
+}
+
+// Hosts returns all hosts, in the daemon's order: by name, then by id.
+func (c *Client) Hosts(ctx context.Context) ([]HostEntry, error) {
+	var answer struct {
+		Host []struct {
+			reference
+			Status      string      `json:"status"`
+			Labels      labels      `json:"network_labels"`
+			Attachments attachments `json:"network_attachments"`
+		} `json:"host"`
+	}
+	follow := url.Values{"follow": {"network_labels,network_attachments.network"}}
+	if err := c.call(ctx, http.MethodGet, "/hosts", follow, nil, &answer); err != nil {
+		return nil, err
+	}
+	hosts := make([]HostEntry, len(answer.Host))
+	for i, h := range answer.Host {
+		hosts[i] = HostEntry{ID: h.ID, Name: h.Name, Status: h.Status, Labels: h.Labels.names(), Networks: []string{}}
+		for _, a := range h.Attachments.Attachment {
+			hosts[i].Networks = append(hosts[i].Networks, a.Network.Name)
+		}
+	}
+	return hosts, nil
+}
+
+// RenameHost gives a host a name that no longer follows that of the machine.
+func (c *Client) RenameHost(ctx context.Context, id, name string) error {
+	return c.call(ctx, http.MethodPut, "/hosts/"+url.PathEscape(id), nil, reference{Name: name}, nil)
+}
+
+// RemoveHost removes a host that is gone for good; with force one that still has
+// networks or labels.
+func (c *Client) RemoveHost(ctx context.Context, id string, force bool) error {
+	return c.call(ctx, http.MethodDelete, "/hosts/"+url.PathEscape(id), forced(force), nil, nil)
+}

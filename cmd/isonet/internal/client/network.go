@@ -232,9 +232,12 @@ const putNetworksPath = "/isonet/networks"
 // DeleteNetwork deletes a network. With force its bridges go although ports
 // are in use.
 func (c *Client) DeleteNetwork(ctx context.Context, id string, force bool) error {
-	var query url.Values
-	if force {
-		query = url.Values{"force": {"true"}}
+	return c.call(ctx, http.MethodDelete, "/networks/"+url.PathEscape(id), forced(force), nil, nil)
+}
+
+func forced(force bool) url.Values {
+	if !force {
+		return nil
 	}
-	return c.call(ctx, http.MethodDelete, "/networks/"+url.PathEscape(id), query, nil, nil)
+	return url.Values{"force": {"true"}}
 }

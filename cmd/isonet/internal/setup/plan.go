@@ -41,9 +41,9 @@ type Update struct {
 // Step is one part of a plan, for a reader.
 type Step struct {
 	// Action is create, update, delete, attach, detach, add-label, remove-label,
-	// adopt-bridge, release-bridge or remove-port.
+	// adopt-bridge, release-bridge, remove-port, rename-host or remove-host.
 	Action string `json:"action"`
-	// Name is the name of the network, the label, the bridge or the port.
+	// Name is the name of the network, the label, the bridge, the port or the host.
 	Name string `json:"name"`
 	// Changes are the attributes that an update changes, and what is to be known
 	// of a bridge.

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/isonet/isonet/cmd/isonet/internal/client"
+	"github.com/isonet/isonet/cmd/isonet/internal/setup"
+)
+
+func (a *app) hostCommand() *cobra.Command {
+	return a.group("host", "Show, rename and remove the hosts that share the desired state",
+		`Show, rename and remove the hosts that share the desired state. A host has the
+name of its machine, and follows it, unless it was renamed here.`,
+		a.hostListCommand(), a.hostRenameCommand(), a.hostRemoveCommand())
+}
+
+func (a *app) hostListCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "List the hosts",
+		Args:  arguments(0, 0, ""),
+		RunE: a.with(func(ctx context.Context, s session) error {
+			hosts, err := s.Hosts(ctx)
+			if err != nil {
+				return err
+			}
+			return a.print(hosts, func(t *table) {
+				t.row("HOST", "ID", "STATUS", "NETWORKS", "LABELS")
+				for _, h := range hosts {
+					t.row(h.Name, h.ID, h.Status, strconv.Itoa(len(h.Networks)), strings.Join(h.Labels, ", "))
+				}
+			})
+		}),
+	}
+}
+
+func (a *app) hostRenameCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:               "rename HOST NAME",
+		Short:             "Give a host a name that no longer follows that of the machine",
+		Args:              arguments(2, 2, "HOST and NAME"),
+		ValidArgsFunction: a.completeHost,
+		RunE: a.with(func(ctx context.Context, s session) error {
+			h, err := s.host(ctx, s.args[0])
+			if err != nil {
+				return err
+			}
+			if err := s.RenameHost(ctx, h.ID, s.args[1]); err != nil {
+				return fmt.Errorf("rename host '%s': %w", h.Name, err)
+			}
+			return a.report([]setup.Step{{Action: "rename-host", Name: h.Name, Changes: []string{"name=" + s.args[1]}}}, nil)
+		}),
+	}
+}
+
+func (a *app) hostRemoveCommand() *cobra.Command {
+	var force bool
+	cmd := &cobra.Command{
+		Use:   "remove HOST",
+		Short: "Remove a host that is gone for good",
+		Long: `Remove a host that is gone for good from the desired state. The host of the daemon
+itself is never removed. One that still has networks or labels takes --force: if
+its isonetd is alive after all, it takes its networks down and registers anew.`,
+		Args:              arguments(1, 1, "HOST"),
+		ValidArgsFunction: a.completeHost,
+		RunE: a.with(func(ctx context.Context, s session) error {
+			h, err := s.host(ctx, s.args[0])
+			if err != nil {
+				return err
+			}
+			if err := s.RemoveHost(ctx, h.ID, force); err != nil {
+				return fmt.Errorf("remove host '%s': %w", h.Name, err)
+			}
+			return a.report([]setup.Step{{Action: "remove-host", Name: h.Name}}, nil)
+		}),
+	}
+	cmd.Flags().BoolVar(&force, "force", false, "remove the host with its networks and labels")
+	return cmd
+}
+
+// host finds a host by its id, or by a name that one host has.
+func (s session) host(ctx context.Context, reference string) (client.HostEntry, error) {
+	hosts, err := s.Hosts(ctx)
+	if err != nil {
+		return client.HostEntry{}, err
+	}
+	var found []client.HostEntry
+	var ids []string
+	for _, h := range hosts {
+		switch {
+		case strings.EqualFold(h.ID, reference):
+			return h, nil
+		case h.Name == reference:
+			found, ids = append(found, h), append(ids, h.ID)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return client.HostEntry{}, fmt.Errorf("there is no host '%s'; see 'isonet host list'", reference)
+	case 1:
+		return found[0], nil
+	}
+	return client.HostEntry{}, fmt.Errorf("%d hosts have the name '%s': use an id, %s", len(found), reference, strings.Join(ids, " or "))
+}
+
+// completeHost completes the name of one host.
+func (a *app) completeHost(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return a.complete(cmd, args, func(ctx context.Context, c *client.Client) ([]string, error) {
+		hosts, err := c.Hosts(ctx)
+		names := make([]string, len(hosts))
+		for i, h := range hosts {
+			names[i] = h.Name
+		}
+		return names, err
+	})
+}

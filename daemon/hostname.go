@@ -1,0 +1,42 @@
+package daemon
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"github.com/isonet/isonet/model"
+)
+
+// lookAtName is how often the machine's name is looked at.
+const lookAtName = 5 * time.Second
+
+// followName lets the host have the name of the machine, unless an operator chose
+// another, until ctx ends. A machine often gets its name after its first services
+// have started.
+func (d *Daemon) followName(ctx context.Context) error {
+	ticker := time.NewTicker(lookAtName)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		name, err := os.Hostname()
+		status := d.loop.Status()
+		host, known := d.store.Snapshot().Hosts[status.HostID]
+		if err != nil || name == "" || !known || status.Standby || host.Named || host.Name == name {
+			continue
+		}
+		_, err = d.store.Update(ctx, func(desired *model.Desired) error {
+			desired.FollowName(host.ID, name)
+			return nil
+		})
+		if err != nil {
+			d.log.Warn("the host did not get the name of the machine; trying again", "name", name, "error", err, "in", lookAtName)
+			continue
+		}
+		d.log.Info("the host has the name of the machine", "before", host.Name, "name", name)
+	}
+}
