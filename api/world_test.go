@@ -207,7 +207,7 @@ func bridge(n model.Network, endpoints []plan.Port) plan.Bridge {
 		Interfaces: []plan.Interface{{Name: spec.Name, Type: "internal", MTURequest: spec.MTU, MTU: spec.MTU, OFPort: 65534}},
 	}
 	return plan.Bridge{
-		Name: spec.Name, DatapathType: spec.DatapathType, ExternalIDs: spec.ExternalIDs, OtherConfig: spec.OtherConfig,
+		Name: spec.Name, Network: n.ID, DatapathType: spec.DatapathType, ExternalIDs: spec.ExternalIDs, OtherConfig: spec.OtherConfig,
 		Ports: append([]plan.Port{local}, endpoints...),
 	}
 }

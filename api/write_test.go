@@ -223,7 +223,7 @@ func TestNotInSync(t *testing.T) {
 		b := s.Actual.Bridges["iso1"]
 		b.Ports[0].Interfaces[0].MTU = 1500
 		foreign := s.Actual.Bridges["iso3"]
-		foreign.ExternalIDs, foreign.Ports = nil, nil
+		foreign.Network, foreign.Ports = "", nil
 		s.Actual.Bridges["iso3"] = foreign
 	})
 	golden(t, "attachment_wrong_mtu.xml", w.must(200, "GET", attachmentsPath+"/"+attachmentID(iso1), "").Body.Bytes())

@@ -16,6 +16,7 @@ import (
 	"github.com/isonet/isonet/internal/version"
 	"github.com/isonet/isonet/kernel/links"
 	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/model/plan"
 	"github.com/isonet/isonet/nic"
 	"github.com/isonet/isonet/ovs"
 	"github.com/isonet/isonet/reconcile"
@@ -75,6 +76,7 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 		RunDir: runDir(cfg.OVSDB), Observer: metrics,
 		Logger: log.With("component", "ovs"),
 		Totals: filepath.Join(cfg.StateDir, "traffic"), Wanted: d.wanted,
+		Owner: func(b plan.Bridge) model.ID { return d.loop.Owner(b) },
 	})
 	d.loop = reconcile.New(d.store, d.sw, metrics, log.With("component", "reconcile"))
 	d.nics = nic.New(log.With("component", "nic"))

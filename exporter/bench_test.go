@@ -27,9 +27,8 @@ func crowd(networks int) moment {
 		d.Networks[id] = model.Network{ID: id, Name: name, VdsmName: name, Label: "lab", Revision: 1}
 		m.status.Networks[id] = reconcile.NetworkStatus{State: reconcile.Active}
 		b := plan.Bridge{
-			Name: name, DatapathType: "system",
-			ExternalIDs: map[string]string{plan.OwnerKey: plan.Owner, plan.NetworkKey: string(id)},
-			Ports:       []plan.Port{{Name: name, Interfaces: []plan.Interface{{Name: name, MTU: 1500}}}},
+			Name: name, Network: id, DatapathType: "system",
+			Ports: []plan.Port{{Name: name, Interfaces: []plan.Interface{{Name: name, MTU: 1500}}}},
 		}
 		for p := range 4 {
 			vnet := fmt.Sprintf("vnet%d", 4*i+p)

@@ -112,8 +112,7 @@ func busy() moment {
 				NextCfg: 12, CurCfg: 10, OVSVersion: "3.1.0", SchemaVersion: "8.3.1", DatapathType: "system",
 				Bridges: map[string]plan.Bridge{
 					"red": {
-						Name: "red", DatapathType: "netdev",
-						ExternalIDs: map[string]string{plan.OwnerKey: plan.Owner, plan.NetworkKey: string(redID)},
+						Name: "red", Network: redID, DatapathType: "netdev",
 						Ports: []plan.Port{
 							port("bond", plan.Interface{Name: "e0", MTU: 9000}, plan.Interface{Name: "e1", MTU: 9000, LinkUp: true}),
 							port("red", plan.Interface{Name: "red", MTU: 9000, LinkUp: true}),

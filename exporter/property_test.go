@@ -110,8 +110,7 @@ func (m moment) draw(t *rapid.T, id model.ID) {
 		return
 	}
 	b := plan.Bridge{
-		Name: n.VdsmName, DatapathType: text().Draw(t, "type"),
-		ExternalIDs: map[string]string{plan.OwnerKey: plan.Owner, plan.NetworkKey: string(id)},
+		Name: n.VdsmName, Network: id, DatapathType: text().Draw(t, "type"),
 	}
 	for i := range rapid.IntRange(0, 3).Draw(t, "ports") {
 		uuid := fmt.Sprintf("%s.%d", id, i)
@@ -307,7 +306,7 @@ func (h *history) turn(t *rapid.T) {
 		delete(bridges, name)
 	case "make":
 		if _, ok := bridges[name]; !ok {
-			bridges[name] = plan.Bridge{Name: name, ExternalIDs: map[string]string{plan.OwnerKey: plan.Owner, plan.NetworkKey: string(id)}}
+			bridges[name] = plan.Bridge{Name: name, Network: id}
 		}
 	}
 	h.actual = &plan.Actual{Bridges: bridges}

@@ -74,6 +74,9 @@ type Config struct {
 	// and whether that is known yet. A network that is not wanted and has no
 	// bridge loses its totals. Without Wanted none is wanted.
 	Wanted func(systemID string) (networks map[isonet.ID]bool, known bool)
+	// Owner returns the network whose bridge one is, "" for somebody else's.
+	// Without it the marks tell.
+	Owner  func(plan.Bridge) isonet.ID
 	Logger *slog.Logger
 }
 
@@ -100,6 +103,9 @@ type Switch struct {
 // New returns a Switch; Run runs it.
 func New(cfg Config) *Switch {
 	cfg.DatapathType = chooseDatapath(cfg.DatapathType)
+	if cfg.Owner == nil {
+		cfg.Owner = plan.MarkedFor
+	}
 	cfg.Logger.Info("datapath of the bridges", "type", cfg.DatapathType)
 	return &Switch{
 		cfg: cfg, changed: make(chan struct{}), lingering: map[string]bool{},
@@ -211,6 +217,10 @@ func (s *Switch) read(ctx context.Context, session *ovsdb.Session, v view) (*pla
 		return nil, nil
 	}
 	actual.Standby = !v.owner
+	for name, b := range actual.Bridges {
+		b.Network = s.cfg.Owner(b)
+		actual.Bridges[name] = b
+	}
 	s.announceOwner(actual.Standby)
 	s.place(actual)
 	return actual, nil

@@ -74,6 +74,8 @@ type Loop struct {
 	settled int64
 	// touched holds the next_cfg of the last transaction about a network.
 	touched map[model.ID]int
+	// owners knows whose bridges are.
+	owners *owners
 	// guardian judges isolation.
 	guardian guardian
 	// retry spaces the tries of a transaction that fails.
@@ -101,6 +103,7 @@ func New(store Store, sw Switch, observer Observer, log *slog.Logger) *Loop {
 		touched: map[model.ID]int{},
 		retry:   retry,
 		since:   -1, flowsRetry: flowsRetry,
+		owners: newOwners(store),
 	}
 	l.status.Store(&Status{
 		Networks: map[model.ID]NetworkStatus{}, Since: time.Now(),
@@ -108,6 +111,9 @@ func New(store Store, sw Switch, observer Observer, log *slog.Logger) *Loop {
 	})
 	return l
 }
+
+// Owner returns the network whose bridge b is, "" for somebody else's.
+func (l *Loop) Owner(b plan.Bridge) model.ID { return l.owners.Of(b) }
 
 // Run works until ctx ends. Whatever woke it, it always does the same: look at
 // both sides and apply the difference.
@@ -137,6 +143,7 @@ func (l *Loop) pass(ctx context.Context) time.Duration {
 		return never
 	}
 	start := time.Now()
+	actual = l.owners.settle(actual)
 	desired := l.store.Snapshot()
 	host, known := desired.Hosts[model.HostID(actual.SystemID)]
 	if !known && actual.Standby {
@@ -186,6 +193,7 @@ func (l *Loop) apply(ctx context.Context, p plan.Plan, revision int64) error {
 	if drift {
 		l.logDrift(p)
 	}
+	l.owners.intend(p)
 	var nextCfg int
 	err := l.elsewhere(func() (err error) {
 		nextCfg, err = l.sw.Apply(ctx, p)

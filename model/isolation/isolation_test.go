@@ -26,7 +26,7 @@ func healthy() isolation.Input {
 		Network: n, DatapathType: "netdev", Waited: map[string]bool{},
 		Devices: with(nil, "red", tap()),
 		Bridge: plan.Bridge{
-			UUID: "b", Name: "red", DatapathType: "netdev", ExternalIDs: s.ExternalIDs, OtherConfig: s.OtherConfig,
+			UUID: "b", Name: "red", Network: n.ID, DatapathType: "netdev", ExternalIDs: s.ExternalIDs, OtherConfig: s.OtherConfig,
 			Ports: []plan.Port{{
 				UUID: "l", Name: "red", VLANMode: s.VLANMode, Trunks: s.Trunks, Tag: -1,
 				Interfaces: []plan.Interface{{UUID: "li", Name: "red", Type: "internal", OFPort: 65534}},

@@ -51,10 +51,10 @@ func (a *Actual) Bridge(n model.Network) (Bridge, bool) {
 	return Bridge{}, false
 }
 
-// BridgeOf returns the bridge that bears a network's marks, whatever its name.
+// BridgeOf returns the bridge that is a network's, whatever its name.
 func (a *Actual) BridgeOf(network model.ID) (Bridge, bool) {
 	for _, b := range a.Bridges {
-		if network != "" && NetworkOf(b) == network { // a foreign bridge has the marks of ""
+		if network != "" && NetworkOf(b) == network { // "" are those of others
 			return b, true
 		}
 	}
@@ -63,8 +63,11 @@ func (a *Actual) BridgeOf(network model.ID) (Bridge, bool) {
 
 // Bridge is one row of the Bridge table with its ports.
 type Bridge struct {
-	UUID         string
-	Name         string
+	UUID string
+	Name string
+	// Network is the network whose bridge it is, see Owners; "" for somebody
+	// else's.
+	Network      model.ID
 	DatapathType string
 	FailMode     string // "" is unset
 	ExternalIDs  map[string]string

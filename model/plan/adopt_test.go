@@ -61,7 +61,7 @@ func TestAdoptionNeedsThePermissionForThisBridge(t *testing.T) {
 	blue.VdsmName = "red"
 	have := foreign()
 	b := have.Bridges["red"]
-	b.ExternalIDs = plan.NewSpec(red, "netdev").ExternalIDs
+	b.Network = red.ID
 	have.Bridges["red"] = b
 	p := plan.Diff(permitted(blue, plan.Permission{Bridge: "foreign"}), have)
 	if len(p.Adopt) != 0 || len(p.Conflicts) != 1 || !strings.Contains(p.Conflicts[0].Reason, "still belongs to the network") {

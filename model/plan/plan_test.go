@@ -76,7 +76,7 @@ func quiet(ports []plan.Port) []plan.Port {
 
 func made(s plan.Spec) plan.Bridge {
 	return plan.Bridge{
-		UUID: "uuid of " + s.Name, Name: s.Name, DatapathType: s.DatapathType,
+		UUID: "uuid of " + s.Name, Name: s.Name, Network: s.NetworkID, DatapathType: s.DatapathType,
 		ExternalIDs: maps.Clone(s.ExternalIDs), OtherConfig: maps.Clone(s.OtherConfig),
 		Ports: []plan.Port{{
 			Name: s.Name, VLANMode: s.VLANMode, Tag: -1, Trunks: slices.Clone(s.Trunks), ExternalIDs: s.PortExternalIDs(),
@@ -164,19 +164,20 @@ func TestMTUIsRequestedFromDevicesOnly(t *testing.T) {
 	}
 }
 
-func TestOneMarkIsEnoughToKnowOurBridge(t *testing.T) {
+func TestMarksThatAreLostAreRepaired(t *testing.T) {
 	want := plan.Want{Networks: []model.Network{network("red", 0)}}
 	have := apply(empty(), plan.Diff(want, empty()))
 	b := have.Bridges["red"]
-	b.ExternalIDs = nil
+	b.ExternalIDs, b.Ports[0].ExternalIDs = nil, nil
 	have.Bridges["red"] = b
 	p := plan.Diff(want, have)
-	if len(p.Repair) != 1 || p.Repair[0].Columns() != "external_ids" {
+	if len(p.Repair) != 1 || p.Repair[0].Columns() != "external_ids,port:external_ids" {
 		t.Errorf("plan %+v, want the marks repaired", p)
 	}
-	b.Ports[0].ExternalIDs = nil
+	b.Network = ""
+	have.Bridges["red"] = b
 	if p := plan.Diff(want, have); len(p.Conflicts) != 1 {
-		t.Errorf("plan %+v, want a conflict: without any mark the bridge is foreign", p)
+		t.Errorf("plan %+v, want a conflict: the bridge is somebody else's", p)
 	}
 }
 

@@ -8,9 +8,9 @@ import (
 	"github.com/isonet/isonet/model"
 )
 
-// The external_ids by which isonet knows its own rows. They are on the bridge
-// and on its local port, so that a bridge whose own marks were wiped is still
-// known.
+// The external_ids by which others know isonet's rows, and isonet those of
+// bridges that it has not seen before. They are on the bridge and on its local
+// port.
 const (
 	OwnerKey    = "owner"
 	Owner       = "isonet"
@@ -64,24 +64,6 @@ func NewSpec(n model.Network, datapathType string) Spec {
 		s.FailMode = SecureFailMode
 	}
 	return s
-}
-
-// NetworkOf returns the network whose bridge b is, by the marks on the bridge
-// or on its local port. It is "" for a foreign bridge.
-func NetworkOf(b Bridge) model.ID {
-	if id := networkIn(b.ExternalIDs); id != "" {
-		return id
-	}
-	local, _ := b.Local()
-	return networkIn(local.ExternalIDs)
-}
-
-// networkIn returns the network that the marks on a row name, or "".
-func networkIn(marks map[string]string) model.ID {
-	if marks[OwnerKey] != Owner {
-		return ""
-	}
-	return model.ID(marks[NetworkKey])
 }
 
 // repair compares a bridge with what it must be. It reports whether anything

@@ -1,0 +1,96 @@
+package reconcile
+
+import (
+	"maps"
+	"sync"
+
+	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/model/plan"
+)
+
+// owners knows whose the bridges of the host are.
+type owners struct {
+	store Store
+
+	mu    sync.Mutex
+	known plan.Owners
+	// intents are what a transaction under way makes of bridges, by the UUIDs of
+	// their rows: the network that adopts one, or "" for a release. The marks on
+	// the row tell when it has.
+	intents map[string]model.ID
+}
+
+func newOwners(store Store) *owners {
+	return &owners{store: store, known: plan.Owners{}, intents: map[string]model.ID{}}
+}
+
+// Of returns the network whose bridge b is, and remembers that.
+func (o *owners) Of(b plan.Bridge) model.ID {
+	networks := o.networks()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.of(b, networks)
+}
+
+// networks returns those of the store, nil before it is known.
+func (o *owners) networks() map[model.ID]model.Network {
+	select {
+	case <-o.store.Ready():
+		return o.store.Snapshot().Networks
+	default:
+		return nil
+	}
+}
+
+// of does so by the networks of the store. Before they are known, marks alone
+// tell of bridges that were not seen before. The caller has the lock.
+func (o *owners) of(b plan.Bridge, networks map[model.ID]model.Network) model.ID {
+	if to, intended := o.intents[b.UUID]; intended && to == plan.MarkedFor(b) {
+		o.known[b.UUID] = to
+		delete(o.intents, b.UUID)
+	}
+	owner, decided := o.known.Of(b, func(id model.ID) string {
+		if networks == nil {
+			return b.Name
+		}
+		return networks[id].VdsmName
+	})
+	if decided && networks != nil {
+		o.known[b.UUID] = owner
+	}
+	return owner
+}
+
+// intend says what a plan is about to make of bridges.
+func (o *owners) intend(p plan.Plan) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, r := range p.Adopt {
+		o.intents[r.Have.UUID] = r.Spec.NetworkID
+	}
+	for _, r := range p.Release {
+		o.intents[r.Bridge.UUID] = ""
+	}
+}
+
+// settle returns what the switch has, with every bridge's owner.
+func (o *owners) settle(actual *plan.Actual) *plan.Actual {
+	networks := o.networks()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	settled := actual
+	for name, b := range actual.Bridges {
+		owner := o.of(b, networks)
+		if owner == b.Network {
+			continue
+		}
+		if settled == actual {
+			next := *actual
+			next.Bridges = maps.Clone(actual.Bridges)
+			settled = &next
+		}
+		b.Network = owner
+		settled.Bridges[name] = b
+	}
+	return settled
+}
