@@ -3,7 +3,6 @@ package ovs
 import (
 	"fmt"
 
-	"github.com/ovn-kubernetes/libovsdb/client"
 	"github.com/ovn-kubernetes/libovsdb/model"
 )
 
@@ -15,7 +14,6 @@ const database = "Open_vSwitch"
 
 type openVSwitch struct {
 	UUID        string            `ovsdb:"_uuid"`
-	Bridges     []string          `ovsdb:"bridges"`
 	CurCfg      int               `ovsdb:"cur_cfg"`
 	NextCfg     int               `ovsdb:"next_cfg"`
 	ExternalIDs map[string]string `ovsdb:"external_ids"`
@@ -83,35 +81,16 @@ type flowSample struct {
 	Bridge string `ovsdb:"bridge"`
 }
 
-// followed returns the tables of the configuration.
-func followed() []string {
-	return []string{"Open_vSwitch", "Bridge", "Port", "Interface", "Flow_Sample_Collector_Set"}
-}
-
-// configuration is the session's view: everything but the counters.
-func configuration() (model.ClientDBModel, []client.MonitorOption, error) {
+// configuration is the session's view: everything but the counters. The root row's
+// column bridges is not in it: a bridge that it does not refer to does not exist, and
+// it would be told as a whole whenever the root row changes.
+func configuration() (model.ClientDBModel, error) {
 	m, err := model.NewClientDBModel(database, map[string]model.Model{
 		"Open_vSwitch": &openVSwitch{}, "Bridge": &bridge{}, "Port": &port{}, "Interface": &iface{},
 		"Flow_Sample_Collector_Set": &flowSample{},
 	})
 	if err != nil {
-		return model.ClientDBModel{}, nil, fmt.Errorf("describe the %s database: %w", database, err)
+		return model.ClientDBModel{}, fmt.Errorf("describe the %s database: %w", database, err)
 	}
-	var (
-		o openVSwitch
-		b bridge
-		p port
-		i iface
-		f flowSample
-	)
-	return m, []client.MonitorOption{
-		client.WithTable(&o, &o.Bridges, &o.CurCfg, &o.NextCfg, &o.ExternalIDs, &o.OVSVersion, &o.DBVersion, &o.Managers, &o.OtherConfig),
-		client.WithTable(&b, &b.Name, &b.DatapathType, &b.FailMode, &b.ExternalIDs, &b.OtherConfig, &b.Controller,
-			&b.Mirrors, &b.NetFlow, &b.SFlow, &b.IPFIX, &b.AutoAttach, &b.STP, &b.RSTP, &b.McastSnooping, &b.Protocols,
-			&b.FlowTables, &b.Ports),
-		client.WithTable(&p, &p.Name, &p.Interfaces, &p.VLANMode, &p.Tag, &p.Trunks, &p.Protected, &p.LACP, &p.ExternalIDs, &p.OtherConfig),
-		client.WithTable(&i, &i.Name, &i.Type, &i.MTU, &i.MTURequest, &i.OFPort, &i.IfIndex, &i.Error, &i.LinkState, &i.ExternalIDs,
-			&i.LLDP, &i.BFD, &i.CFM),
-		client.WithTable(&f, &f.ID, &f.Bridge),
-	}, nil
+	return m, nil
 }

@@ -1,41 +1,145 @@
 package ovs
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/ovn-kubernetes/libovsdb/model"
 	"github.com/vishvananda/netlink"
 
+	isonet "github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/plan"
+	"github.com/isonet/isonet/ovsdb"
 )
 
-// snapshot copies the rows of one moment. It returns nil when the database has
-// no root row.
-func snapshot(tables map[string]map[string]model.Model, datapathType string) *plan.Actual {
-	root := only[openVSwitch](tables["Open_vSwitch"])
-	if root == nil {
-		return nil
+// picture is what the rows of a session say of the host. It is brought up to date
+// by what changed: the other bridges stay the values that they were.
+type picture struct {
+	datapathType string
+	// version returns a number that no other bridge has had, owner the network whose
+	// bridge one is.
+	version func() uint64
+	owner   func(plan.Bridge) isonet.ID
+	// bridges are those of the last update, by name, and names their names by UUID.
+	bridges map[string]plan.Bridge
+	names   map[string]string
+	// users are the rows that refer to a row: the bridges to a port, the ports to an
+	// interface.
+	users map[string][]string
+}
+
+func newPicture(datapathType string, version func() uint64, owner func(plan.Bridge) isonet.ID) *picture {
+	return &picture{
+		datapathType: datapathType, version: version, owner: owner,
+		bridges: map[string]plan.Bridge{}, names: map[string]string{}, users: map[string][]string{},
 	}
-	actual := &plan.Actual{
+}
+
+// update returns the host as the rows of one moment describe it, and the names of
+// bridges that may be gone since the last update. It returns nil when the
+// database has no root row.
+func (p *picture) update(all ovsdb.Tables, changes ovsdb.Changes) (actual *plan.Actual, gone []string) {
+	gone = p.rebuild(all, p.touched(changes))
+	root := only[openVSwitch](all["Open_vSwitch"])
+	if root == nil {
+		return nil, gone
+	}
+	return &plan.Actual{
 		SystemID:      root.ExternalIDs["system-id"],
 		RootUUID:      root.UUID,
 		NextCfg:       root.NextCfg,
 		CurCfg:        root.CurCfg,
 		OVSVersion:    value(root.OVSVersion),
 		SchemaVersion: value(root.DBVersion),
-		DatapathType:  datapathType,
+		DatapathType:  p.datapathType,
 		Managers:      len(root.Managers),
 		Restoring:     enabled(root.OtherConfig, "flow-restore-wait"),
-		Bridges:       make(map[string]plan.Bridge, len(root.Bridges)),
+		Bridges:       p.bridges,
+	}, gone
+}
+
+// touched returns the UUIDs of the bridges that may not be as they were.
+func (p *picture) touched(changes ovsdb.Changes) map[string]bool {
+	touched := map[string]bool{}
+	for uuid, c := range changes["Bridge"] {
+		touched[uuid] = true
+		p.refer(uuid, portsOf(c.Before), portsOf(c.After))
 	}
-	for _, uuid := range root.Bridges {
-		if row, ok := tables["Bridge"][uuid].(*bridge); ok {
-			b := newBridge(row, tables)
-			actual.Bridges[b.Name] = b
+	for uuid, c := range changes["Port"] {
+		p.refer(uuid, interfacesOf(c.Before), interfacesOf(c.After))
+	}
+	for port := range changes["Port"] {
+		for _, bridge := range p.users[port] {
+			touched[bridge] = true
 		}
 	}
-	return actual
+	for iface := range changes["Interface"] {
+		for _, port := range p.users[iface] {
+			for _, bridge := range p.users[port] {
+				touched[bridge] = true
+			}
+		}
+	}
+	for _, c := range changes["Flow_Sample_Collector_Set"] {
+		for _, row := range []model.Model{c.Before, c.After} {
+			if sample, ok := row.(*flowSample); ok {
+				touched[sample.Bridge] = true
+			}
+		}
+	}
+	return touched
+}
+
+// refer records that a row refers to others than before.
+func (p *picture) refer(row string, before, after []string) {
+	for _, other := range before {
+		if p.users[other] = slices.DeleteFunc(p.users[other], func(user string) bool { return user == row }); len(p.users[other]) == 0 {
+			delete(p.users, other)
+		}
+	}
+	for _, other := range after {
+		p.users[other] = append(p.users[other], row)
+	}
+}
+
+func portsOf(row model.Model) []string {
+	if b, ok := row.(*bridge); ok {
+		return b.Ports
+	}
+	return nil
+}
+
+func interfacesOf(row model.Model) []string {
+	if p, ok := row.(*port); ok {
+		return p.Interfaces
+	}
+	return nil
+}
+
+// rebuild makes bridges anew, and returns the names that they had. The map of the
+// last update stays as it is.
+func (p *picture) rebuild(all ovsdb.Tables, touched map[string]bool) (gone []string) {
+	if len(touched) == 0 {
+		return nil
+	}
+	bridges := maps.Clone(p.bridges)
+	for uuid := range touched {
+		if name, known := p.names[uuid]; known {
+			delete(bridges, name)
+			delete(p.names, uuid)
+			gone = append(gone, name)
+		}
+	}
+	for uuid := range touched {
+		if row, there := all["Bridge"][uuid].(*bridge); there {
+			b := newBridge(row, all)
+			b.Version, b.Network = p.version(), p.owner(b)
+			bridges[b.Name], p.names[uuid] = b, b.Name
+		}
+	}
+	p.bridges = bridges
+	return gone
 }
 
 // chooseDatapath picks the kernel's datapath for "auto" when the kernel has
@@ -52,7 +156,7 @@ func chooseDatapath(wanted string) string {
 	return "netdev"
 }
 
-func newBridge(row *bridge, tables map[string]map[string]model.Model) plan.Bridge {
+func newBridge(row *bridge, tables ovsdb.Tables) plan.Bridge {
 	b := plan.Bridge{
 		UUID:          row.UUID,
 		Name:          row.Name,

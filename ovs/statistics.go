@@ -63,7 +63,7 @@ func (s *Switch) publishStatistics(u counters.Update) {
 func (s *Switch) place(actual *plan.Actual) {
 	bridges := make([]traffic.Bridge, 0, len(actual.Bridges))
 	for _, b := range actual.Bridges {
-		t := traffic.Bridge{Network: plan.NetworkOf(b)}
+		t := traffic.Bridge{Network: s.cfg.Owner(b)} // which may have been decided since
 		for _, p := range b.Endpoints() {
 			for _, i := range p.Interfaces {
 				t.Endpoints = append(t.Endpoints, i.UUID)

@@ -6,11 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/ovn-kubernetes/libovsdb/model"
 	rfc "github.com/ovn-kubernetes/libovsdb/ovsdb"
 	"golang.org/x/sync/errgroup"
 
@@ -94,8 +95,9 @@ type Switch struct {
 	// removals are those that vswitchd has not begun with.
 	removals []removal
 
-	traffic *traffic.Accumulator
-	strict  *strict
+	versions atomic.Uint64 // of bridges
+	traffic  *traffic.Accumulator
+	strict   *strict
 	// topology holds a value when the accumulator has been told one.
 	topology chan struct{}
 }
@@ -128,19 +130,22 @@ func (s *Switch) Run(ctx context.Context) error {
 }
 
 func (s *Switch) keep(ctx context.Context) error {
-	m, monitor, err := configuration()
+	m, err := configuration()
 	if err != nil {
 		return err
 	}
-	cfg := ovsdb.Config{Endpoints: s.cfg.Endpoints, Model: m, Monitor: monitor, Lock: lockName, Logger: s.cfg.Logger}
+	cfg := ovsdb.Config{Endpoints: s.cfg.Endpoints, Model: m, Lock: lockName, Logger: s.cfg.Logger}
 	ovsdb.Keep(ctx, cfg, s.follow, func(error) {})
 	return nil
 }
 
 // follow publishes a snapshot after every change, as long as the session lasts.
 func (s *Switch) follow(ctx context.Context, session *ovsdb.Session) error {
-	defer s.publish(nil, nil)
-	var seen view
+	defer s.publish(nil, nil, nil)
+	v := view{picture: newPicture(s.cfg.DatapathType, func() uint64 { return s.versions.Add(1) }, s.cfg.Owner)}
+	if before, _ := s.Actual(); before != nil { // of an earlier session
+		v.gone = slices.Collect(maps.Keys(before.Bridges))
+	}
 	var published <-chan struct{} // tells when the devices of the last snapshot are the past
 	var rested time.Time          // until when devices alone make no snapshot
 	for {
@@ -148,21 +153,15 @@ func (s *Switch) follow(ctx context.Context, session *ovsdb.Session) error {
 		if err != nil {
 			return err
 		}
-		now := look(session)
-		if now.tables == nil {
-			return ovsdb.ErrLost
+		changed, err := s.read(ctx, session, &v)
+		if err != nil {
+			return err
 		}
-		changed := !now.same(seen)
-		if changed { // else what there is to know of the database is known
-			if now.actual, err = s.read(ctx, session, now); err != nil {
-				return err
-			}
-			seen = now
-		}
-		if seen.actual != nil && (changed || linksChanged != published) {
-			actual := *seen.actual
+		if v.actual != nil && (changed || linksChanged != published) {
+			actual := *v.actual
 			actual.Links = links
-			s.publish(session, &actual)
+			s.publish(session, &actual, v.gone)
+			v.gone = nil
 			published, rested = linksChanged, time.Now().Add(deviceRest)
 		}
 		select {
@@ -182,48 +181,50 @@ func (s *Switch) follow(ctx context.Context, session *ovsdb.Session) error {
 	}
 }
 
-// view is the database at one moment.
+// view is what a session showed last.
 type view struct {
-	tables map[string]map[string]model.Model
-	owner  bool
-	// actual is what the tables say, without the devices; nil when that is not
-	// the state of a host.
+	picture *picture
+	owner   bool
+	// actual is the host without the devices; nil when the rows are not the state
+	// of one.
 	actual *plan.Actual
+	// gone are names of bridges that the last snapshot may have had.
+	gone []string
 }
 
-// look returns the rows of now; no tables when the session has ended.
-func look(session *ovsdb.Session) view {
+// read brings a view up to date. It reports whether that changed anything.
+func (s *Switch) read(ctx context.Context, session *ovsdb.Session, v *view) (changed bool, err error) {
 	owner := session.Owner() // before the rows, which it may have changed by then
-	return view{tables: session.Tables(followed()...), owner: owner}
-}
-
-// same reports whether no row changed: one message of the server makes many
-// events, and devices come and go without any.
-func (v view) same(other view) bool {
-	return v.owner == other.owner && maps.EqualFunc(v.tables, other.tables, maps.Equal[map[string]model.Model])
-}
-
-// read makes of the rows what is known of the host; nil when that is not enough
-// yet.
-func (s *Switch) read(ctx context.Context, session *ovsdb.Session, v view) (*plan.Actual, error) {
-	actual := snapshot(v.tables, s.cfg.DatapathType)
+	changed = owner != v.owner
+	v.owner = owner
+	var actual *plan.Actual
+	live := session.Look(func(all ovsdb.Tables, changes ovsdb.Changes) {
+		changed = changed || len(changes) > 0
+		var gone []string
+		actual, gone = v.picture.update(all, changes)
+		v.gone = append(v.gone, gone...)
+	})
+	switch {
+	case !live:
+		return false, ovsdb.ErrLost
+	case !changed: // what there is to know is known
+		return false, nil
+	}
+	v.actual = nil
 	switch {
 	case actual == nil:
 		s.cfg.Logger.Warn("the Open vSwitch database is empty; run 'ovs-vsctl init' to make its first row")
-		return nil, nil
-	case actual.SystemID == "" && v.owner:
-		return nil, s.identify(ctx, session, actual)
+		return true, nil
+	case actual.SystemID == "" && owner:
+		return true, s.identify(ctx, session, actual)
 	case actual.SystemID == "": // the other one gives the host its system-id
-		return nil, nil
+		return true, nil
 	}
-	actual.Standby = !v.owner
-	for name, b := range actual.Bridges {
-		b.Network = s.cfg.Owner(b)
-		actual.Bridges[name] = b
-	}
+	actual.Standby = !owner
 	s.announceOwner(actual.Standby)
 	s.place(actual)
-	return actual, nil
+	v.actual = actual
+	return true, nil
 }
 
 // announceOwner logs when this isonetd waits for another one, or no longer does.
@@ -271,25 +272,24 @@ func (s *Switch) identify(ctx context.Context, session *ovsdb.Session, actual *p
 	return nil
 }
 
-// publish replaces the snapshot; a nil session says that it is the past.
-func (s *Switch) publish(session *ovsdb.Session, actual *plan.Actual) {
+// publish replaces the snapshot, of which bridges may be gone; a nil session says
+// that it is the past.
+func (s *Switch) publish(session *ovsdb.Session, actual *plan.Actual, gone []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if actual == nil {
 		actual = s.actual
 	}
-	if s.actual != nil {
-		for name := range s.actual.Bridges {
-			if _, ok := actual.Bridges[name]; !ok {
-				s.lingering[name] = true
-			}
+	for _, name := range gone {
+		if _, again := actual.Bridges[name]; !again {
+			s.lingering[name] = true
 		}
 	}
 	s.strict.compare(s.actual, actual)
-	s.session, s.actual = session, actual
 	if session != nil {
 		actual.Lingering = s.linger(actual.Links)
 	}
+	s.session, s.actual = session, actual
 	s.announce()
 }
 

@@ -57,7 +57,7 @@ func copied(t *testing.T, cfg ovsdb.Config) (map[string]int, error) {
 			return err
 		}
 		return until(ctx, session, func() bool {
-			got = counts(session.Rows("A"))
+			got = counts(rows(session, "A"))
 			return len(got) > 0
 		})
 	})

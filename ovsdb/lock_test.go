@@ -60,7 +60,7 @@ func TestTheLockPassesOn(t *testing.T) {
 	if _, err := second.Transact(t.Context(), add("A", "x", 40)); !errors.Is(err, ovsdb.ErrNotOwner) || !errors.As(err, &refused) {
 		t.Errorf("a transaction without the lock: %v; want ErrNotOwner", err)
 	}
-	if err := until(t.Context(), second, func() bool { return counts(second.Rows("A"))["x"] == 3 }); err != nil {
+	if err := until(t.Context(), second, func() bool { return counts(rows(second, "A"))["x"] == 3 }); err != nil {
 		t.Errorf("who waits for the lock does not follow the database: %v", err)
 	}
 	stopFirst()

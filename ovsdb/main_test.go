@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -11,7 +12,6 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/ovn-kubernetes/libovsdb/client"
 	"github.com/ovn-kubernetes/libovsdb/model"
 	rfc "github.com/ovn-kubernetes/libovsdb/ovsdb"
 	"go.uber.org/goleak"
@@ -20,11 +20,7 @@ import (
 	"github.com/isonet/isonet/ovsdb"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m, leaderWatch) }
-
-// leaderWatch is a goroutine that the client leaves behind, one for each
-// session with several endpoints.
-var leaderWatch = goleak.IgnoreAnyFunction("github.com/ovn-kubernetes/libovsdb/client.(*ovsdbClient).watchForLeaderChange.func2")
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const testSchema = `{"name": "Test", "version": "1.0.0", "tables": {
   "A": {"isRoot": true, "indexes": [["name"]], "columns": {"name": {"type": "string"}, "count": {"type": "integer"}}},
@@ -49,7 +45,9 @@ type server struct {
 	cmd *exec.Cmd
 }
 
-func startServer(t *testing.T) *server {
+func startServer(t *testing.T) *server { t.Helper(); return startServerWith(t, testSchema) }
+
+func startServerWith(t *testing.T, schema string) *server {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "ovsdb") // short enough for the path of a socket
 	if err != nil {
@@ -62,14 +60,26 @@ func startServer(t *testing.T) *server {
 			t.Error(err)
 		}
 	})
-	if err := os.WriteFile(s.path("schema"), []byte(testSchema), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.CommandContext(t.Context(), "ovsdb-tool", "create", s.path("db"), s.path("schema")).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	s.create("create", schema)
 	s.start()
 	return s
+}
+
+// create makes the database by a command of ovsdb-tool, in place of one that is
+// there.
+func (s *server) create(command, schema string) {
+	s.t.Helper()
+	_ = os.Remove(s.path("db")) // there may be none
+	if err := os.WriteFile(s.path("schema"), []byte(schema), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	args := []string{command, s.path("db"), s.path("schema")}
+	if command == "create-cluster" {
+		args = append(args, "unix:"+s.path("raft"))
+	}
+	if out, err := exec.CommandContext(s.t.Context(), "ovsdb-tool", args...).CombinedOutput(); err != nil {
+		s.t.Fatalf("%v: %s", err, out)
+	}
 }
 
 func (s *server) path(name string) string { return filepath.Join(s.dir, name) }
@@ -122,14 +132,18 @@ func config(t *testing.T, endpoints ...string) ovsdb.Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var a rowA
-	var b rowB
 	return ovsdb.Config{
 		Endpoints: endpoints,
 		Model:     m,
-		Monitor:   []client.MonitorOption{client.WithTable(&a, &a.Name, &a.Count), client.WithTable(&b, &b.Name, &b.Count)},
 		Logger:    slog.New(slog.DiscardHandler),
 	}
+}
+
+// rows returns the copy's rows of a table, nil when the session has ended.
+func rows(s *ovsdb.Session, table string) map[string]model.Model {
+	var found map[string]model.Model
+	s.Look(func(all ovsdb.Tables, _ ovsdb.Changes) { found = maps.Clone(all[table]) })
+	return found
 }
 
 // counts returns the counts of a table by name.

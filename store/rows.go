@@ -4,15 +4,24 @@ import (
 	"maps"
 	"slices"
 
-	lib "github.com/ovn-kubernetes/libovsdb/model"
 	rfc "github.com/ovn-kubernetes/libovsdb/ovsdb"
 
 	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/ovsdb"
 	"github.com/isonet/isonet/store/internal/schema"
 )
 
 // tables are rows by table and UUID, all of one moment.
-type tables = map[string]map[string]lib.Model
+type tables = ovsdb.Tables
+
+// copied copies the tables, not the rows.
+func copied(t tables) tables {
+	c := make(tables, len(t))
+	for name, rows := range t {
+		c[name] = maps.Clone(rows)
+	}
+	return c
+}
 
 func readRoot(t tables) (root, bool) {
 	for uuid, row := range t[schema.IsolatedNetworksTable] {

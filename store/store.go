@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/ovn-kubernetes/libovsdb/client"
 	rfc "github.com/ovn-kubernetes/libovsdb/ovsdb"
 
 	"github.com/isonet/isonet/model"
@@ -97,7 +96,7 @@ func New(cfg Config) *Store {
 // an error when the store cannot begin: its own database cannot be prepared,
 // or its own ovsdb-server does not start. Call it once.
 func (s *Store) Run(ctx context.Context) error {
-	cfg := ovsdb.Config{Endpoints: s.cfg.Endpoints, TLS: s.cfg.TLS, Logger: s.cfg.Logger, Monitor: monitored()}
+	cfg := ovsdb.Config{Endpoints: s.cfg.Endpoints, TLS: s.cfg.TLS, Logger: s.cfg.Logger}
 	var err error
 	if cfg.Model, err = schema.FullDatabaseModel(); err != nil {
 		return fmt.Errorf("describe the database: %w", err)
@@ -118,32 +117,15 @@ func (s *Store) Run(ctx context.Context) error {
 	return nil
 }
 
-// monitored names every column that the store reads.
-func monitored() []client.MonitorOption {
-	var (
-		i schema.IsolatedNetworks
-		n schema.Network
-		h schema.Host
-		a schema.Attachment
-	)
-	return []client.MonitorOption{
-		client.WithTable(&i, &i.Revision, &i.Recent),
-		client.WithTable(&n, &n.Name, &n.VdsmName, &n.Description, &n.Comment, &n.MTU, &n.Label, &n.PortIsolation,
-			&n.Isolation, &n.Strict, &n.MACLock, &n.BroadcastLimit, &n.Revision),
-		client.WithTable(&h, &h.SystemID, &h.Name, &h.Named, &h.Labels, &h.Evicted, &h.Released),
-		client.WithTable(&a, &a.Host, &a.Network, &a.Properties, &a.Adopts),
-	}
-}
-
 // follow publishes the state after every change, as long as the session lasts.
 func (s *Store) follow(ctx context.Context, session *ovsdb.Session) error {
 	for {
-		tables := session.Tables(schema.IsolatedNetworksTable, schema.NetworkTable, schema.HostTable, schema.AttachmentTable)
-		if tables == nil {
+		var rows tables
+		if !session.Look(func(all ovsdb.Tables, _ ovsdb.Changes) { rows = copied(all) }) {
 			return ovsdb.ErrLost
 		}
-		if root, ok := readRoot(tables); ok {
-			s.publish(session, root, tables)
+		if root, ok := readRoot(rows); ok {
+			s.publish(session, root, rows)
 		} else if err := s.createRoot(ctx, session); err != nil {
 			return err
 		}

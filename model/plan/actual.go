@@ -63,8 +63,11 @@ func (a *Actual) BridgeOf(network model.ID) (Bridge, bool) {
 
 // Bridge is one row of the Bridge table with its ports.
 type Bridge struct {
-	UUID string
-	Name string
+	// Version tells the states of a bridge from each other: two with the same one
+	// differ in Network at most. 0 tells nothing.
+	Version uint64
+	UUID    string
+	Name    string
 	// Network is the network whose bridge it is, see Owners; "" for somebody
 	// else's.
 	Network      model.ID

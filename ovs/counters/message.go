@@ -1,7 +1,6 @@
 package counters
 
 import (
-	"bytes"
 	"fmt"
 	"strconv"
 	"time"
@@ -9,6 +8,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/isonet/isonet/model/traffic"
+	"github.com/isonet/isonet/ovsdb"
 )
 
 // message is a JSON-RPC 1.0 message (RFC 7047 section 4). The members are parts
@@ -20,24 +20,24 @@ type message struct {
 
 func parse(raw jsontext.Value) (message, error) {
 	var m message
-	r := newReader(raw)
-	r.object(func(name []byte) {
+	r := ovsdb.NewReader(raw)
+	r.Object(func(name []byte) {
 		switch string(name) {
 		case "method":
-			m.method = string(r.text())
+			m.method = string(r.Text())
 		case "id":
-			m.id = r.value()
+			m.id = r.Value()
 		case "params":
-			m.params = r.value()
+			m.params = r.Value()
 		case "result":
-			m.result = r.value()
+			m.result = r.Value()
 		case "error":
-			m.err = r.value()
+			m.err = r.Value()
 		default:
-			r.value()
+			r.Value()
 		}
 	})
-	return m, r.failure()
+	return m, r.Failure()
 }
 
 // update tells what the reply to monitor_cond_since or an update3 notification
@@ -47,23 +47,23 @@ func parse(raw jsontext.Value) (message, error) {
 func (f *follower) update(raw jsontext.Value, reply bool) error {
 	u := Update{Rows: map[string]traffic.Statistics{}}
 	last, n := "", 0
-	r := newReader(raw)
-	r.array(func() {
+	r := ovsdb.NewReader(raw)
+	r.Array(func() {
 		switch n++; n {
 		case 1:
-			u.Whole = string(r.value()) != "true" && reply
+			u.Whole = string(r.Value()) != "true" && reply
 		case 2:
-			last = string(r.text())
+			last = string(r.Text())
 		case 3:
 			if u.Whole {
 				f.interval = ""
 			}
 			f.tables(r, &u)
 		default:
-			r.value()
+			r.Value()
 		}
 	})
-	if err := r.failure(); err != nil {
+	if err := r.Failure(); err != nil {
 		return err
 	}
 	if n < 3 {
@@ -82,12 +82,12 @@ func period(text string) time.Duration {
 }
 
 // tables reads the <table-updates2> of an update.
-func (f *follower) tables(r *reader, u *Update) {
-	r.object(func(table []byte) {
+func (f *follower) tables(r *ovsdb.Reader, u *Update) {
+	r.Object(func(table []byte) {
 		isInterface := string(table) == "Interface"
-		r.object(func(uuid []byte) {
+		r.Object(func(uuid []byte) {
 			if !isInterface {
-				r.object(func([]byte) { f.root(r) })
+				r.Object(func([]byte) { f.root(r) })
 				return
 			}
 			f.row(r, string(uuid), u)
@@ -96,19 +96,19 @@ func (f *follower) tables(r *reader, u *Update) {
 }
 
 // row reads a <row-update2> of the Interface table.
-func (f *follower) row(r *reader, uuid string, u *Update) {
-	r.object(func(change []byte) {
+func (f *follower) row(r *ovsdb.Reader, uuid string, u *Update) {
+	r.Object(func(change []byte) {
 		if string(change) == "delete" {
-			r.value()
+			r.Value()
 			u.Gone = append(u.Gone, uuid)
 			return
 		}
 		var s traffic.Statistics
-		r.object(func(column []byte) {
+		r.Object(func(column []byte) {
 			if string(column) == "statistics" {
-				r.pairs(func(key []byte) { s.Set(string(key), r.integer()) })
+				r.Pairs(func(key []byte) { s.Set(string(key), r.Integer()) })
 			} else {
-				s.Device = r.optional()
+				s.Device = r.OptionalInteger()
 			}
 		})
 		u.Rows[uuid] = s
@@ -117,14 +117,14 @@ func (f *follower) row(r *reader, uuid string, u *Update) {
 
 // root reads the columns of the Open_vSwitch row. A pair that changed is told
 // with its new value, one that was removed with the one that it had.
-func (f *follower) root(r *reader) {
-	if r.PeekKind() != '{' { // the row was deleted
-		r.value()
+func (f *follower) root(r *ovsdb.Reader) {
+	if r.Peek() != '{' { // the row was deleted
+		r.Value()
 		return
 	}
-	r.object(func([]byte) {
-		r.pairs(func(key []byte) {
-			value := string(r.text())
+	r.Object(func([]byte) {
+		r.Pairs(func(key []byte) {
+			value := string(r.Text())
 			if string(key) != "stats-update-interval" {
 				return
 			}
@@ -134,132 +134,4 @@ func (f *follower) root(r *reader) {
 			f.interval = value
 		})
 	})
-}
-
-// reader reads JSON of a known form. After a failure it does nothing.
-type reader struct {
-	*jsontext.Decoder
-	raw jsontext.Value
-	err error
-}
-
-func newReader(raw jsontext.Value) *reader {
-	return &reader{Decoder: jsontext.NewDecoder(bytes.NewBuffer(raw), jsontext.AllowDuplicateNames(true)), raw: raw}
-}
-
-func (r *reader) failure() error {
-	if r.err != nil {
-		return fmt.Errorf("understand the server: %w", r.err)
-	}
-	return nil
-}
-
-// value returns the next value as it is. It is a part of raw.
-func (r *reader) value() jsontext.Value {
-	if r.err != nil {
-		return nil
-	}
-	v, err := r.ReadValue()
-	if err != nil {
-		r.err = err
-		return nil
-	}
-	end := r.InputOffset()
-	return r.raw[end-int64(len(v)) : end]
-}
-
-// text returns what is in a string, with its escapes. Nothing that isonet looks
-// for has any.
-func (r *reader) text() []byte {
-	v := r.value()
-	if r.err != nil {
-		return nil
-	}
-	if v.Kind() != '"' {
-		r.err = fmt.Errorf("%.20s is not a string", v)
-		return nil
-	}
-	return v[1 : len(v)-1]
-}
-
-func (r *reader) integer() int64 {
-	v := r.value()
-	n, err := strconv.ParseInt(string(v), 10, 64)
-	if err != nil && r.err == nil {
-		r.err = fmt.Errorf("%.20s is not an integer", v)
-	}
-	return n
-}
-
-// optional reads a column that holds one integer or none; 0 is none.
-func (r *reader) optional() (n int64) {
-	if r.PeekKind() != '[' {
-		return r.integer()
-	}
-	r.value() // ["set",[]]
-	return 0
-}
-
-// open reads the first token of an array or object and reports whether it is
-// one.
-func (r *reader) open(kind jsontext.Kind) bool {
-	if r.err != nil {
-		return false
-	}
-	token, err := r.ReadToken()
-	if err == nil && token.Kind() != kind {
-		err = fmt.Errorf("%s where %s was expected", token.Kind(), kind)
-	}
-	r.err = err
-	return err == nil
-}
-
-// close reads the last token of an array or object.
-func (r *reader) close() {
-	if r.err == nil {
-		_, r.err = r.ReadToken()
-	}
-}
-
-// object calls member with every name of an object, to read the value.
-func (r *reader) object(member func(name []byte)) {
-	if !r.open('{') {
-		return
-	}
-	for r.err == nil && r.PeekKind() != '}' {
-		if name := r.text(); r.err == nil {
-			member(name)
-		}
-	}
-	r.close()
-}
-
-// array calls element for every element of an array, to read it.
-func (r *reader) array(element func()) {
-	if !r.open('[') {
-		return
-	}
-	for r.err == nil && r.PeekKind() != ']' {
-		element()
-	}
-	r.close()
-}
-
-// pairs calls value with every key of a map column, to read the value:
-// ["map",[[KEY,VALUE],...]] (RFC 7047 section 5.1).
-func (r *reader) pairs(value func(key []byte)) {
-	if !r.open('[') {
-		return
-	}
-	r.value()
-	r.array(func() {
-		if !r.open('[') {
-			return
-		}
-		if key := r.text(); r.err == nil {
-			value(key)
-		}
-		r.close()
-	})
-	r.close()
 }

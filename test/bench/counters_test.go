@@ -203,38 +203,32 @@ func (c *counted) statistics() traffic.Statistics {
 func followCopy() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	var c counted
-	m, err := model.NewClientDBModel(database, map[string]model.Model{"Interface": &c})
+	m, err := model.NewClientDBModel(database, map[string]model.Model{"Interface": &counted{}})
 	if err != nil {
 		panic(err)
 	}
 	cfg := ovsdb.Config{
 		Endpoints: []string{os.Getenv(endpointVariable)}, Model: m, Logger: slog.Default(),
-		Monitor: []client.MonitorOption{client.WithTable(&c, &c.Name, &c.Statistics)},
 	}
 	a := newAccount()
 	err = ovsdb.Run(ctx, cfg, func(ctx context.Context, s *ovsdb.Session) error {
-		before := s.Rows("Interface")
-		first := map[string]traffic.Statistics{}
-		for uuid, row := range before {
-			first[uuid] = row.(*counted).statistics()
+		look := func() map[string]traffic.Statistics {
+			changed := map[string]traffic.Statistics{}
+			s.Look(func(_ ovsdb.Tables, changes ovsdb.Changes) {
+				for uuid, change := range changes["Interface"] {
+					changed[uuid] = change.After.(*counted).statistics()
+				}
+			})
+			return changed
 		}
-		a.begin(first)
+		a.begin(look())
 		for {
 			select {
 			case <-ctx.Done():
 				return nil
 			case <-s.Changed():
 			}
-			after := s.Rows("Interface")
-			changed := map[string]traffic.Statistics{}
-			for uuid, row := range after {
-				if before[uuid] != row { // the client replaces a row that changed
-					changed[uuid] = row.(*counted).statistics()
-				}
-			}
-			a.publish(changed)
-			before = after
+			a.publish(look())
 		}
 	})
 	if err != nil && !errors.Is(err, context.Canceled) {

@@ -1,0 +1,289 @@
+package ovsdb
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/cenkalti/rpc2"
+	"github.com/cenkalti/rpc2/jsonrpc"
+	"github.com/ovn-kubernetes/libovsdb/model"
+	"github.com/ovn-kubernetes/libovsdb/ovsdb"
+)
+
+// The names of a connection's monitors.
+const (
+	configured = "isonet"
+	leadership = "leader"
+)
+
+// serverDatabase is the database in which a server tells of itself
+// (ovsdb-server(5)).
+const serverDatabase = "_Server"
+
+// databaseRow is a row of its table Database.
+type databaseRow struct {
+	UUID   string `ovsdb:"_uuid"`
+	Name   string `ovsdb:"name"`
+	Leader bool   `ovsdb:"leader"`
+}
+
+// connection is a connection to an OVSDB server with a copy of the tables that
+// are followed. Transactions go by the same connection, because only for the one
+// that has the lock (RFC 7047 section 4.1.8) an assert operation succeeds.
+type connection struct {
+	rpc      *rpc2.Client
+	database string
+	lock     string
+	copy     *rowCopy
+	// held says that the server gave the lock to this connection. It only tells
+	// what to expect: each transaction asserts it.
+	held atomic.Bool
+	// monitors apply what the server tells, by the names of the monitors.
+	monitors map[string]func(updates []byte) error
+	// complete is closed when the first dump is in the copy.
+	complete chan struct{}
+}
+
+// connect opens a connection to the first endpoint that serves, with the whole
+// copy. It calls changed when the copy changes or the lock comes or goes later
+// on, and lost when the connection ends or is of no use any more.
+func connect(ctx context.Context, cfg Config, changed func(), lost func(error)) (*connection, error) {
+	if len(cfg.Endpoints) == 0 {
+		return nil, errors.New("no OVSDB endpoint is given")
+	}
+	var errs []error
+	for _, endpoint := range cfg.Endpoints {
+		c, err := open(ctx, cfg, endpoint, changed, lost)
+		if err == nil {
+			return c, nil
+		}
+		errs = append(errs, fmt.Errorf("connect to %s: %w", endpoint, err))
+	}
+	return nil, errors.Join(errs...)
+}
+
+func open(ctx context.Context, cfg Config, endpoint string, changed func(), lost func(error)) (*connection, error) {
+	dialCtx, dialed := context.WithTimeout(ctx, dialTimeout)
+	defer dialed()
+	conn, err := dial(dialCtx, endpoint, cfg.TLS)
+	if err != nil {
+		return nil, err
+	}
+	c := &connection{
+		rpc: rpc2.NewClientWithCodec(jsonrpc.NewJSONCodec(conn)), database: cfg.Model.Name(), lock: cfg.Lock,
+		monitors: map[string]func([]byte) error{}, complete: make(chan struct{}),
+	}
+	alive, end := context.WithCancelCause(ctx)
+	c.handle(changed, end)
+	if err := c.begin(alive, cfg); err != nil {
+		c.close()
+		return nil, err
+	}
+	context.AfterFunc(alive, func() { lost(context.Cause(alive)) })
+	return c, nil
+}
+
+// dial opens a connection to an OVSDB endpoint.
+func dial(ctx context.Context, endpoint string, config *tls.Config) (net.Conn, error) {
+	var dialer net.Dialer
+	switch kind, address, _ := strings.Cut(endpoint, ":"); kind {
+	case "unix":
+		return dialer.DialContext(ctx, "unix", address)
+	case "ssl":
+		return (&tls.Dialer{Config: config}).DialContext(ctx, "tcp", address)
+	default:
+		return dialer.DialContext(ctx, "tcp", address)
+	}
+}
+
+// handle answers what the server sends by itself, in the order in which it comes.
+func (c *connection) handle(changed func(), end func(error)) {
+	c.rpc.SetBlocking(true)
+	c.rpc.Handle("echo", func(_ *rpc2.Client, args []any, reply *[]any) error {
+		*reply = args
+		return nil
+	})
+	locked := func(held bool) func(*rpc2.Client, []any, *[]any) error {
+		return func(*rpc2.Client, []any, *[]any) error {
+			c.held.Store(held)
+			changed()
+			return nil
+		}
+	}
+	c.rpc.Handle("locked", locked(true))
+	c.rpc.Handle("stolen", locked(false))
+	c.rpc.Handle("update", func(_ *rpc2.Client, params []json.RawMessage, _ *[]any) error {
+		<-c.complete // the first dump, whose answer came before, goes first
+		if err := c.update(params); err != nil {
+			end(fmt.Errorf("%w: what the server tells cannot be followed: %w", ErrLost, err))
+			return nil
+		}
+		changed()
+		return nil
+	})
+	go func() {
+		c.rpc.Run()
+		end(ErrLost)
+	}()
+}
+
+// update applies an update notification: the name of a monitor and what changed.
+func (c *connection) update(params []json.RawMessage) error {
+	if len(params) != 2 {
+		return fmt.Errorf("an update has %d parameters", len(params))
+	}
+	var name string
+	if err := json.Unmarshal(params[0], &name); err != nil {
+		return fmt.Errorf("the name of a monitor: %w", err)
+	}
+	apply, known := c.monitors[name]
+	if !known {
+		return fmt.Errorf("there is no monitor %q", name)
+	}
+	return apply(params[1])
+}
+
+// begin asks for all that a session needs. The first dump may take longer than
+// dialing.
+func (c *connection) begin(ctx context.Context, cfg Config) error {
+	defer close(c.complete)
+	dialCtx, dialed := context.WithTimeout(ctx, dialTimeout)
+	defer dialed()
+	var databases []string
+	if err := c.call(dialCtx, "list_dbs", []any{}, &databases); err != nil {
+		return fmt.Errorf("ask for the databases: %w", err)
+	}
+	if !slices.Contains(databases, c.database) {
+		return fmt.Errorf("%w: %s; make it with \"ovsdb-tool create FILE SCHEMA\" and \"ovs-appctl -t ovsdb-server ovsdb-server/add-db FILE\" there", ErrNoDatabase, c.database)
+	}
+	if len(cfg.Endpoints) > 1 {
+		if err := c.followLeader(dialCtx); err != nil {
+			return err
+		}
+	}
+	var err error
+	if c.copy, err = c.schema(dialCtx, c.database, cfg.Model); err != nil {
+		return err
+	}
+	dumpCtx, dumped := context.WithTimeout(ctx, dumpTimeout)
+	defer dumped()
+	if err := c.monitor(dumpCtx, c.database, configured, c.copy, c.copy.apply); err != nil {
+		return err
+	}
+	if c.lock == "" {
+		return nil
+	}
+	return c.ask(dumpCtx)
+}
+
+// schema returns an empty copy of a database whose schema is new enough.
+func (c *connection) schema(ctx context.Context, database string, m model.ClientDBModel) (*rowCopy, error) {
+	var schema ovsdb.DatabaseSchema
+	if err := c.call(ctx, "get_schema", []any{database}, &schema); err != nil {
+		return nil, fmt.Errorf("ask for the schema of the database %s: %w", database, err)
+	}
+	rows, err := newCopy(m, schema)
+	if err != nil {
+		return nil, fmt.Errorf("the schema of the database %s is older than isonet needs: %w; convert it with \"ovsdb-client convert SERVER SCHEMA\", "+
+			"where the schema of Open_vSwitch comes with a newer Open vSwitch", database, err)
+	}
+	return rows, nil
+}
+
+// monitor begins to follow a database.
+func (c *connection) monitor(ctx context.Context, database, name string, rows *rowCopy, apply func([]byte) error) error {
+	c.monitors[name] = apply
+	var dump json.RawMessage
+	if err := c.call(ctx, "monitor", []any{database, name, rows.requests()}, &dump); err != nil {
+		return fmt.Errorf("monitor the database %s: %w", database, err)
+	}
+	if err := apply(dump); err != nil {
+		return fmt.Errorf("monitor the database %s: %w", database, err)
+	}
+	return nil
+}
+
+// errNotLeader says that a server of a cluster is not its leader.
+var errNotLeader = errors.New("it is not the leader of its cluster")
+
+// followLeader fails unless the server is its cluster's leader, and lets the
+// session end when it no longer is.
+func (c *connection) followLeader(ctx context.Context) error {
+	m, err := model.NewClientDBModel(serverDatabase, map[string]model.Model{"Database": &databaseRow{}})
+	if err != nil {
+		return fmt.Errorf("describe the database %s: %w", serverDatabase, err)
+	}
+	rows, err := c.schema(ctx, serverDatabase, m)
+	if err != nil {
+		return err
+	}
+	return c.monitor(ctx, serverDatabase, leadership, rows, func(updates []byte) error {
+		if err := rows.apply(updates); err != nil {
+			return err
+		}
+		for _, row := range rows.rows["Database"] { // only this goroutine changes it
+			if d, ok := row.(*databaseRow); ok && d.Name == c.database && d.Leader {
+				return nil
+			}
+		}
+		return errNotLeader
+	})
+}
+
+// ask asks for the lock. It does not wait for it.
+func (c *connection) ask(ctx context.Context) error {
+	var reply struct {
+		Locked bool `json:"locked"`
+	}
+	if err := c.call(ctx, "lock", ovsdb.NewLockArgs(c.lock), &reply); err != nil {
+		return fmt.Errorf("ask for the lock %q: %w", c.lock, err)
+	}
+	if reply.Locked { // else a notification may have come already
+		c.held.Store(true)
+	}
+	return nil
+}
+
+// transact makes one transaction, which the server refuses without the lock if
+// there is one.
+func (c *connection) transact(ctx context.Context, operations []ovsdb.Operation) ([]ovsdb.OperationResult, error) {
+	if c.lock != "" {
+		operations = append([]ovsdb.Operation{{Op: ovsdb.OperationAssert, Lock: &c.lock}}, operations...)
+	}
+	var results []ovsdb.OperationResult
+	if err := c.call(ctx, "transact", ovsdb.NewTransactArgs(c.database, operations...), &results); err != nil {
+		return nil, err
+	}
+	if c.lock != "" && len(results) > 0 && results[0].Error == "" {
+		results = results[1:] // so that there is one for each operation
+	}
+	return results, nil
+}
+
+// echo asks the server for a sign of life.
+func (c *connection) echo(ctx context.Context, timeout time.Duration) error {
+	ctx, done := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("no answer to an echo within %v", timeout))
+	defer done()
+	var reply []any
+	return c.call(ctx, "echo", []any{"isonet"}, &reply)
+}
+
+// call calls a method of the server. The answer is not looked at after ctx has
+// ended.
+func (c *connection) call(ctx context.Context, method string, params []any, answer any) error {
+	return await(ctx, func() error { return c.rpc.CallWithContext(ctx, method, params, answer) })
+}
+
+// close ends the connection, and with it the lock.
+func (c *connection) close() {
+	_ = c.rpc.Close() // it is closed already, or is now
+	<-c.rpc.DisconnectNotify()
+}
