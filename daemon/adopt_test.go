@@ -257,7 +257,7 @@ func TestARefusedAdoptionLeavesNothing(t *testing.T) {
 			t.Fatalf("add a flow: %v\n%s", err, out)
 		}
 		status, fault = h.call("POST", "/isonet/adopt", adoption)
-		if detail := fmt.Sprint(fault["detail"]); status != http.StatusConflict || !strings.Contains(detail, "flows of its own (2)") {
+		if detail := fmt.Sprint(fault["detail"]); status != http.StatusConflict || !strings.Contains(detail, "flows of its own: flows that isonet did not make or that were changed: 1") {
 			return fmt.Errorf("%d %s", status, detail)
 		}
 		return nil

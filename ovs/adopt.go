@@ -1,10 +1,6 @@
 package ovs
 
 import (
-	"context"
-	"fmt"
-	"regexp"
-
 	"github.com/ovn-kubernetes/libovsdb/ovsdb"
 
 	"github.com/isonet/isonet/model/plan"
@@ -57,24 +53,4 @@ func (c *compiler) deleteKeys(table, uuid, column string, keys ...any) {
 		Op: ovsdb.OperationMutate, Table: table, Where: byUUID(uuid),
 		Mutations: []ovsdb.Mutation{*ovsdb.NewMutation(column, ovsdb.MutateOperationDelete, ovsdb.OvsSet{GoSet: keys})},
 	})
-}
-
-// ordinaryFlow matches what ovs-ofctl dump-flows prints of the flow that vswitchd
-// gives to a bridge without a controller.
-var ordinaryFlow = regexp.MustCompile(`(?m)^ cookie=0x0, .*table=0, .*\bpriority=0 actions=NORMAL\s*$`)
-
-// Ordinary returns an error unless a bridge has the one flow that makes it an
-// ordinary switch, and no other. Others could send frames anywhere, whatever the
-// settings of the ports are.
-func (s *Switch) Ordinary(ctx context.Context, bridge string) error {
-	ctx, cancel := context.WithTimeout(ctx, openFlowTimeout)
-	defer cancel()
-	flows, err := s.strict.controller.ofctl(ctx, "dump-flows", s.strict.controller.target(bridge))
-	if err != nil {
-		return fmt.Errorf("the flows of the bridge '%s' cannot be looked at: %w", bridge, err)
-	}
-	if n := len(cookiePattern.FindAll(flows, -1)); n != 1 || !ordinaryFlow.Match(flows) {
-		return fmt.Errorf("somebody gave the bridge '%s' flows of its own (%d): put 'priority=0,actions=NORMAL' in their place ('ovs-ofctl --bundle replace-flows')", bridge, n)
-	}
-	return nil
 }

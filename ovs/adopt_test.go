@@ -162,34 +162,3 @@ func TestAPruneFailsWhenTheDeviceIsBack(t *testing.T) {
 		t.Errorf("ports %q, want %q", got, want)
 	}
 }
-
-func TestOrdinaryFlows(t *testing.T) {
-	private, sw, _ := start(t)
-	private.Vsctl("add-br", "red", "--", "set", "Bridge", "red", "datapath_type=netdev")
-	if err := sw.Ordinary(t.Context(), "red"); err != nil {
-		t.Errorf("a new bridge: %v", err)
-	}
-	for _, c := range []struct {
-		command string
-		flows   []string
-		says    string
-	}{
-		{"add-flow", []string{"table=3,priority=0,actions=NORMAL"}, "(2)"},
-		{"del-flows", nil, "(0)"},
-		{"add-flow", []string{"priority=0,actions=FLOOD"}, "(1)"},
-		{"add-flow", []string{"priority=0,actions=NORMAL"}, ""},
-		{"mod-flows", []string{"priority=0,actions=NORMAL,LOCAL"}, "(1)"},
-		{"mod-flows", []string{"priority=0,actions=NORMAL"}, ""},
-	} {
-		if out, err := private.OfctlCommand(c.command, "red", c.flows...).CombinedOutput(); err != nil {
-			t.Fatalf("%s %s: %v\n%s", c.command, c.flows, err, out)
-		}
-		err := sw.Ordinary(t.Context(), "red")
-		if (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
-			t.Errorf("after %s %s: %v, want %q", c.command, c.flows, err, c.says)
-		}
-	}
-	if err := sw.Ordinary(t.Context(), "nosuch"); err == nil {
-		t.Error("the flows of no bridge are ordinary")
-	}
-}

@@ -2,11 +2,10 @@ package ovs
 
 import (
 	"fmt"
-	"hash/fnv"
-
-	openflow "github.com/digitalocean/go-openvswitch/ovs"
+	"net"
 
 	"github.com/isonet/isonet/model/plan"
+	"github.com/isonet/isonet/ovs/openflow"
 )
 
 // The tables of a pipeline. Frames enter at admission, which knows the members
@@ -27,145 +26,175 @@ const (
 	refusePriority    = 300
 	broadcastPriority = 200
 	memberPriority    = 100
+	deniedPriority    = 50
 	otherPriority     = 0
 )
 
-// learnedLifetime is how long an address is remembered, in seconds: the MAC
-// aging time of Open vSwitch's own learning.
-const learnedLifetime = 300
-
-// learnedMark is the bit that tells the cookies of learned flows from those of
-// the others.
-const learnedMark = 1
-
-// cookieMark is what the upper bits of all cookies are, by which isonet knows
-// flows that it made, in whichever version of the set.
 const (
-	cookieMask = 0xffff << 48
-	cookieMark = 0x150e << 48
+	// learnedLifetime is how long an address is remembered, in seconds: the MAC
+	// aging time of Open vSwitch's own learning.
+	learnedLifetime = 300
+	// learnedLimit is how many addresses are learned of one member. Frames to
+	// others are flooded to the members.
+	learnedLimit = 256
 )
 
-// pipeline is the flows of a plan.Pipeline. The cookie of each names the whole
-// set, so that a set can be recognised on the switch.
-type pipeline struct {
-	cookie uint64
-	flows  []*openflow.Flow
+// The cookies of flows. The upper bits are those by which isonet knows flows that
+// it made. Learned flows have learnedMark, by which Open vSwitch leaves them out
+// of what it lists, and the number of the port that they were learned at.
+const (
+	cookieMask  = 0xffff << 48
+	cookieMark  = 0x150e << 48
+	learnedMark = 1
+	// deniedCookie is that of flows that count what the MAC lock denies.
+	deniedCookie = cookieMark | 2
+)
+
+func learnedCookie(port int) uint64 { return cookieMark | uint64(port)<<8 | learnedMark }
+
+// learnedAt returns the number of the port that a flow was learned at.
+func learnedAt(f openflow.Flow) int { return int(f.Cookie >> 8 & 0xffff) }
+
+// isLearned says that a flow looks like one that was learned. Open vSwitch 2.17
+// tells of no more than the table, the priority and the cookie.
+func isLearned(f openflow.Flow) bool {
+	return f.Cookie == learnedCookie(learnedAt(f)) && (f.Table == openTable || f.Table == isolatedTable) && f.Priority == memberPriority
 }
 
-// newPipeline compiles a pipeline.
-func newPipeline(p plan.Pipeline) (pipeline, error) {
-	cookie, err := cookieOf(p)
-	if err != nil {
-		return pipeline{}, err
+// place is what there can be one flow of.
+type place struct {
+	table    uint8
+	priority uint16
+	match    openflow.Match
+}
+
+func placeOf(f openflow.Flow) place { return place{f.Table, f.Priority, f.Match} }
+
+// program is what a bridge must hold, apart from what it learns.
+type program struct {
+	flows  map[place]openflow.Flow
+	meters map[uint32]openflow.Meter
+	// denied are the flows that count what the MAC lock denies, with the numbers
+	// of the members.
+	denied map[openflow.Match]int
+	// members are those that addresses are learned of.
+	members map[int]plan.Member
+}
+
+// newProgram compiles what a bridge must forward by.
+func newProgram(f plan.Forwarding) program {
+	p := program{
+		flows: map[place]openflow.Flow{}, meters: map[uint32]openflow.Meter{},
+		denied: map[openflow.Match]int{}, members: map[int]plan.Member{},
 	}
-	return pipeline{cookie, flowsOf(p, cookie)}, nil
-}
-
-// cookieOf returns the cookie for a pipeline's flows: a hash of their texts.
-func cookieOf(p plan.Pipeline) (uint64, error) {
-	h := fnv.New64a()
-	for _, f := range flowsOf(p, 0) {
-		text, err := f.MarshalText()
-		if err != nil {
-			return 0, fmt.Errorf("write the flows of the bridge '%s': %w", p.Bridge, err)
-		}
-		h.Write(text)
+	if f.Pipeline == nil {
+		p.add(openflow.Flow{Instructions: openflow.Actions(openflow.Output(openflow.Normal))})
+		return p
 	}
-	return h.Sum64()&^(cookieMask|learnedMark) | cookieMark, nil
-}
-
-func flowsOf(p plan.Pipeline, cookie uint64) []*openflow.Flow {
-	b := builder{cookie: cookie}
-	b.drop(admissionTable, refusePriority, openflow.DataLinkSource("01:00:00:00:00:00/01:00:00:00:00:00"))
+	group, link := []byte{1, 0, 0, 0, 0, 0}, []byte{0x01, 0x80, 0xc2, 0, 0, 0}
+	p.drop(refusePriority, openflow.EthSrc(group, group))
 	// What switches must not forward (IEEE 802.1D section 7.12.6).
-	b.drop(admissionTable, refusePriority, openflow.DataLinkDestination("01:80:c2:00:00:00/ff:ff:ff:ff:ff:f0"))
+	p.drop(refusePriority, openflow.EthDst(link, []byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xf0}))
 	// The VLAN of the local port and of ports in quarantine.
-	b.drop(admissionTable, refusePriority, openflow.VLANTCI(0x1fff, 0x1fff))
-	b.drop(admissionTable, otherPriority)
-	var all, reachable []openflow.Action
-	for _, m := range p.Members {
-		b.admit(m, p.BroadcastLimit > 0)
-		all = append(all, openflow.Output(m.OFPort))
+	p.drop(refusePriority, openflow.VLAN(0x1fff, 0x1fff))
+	p.drop(otherPriority)
+	var all, reachable []string
+	for _, m := range f.Pipeline.Members {
+		p.admit(m, f.Pipeline.BroadcastLimit)
+		out := openflow.Output(uint32(m.OFPort))
+		all = append(all, out)
 		if !m.Isolated {
-			reachable = append(reachable, openflow.Output(m.OFPort))
+			reachable = append(reachable, out)
 		}
 	}
-	b.flood(openTable, all)
-	b.flood(isolatedTable, reachable)
-	return b.flows
+	// A frame never goes back to the port that it came from.
+	p.static(openflow.Flow{Table: openTable, Instructions: openflow.Actions(all...)})
+	p.static(openflow.Flow{Table: isolatedTable, Instructions: openflow.Actions(reachable...)})
+	return p
 }
 
-type builder struct {
-	cookie uint64
-	flows  []*openflow.Flow
+func (p *program) add(f openflow.Flow) { p.flows[placeOf(f)] = f }
+
+func (p *program) static(f openflow.Flow) {
+	f.Cookie = cookieMark
+	p.add(f)
 }
 
-func (b *builder) add(f *openflow.Flow) {
-	f.Cookie = b.cookie
-	b.flows = append(b.flows, f)
-}
-
-func (b *builder) drop(table, priority int, matches ...openflow.Match) {
-	b.add(&openflow.Flow{Table: table, Priority: priority, Matches: matches, Actions: []openflow.Action{openflow.Drop()}})
+func (p *program) drop(priority uint16, fields ...openflow.Field) {
+	p.static(openflow.Flow{Table: admissionTable, Priority: priority, Match: openflow.NewMatch(fields...)})
 }
 
 // admit lets a member's frames in, from each of its addresses, and learns where
 // they came from.
-func (b *builder) admit(m plan.Member, metered bool) {
-	sources := [][]openflow.Match{nil}
+func (p *program) admit(m plan.Member, limit int) {
+	p.members[m.OFPort] = m
+	port := uint32(m.OFPort)
+	sources := [][]openflow.Field{{openflow.InPort(port)}}
 	if len(m.MACs) > 0 {
 		sources = nil
 		for _, mac := range m.MACs {
-			sources = append(sources, []openflow.Match{openflow.DataLinkSource(mac)})
+			address, err := net.ParseMAC(mac)
+			if err != nil {
+				continue // the plan has valid ones only
+			}
+			sources = append(sources, []openflow.Field{openflow.InPort(port), openflow.EthSrc(address, nil)})
 		}
+		denied := openflow.NewMatch(openflow.InPort(port))
+		p.add(openflow.Flow{Table: admissionTable, Priority: deniedPriority, Cookie: deniedCookie, Match: denied})
+		p.denied[denied] = m.OFPort
 	}
-	table := openTable
+	instructions := openflow.Actions(learn(m, openTable), learn(m, isolatedTable)) + openflow.Goto(openTable)
 	if m.Isolated {
-		table = isolatedTable
+		instructions = openflow.Actions(learn(m, openTable)) + openflow.Goto(isolatedTable)
 	}
-	actions := []openflow.Action{b.learn(openTable)}
-	if !m.Isolated {
-		actions = append(actions, b.learn(isolatedTable))
-	}
-	actions = append(actions, openflow.Resubmit(0, table))
 	for _, source := range sources {
-		b.add(&openflow.Flow{Table: admissionTable, Priority: memberPriority, InPort: m.OFPort, Matches: source, Actions: actions})
-		if !metered {
+		p.static(openflow.Flow{Table: admissionTable, Priority: memberPriority, Match: openflow.NewMatch(source...), Instructions: instructions})
+		if limit == 0 {
 			continue
 		}
-		b.add(&openflow.Flow{
-			Table: admissionTable, Priority: broadcastPriority, InPort: m.OFPort,
-			Matches: append([]openflow.Match{openflow.DataLinkDestination("01:00:00:00:00:00/01:00:00:00:00:00")}, source...),
-			Actions: append([]openflow.Action{meter(m.OFPort)}, actions...),
+		// Each member has the meter of its own port number.
+		p.meters[port] = openflow.PacketMeter(port, uint32(limit))
+		group := []byte{1, 0, 0, 0, 0, 0}
+		p.static(openflow.Flow{
+			Table: admissionTable, Priority: broadcastPriority, Match: openflow.NewMatch(append(source, openflow.EthDst(group, group))...),
+			Instructions: openflow.Metered(port) + instructions,
 		})
 	}
 }
 
 // learn remembers in a table behind which port an address is, per VLAN.
-func (b *builder) learn(table int) openflow.Action {
-	return openflow.Learn(&openflow.LearnedFlow{
-		Table: table, Priority: memberPriority, HardTimeout: learnedLifetime, Cookie: b.cookie | learnedMark,
-		Matches: []openflow.Match{
-			openflow.FieldMatch("NXM_OF_VLAN_TCI[0..11]", "NXM_OF_VLAN_TCI[0..11]"),
-			openflow.FieldMatch("NXM_OF_ETH_DST[]", "NXM_OF_ETH_SRC[]"),
-		},
-		Actions: []openflow.Action{openflow.OutputField("NXM_OF_IN_PORT[]")},
+func learn(m plan.Member, table uint8) string {
+	return openflow.Learn(openflow.Learned{
+		Table: table, Priority: memberPriority, Cookie: learnedCookie(m.OFPort), Hard: learnedLifetime, Limit: learnedLimit,
 	})
 }
 
-// flood sends what has no learned destination to a list of ports. A frame never
-// goes back to the port that it came from.
-func (b *builder) flood(table int, ports []openflow.Action) {
-	if len(ports) == 0 {
-		b.drop(table, otherPriority)
-		return
-	}
-	b.add(&openflow.Flow{Table: table, Priority: otherPriority, Actions: ports})
+// learned reports whether a flow is one that a member's frames make.
+func (p program) learned(f openflow.Flow) bool {
+	m, member := p.members[learnedAt(f)]
+	return member && isLearned(f) && (f.Table == openTable || !m.Isolated) &&
+		f.Idle == 0 && f.Hard == learnedLifetime && f.Match.IsAddress() &&
+		f.Instructions == openflow.Actions(openflow.Output(uint32(m.OFPort)))
 }
 
-// meter is the action that bounds the rate of what it is applied to; each
-// member has the meter of its own port number.
-type meter int
-
-func (m meter) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "meter:%d", int(m)), nil }
-func (m meter) GoString() string             { return fmt.Sprintf("meter(%d)", int(m)) }
+// changes returns what makes the flows and the learned addresses of one program
+// those of another.
+func (p program) changes(to program) []openflow.Request {
+	var list []openflow.Request
+	for at, f := range p.flows {
+		if _, there := to.flows[at]; !there {
+			list = append(list, openflow.Delete(f))
+		}
+	}
+	for port, m := range p.members {
+		if other, there := to.members[port]; !there || fmt.Sprint(other) != fmt.Sprint(m) {
+			list = append(list, openflow.DeleteAll(learnedCookie(port), ^uint64(0)))
+		}
+	}
+	for at, f := range to.flows {
+		if p.flows[at] != f {
+			list = append(list, openflow.Add(f))
+		}
+	}
+	return list
+}

@@ -55,7 +55,10 @@ func (s *Switch) sweep(ctx context.Context) {
 				s.cfg.Logger.Warn("Open vSwitch removes the devices of bridges one after the other; meanwhile it may forward nothing", "devices", len(left), "error", err)
 			}
 		}
-		wait(ctx, changed, nil)
+		select {
+		case <-ctx.Done():
+		case <-changed:
+		}
 	}
 }
 

@@ -1,7 +1,6 @@
 package ovs_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -46,9 +45,20 @@ func (w strictWorld) member(vm *ovstest.VM) plan.Member {
 
 func (w strictWorld) enforce(t *testing.T, limit int, members ...plan.Member) {
 	t.Helper()
-	if _, err := w.sw.Enforce(context.Background(), plan.NewPipeline(strictBridge, limit, members...)); err != nil {
-		t.Fatal(err)
-	}
+	p := plan.NewPipeline(strictBridge, limit, members...)
+	w.sw.Forward(plan.Forwarding{Bridge: strictBridge, Pipeline: &p})
+	w.inPlace(t)
+}
+
+// inPlace waits until the bridge forwards by what was stated last.
+func (w strictWorld) inPlace(t *testing.T) {
+	t.Helper()
+	ovstest.Eventually(t, "the flows are in place", func() error {
+		if f := w.sw.Flows()[strictBridge]; !f.InPlace {
+			return fmt.Errorf("flows %+v", f)
+		}
+		return nil
+	})
 }
 
 // dump returns what ovs-ofctl prints of the bridge.
@@ -141,8 +151,7 @@ func TestStrictBroadcastLimit(t *testing.T) {
 // TestStrictFlowsComeBack removes the flows in each way that is known.
 func TestStrictFlowsComeBack(t *testing.T) {
 	w := newStrictWorld(t)
-	pipeline := plan.NewPipeline(strictBridge, 0, w.member(w.a), w.member(w.b))
-	w.enforce(t, 0, pipeline.Members...)
+	w.enforce(t, 0, w.member(w.a), w.member(w.b))
 	for name, fault := range map[string]func(){
 		"vswitchd is killed": func() {
 			w.StopVSwitchd()
@@ -160,15 +169,13 @@ func TestStrictFlowsComeBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			fault()
 			ovstest.Eventually(t, "the flows are back", func() error {
-				if _, err := w.sw.Enforce(context.Background(), pipeline); err != nil {
-					return err
-				}
 				flows, err := w.dump(t, "dump-flows")
 				if strings.Contains(flows, "NORMAL") || !strings.Contains(flows, "learn") {
 					return fmt.Errorf("%w, flows:\n%s", err, flows)
 				}
 				return nil
 			})
+			w.inPlace(t)
 			expect(t, w.a, w.b, true)
 			expect(t, w.other, w.a, false)
 		})

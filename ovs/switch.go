@@ -97,7 +97,7 @@ type Switch struct {
 
 	versions atomic.Uint64 // of bridges
 	traffic  *traffic.Accumulator
-	strict   *strict
+	flows    *flows
 	// topology holds a value when the accumulator has been told one.
 	topology chan struct{}
 }
@@ -109,10 +109,12 @@ func New(cfg Config) *Switch {
 		cfg.Owner = plan.MarkedFor
 	}
 	cfg.Logger.Info("datapath of the bridges", "type", cfg.DatapathType)
-	return &Switch{
+	s := &Switch{
 		cfg: cfg, changed: make(chan struct{}), lingering: map[string]bool{},
-		traffic: traffic.New(), topology: make(chan struct{}, 1), strict: newStrict(cfg.RunDir, cfg.Logger),
+		traffic: traffic.New(), topology: make(chan struct{}, 1),
 	}
+	s.flows = newFlows(cfg.RunDir, cfg.Logger, s.wake)
+	return s
 }
 
 // Run keeps two connections to the database until ctx ends: one for the
@@ -124,7 +126,7 @@ func (s *Switch) Run(ctx context.Context) error {
 	group.Go(func() error { return s.keep(ctx) })
 	group.Go(func() error { s.count(ctx); return nil })
 	group.Go(func() error { every(ctx, totals.Interval, save); return nil })
-	group.Go(func() error { return s.strict.guard(ctx, s.wake) })
+	group.Go(func() error { return s.flows.run(ctx) })
 	group.Go(func() error { s.sweep(ctx); return nil })
 	return group.Wait()
 }
@@ -285,7 +287,7 @@ func (s *Switch) publish(session *ovsdb.Session, actual *plan.Actual, gone []str
 			s.lingering[name] = true
 		}
 	}
-	s.strict.compare(s.actual, actual)
+	s.flows.compare(s.actual, actual)
 	if session != nil {
 		actual.Lingering = s.linger(actual.Links)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/isolation"
@@ -34,28 +33,6 @@ func permissions(desired *model.Desired, host model.ID, actual *plan.Actual) map
 		adopt[n.ID] = permission
 	}
 	return adopt
-}
-
-// lookAgain is when a bridge with flows of somebody else is looked at again,
-// because no event tells that they are gone.
-const lookAgain = 30 * time.Second
-
-// inspect looks at what the database does not tell of the bridges that are to be
-// adopted: their flows.
-func (l *Loop) inspect(ctx context.Context, want plan.Want, actual *plan.Actual, j *judgement) {
-	for _, n := range want.Networks {
-		b := actual.Bridges[n.VdsmName]
-		permission, permitted := want.Adopt[n.ID]
-		if !permitted || permission.Bridge != b.UUID || len(permission.Objections) > 0 {
-			continue
-		}
-		err := l.elsewhere(func() error { return l.sw.Ordinary(ctx, b.Name) })
-		if err != nil {
-			permission.Objections = []string{err.Error()}
-			want.Adopt[n.ID] = permission
-			j.wakeAt(time.Now().Add(lookAgain))
-		}
-	}
 }
 
 // StalePorts returns the ports of a network's bridge whose devices vanished.

@@ -204,7 +204,7 @@ func TestFlowsOfSomebodyForbidAnAdoption(t *testing.T) {
 		t.Fatalf("add a flow: %v\n%s", err, out)
 	}
 	s.update(s.permit(uuid))
-	s.refused(s.network(), "somebody gave the bridge 'red' flows of its own (2)")
+	s.refused(s.network(), "somebody gave the bridge 'red' flows of its own: flows that isonet did not make or that were changed: 1")
 }
 
 func TestAReleaseOpensTheQuarantine(t *testing.T) {

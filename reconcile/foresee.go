@@ -13,7 +13,7 @@ import (
 func Foresee(desired *model.Desired, host model.ID, actual *plan.Actual) plan.Plan {
 	want := wanted(desired, desired.Hosts[host], actual)
 	var g guardian
-	g.judge(&want, actual, time.Now())
+	g.judge(&want, actual, nil, time.Now())
 	return plan.Diff(want, actual)
 }
 

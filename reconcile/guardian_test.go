@@ -120,9 +120,9 @@ func (w *world) Apply(_ context.Context, p plan.Plan) (int, error) {
 	return 0, nil
 }
 
-func (w *world) Ordinary(context.Context, string) error { return nil }
+func (w *world) Forward(...plan.Forwarding) {}
 
-func (w *world) Enforce(context.Context, ...plan.Pipeline) ([]string, error) { return nil, nil }
+func (w *world) Flows() map[string]plan.Flows { return nil }
 
 func (w *world) change(change func(*plan.Actual)) {
 	w.mu.Lock()

@@ -96,7 +96,7 @@ type repair struct {
 
 // judge judges every network that has its bridge, and adds to want what is to
 // be done now.
-func (g *guardian) judge(want *plan.Want, actual *plan.Actual, now time.Time) judgement {
+func (g *guardian) judge(want *plan.Want, actual *plan.Actual, flows map[string]plan.Flows, now time.Time) judgement {
 	j := judgement{
 		verdicts: map[model.ID]Isolation{}, accepted: map[model.ID][]plan.Port{},
 		devices: map[model.ID][]plan.Device{}, strict: map[model.ID]bool{}, late: map[model.ID]string{},
@@ -115,6 +115,7 @@ func (g *guardian) judge(want *plan.Want, actual *plan.Actual, now time.Time) ju
 		}
 		v := isolation.Judge(isolation.Input{
 			Network: n, Bridge: b, DatapathType: actual.DatapathType, Devices: actual.Links, Host: host, Waited: waited,
+			Flows: flows[b.Name].Foreign,
 		})
 		j.accepted[n.ID] = v.Accepted
 		j.devices[n.ID] = nil
@@ -193,7 +194,7 @@ func (g *guardian) act(j *judgement, want *plan.Want, n model.Network, b plan.Br
 		if f.Column == "" && !f.Notice {
 			found[f.Port] = f
 		}
-		if f.Action != isolation.Restore {
+		if f.Action != isolation.Restore || f.Reason == isolation.ForeignFlows { // these are put back by themselves
 			continue
 		}
 		if g.waits(j, f.Subject(n.ID), now) {

@@ -32,18 +32,16 @@ type Switch interface {
 	// Actual returns the newest snapshot, nil before the first, and whether
 	// the session is live.
 	Actual() (actual *plan.Actual, connected bool)
-	// Changed is closed when the answer of Actual changes.
+	// Changed is closed when the answer of Actual or of Flows changes.
 	Changed() <-chan struct{}
 	// Apply commits the plan as one transaction and returns its next_cfg when
 	// Actual shows it.
 	Apply(ctx context.Context, p plan.Plan) (nextCfg int, err error)
-	// Enforce keeps exactly these flows on the bridges that they are for, which
-	// are all strict ones, and returns those that had flows of somebody else. Its
-	// error joins a *plan.BridgeError for each bridge that failed.
-	Enforce(ctx context.Context, pipelines ...plan.Pipeline) (foreign []string, err error)
-	// Ordinary returns an error, with what to do, unless a bridge has the flows
-	// of an ordinary switch and no others.
-	Ordinary(ctx context.Context, bridge string) error
+	// Forward states what bridges must forward by, and returns at once. Those
+	// that are not among them are left alone.
+	Forward(want ...plan.Forwarding)
+	// Flows returns what is known of the flows of these bridges, by their names.
+	Flows() map[string]plan.Flows
 }
 
 // Observer is told what the loop did; for metrics.
@@ -85,16 +83,15 @@ type Loop struct {
 	// since is the next_cfg that was there first: of changes up to that nobody
 	// knows what they were about.
 	since int
-	// flowsRetry spaces the tries to put flows in place.
-	flowsRetry *backoff.ExponentialBackOff
+	// restored is how often flows were put back, as far as that was told, by
+	// bridge.
+	restored map[string]uint64
 }
 
 // New returns a loop; Run runs it.
 func New(store Store, sw Switch, observer Observer, log *slog.Logger) *Loop {
 	retry := backoff.NewExponentialBackOff()
 	retry.InitialInterval, retry.MaxInterval = 2*time.Millisecond, 5*time.Second
-	flowsRetry := backoff.NewExponentialBackOff()
-	flowsRetry.InitialInterval, flowsRetry.MaxInterval = 2*time.Millisecond, 5*time.Second
 	l := &Loop{
 		store: store, sw: sw, observer: observer, log: log,
 		changed: make(chan struct{}),
@@ -102,7 +99,7 @@ func New(store Store, sw Switch, observer Observer, log *slog.Logger) *Loop {
 		settled: -1,
 		touched: map[model.ID]int{},
 		retry:   retry,
-		since:   -1, flowsRetry: flowsRetry,
+		since:   -1, restored: map[string]uint64{},
 		owners: newOwners(store),
 	}
 	l.status.Store(&Status{
@@ -154,12 +151,8 @@ func (l *Loop) pass(ctx context.Context) time.Duration {
 		return l.register(ctx, actual.SystemID)
 	}
 	want := wanted(desired, host, actual)
-	judged := l.guardian.judge(&want, actual, start)
-	var flowsErr error
-	if !actual.Standby {
-		flowsErr = l.enforce(ctx, want, actual, &judged)
-		l.inspect(ctx, want, actual, &judged)
-	}
+	judged := l.guardian.judge(&want, actual, l.sw.Flows(), start)
+	l.forward(want, actual, &judged)
 	p := plan.Diff(want, actual)
 	var err error
 	if !p.Empty() && !actual.Standby {
@@ -173,13 +166,13 @@ func (l *Loop) pass(ctx context.Context) time.Duration {
 			return 0 // look at the result
 		}
 	}
-	l.judge(host.ID, desired.Revision, want, p, actual, judged, errors.Join(err, flowsErr))
+	l.judge(host.ID, desired.Revision, want, p, actual, judged, err)
 	if err != nil {
 		l.observer.ObserveReconcile(time.Since(start), "error")
 		return judged.until(l.failed(ctx, desired.Revision, err))
 	}
 	l.observer.ObserveReconcile(time.Since(start), "unchanged")
-	if !actual.Standby { // else what differs is not drift
+	if !actual.Standby && !want.Open() { // else what differs is not drift
 		l.settled = desired.Revision
 	}
 	l.retry.Reset()
@@ -280,7 +273,7 @@ func (l *Loop) register(ctx context.Context, systemID string) time.Duration {
 func (l *Loop) judge(host model.ID, revision int64, want plan.Want, p plan.Plan, actual *plan.Actual, judged judgement, err error) {
 	verdicts := l.verdicts(want, p, actual)
 	for id, reason := range judged.late {
-		if v, wanted := verdicts[id]; wanted && v.State == Active {
+		if v, wanted := verdicts[id]; wanted && v.State != Failed {
 			verdicts[id] = NetworkStatus{State: Pending, Reason: reason}
 		}
 	}

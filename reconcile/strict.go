@@ -1,8 +1,8 @@
 package reconcile
 
 import (
-	"context"
-	"errors"
+	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -11,80 +11,129 @@ import (
 	"github.com/isonet/isonet/model/plan"
 )
 
-const notSecureYet = "Open vSwitch has not made the bridge forward by the network's own flows yet"
+const (
+	notSecureYet = "Open vSwitch has not made the bridge forward by the network's own flows yet"
+	notLookedAt  = "the flows of the bridge have not been looked at yet"
+)
 
-// enforce puts the flows of the strict networks on their bridges. It comes
-// before any change of ports: a new member is served by the pass that first
-// sees its number, and a former one is cut off before anything else.
+// forward states what the bridges must forward by, and takes in what is known of
+// that. It waits for nothing: a change of flows wakes the loop.
 //
-// A bridge waits as long as vswitchd may still have a change of its fail_mode
-// ahead, because that makes it forget all flows.
-func (l *Loop) enforce(ctx context.Context, want plan.Want, actual *plan.Actual, j *judgement) error {
+// It comes before any change of ports: a new member is served by the pass that
+// first sees its number, and a former one is cut off before anything else.
+func (l *Loop) forward(want plan.Want, actual *plan.Actual, j *judgement) {
 	if l.since < 0 || l.since > actual.NextCfg { // the first pass, or another database
 		l.since = actual.NextCfg
 	}
 	networks := map[string]model.Network{}
-	var pipelines []plan.Pipeline
-	for _, n := range slices.Concat(want.Networks, want.Leaving) {
+	var list []plan.Forwarding
+	for i, n := range slices.Concat(want.Networks, want.Leaving) {
 		b, there := actual.Bridge(n)
-		if !n.Strict || !there {
+		// The network of a bridge that was strict may be gone from the store.
+		unclear := i >= len(want.Networks) && !n.Strict && b.FailMode == plan.SecureFailMode
+		if !there || unclear || b.DatapathType == plan.ResetDatapath || !opened(b) {
 			continue
 		}
-		if b.FailMode != plan.SecureFailMode || b.DatapathType == plan.ResetDatapath || actual.CurCfg < max(l.since, l.touched[n.ID]) {
-			j.late[n.ID] = notSecureYet
-			continue
-		}
+		w := l.forwarding(n, b, j)
+		w.Report = w.Report || actual.Standby
 		networks[b.Name] = n
-		j.strict[n.ID] = true
-		pipelines = append(pipelines, plan.PipelineOf(n, j.accepted[n.ID]))
+		list = append(list, w)
 	}
-	var foreign []string
-	err := l.elsewhere(func() (err error) {
-		foreign, err = l.sw.Enforce(ctx, pipelines...)
-		return err
-	})
-	l.foundFlows(foreign, networks)
-	if err == nil {
-		l.flowsRetry.Reset()
-		return nil
+	inspected := toInspect(want, actual)
+	for _, b := range inspected {
+		list = append(list, plan.Forwarding{Bridge: b.Name, Report: true})
 	}
-	for _, failed := range bridgeErrors(err) {
-		id := networks[failed.Bridge].ID
-		j.strict[id], j.late[id] = false, failed.Error()
+	l.sw.Forward(list...)
+	states := l.sw.Flows()
+	for id, b := range inspected {
+		want.Adopt[id] = inspect(want.Adopt[id], b, states[b.Name], j.late, id)
 	}
-	if ctx.Err() == nil {
-		wait := l.flowsRetry.NextBackOff()
-		j.wakeAt(time.Now().Add(wait))
-		l.log.Warn("the flows of a strict network are not in place; trying again", "error", err, "in", wait)
+	for _, n := range slices.Concat(want.Networks, want.Leaving) {
+		if b, there := actual.Bridge(n); there && n.Strict {
+			l.strict(n, b, states[b.Name], actual, j)
+		}
 	}
-	return err
+	l.putBack(networks, states)
 }
 
-// foundFlows records that somebody else's flows were replaced.
-func (l *Loop) foundFlows(bridges []string, networks map[string]model.Network) {
-	var j judgement
-	for _, name := range bridges {
-		n := networks[name]
-		e := newEvent(n, isolation.Finding{
-			Reason: isolation.ForeignFlows, Column: "flows", Detail: "the bridge had flows that isonet did not make",
-		}, Restored, time.Now())
-		j.repairs = append(j.repairs, repair{e, plan.Subject{Network: n.ID, Column: e.Column}})
+// forwarding returns what a network's bridge must forward by.
+func (l *Loop) forwarding(n model.Network, b plan.Bridge, j *judgement) plan.Forwarding {
+	if n.Strict {
+		p := plan.PipelineOf(n, j.accepted[n.ID])
+		return plan.Forwarding{Bridge: b.Name, Pipeline: &p}
 	}
+	waits := l.guardian.waits(j, flowsOf(n.ID), time.Now())
+	return plan.Forwarding{Bridge: b.Name, Report: waits || n.EffectiveIsolation() == model.PolicyReport}
+}
+
+// opened says that vswitchd has made the bridge.
+func opened(b plan.Bridge) bool {
+	local, _ := b.Local()
+	return slices.ContainsFunc(local.Interfaces, func(i plan.Interface) bool { return i.OFPort > 0 && i.Error == "" })
+}
+
+// strict says whether a strict network forwards by its own flows.
+//
+// vswitchd forgets all flows when it changes a bridge's fail_mode: as long as that
+// may be ahead, they are not in place.
+func (l *Loop) strict(n model.Network, b plan.Bridge, state plan.Flows, actual *plan.Actual, j *judgement) {
+	switch {
+	case b.FailMode != plan.SecureFailMode || b.DatapathType == plan.ResetDatapath || actual.CurCfg < max(l.since, l.touched[n.ID]):
+		j.late[n.ID] = notSecureYet
+	case !state.InPlace:
+		j.late[n.ID] = cmp.Or(state.Err, notSecureYet)
+	default:
+		j.strict[n.ID] = true
+	}
+}
+
+// flowsOf names the flows of a network's bridge.
+func flowsOf(network model.ID) plan.Subject {
+	return plan.Subject{Network: network, Column: isolation.FlowsColumn}
+}
+
+// putBack records that flows of somebody else were put back.
+func (l *Loop) putBack(networks map[string]model.Network, states map[string]plan.Flows) {
+	var j judgement
+	restored := map[string]uint64{}
+	for name, n := range networks {
+		state := states[name]
+		restored[name] = state.Restored
+		if state.Restored <= l.restored[name] {
+			continue
+		}
+		e := newEvent(n, isolation.Finding{Reason: isolation.ForeignFlows, Column: isolation.FlowsColumn, Detail: state.Last}, Restored, time.Now())
+		j.repairs = append(j.repairs, repair{e, flowsOf(n.ID)})
+	}
+	l.restored = restored
 	l.repaired(j)
 }
 
-// bridgeErrors takes the error of Switch.Enforce apart.
-func bridgeErrors(err error) []*plan.BridgeError {
-	var failed []*plan.BridgeError
-	all := []error{err}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		all = joined.Unwrap()
-	}
-	for _, err := range all {
-		var b *plan.BridgeError
-		if errors.As(err, &b) {
-			failed = append(failed, b)
+// toInspect returns the bridges that are to be adopted, as far as the database
+// says nothing against them: their flows have to be looked at.
+func toInspect(want plan.Want, actual *plan.Actual) map[model.ID]plan.Bridge {
+	bridges := map[model.ID]plan.Bridge{}
+	for _, n := range want.Networks {
+		b := actual.Bridges[n.VdsmName]
+		permission, permitted := want.Adopt[n.ID]
+		if permitted && permission.Bridge == b.UUID && len(permission.Objections) == 0 {
+			bridges[n.ID] = b
 		}
 	}
-	return failed
+	return bridges
+}
+
+// inspect returns the permission to adopt a bridge after a look at its flows.
+// Others could send frames anywhere, whatever the settings of the ports are.
+func inspect(p plan.Permission, b plan.Bridge, state plan.Flows, late map[model.ID]string, id model.ID) plan.Permission {
+	switch {
+	case state.Err != "":
+		p.Objections = []string{state.Err}
+	case !state.Known:
+		p.Unknown, late[id] = true, notLookedAt
+	case !state.InPlace:
+		p.Objections = []string{fmt.Sprintf(
+			"somebody gave the bridge '%s' flows of its own: %s: put 'priority=0,actions=NORMAL' in their place ('ovs-ofctl --bundle replace-flows')", b.Name, state.Foreign)}
+	}
+	return p
 }

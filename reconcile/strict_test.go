@@ -269,11 +269,10 @@ func TestStrictGoesAndComes(t *testing.T) {
 	}
 	reaches(t, a, b)
 
-	// Flows of somebody else are found when there is a reason to look.
+	// Flows of somebody else are put back at once.
 	if out, err := s.ovs.OfctlCommand("add-flow", "red", "priority=9999,actions=flood").CombinedOutput(); err != nil {
 		t.Fatalf("add-flow: %v\n%s", err, out)
 	}
-	s.change(id, func(n *model.Network) { n.BroadcastLimit = 100 })
 	s.repaired(isolation.ForeignFlows, 1)
 	reaches(t, a, b)
 }

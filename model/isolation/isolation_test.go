@@ -258,12 +258,34 @@ func TestSettings(t *testing.T) {
 // network's is no matter of the policy.
 func underReport(r isolation.Reason) isolation.Action {
 	switch r {
-	case isolation.FailMode, isolation.ForeignFlows, isolation.Protocols, isolation.FlowTables:
+	case isolation.FailMode, isolation.Protocols, isolation.FlowTables:
 		return isolation.Restore
 	case isolation.OwnDevice:
 		return isolation.Remove
 	}
 	return isolation.Report
+}
+
+// TestFlowsOfOthers judges what vswitchd tells of flows: of a strict network they
+// are put back under every policy.
+func TestFlowsOfOthers(t *testing.T) {
+	for _, strict := range []bool{false, true} {
+		for _, policy := range model.Policies() {
+			in := healthy()
+			in.Network.Strict, in.Network.Isolation, in.Flows = strict, policy, "flows were added"
+			if strict {
+				in.Bridge.FailMode = plan.SecureFailMode
+			}
+			want := isolation.Restore
+			if policy == model.PolicyReport && !strict {
+				want = isolation.Report
+			}
+			v := isolation.Judge(in)
+			if len(v.Findings) != 1 || v.Findings[0].Reason != isolation.ForeignFlows || v.Findings[0].Action != want || v.Isolated() {
+				t.Errorf("strict %t, policy %s: verdict %+v", strict, policy, v)
+			}
+		}
+	}
 }
 
 func TestNoticesDoNotBreakIsolation(t *testing.T) {

@@ -26,6 +26,9 @@ type Input struct {
 	Waited map[string]bool
 	// guarded says that link-local addresses of ports are about to go.
 	guarded bool
+	// Flows says in words what somebody else changed of the bridge's flows and is
+	// there now; "" is nothing.
+	Flows string
 }
 
 // Host is what of the whole host bears on every network.
@@ -231,7 +234,18 @@ func (in Input) settings(v *Verdict) {
 		}
 		v.Findings = append(v.Findings, f)
 	}
+	if in.Flows != "" {
+		e, _ := Find(ForeignFlows)
+		f := Finding{Reason: ForeignFlows, Bridge: in.Bridge.Name, Column: FlowsColumn, Detail: in.Flows, Action: Restore}
+		if !in.Network.Strict {
+			f.Action = e.Under(in.Network.EffectiveIsolation())
+		}
+		v.Findings = append(v.Findings, f)
+	}
 }
+
+// FlowsColumn stands for the flows of a bridge among its settings.
+const FlowsColumn = "flows"
 
 func (in Input) portOf(i plan.Interface) string {
 	for _, p := range in.Bridge.Ports {

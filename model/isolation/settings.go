@@ -43,7 +43,8 @@ func settings() []setting {
 		always(Protocols, "A bridge that does not speak isonet's OpenFlow: nobody sees its flows, and a strict network lets no new VM in",
 			"Bridge `protocols` without `"+plan.Protocol+"`", "protocols"),
 		always(FlowTables, "Settings of flow tables: they can refuse and evict flows", "Bridge `flow_tables`", "flow_tables"),
-		always(ForeignFlows, "A strict network with flows that are not isonet's", "OpenFlow: flows of the bridge with other cookies than isonet's, looked for every 30 seconds"),
+		restore(ForeignFlows, "Flows that isonet did not make or that were changed, with their meters and groups: they send frames anywhere. Those of a strict network are put back under every policy",
+			"OpenFlow: what ovs-vswitchd lists on the bridge and tells of as it happens. Of an ordinary network that is one flow with the action NORMAL", whose, FlowsColumn),
 	}
 }
 

@@ -17,6 +17,18 @@ type Permission struct {
 	// Objections say why the bridge must not be taken over as it is, each with
 	// what to do about it.
 	Objections []string
+	// Unknown says that it is not known yet whether there are any.
+	Unknown bool
+}
+
+// Open says that it is not known yet whether something is to be done.
+func (w Want) Open() bool {
+	for _, permission := range w.Adopt {
+		if permission.Unknown {
+			return true
+		}
+	}
+	return false
 }
 
 // Release gives a bridge back: it loses isonet's marks and nothing else.

@@ -125,6 +125,9 @@ func (p *Plan) create(want Want, n model.Network, spec Spec, have *Actual) {
 			p.Conflicts = append(p.Conflicts, Conflict{n, reason})
 			return
 		}
+		if want.Adopt[n.ID].Unknown {
+			return
+		}
 		r, _ := spec.repair(b, true, func(Setting) bool { return false })
 		p.Adopt = append(p.Adopt, r)
 		return

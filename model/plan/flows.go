@@ -14,8 +14,9 @@ type Forwarding struct {
 
 // Flows is what vswitchd itself says, over OpenFlow, about one bridge.
 type Flows struct {
-	// Answered is when vswitchd last answered on the bridge's connection; zero is
-	// never. What the rest says was true then.
+	// Answered is when vswitchd last answered on the connection of any bridge, as
+	// it has one thread for all of them. It is zero unless Known. What the rest
+	// says was true then.
 	Answered time.Time
 	// Known says that everything that there is on the bridge was looked at, and
 	// that the connection on which vswitchd tells of changes stands.
@@ -24,8 +25,8 @@ type Flows struct {
 	InPlace bool
 	// Since is when Known or InPlace last changed.
 	Since time.Time
-	// Err says why they are not known or not in place, and what to do; "" while
-	// there is nothing wrong.
+	// Err says why they are not known or not in place, and what to do. It is ""
+	// while there is nothing wrong, and before the first look.
 	Err string
 	// Foreign says in words what is there that somebody else made or changed; ""
 	// is nothing.

@@ -84,15 +84,3 @@ func PipelineOf(n model.Network, ports []Port) Pipeline {
 	}
 	return NewPipeline(n.VdsmName, n.BroadcastLimit, members...)
 }
-
-// BridgeError says on which bridge a pipeline failed.
-type BridgeError struct {
-	Bridge string
-	Err    error
-}
-
-// Error names no bridge: Err does.
-func (e *BridgeError) Error() string { return e.Err.Error() }
-
-// Unwrap returns Err.
-func (e *BridgeError) Unwrap() error { return e.Err }
