@@ -218,7 +218,7 @@ func newPort(row *port, ifaces map[string]model.Model) plan.Port {
 			MTURequest:  value(i.MTURequest),
 			MTU:         value(i.MTU),
 			OFPort:      value(i.OFPort),
-			IfIndex:     value(i.IfIndex),
+			IfIndex:     ifIndex(i.IfIndex),
 			Error:       value(i.Error),
 			LinkUp:      value(i.LinkState) == "up",
 			ExternalIDs: i.ExternalIDs,
@@ -234,6 +234,15 @@ func newPort(row *port, ifaces map[string]model.Model) plan.Port {
 // enabled reads a key that is off by default as vswitchd does: "true" in any
 // case, and nothing else, turns it on (smap_get_bool).
 func enabled(m map[string]string, key string) bool { return plan.True(m[key]) }
+
+// ifIndex reads the column of that name, in which vswitchd writes 0 when there is
+// no device of the name.
+func ifIndex(column *int) int {
+	if column != nil && *column == 0 {
+		return -1
+	}
+	return value(column)
+}
 
 // only returns the row of a table that has exactly one.
 func only[T any](table map[string]model.Model) *T {

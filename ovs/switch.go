@@ -161,7 +161,7 @@ func (s *Switch) follow(ctx context.Context, session *ovsdb.Session) error {
 		}
 		if v.actual != nil && (changed || linksChanged != published) {
 			actual := *v.actual
-			actual.Links = links
+			actual.Links = links.For(actual.Bridges)
 			s.publish(session, &actual, v.gone)
 			v.gone = nil
 			published, rested = linksChanged, time.Now().Add(deviceRest)

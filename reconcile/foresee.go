@@ -12,7 +12,7 @@ import (
 // breaking it, is in it.
 func Foresee(desired *model.Desired, host model.ID, actual *plan.Actual) plan.Plan {
 	want := wanted(desired, desired.Hosts[host], actual)
-	var g guardian
+	g := guardian{memory: newMemory()}
 	g.judge(&want, actual, nil, time.Now())
 	return plan.Diff(want, actual)
 }

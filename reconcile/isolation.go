@@ -11,9 +11,7 @@ import (
 )
 
 const (
-	// grace is how long something may stay unclear: an internal port with the
-	// host, or the device of a port unseen.
-	grace = 10 * time.Second
+	grace = isolation.Grace
 	// maxEvents is how many events are remembered.
 	maxEvents = 100
 )
@@ -65,9 +63,7 @@ type Event struct {
 // guardian judges isolation for the loop. It belongs to Run's goroutine.
 type guardian struct {
 	restraint isolation.Restraint
-	// unclear holds since when an interface has been unclear, by the UUID of
-	// its row.
-	unclear map[string]time.Time
+	memory    memory
 }
 
 // judgement is what one pass makes of the isolation of all networks.
@@ -101,11 +97,6 @@ func (g *guardian) judge(want *plan.Want, actual *plan.Actual, flows map[string]
 		verdicts: map[model.ID]Isolation{}, accepted: map[model.ID][]plan.Port{},
 		devices: map[model.ID][]plan.Device{}, strict: map[model.ID]bool{}, late: map[model.ID]string{},
 	}
-	waited := map[string]bool{}
-	for id, since := range g.unclear {
-		waited[id] = !now.Before(since.Add(grace))
-	}
-	unclear := map[string]time.Time{}
 	host := isolation.HostOf(actual)
 	want.Spare, want.Strangers = map[plan.Subject]bool{}, map[string]bool{}
 	judge := func(n model.Network) (Isolation, bool) {
@@ -113,16 +104,18 @@ func (g *guardian) judge(want *plan.Want, actual *plan.Actual, flows map[string]
 		if !ok {
 			return Isolation{}, false
 		}
+		opened := g.memory.opened(n.ID, b, actual.Links)
 		v := isolation.Judge(isolation.Input{
-			Network: n, Bridge: b, DatapathType: actual.DatapathType, Devices: actual.Links, Host: host, Waited: waited,
-			Flows: flows[b.Name].Foreign,
+			Network: n, Bridge: b, DatapathType: actual.DatapathType, Devices: actual.Links, Host: host, Former: opened, Flows: flows[b.Name].Foreign,
+			Age: func(u isolation.Unclear) time.Duration { return now.Sub(g.memory.since(u, now)) },
 		})
+		g.memory.judged(n.ID, v, opened, now)
 		j.accepted[n.ID] = v.Accepted
 		j.devices[n.ID] = nil
 		if b.DatapathType == userspace {
 			j.devices[n.ID] = devicesOf(v.Accepted, actual)
 		}
-		g.watch(&j, v, waited, unclear, now)
+		g.watch(&j, v, now)
 		g.act(&j, want, n, b, v, now)
 		contested, until := g.restraint.Contested(n.ID, now)
 		if contested {
@@ -138,7 +131,7 @@ func (g *guardian) judge(want *plan.Want, actual *plan.Actual, flows map[string]
 	for _, n := range want.Leaving {
 		judge(n) // what is to be done counts; nobody asks for the verdict
 	}
-	g.unclear = unclear
+	g.memory.forget(j.accepted, now)
 	return j
 }
 
@@ -166,20 +159,11 @@ func leaving(want plan.Want, desired *model.Desired, actual *plan.Actual) []mode
 	return networks
 }
 
-// watch keeps the time for what is unclear.
-func (g *guardian) watch(j *judgement, v isolation.Verdict, waited map[string]bool, unclear map[string]time.Time, now time.Time) {
-	ids := v.Waited
-	for _, p := range v.Pending {
-		ids = append(ids, p.Interface)
-	}
-	for _, id := range ids {
-		since, known := g.unclear[id]
-		if !known {
-			since = now
-		}
-		unclear[id] = since
-		if !waited[id] {
-			j.wakeAt(since.Add(grace))
+// watch wakes the loop when the time of something unclear is over.
+func (g *guardian) watch(j *judgement, v isolation.Verdict, now time.Time) {
+	for _, u := range v.Unclear {
+		if wait := isolation.Wait(now.Sub(g.memory.since(u, now))); wait > 0 {
+			j.wakeAt(now.Add(wait))
 		}
 	}
 }

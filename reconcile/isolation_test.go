@@ -61,7 +61,7 @@ func named(links *plan.Links, devices ...plan.Device) *plan.Links {
 }
 
 func tap(name string) plan.Device {
-	return plan.Device{Name: name, Kind: "tun", Tap: true, Ethernet: true}
+	return plan.Device{Name: name, Kind: "tun", Tap: true, Ethernet: true, Promiscuous: true}
 }
 
 // uplink is a physical NIC.
@@ -111,7 +111,7 @@ func (s *system) repaired(reason isolation.Reason, times uint64) {
 
 func TestAWayOutIsRemoved(t *testing.T) {
 	s := start(t)
-	s.links.set(uplink(), tap("vm1"), plan.Device{Name: "v9", Kind: "veth", Ethernet: true})
+	s.links.set(uplink(), tap("vm1"))
 	id := s.under("red", "")
 	s.ovs.Vsctl("add-port", "red", "vm1")
 	s.ovs.Vsctl("add-br", "theirs")
@@ -120,7 +120,6 @@ func TestAWayOutIsRemoved(t *testing.T) {
 		isolation.PatchPort:   {"add-port", "red", "p", "--", "set", "interface", "p", "type=patch", "options:peer=q"},
 		isolation.TunnelPort:  {"add-port", "red", "x", "--", "set", "interface", "x", "type=vxlan", "options:remote_ip=127.0.0.1"},
 		isolation.DPDKPort:    {"add-port", "red", "d", "--", "set", "interface", "d", "type=dpdk"},
-		isolation.VethInHost:  {"add-port", "red", "v9"},
 	} {
 		s.ovs.Vsctl(append([]string{"--no-wait"}, add...)...)
 		s.repaired(reason, 1)
@@ -135,6 +134,44 @@ func TestAWayOutIsRemoved(t *testing.T) {
 	}
 	if status := s.loop.Status(); status.Networks[id].State != reconcile.Active {
 		t.Errorf("the network is %s", status.Networks[id].State)
+	}
+}
+
+// Container tools plug a veth in and move its other end afterwards. It is cut off
+// meanwhile, and removed only when its end does not move.
+func TestAVethIsCutOffUntilItsEndHasLeft(t *testing.T) {
+	s := start(t)
+	stays, moves := plan.Device{Name: "stays", Kind: "veth", Ethernet: true, Promiscuous: true}, plan.Device{Name: "moves", Kind: "veth", Ethernet: true, Promiscuous: true}
+	s.links.set(stays, moves)
+	id := s.under("red", "")
+	s.ovs.Vsctl("--no-wait", "add-port", "red", "moves", "--", "add-port", "red", "stays")
+	verdict := s.until("both are cut off", func(st reconcile.Status) bool {
+		f := st.Networks[id].Isolation.Findings
+		return len(f) == 2 && f[0].Quarantined && f[1].Quarantined
+	}).Networks[id].Isolation
+	if f := verdict.Findings[0]; f.Reason != isolation.VethInHost || f.Action != isolation.Quarantine || f.Port != "moves" {
+		t.Errorf("findings %+v", verdict.Findings)
+	}
+	moves.PeerElsewhere = true
+	s.links.set(moves)
+	s.until("one is released", func(st reconcile.Status) bool {
+		f := st.Networks[id].Isolation.Findings
+		return len(f) == 1 && f[0].Port == "stays"
+	})
+	s.until("the other one is removed", func(st reconcile.Status) bool { return st.Networks[id].Isolation.Isolated })
+	if got := s.ports(); got != "moves" {
+		t.Errorf("ports %q, want the one whose end has left", got)
+	}
+	if got := s.ovs.Vsctl("get", "port", "moves", "trunks"); got != "[]" {
+		t.Errorf("the trunks of the one that was released are %s", got)
+	}
+	// Who plugs it in again gets no new grace time.
+	s.ovs.Vsctl("--no-wait", "add-port", "red", "stays")
+	status := s.until("removed again", func(st reconcile.Status) bool {
+		return len(st.Actual.Bridges["red"].Endpoints()) == 1 && st.IsolationRepairs[isolation.VethInHost] == 4
+	})
+	if last := status.Events[len(status.Events)-1]; last.Deed != reconcile.Removed || last.Port != "stays" {
+		t.Errorf("the last event is %+v", last)
 	}
 }
 

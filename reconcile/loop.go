@@ -100,7 +100,8 @@ func New(store Store, sw Switch, observer Observer, log *slog.Logger) *Loop {
 		touched: map[model.ID]int{},
 		retry:   retry,
 		since:   -1, restored: map[string]uint64{},
-		owners: newOwners(store),
+		owners:   newOwners(store),
+		guardian: guardian{memory: newMemory()},
 	}
 	l.status.Store(&Status{
 		Networks: map[model.ID]NetworkStatus{}, Since: time.Now(),

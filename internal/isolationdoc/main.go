@@ -34,8 +34,13 @@ What it finds is in ` + "`isonet status`, `isonet doctor`, `/isonet/status`" + `
 - **The first line that matches a port wins.** Allowed is only what is known: a tap with Ethernet frames, a veth whose other end is in another
   network namespace, a vhost-user port, and an internal port that was moved into another namespace. What lies behind the other end of a veth or
   inside a VM is out of sight.
+- **A port is the device that Open vSwitch opened**: Interface ` + "`ifindex`" + `, where Open vSwitch tells it, else its name or an altname. A rename changes nothing,
+  and a device whose name another one got stays the port's as well: Open vSwitch goes on receiving from it. A device has left the host when the kernel says so.
 - **Not known yet** is pending and not a finding: a port that Open vSwitch has not opened, a device that is not seen, an internal port still with the
-  host. After a grace time of 10 seconds it is judged by what is known. A port whose device is gone is left alone: nothing passes it.
+  host that is down and has no address. After a grace time of 10 seconds it is judged by what is known. A port that is unplugged and plugged in again within a
+  minute gets no new grace time. A port whose device is gone is left alone: nothing passes it.
+- **Plugged in first and moved afterwards**, as container tools do, a veth is in quarantine until its other end has left the host. It is removed when that
+  has not happened after the grace time.
 - **Quarantine** sets the port to ` + "`vlan_mode=trunk trunks=4095`" + ` and notes the reason and the former settings in its external_ids. A port whose cause is
   gone is judged anew and, if it is allowed, gets its former settings back. Frames that a VM tags with VLAN 4095 by itself can still pass between a port in
   quarantine and others.
@@ -67,6 +72,19 @@ What isonet does about each column of ovs-vswitchd.conf.db(5), and each key of i
 
 A key that is off by default is on when its value is ` + "`true`" + ` in any case, as Open vSwitch reads it. Columns of an Open vSwitch later than 3.7 are not looked at.
 `
+
+// does says what is done about an entry under a policy.
+func does(e isolation.Entry, p model.Policy) string {
+	after := e.Under(p)
+	if e.Meanwhile == "" {
+		return string(after)
+	}
+	e.Enforce = e.Meanwhile
+	if meanwhile := e.Under(p); meanwhile != after {
+		return fmt.Sprintf("%s, after the grace time %s", meanwhile, after)
+	}
+	return string(after)
+}
 
 // document returns the text of the whole file.
 func document() string {
@@ -109,7 +127,7 @@ func reasons(b *strings.Builder) {
 		}
 		fmt.Fprintf(b, "| `%s` | %s | %s |", e.Reason, what, e.Evidence)
 		for _, p := range model.Policies() {
-			fmt.Fprintf(b, " %s |", e.Under(p))
+			fmt.Fprintf(b, " %s |", does(e, p))
 		}
 		fmt.Fprintf(b, " %s |\n", e.Remedy)
 	}

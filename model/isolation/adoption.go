@@ -3,6 +3,7 @@ package isolation
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/isonet/isonet/model/plan"
 )
@@ -15,12 +16,7 @@ import (
 // Link-local addresses of ports are no objection, because the host guard removes
 // them.
 func Objections(in Input) []string {
-	in.Waited = map[string]bool{}
-	for _, p := range in.Bridge.Endpoints() {
-		for _, i := range p.Interfaces {
-			in.Waited[i.UUID] = true
-		}
-	}
+	in.Age = func(Unclear) time.Duration { return Grace }
 	in.guarded = true
 	v := Judge(in)
 	var list []string

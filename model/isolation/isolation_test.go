@@ -23,7 +23,7 @@ func healthy() isolation.Input {
 	n := model.Network{ID: networkID, Name: "red", VdsmName: "red"}
 	s := plan.NewSpec(n, "netdev")
 	return isolation.Input{
-		Network: n, DatapathType: "netdev", Waited: map[string]bool{},
+		Network: n, DatapathType: "netdev",
 		Devices: with(nil, "red", tap()),
 		Bridge: plan.Bridge{
 			UUID: "b", Name: "red", Network: n.ID, DatapathType: "netdev", ExternalIDs: s.ExternalIDs, OtherConfig: s.OtherConfig,
@@ -54,13 +54,46 @@ func with(links *plan.Links, name string, d plan.Device) *plan.Links {
 	return links.Change(nil, []plan.Device{d})
 }
 
-func tap() plan.Device { return plan.Device{Kind: "tun", Tap: true, Ethernet: true} }
+func tap() plan.Device { return plan.Device{Kind: "tun", Tap: true, Ethernet: true, Promiscuous: true} }
 
 func veth(elsewhere bool) plan.Device {
-	return plan.Device{Kind: "veth", Ethernet: true, PeerElsewhere: elsewhere}
+	return plan.Device{Kind: "veth", Ethernet: true, PeerElsewhere: elsewhere, Promiscuous: true}
 }
 
 func kind(k string) plan.Device { return plan.Device{Kind: k, Ethernet: true} }
+
+// internal is an internal port of which Open vSwitch tells an ifindex.
+func internal(index int) plan.Interface {
+	return plan.Interface{Type: "internal", OFPort: 3, IfIndex: index}
+}
+
+// renamed adds a tap with the ifindex 7 that does not have the port's name.
+func renamed(in isolation.Input) isolation.Input {
+	d := tap()
+	d.Index, d.Name = 7, "other"
+	in.Devices = in.Devices.Change(nil, []plan.Device{d})
+	return in
+}
+
+// nic adds a NIC with an ifindex.
+func nic(in isolation.Input, index int) isolation.Input {
+	in.Devices = in.Devices.Change(nil, []plan.Device{{Index: index, Name: "eth7", Ethernet: true}})
+	return in
+}
+
+// formerly says that the port had another ifindex before.
+func formerly(in isolation.Input, index int) isolation.Input {
+	in.Former = map[string][]int{"pi": {index}}
+	return in
+}
+
+// altname gives the port's device another name, and its name as an altname.
+func altname(in isolation.Input, name string) isolation.Input {
+	d, _ := in.Devices.Named(name)
+	d.Name, d.AltNames = "own", []string{name}
+	in.Devices = in.Devices.Change(nil, []plan.Device{d})
+	return in
+}
 
 func addressed(d plan.Device, address string) plan.Device {
 	d.Addresses = []netip.Prefix{netip.MustParsePrefix(address)}
@@ -80,7 +113,11 @@ func portCases() []portCase {
 	linked := plan.Interface{OFPort: 3, MTU: 1500, LinkUp: true}
 	typed := func(t string) plan.Interface { return plan.Interface{Type: t, OFPort: 3} }
 	waited := func(in isolation.Input) isolation.Input {
-		in.Waited = map[string]bool{"pi": true}
+		in.Age = func(isolation.Unclear) time.Duration { return isolation.Grace }
+		return in
+	}
+	settled := func(in isolation.Input) isolation.Input {
+		in.Age = func(isolation.Unclear) time.Duration { return time.Second }
 		return in
 	}
 	blind := func(in isolation.Input) isolation.Input {
@@ -93,13 +130,15 @@ func portCases() []portCase {
 		return in
 	}
 	with := func(i plan.Interface, d ...plan.Device) isolation.Input { return plugged(healthy(), i, d...) }
-	enslaved, under, ovs := tap(), tap(), tap()
+	enslaved, under, ovs, impostor := tap(), tap(), tap(), tap()
+	impostor.Master = plan.Relative{Index: 9, Name: "ovs-system", Kind: "bridge"}
 	enslaved.Master, under.Upper = plan.Relative{Index: 9, Name: "virbr0", Kind: "bridge"}, []plan.Relative{{Index: 10, Name: "vlan5", Kind: "vlan"}}
 	stolen := with(typed("internal"))
 	stolen.Bridge.Ports = stolen.Bridge.Ports[1:]
 	stolen.Bridge.Ports[0].Interfaces[0].Name = "red"
-	raw := tap()
-	raw.Ethernet = false
+	raw, closed, up, far := tap(), tap(), tap(), tap()
+	raw.Ethernet, closed.Promiscuous, up.Up = false, false, true
+	far.Upper = []plan.Relative{{Index: 10, Name: "macvlan5", Kind: "macvlan", Elsewhere: true}}
 	cases := []portCase{
 		{"tap", with(open, tap()), "", false},
 		{"tap of type system", with(typed("system"), tap()), "", false},
@@ -109,7 +148,22 @@ func portCases() []portCase {
 		{"veth to another namespace", with(open, veth(true)), "", false},
 		{"vhost-user", with(typed("dpdkvhostuserclient")), "", false},
 		{"vhost-user server", with(typed("dpdkvhostuser")), "", false},
-		{"internal, moved", with(typed("internal")), "", false},
+		{"internal, moved", with(internal(7)), "", false},
+		{"internal, moved under its name", with(internal(-1)), "", false},
+		{"internal, moved, by what was seen before", formerly(with(typed("internal")), 7), "", false},
+		{"internal, renamed", renamed(with(internal(7))), "", true},
+		{"internal, renamed for too long", waited(renamed(with(internal(7)))), isolation.HostInternalPort, false},
+		{"internal, renamed, its name used and given back", waited(formerly(renamed(with(internal(-1))), 7)), isolation.HostInternalPort, false},
+		{"internal of which nothing is known", with(typed("internal")), "", true},
+		{"internal of which nothing is known for long", waited(with(typed("internal"))), "", true},
+		{"renamed tap", renamed(with(plan.Interface{OFPort: 3, IfIndex: 7})), "", false},
+		{"renamed NIC", nic(with(plan.Interface{OFPort: 3, IfIndex: 7}), 7), isolation.PhysicalNIC, false},
+		{"NIC whose name is a tap's now", formerly(nic(with(open, tap()), 7), 7), isolation.PhysicalNIC, false},
+		{"device that is not open", with(open, closed), "", true},
+		{"device that is not open a second later", settled(with(open, closed)), isolation.OtherDevice, false},
+		{"device that is not open, kernel", kernel(with(open, closed)), "", false},
+		{"NIC by its altname", altname(with(open, kind("")), "p"), isolation.PhysicalNIC, false},
+		{"tap by its altname", altname(with(open, tap()), "p"), "", false},
 		{"patch", with(typed("patch")), isolation.PatchPort, false},
 		{"patch without number", with(plan.Interface{Type: "patch", OFPort: -1, Error: "no peer"}), isolation.PatchPort, false},
 		{"dpdk", with(typed("dpdk")), isolation.DPDKPort, false},
@@ -117,16 +171,20 @@ func portCases() []portCase {
 		{"internal with the host", with(typed("internal"), tap()), "", true},
 		{"internal with the host for too long", waited(with(typed("internal"), tap())), isolation.HostInternalPort, false},
 		{"type tap with the host for too long", waited(with(typed("tap"), tap())), isolation.HostInternalPort, false},
-		{"internal with an address", with(typed("internal"), addressed(tap(), "10.0.0.1/24")), isolation.PortAddress, true},
+		{"internal with an address", with(typed("internal"), addressed(tap(), "10.0.0.1/24")), isolation.HostInternalPort, false},
+		{"internal that is up", with(typed("internal"), up), isolation.HostInternalPort, false},
 		{"NIC", with(open, kind("")), isolation.PhysicalNIC, false},
 		{"NIC before its number", with(plan.Interface{}, kind("")), isolation.PhysicalNIC, false},
 		{"NIC with AF_XDP", with(typed("afxdp"), kind("")), isolation.PhysicalNIC, false},
-		{"the bridge's own device", stolen, isolation.OwnDevice, true},
+		{"the bridge's own device", stolen, isolation.OwnDevice, false},
 		{"loopback", with(open, plan.Device{Loopback: true}), isolation.LoopbackDevice, false},
 		{"veth in the host", with(open, veth(false)), isolation.VethInHost, false},
+		{"veth in the host for too long", waited(with(open, veth(false))), isolation.VethInHost, false},
 		{"tun", with(open, plan.Device{Kind: "tun"}), isolation.L3Tun, false},
 		{"enslaved", with(open, enslaved), isolation.StackedDevice, false},
 		{"below another", with(open, under), isolation.StackedDevice, false},
+		{"below another in another namespace", with(open, far), isolation.StackedDevice, false},
+		{"enslaved to a bridge of the name of the kernel's datapath", with(open, impostor), isolation.StackedDevice, false},
 		{"tap without Ethernet", with(open, raw), isolation.UnknownDevice, false},
 		{"ifb", with(open, kind("ifb")), isolation.UnknownDevice, false},
 		{"dummy", with(open, kind("dummy")), isolation.UnknownDevice, false},
@@ -184,6 +242,9 @@ func TestPorts(t *testing.T) {
 			e, _ := isolation.Find(c.reason)
 			for _, p := range model.Policies() {
 				c.in.Network.Isolation = p
+				if e.Meanwhile != "" && c.in.Age == nil {
+					e.Enforce = e.Meanwhile
+				}
 				if f := isolation.Judge(c.in).Findings[0]; f.Action != e.Under(p) {
 					t.Errorf("%s: action %s, want %s", p, f.Action, e.Under(p))
 				}
@@ -353,7 +414,7 @@ func TestAPortWithoutInterfacesIsPending(t *testing.T) {
 
 // Nothing that is stuck is about to be restored.
 func TestRSTPThatIsStuckIsReported(t *testing.T) {
-	in := plugged(healthy(), plan.Interface{Type: "internal", OFPort: 3})
+	in := plugged(healthy(), internal(7))
 	in.Bridge.RSTP = true
 	v := isolation.Judge(in)
 	if len(v.Findings) != 1 || v.Findings[0].Reason != isolation.RSTP || v.Findings[0].Action != isolation.Report || v.Isolated() {
@@ -401,14 +462,16 @@ func randomPort(t *rapid.T, n int, devices **plan.Links) plan.Port {
 		Type:   rapid.SampledFrom([]string{"", "system", "internal", "tap", "patch", "vxlan", "dpdk", "dpdkvhostuserclient", "afxdp", "new"}).Draw(t, "type"),
 		OFPort: rapid.SampledFrom([]int{-1, 0, 5}).Draw(t, "ofport"),
 		MTU:    rapid.SampledFrom([]int{0, 1500}).Draw(t, "mtu"),
-		LLDP:   rapid.Bool().Draw(t, "lldp"),
+		// 100 is nobody's.
+		IfIndex: rapid.SampledFrom([]int{-1, 0, 100}).Draw(t, "ifindex"),
+		LLDP:    rapid.Bool().Draw(t, "lldp"),
 	}
 	if rapid.Bool().Draw(t, "seen") {
 		d := plan.Device{
 			Kind:     rapid.SampledFrom([]string{"", "tun", "veth", "bond", "bridge", "vlan", "ifb", "other"}).Draw(t, "kind"),
 			Tap:      rapid.Bool().Draw(t, "tap"),
 			Ethernet: rapid.Bool().Draw(t, "ethernet"), PeerElsewhere: rapid.Bool().Draw(t, "elsewhere"),
-			Loopback: rapid.Bool().Draw(t, "loopback"),
+			Loopback: rapid.Bool().Draw(t, "loopback"), Promiscuous: rapid.Bool().Draw(t, "opened"),
 		}
 		if rapid.Bool().Draw(t, "enslaved") {
 			d.Master = plan.Relative{Index: 100, Name: "ovs-system", Kind: "bridge"}
@@ -429,14 +492,15 @@ func randomPort(t *rapid.T, n int, devices **plan.Links) plan.Port {
 func good(p plan.Port, devices *plan.Links) bool {
 	i := p.Interfaces[0]
 	d, seen := devices.Named(i.Name)
+	seen = seen && i.IfIndex != 100
 	switch i.Type {
 	case "dpdkvhostuserclient":
 		return true
 	case "internal", "tap":
-		return !seen && i.OFPort > 0
+		return !seen && i.OFPort > 0 && i.IfIndex != 0
 	case "", "system", "afxdp":
 		frames := d.Kind == "tun" && d.Tap && d.Ethernet || d.Kind == "veth" && d.PeerElsewhere
-		return seen && !d.Loopback && frames && d.Master.Index == 0
+		return seen && !d.Loopback && frames && d.Master.Index == 0 && (d.Promiscuous || i.OFPort <= 0)
 	}
 	return false
 }
@@ -447,10 +511,17 @@ func TestWhatIsNotKnownIsNeverAllowed(t *testing.T) {
 		in.Network.Isolation = rapid.SampledFrom(append(model.Policies(), "")).Draw(t, "policy")
 		in.Bridge.STP, in.Bridge.RSTP = rapid.Bool().Draw(t, "stp"), rapid.Bool().Draw(t, "rstp")
 		in.Bridge.Mirrors = rapid.IntRange(0, 1).Draw(t, "mirrors")
+		waited := map[string]bool{}
 		for n := range rapid.IntRange(1, 4).Draw(t, "ports") {
 			p := randomPort(t, n, &in.Devices)
 			in.Bridge.Ports = append(in.Bridge.Ports, p)
-			in.Waited[p.Interfaces[0].UUID] = rapid.Bool().Draw(t, "waited")
+			waited[p.Interfaces[0].Name] = rapid.Bool().Draw(t, "waited")
+		}
+		in.Age = func(u isolation.Unclear) time.Duration {
+			if waited[u.Name] {
+				return isolation.Grace
+			}
+			return 0
 		}
 		v := isolation.Judge(in)
 		changes := v.Changes(networkID, in.Bridge)
@@ -464,9 +535,9 @@ func TestWhatIsNotKnownIsNeverAllowed(t *testing.T) {
 			named[p.Port] = true
 		}
 		for _, p := range in.Bridge.Endpoints() {
-			d, seen := in.Devices.Named(p.Name)
 			i := p.Interfaces[0]
-			stale := !seen && (i.OFPort < 0 || in.Waited[i.UUID] && i.Type != "dpdkvhostuserclient" && i.OFPort > 0 && i.MTU == 0 && !i.LinkUp)
+			d, seen := in.Devices.Of(i)
+			stale := !seen && (i.OFPort < 0 || waited[i.Name] && i.Type != "dpdkvhostuserclient" && i.OFPort > 0 && i.MTU == 0 && !i.LinkUp)
 			if !good(p, in.Devices) && !named[p.Name] && !stale {
 				t.Fatalf("%+v with the device %+v is allowed", p, d)
 			}

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/plan"
@@ -21,9 +22,12 @@ type Input struct {
 	// Devices are the devices of vswitchd's namespace; nil where nobody looked.
 	Devices *plan.Links
 	Host    Host
-	// Waited names the interfaces, by the UUIDs of their rows, whose grace time
-	// is over: what is pending about them is decided without waiting more.
-	Waited map[string]bool
+	// Former are ifindexes that interfaces had before, by the UUIDs of their rows:
+	// Open vSwitch can go on receiving from a device whose name another one got.
+	Former map[string][]int
+	// Age says for how long something has been unclear. It is nil where all that
+	// is unclear began just now.
+	Age func(Unclear) time.Duration
 	// guarded says that link-local addresses of ports are about to go.
 	guarded bool
 	// Flows says in words what somebody else changed of the bridge's flows and is
@@ -105,14 +109,21 @@ type Pending struct {
 	Interface string
 }
 
+// Unclear is an interface for which time runs. It is the same as before if it has
+// the same name or the same device: a port that is unplugged and plugged in again
+// must not get another grace time.
+type Unclear struct {
+	Name   string // of the interface
+	Device int    // the ifindex of its device; 0 for none
+}
+
 // Verdict is the judgement of one network.
 type Verdict struct {
 	// Findings are sorted: ports and settings in the order of the bridge.
 	Findings []Finding
 	Pending  []Pending
-	// Waited are the interfaces that were decided because their grace time is
-	// over: their time must not begin anew.
-	Waited []string
+	// Unclear are the interfaces for which time runs, whatever was decided.
+	Unclear []Unclear
 	// Accepted are the ports that are the VMs': those that may send and receive
 	// on a strict network. An address of the host on one makes it no other's.
 	Accepted []plan.Port
@@ -147,23 +158,23 @@ func (in Input) port(v *Verdict, p plan.Port, rules []portRule) {
 		v.Pending = append(v.Pending, Pending{p.Name, p.UUID})
 		return
 	}
+	var decisive facts
 	allowed, pending := true, false
-	for _, i := range p.Interfaces {
-		f := in.facts(i)
+	for _, f := range in.facts(p) {
 		n, text := match(rules, f)
 		if n < worst {
-			worst, detail, name = n, text, i.Name
+			worst, detail, name, decisive = n, text, f.Name, f
 		}
 		allowed = allowed && f.allowed()
-		if !f.waits() {
-			continue
+		decided := n < len(rules) && rules[n].Reason != PortAddress
+		if f.waits() || decided && rules[n].Meanwhile != "" {
+			v.Unclear = append(v.Unclear, f.unclear())
 		}
-		if f.waited {
-			v.Waited = append(v.Waited, i.UUID)
-		}
-		if !f.waited || n == len(rules) && !f.vanished() {
+		if f.waits() && !decided && !(f.waited() && f.vanished()) {
 			pending = true
-			v.Pending = append(v.Pending, Pending{p.Name, i.UUID})
+			if wait := (Pending{p.Name, f.UUID}); !slices.Contains(v.Pending, wait) {
+				v.Pending = append(v.Pending, wait)
+			}
 		}
 	}
 	if allowed && (worst == len(rules) || rules[worst].Reason == PortAddress) {
@@ -176,6 +187,9 @@ func (in Input) port(v *Verdict, p plan.Port, rules []portRule) {
 		return
 	}
 	e := rules[worst].Entry
+	if e.Meanwhile != "" && !decisive.waited() {
+		e.Enforce = e.Meanwhile
+	}
 	f := Finding{
 		Reason: e.Reason, Bridge: in.Bridge.Name, Port: p.Name, Interface: name,
 		Detail: detail, Action: e.Under(in.Network.EffectiveIsolation()), Notice: e.Notice,
@@ -189,19 +203,62 @@ func (in Input) port(v *Verdict, p plan.Port, rules []portRule) {
 	v.Findings = append(v.Findings, f)
 }
 
-func (in Input) facts(i plan.Interface) facts {
-	f := facts{Interface: i, own: i.Name == in.Bridge.Name, waited: in.Waited[i.UUID], userspace: in.DatapathType == userspace}
-	_, f.shared = in.Devices.Named(in.Bridge.Name)
-	device, seen := in.Devices.Of(i)
-	if in.guarded {
-		device.Addresses = slices.DeleteFunc(slices.Clone(device.Addresses), func(a netip.Prefix) bool { return a.Addr().IsLinkLocalUnicast() })
+// facts returns what is known of a port, for each of its interfaces and each
+// device that this may be.
+func (in Input) facts(p plan.Port) []facts {
+	var list []facts
+	shared := in.Bridge.Seen(in.Devices)
+	for _, i := range p.Interfaces {
+		f := facts{
+			Interface: i, own: i.Name == in.Bridge.Name, shared: shared, userspace: in.DatapathType == userspace,
+			known: i.IfIndex != 0 || len(in.Former[i.UUID]) > 0,
+		}
+		devices := in.devices(f)
+		for _, d := range devices {
+			f.device, f.seen = d, true
+			list = append(list, f.aged(in.Age))
+		}
+		if len(devices) == 0 {
+			list = append(list, f.aged(in.Age))
+		}
 	}
-	switch {
-	case f.isDevice():
-		f.device, f.seen = device, seen
-	case f.isInternal(): // what kind it is, is up to the datapath
-		f.device, f.seen = plan.Device{Addresses: device.Addresses}, seen
-	} // others have no device, but perhaps the name of one
+	return list
+}
+
+// devices returns the devices that an interface is: that which Open vSwitch tells
+// of and those that it told of before, as far as they are there. Which of them it
+// receives from, it does not tell.
+func (in Input) devices(f facts) []plan.Device {
+	if !f.isDevice() && !f.Internal() { // it has no device, but perhaps the name of one
+		return nil
+	}
+	var devices []plan.Device
+	if d, there := in.Devices.Of(f.Interface); there {
+		devices = append(devices, d)
+	}
+	for _, index := range in.Former[f.UUID] {
+		d, there := in.Devices.Index(index)
+		if there && f.shared && !slices.ContainsFunc(devices, func(other plan.Device) bool { return other.Index == index }) {
+			devices = append(devices, d)
+		}
+	}
+	for n := range devices {
+		if in.guarded {
+			devices[n].Addresses = slices.DeleteFunc(slices.Clone(devices[n].Addresses), func(a netip.Prefix) bool { return a.Addr().IsLinkLocalUnicast() })
+		}
+		if f.Internal() { // what kind it is, is up to the datapath
+			devices[n] = plan.Device{Name: devices[n].Name, Index: devices[n].Index, Addresses: devices[n].Addresses, Up: devices[n].Up}
+		}
+	}
+	return devices
+}
+
+func (f facts) unclear() Unclear { return Unclear{f.Name, f.device.Index} }
+
+func (f facts) aged(age func(Unclear) time.Duration) facts {
+	if age != nil {
+		f.age = age(f.unclear())
+	}
 	return f
 }
 
@@ -209,16 +266,21 @@ func (in Input) facts(i plan.Interface) facts {
 func match(rules []portRule, f facts) (int, string) {
 	for n, r := range rules {
 		if detail := r.match(f); detail != "" {
-			return n, detail
+			return n, detail + f.whichDevice()
 		}
 	}
 	return len(rules), ""
 }
 
-// waits says that the grace time runs for an interface: for an internal port
-// to leave the host, for a device to be seen, or for vswitchd to open a port.
-func (f facts) waits() bool {
-	return (f.isDevice() || f.isInternal()) && !f.stale() && !f.allowed()
+// whichDevice says how the device is known where that is not plain.
+func (f facts) whichDevice() string {
+	switch {
+	case f.seen && f.device.Name != f.Name:
+		return fmt.Sprintf(" (the device is '%s', ifindex %d)", f.device.Name, f.device.Index)
+	case f.seen && f.IfIndex == 0 && f.OFPort > 0:
+		return " (known by its name alone: Open vSwitch tells no ifindex)"
+	}
+	return ""
 }
 
 func (in Input) settings(v *Verdict) {
@@ -260,8 +322,8 @@ func (in Input) notices(v *Verdict) {
 	add := func(reason Reason, detail string) {
 		v.Findings = append(v.Findings, Finding{Reason: reason, Bridge: in.Bridge.Name, Detail: detail, Action: Report, Notice: true})
 	}
-	if local, _ := in.Devices.Named(in.Bridge.Name); local.Up {
-		add(LocalUp, fmt.Sprintf("the device '%s' is up; addresses: %v", in.Bridge.Name, local.Addresses))
+	if local, _ := in.Devices.Named(in.Bridge.Name); local.Up && in.Bridge.Seen(in.Devices) {
+		add(LocalUp, fmt.Sprintf("the device '%s' is up; addresses: %v", local.Name, local.Addresses))
 	}
 	if in.Host.Managers > 0 {
 		add(Manager, fmt.Sprintf("managers of Open vSwitch: %d", in.Host.Managers))

@@ -5,23 +5,47 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/isonet/isonet/model/plan"
 )
 
-// facts are what is known of one interface of a port.
+// Grace is how long a port may stay unclear before it is judged by what is known:
+// an internal port or the end of a veth with the host, or a device unseen.
+const Grace = 10 * time.Second
+
+// settle is how long Open vSwitch and the kernel may differ on whether a device
+// is open: they tell of it in two ways.
+const settle = time.Second
+
+// Wait returns after which time something that has been unclear for so long may be
+// judged otherwise although nothing changes; 0 is never.
+func Wait(age time.Duration) time.Duration {
+	for _, end := range []time.Duration{settle, Grace} {
+		if age < end {
+			return end - age
+		}
+	}
+	return 0
+}
+
+// facts are what is known of one interface of a port and one of the devices that
+// it may be: see Input.devices.
 type facts struct {
 	plan.Interface
 	device plan.Device
 	// seen says that the kernel has the device in vswitchd's namespace.
 	seen bool
+	// known says that the device was seen or that Open vSwitch has told its
+	// ifindex: only then does it tell anything that it is not seen.
+	known bool
 	// shared says that the bridge's own device is seen: only then does a device
 	// that is not seen tell anything.
 	shared bool
 	// own says that it has the name of its bridge.
 	own bool
-	// waited says that the grace time is over.
-	waited bool
+	// age is for how long the port has been unclear.
+	age time.Duration
 	// userspace says that the datapath is the userspace one, where the host's
 	// own stack sees the frames of its devices too.
 	userspace bool
@@ -78,17 +102,18 @@ func typeRules() []portRule {
 			Remedy: "Use a tap, veth, vhost-user or internal port",
 		},
 		func(f facts) string {
-			return when(!f.isDevice() && !f.isInternal() && !f.isVhost(), "its type %q is not known", f.Type)
+			return when(!f.isDevice() && !f.Internal() && !f.isVhost(), "its type %q is not known", f.Type)
 		},
 	}, {
 		Entry{
 			Reason: HostInternalPort, Enforce: Quarantine,
-			What:     "An internal port that stayed with the host, past the grace time in which a container tool would have moved it away",
-			Evidence: "Interface type `internal` or `tap`, whose device is in vswitchd's network namespace",
+			What:     "An internal port that stayed with the host: it is in use there, or past the grace time in which a container tool would have moved it away",
+			Evidence: "Interface type `internal` or `tap`, whose device is in vswitchd's network namespace, whatever its name is now. One that is up or has an address gets no grace time",
 			Remedy:   "Move the device into the namespace that it is for, or remove the port",
 		},
 		func(f facts) string {
-			return when(f.isInternal() && f.seen && f.waited, "its device is in the host's network namespace")
+			used := f.device.Up || len(f.device.Addresses) > 0
+			return when(f.Internal() && f.seen && (used || f.waited()), "its device is in the host's network namespace")
 		},
 	}}
 }
@@ -137,9 +162,9 @@ func kindRules() []portRule {
 func deviceRules() []portRule {
 	return []portRule{{
 		Entry{
-			Reason: VethInHost, Enforce: Remove,
+			Reason: VethInHost, Enforce: Remove, Meanwhile: Quarantine,
 			What: "A veth whose other end is in the host's namespace too", Evidence: "kernel: kind `veth` without IFLA_LINK_NETNSID",
-			Remedy: "Move the other end into the namespace that it is for before plugging in this one",
+			Remedy: "Move the other end into the namespace that it is for",
 		},
 		func(f facts) string {
 			return when(f.device.Kind == "veth" && !f.device.PeerElsewhere, "both ends of the veth are in the host's network namespace")
@@ -180,13 +205,23 @@ func deviceRules() []portRule {
 		},
 	}, {
 		Entry{
+			Reason: OtherDevice, Enforce: Quarantine,
+			What:     "A device that Open vSwitch has not opened: it got the name of another one that was plugged in, or was made anew while the port was left plugged in",
+			Evidence: "kernel: the flag IFF_PROMISC, which the userspace datapath sets on what it opens, is missing for more than a second",
+			Remedy:   "Unplug the port and plug it in again; if somebody switched the flag off, 'ip link set dev DEVICE promisc on'",
+		},
+		func(f facts) string {
+			return when(f.unopened() && f.age >= settle, "Open vSwitch has not opened the device that has the name now")
+		},
+	}, {
+		Entry{
 			Reason: UnseenDevice, Enforce: Quarantine,
 			What:     "A device that Open vSwitch uses and that isonet does not see, past the grace time",
 			Evidence: "Open vSwitch has opened the port and knows the MTU or a link of its device; the kernel lists the bridge's own device and not the port's",
 			Remedy:   "Plug the port in again",
 		},
 		func(f facts) string {
-			return when(f.isUnseen() && f.waited && f.shared && !f.vanished(), "Open vSwitch has opened it, but the kernel does not list its device")
+			return when(f.isUnseen() && f.waited() && f.shared && !f.vanished(), "Open vSwitch has opened it, but the kernel does not list its device")
 		},
 	}, {
 		Entry{
@@ -196,7 +231,7 @@ func deviceRules() []portRule {
 			Remedy:   "Run isonetd in the network namespace of ovs-vswitchd",
 		},
 		func(f facts) string {
-			return when((f.isUnseen() || f.isInternal()) && !f.seen && f.waited && !f.shared, "isonetd does not see the network devices of ovs-vswitchd")
+			return when((f.isUnseen() || f.Internal()) && !f.seen && f.waited() && !f.shared, "isonetd does not see the network devices of ovs-vswitchd")
 		},
 	}, {
 		Entry{
@@ -250,9 +285,6 @@ func (f facts) isDevice() bool {
 	return slices.Contains([]string{"", "system", "afxdp", "afxdp-nonpmd"}, f.Type)
 }
 
-// isInternal says that Open vSwitch made the device.
-func (f facts) isInternal() bool { return f.Type == "internal" || f.Type == "tap" }
-
 func (f facts) isVhost() bool { return f.Type == "dpdkvhostuser" || f.Type == "dpdkvhostuserclient" }
 
 func allowedTypes() string {
@@ -268,10 +300,24 @@ func (f facts) allowed() bool {
 	switch {
 	case f.isVhost():
 		return true
-	case f.isInternal():
-		return !f.seen && f.shared && f.OFPort > 0
+	case f.Internal():
+		return !f.seen && f.known && f.shared && f.OFPort > 0
 	}
-	return f.seen
+	return f.seen && !f.unopened()
+}
+
+// waits says that the grace time runs: for an internal port to leave the host, for
+// a device to be seen, or for vswitchd to open a port.
+func (f facts) waits() bool {
+	return (f.isDevice() || f.Internal()) && !f.stale() && !f.allowed()
+}
+
+// waited says that the grace time is over.
+func (f facts) waited() bool { return f.age >= Grace }
+
+// unopened says that the userspace datapath has not opened the device.
+func (f facts) unopened() bool {
+	return f.isDevice() && f.seen && f.userspace && f.OFPort > 0 && f.Error == "" && !f.device.Promiscuous
 }
 
 // vanished says that the device is gone, by what both the kernel and Open vSwitch

@@ -26,6 +26,7 @@ const (
 	L3Tun            Reason = "l3_tun"
 	StackedDevice    Reason = "stacked_device"
 	UnknownDevice    Reason = "unknown_device"
+	OtherDevice      Reason = "other_device"
 	UnseenDevice     Reason = "unseen_device"
 	UnseenHost       Reason = "unseen_host"
 	PortAddress      Reason = "port_address"
@@ -87,6 +88,9 @@ type Entry struct {
 	What, Evidence, Remedy string
 	// Enforce is what is done under the policy to enforce.
 	Enforce Action
+	// Meanwhile is what is done instead as long as the grace time lasts; "" for
+	// what has none.
+	Meanwhile Action
 	// Always says that the policy has no say in it.
 	Always bool
 	// Notice says that it does not break the isolation by itself.

@@ -110,9 +110,9 @@ type Interface struct {
 	MTURequest int // bytes; 0 is unset
 	MTU        int // bytes, as the device has it; 0 is unknown
 	OFPort     int // 0 is unknown, -1 says that OVS could not add it
-	// IfIndex is that of the device which OVS opened, as far as OVS knows; 0 is
-	// unknown. It stays what it was when the device is renamed or moved to
-	// another network namespace.
+	// IfIndex is the ifindex of the device as OVS sees it; 0 is unknown, -1 says
+	// that OVS has looked for the device's name in vain. It stays what it was when
+	// the device is renamed, until another device gets the name.
 	IfIndex     int
 	Error       string
 	LinkUp      bool
@@ -136,6 +136,17 @@ func (p Port) Stale(links *Links) bool {
 	}
 	return len(p.Interfaces) > 0
 }
+
+// Elsewhere says that the interface's device was moved to another network
+// namespace, so that nobody here knows its link, its MTU or its traffic. Links
+// are those of Actual.
+func (i Interface) Elsewhere(links *Links) bool {
+	_, here := links.Of(i)
+	return links != nil && !here && i.Internal() && !i.Failed() && i.OFPort > 0 && i.IfIndex != 0
+}
+
+// Internal says that Open vSwitch made the interface's device.
+func (i Interface) Internal() bool { return i.Type == "internal" || i.Type == "tap" }
 
 // Vanished says that vswitchd has no device for an interface. The userspace
 // datapath holds on to a device that is gone, and knows no MTU of it any more. Of
@@ -161,6 +172,21 @@ func (b Bridge) OwnInterface() (Interface, bool) {
 		}
 	}
 	return Interface{}, false
+}
+
+// Seen says that links are those of vswitchd's network namespace, by the device
+// that the bridge itself has: in another namespace the same ifindex is another
+// device.
+func (b Bridge) Seen(links *Links) bool {
+	for _, p := range b.Ports {
+		for _, i := range p.Interfaces {
+			if i.Name == b.Name {
+				d, there := links.Named(i.Name)
+				return there && (i.IfIndex <= 0 || i.IfIndex == d.Index)
+			}
+		}
+	}
+	return false
 }
 
 // Local returns the bridge's local port: the one of the bridge's own name.

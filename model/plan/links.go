@@ -13,6 +13,8 @@ type Links struct {
 	devices sharded[int, Device] // by ifindex
 	indexes sharded[string, int] // by name and by altname
 	count   int
+	// strange says that ifindexes of Open vSwitch mean nothing here.
+	strange bool
 }
 
 // NewLinks returns these devices. Each has an ifindex of its own.
@@ -81,10 +83,27 @@ func (l *Links) Named(name string) (Device, bool) {
 // is known: by its ifindex, which a rename does not change, or, where Open
 // vSwitch tells none, by its name.
 func (l *Links) Of(i Interface) (Device, bool) {
-	if i.IfIndex > 0 {
+	if i.IfIndex > 0 && l != nil && !l.strange {
 		return l.Index(i.IfIndex)
 	}
 	return l.Named(i.Name)
+}
+
+// For returns the links as they are of use for these bridges of an Open vSwitch:
+// where none of the bridges' own devices is seen, isonetd runs in another network
+// namespace than vswitchd, in which the same ifindex is another device.
+func (l *Links) For(bridges map[string]Bridge) *Links {
+	if l == nil {
+		return nil
+	}
+	for _, b := range bridges {
+		if b.Seen(l) {
+			return l
+		}
+	}
+	strange := *l
+	strange.strange = true
+	return &strange
 }
 
 // Len returns how many devices there are.

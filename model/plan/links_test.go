@@ -90,6 +90,15 @@ func TestTheDeviceOfAnInterface(t *testing.T) {
 			t.Errorf("%+v is %+v, want the ifindex %d", i, d, want)
 		}
 	}
+	bridge := func(index int) map[string]plan.Bridge {
+		return map[string]plan.Bridge{"vm": {Name: "vm", Ports: []plan.Port{{Interfaces: []plan.Interface{{Name: "vm", IfIndex: index}}}}}}
+	}
+	if d, _ := links.For(bridge(8)).Of(plan.Interface{Name: "vm", IfIndex: 7}); d.Index != 7 {
+		t.Errorf("where vswitchd's devices are seen, its ifindex 7 is %+v", d)
+	}
+	if d, _ := links.For(bridge(9)).Of(plan.Interface{Name: "vm", IfIndex: 7}); d.Index != 8 {
+		t.Errorf("in another namespace than vswitchd's, its ifindex 7 is %+v", d)
+	}
 	var nobodyLooked *plan.Links
 	if _, there := nobodyLooked.Of(plan.Interface{Name: "vm"}); there || nobodyLooked.Len() != 0 {
 		t.Error("there is a device where nobody looked")
