@@ -33,7 +33,11 @@ func ways() map[isolation.Reason]map[string]way {
 		isolation.TunnelPort:       tunnels(),
 		isolation.DPDKPort:         one(way{open: dpdk}),
 		isolation.UnknownType:      one(way{open: unknownType}),
-		isolation.HostInternalPort: one(way{open: internalPort}),
+		isolation.HostInternalPort: {
+			"frames":                       {open: internalPort},
+			"its name used and given back": {open: hiddenInternalPort},
+			"fake bridge":                  {open: fakeBridge},
+		},
 		isolation.PhysicalNIC:      one(way{open: uplink, found: isolation.VethInHost}),
 		isolation.LoopbackDevice:   one(way{open: loopback, refused: true}),
 		isolation.Bond:             one(way{open: uplink, found: isolation.VethInHost}),
@@ -42,7 +46,11 @@ func ways() map[isolation.Reason]map[string]way {
 		isolation.Macvlan:          one(way{open: macvlan}),
 		isolation.LinuxBridge:      one(way{open: linuxBridge}),
 		isolation.KernelTunnel:     one(way{open: kernelTunnel}),
-		isolation.VethInHost:       one(way{open: uplink}),
+		isolation.VethInHost: {
+			"frames":         {open: uplink},
+			"by its altname": {open: uplinkByAltname},
+			"renamed":        {open: renamedUplink, send: fromBeyond},
+		},
 		isolation.L3Tun:            one(way{open: tun}),
 		isolation.StackedDevice:    one(way{open: enslaved}),
 		isolation.UnknownDevice:    one(way{open: unknownDevice}),
@@ -75,6 +83,7 @@ func ways() map[isolation.Reason]map[string]way {
 		isolation.Restoring:    one(way{alone: restoring, when: single}),
 		isolation.CFM:          one(way{open: cfm, beat: twice}),
 		isolation.LocalUp:      one(way{open: localUp}),
+		isolation.OtherDevice:  one(way{open: otherDevice}),
 		isolation.UnseenDevice: one(way{alone: moved}),
 		isolation.UnseenHost:   one(way{alone: blind, when: single}),
 		isolation.PortAddress:  one(way{open: portAddress, send: askHost}),
@@ -102,6 +111,45 @@ func uplink(s *side) exit {
 	near, far := cable(s)
 	s.ovs.Vsctl("add-port", s.bridge, near)
 	return at(s, far)
+}
+
+func uplinkByAltname(s *side) exit {
+	s.Helper()
+	near, far := cable(s)
+	other := "alt" + near // Open vSwitch 3.1 finds no long one
+	s.ip("link property add dev " + near + " altname " + other)
+	s.ovs.Vsctl("add-port", s.bridge, other)
+	return at(s, far)
+}
+
+// renamedUplink lets another device, which is a VM's, have the name of one that
+// was plugged in.
+func renamedUplink(s *side) exit {
+	s.Helper()
+	near, far := cable(s)
+	s.ovs.Vsctl("add-port", s.bridge, near)
+	s.rename(near, s.name("was"))
+	s.ip("link add " + near + " type veth peer name " + s.name("eth") + " netns " + s.a.Namespace())
+	s.Cleanup(func() { s.ip("link delete " + near) })
+	s.up(near)
+	s.beyond = far // Open vSwitch sends to the other one, and receives from this one
+	return at(s, s.atB)
+}
+
+func fromBeyond(s *side) {
+	s.Helper()
+	s.beyond.Broadcast(s.mark(), 10)
+}
+
+// rename renames a device that Open vSwitch may be about to open, and cleans up
+// under its new name.
+func (s *side) rename(before, after string) {
+	s.Helper()
+	s.applied()
+	s.ip("link set " + before + " down")
+	s.ip("link set " + before + " name " + after)
+	s.up(after)
+	s.Cleanup(func() { s.ip("link set " + after + " name " + before) })
 }
 
 // foreign makes a bridge of somebody else, whose own device the frames arrive at.
@@ -174,6 +222,43 @@ func internalPort(s *side) exit {
 	s.ovs.Vsctl("add-port", s.bridge, name, "--", "set", "interface", name, "type=internal")
 	s.up(name)
 	return at(s, ovstest.NewProbe(s, thisHost(), name))
+}
+
+// hiddenInternalPort is an internal port that nobody finds by its name. Open
+// vSwitch, which sends only to what is up, has seen another device of that name
+// come and go.
+func hiddenInternalPort(s *side) exit {
+	s.Helper()
+	name, other := s.name("int"), s.name("hid")
+	s.ovs.Vsctl("add-port", s.bridge, name, "--", "set", "interface", name, "type=internal")
+	s.ip("link set " + name + " name " + other)
+	s.ip("link add " + name + " type ifb")
+	s.applied()
+	s.ip("link delete " + name)
+	s.applied()
+	s.up(other)
+	return at(s, ovstest.NewProbe(s, thisHost(), other))
+}
+
+// fakeBridge is a bridge of ovs-vsctl's on top of another one: its device is the
+// host's.
+func fakeBridge(s *side) exit {
+	s.Helper()
+	name := s.name("fake")
+	s.ovs.Vsctl("add-br", name, s.bridge, "0")
+	s.up(name)
+	return at(s, ovstest.NewProbe(s, thisHost(), name))
+}
+
+// otherDevice is a VM's device that got the name of another VM's, which Open
+// vSwitch opened.
+func otherDevice(s *side) exit {
+	s.Helper()
+	first, second := s.ovs.NewVM(s.name("vm"), "10.77.0.3/24"), s.ovs.NewVM(s.name("vm"), "10.77.0.4/24")
+	s.ovs.Plug(first, s.bridge)
+	s.rename(first.Device, s.name("was"))
+	s.rename(second.Device, first.Device)
+	return at(s, second.Probe())
 }
 
 // loopback is refused by Open vSwitch 3.1, which takes Ethernet devices only.

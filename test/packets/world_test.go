@@ -206,6 +206,8 @@ type side struct {
 	a, b   *ovstest.VM
 	// The VMs' own devices.
 	atA, atB *ovstest.Probe
+	// beyond is where the frames of a way in begin.
+	beyond *ovstest.Probe
 }
 
 // plain makes a bridge as ovs-vsctl does.
@@ -298,7 +300,11 @@ func (s *side) judged(reason isolation.Reason) {
 	s.until("judged "+string(reason), func(n api.NetworkStatus, events []api.IsolationEvent) bool {
 		found := slices.IndexFunc(n.Isolation.Findings, func(f api.FindingStatus) bool { return f.Reason == reason })
 		told := slices.ContainsFunc(events, func(e api.IsolationEvent) bool { return e.Reason == reason })
-		switch entry.Enforce {
+		action := entry.Enforce
+		if entry.Meanwhile != "" { // nothing leaves from then on
+			action = entry.Meanwhile
+		}
+		switch action {
 		case isolation.Quarantine:
 			return told && found >= 0 && n.Isolation.Findings[found].Quarantined
 		case isolation.Report:
