@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/isonet/isonet/kernel/guard"
 	"github.com/isonet/isonet/reconcile"
@@ -23,10 +24,28 @@ type hostGuard struct {
 	*guard.Guard
 }
 
+// Left returns the devices that an earlier isonetd left guarded.
+func (g hostGuard) Left(ctx context.Context) ([]reconcile.ProtectedDevice, error) {
+	left, err := g.Guard.Left(ctx)
+	return convert[reconcile.ProtectedDevice](left), err
+}
+
 // Protect puts the guard on exactly these devices.
-func (g hostGuard) Protect(ctx context.Context, devices []string) (reconcile.Protection, error) {
-	report, err := g.Apply(ctx, devices)
-	return reconcile.Protection(report), err
+func (g hostGuard) Protect(ctx context.Context, devices []reconcile.ProtectedDevice) (reconcile.Protection, error) {
+	report, err := g.Apply(ctx, convert[guard.Device](devices))
+	return reconcile.Protection{
+		Guarded: convert[reconcile.ProtectedDevice](report.Guarded), Unavailable: report.Unavailable, Limited: report.Limited,
+		Verified: report.Verified,
+	}, err
+}
+
+// convert makes devices of one package those of the other, which are the same.
+func convert[To, From guard.Device | reconcile.ProtectedDevice](devices []From) []To {
+	converted := make([]To, len(devices))
+	for i, d := range devices {
+		converted[i] = To(d)
+	}
+	return converted
 }
 
 // noGuard takes away what an isonetd with a guard left, and guards nothing.
@@ -35,13 +54,16 @@ type noGuard struct {
 	log   *slog.Logger
 }
 
+// Left returns nothing: nothing is to stay guarded.
+func (noGuard) Left(context.Context) ([]reconcile.ProtectedDevice, error) { return nil, nil }
+
 // Protect guards nothing.
-func (g noGuard) Protect(ctx context.Context, _ []string) (reconcile.Protection, error) {
+func (g noGuard) Protect(ctx context.Context, _ []reconcile.ProtectedDevice) (reconcile.Protection, error) {
 	if err := g.guard.Clear(ctx); err != nil {
 		// Without the privilege an isonetd before this one had none either.
 		g.log.Debug("host-guard is off, and rules of an earlier isonetd cannot be looked for", "error", err)
 	}
-	return reconcile.Protection{Unavailable: hostGuardIsOff}, nil
+	return reconcile.Protection{Unavailable: hostGuardIsOff, Verified: time.Now()}, nil
 }
 
 // Disturbed never yields.

@@ -105,7 +105,9 @@ func busy() moment {
 			IsolationRepairs: map[isolation.Reason]uint64{isolation.PhysicalNIC: 4, isolation.Mirror: 1},
 			Devices:          map[model.ID][]plan.Device{redID: {{Name: "vnet0", Index: 4}}, blueID: nil},
 			Guard: &reconcile.Guarding{
-				Protection: reconcile.Protection{Guarded: []string{"vnet0"}, Limited: "the kernel is old"}, Devices: []plan.Device{{Name: "vnet0", Index: 4}},
+				Protection: reconcile.Protection{
+					Guarded: []reconcile.ProtectedDevice{{Name: "vnet0", Index: 4}}, Limited: "the kernel is old", Verified: time.Now(),
+				},
 			},
 			Held: []plan.Held{{Bridge: "gone", Ports: []string{"vnet9"}}},
 			Actual: &plan.Actual{

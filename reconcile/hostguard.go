@@ -1,9 +1,10 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"maps"
+	"net/netip"
 	"reflect"
 	"slices"
 	"strings"
@@ -19,26 +20,52 @@ import (
 // the frames of VMs as well.
 const userspace = "netdev"
 
-// guardEvery is how often the host guard is looked after although nothing
-// happened: nobody tells when somebody switches IPv6 on for a device.
-const guardEvery = 30 * time.Second
+const (
+	// guardEvery is how often the host guard is looked at although nothing
+	// happened, so that what is said of it is never old.
+	guardEvery = 2 * time.Second
+	// guardFresh is how old the last look may be for what it found to count.
+	guardFresh = 4 * time.Second
+	// guardRetryMax spaces the tries of a guard that fails.
+	guardRetryMax = 30 * time.Second
+)
 
 // Protector keeps the host's own network stack apart from devices.
 type Protector interface {
+	// Left returns the devices that an earlier isonetd left protected and that are
+	// still there.
+	Left(ctx context.Context) ([]ProtectedDevice, error)
 	// Protect puts the guard on exactly these devices. It puts right what others
 	// changed, and costs little when nothing did.
-	Protect(ctx context.Context, devices []string) (Protection, error)
+	Protect(ctx context.Context, devices []ProtectedDevice) (Protection, error)
 	// Disturbed yields when somebody may have changed the guard.
 	Disturbed() <-chan struct{}
 }
 
+// ProtectedDevice is a device that the host's own network stack is kept from.
+type ProtectedDevice struct {
+	// Index is its ifindex, 0 for one that is not there and is known by its name.
+	Index int
+	Name  string
+	// InKernel says that the kernel's datapath has the device, or had it last: there
+	// all that is left to do is to keep the host's IPv6 from it.
+	InKernel bool
+}
+
+func compareProtected(a, b ProtectedDevice) int {
+	return cmp.Or(cmp.Compare(a.Index, b.Index), strings.Compare(a.Name, b.Name))
+}
+
 // Protection is what a Protector achieved.
 type Protection struct {
-	// Guarded are the devices that the guard is on, sorted.
-	Guarded []string
+	// Guarded are the devices that the guard is on, sorted by ifindex, with the
+	// names that they have.
+	Guarded []ProtectedDevice
 	// Unavailable says why nothing is guarded, Limited what the guard cannot do
 	// on this host; both with what to do about it.
 	Unavailable, Limited string
+	// Verified is when all of this was last seen to be so in the kernel.
+	Verified time.Time
 }
 
 // GuardState says how a network's ports and the host's network stack are kept
@@ -55,6 +82,8 @@ const (
 	GuardUnavailable GuardState = "unavailable"
 	// GuardNotNeeded: the datapath keeps them apart.
 	GuardNotNeeded GuardState = "not_needed"
+	// GuardUnknown: nobody has looked at the kernel's rules for too long.
+	GuardUnknown GuardState = "unknown"
 )
 
 // HostGuard is the host guard of one network.
@@ -69,22 +98,50 @@ type hostGuard struct {
 	loop      *Loop
 	protector Protector
 	retry     *backoff.ExponentialBackOff
+	// notBefore is when a guard that failed is tried again.
+	notBefore time.Time
+	// begun says that what an earlier isonetd left is known.
+	begun bool
+	// kept are the devices that are or were on bridges of isonet's, by ifindex.
+	kept map[int]kept
 	// last is what came of the last time, known whether that was a success.
 	last  Guarding
 	known bool
 }
 
+// kept is a device that stays guarded until it is gone, is another program's, or
+// an operator says so.
+type kept struct {
+	ProtectedDevice
+	// network and bridge say where it was last plugged in, bridge by the UUID of
+	// its row. They are empty if that was before isonetd began.
+	network model.ID
+	bridge  string
+	// plugged says that it still is.
+	plugged bool
+}
+
 // Guarding is what came of putting the guard on devices.
 type Guarding struct {
 	Protection
-	Devices []plan.Device // sorted by name
+	// Failed says why it is not known what the guard is on; "" if it is.
+	Failed string
+	// Devices are those that the guard was to be on, Left those of them that are on
+	// no bridge of isonet's any more. Sorted by ifindex.
+	Devices, Left []ProtectedDevice
+}
+
+// guardRelease asks to take the guard off a device.
+type guardRelease struct {
+	device string
+	reply  chan error
 }
 
 // GuardHost keeps the host's own network stack apart from the VMs' devices that
 // the loop has judged, until ctx ends. The guard stays in place after that.
 func (l *Loop) GuardHost(ctx context.Context, p Protector) error {
-	g := &hostGuard{loop: l, protector: p, retry: backoff.NewExponentialBackOff()}
-	g.retry.InitialInterval, g.retry.MaxInterval = 10*time.Millisecond, guardEvery
+	g := &hostGuard{loop: l, protector: p, retry: backoff.NewExponentialBackOff(), kept: map[int]kept{}}
+	g.retry.InitialInterval, g.retry.MaxInterval = 10*time.Millisecond, guardRetryMax
 	ticker := time.NewTicker(guardEvery)
 	defer ticker.Stop()
 	look := false // although no device came or went
@@ -106,6 +163,8 @@ func (l *Loop) GuardHost(ctx context.Context, p Protector) error {
 		case <-ticker.C:
 			look = true
 		case <-retry:
+		case asked := <-l.guardReleases:
+			asked.reply <- g.letGo(ctx, asked.device)
 		}
 	}
 }
@@ -113,70 +172,230 @@ func (l *Loop) GuardHost(ctx context.Context, p Protector) error {
 // guard puts the guard where it must be and publishes how that went. It returns
 // when to try again; 0 is not before something happens.
 func (g *hostGuard) guard(ctx context.Context, s Status, look bool) time.Duration {
-	devices := g.wanted(s)
-	again := time.Duration(0)
-	if look || !g.known || !slices.EqualFunc(devices, g.last.Devices, sameDevice) {
-		names := make([]string, len(devices))
-		for i, d := range devices {
-			names[i] = d.Name
-		}
-		protection, err := g.protector.Protect(ctx, names)
-		switch {
-		case ctx.Err() != nil:
-			return again
-		case err != nil:
-			again = g.retry.NextBackOff()
-			g.loop.log.Warn("the host guard could not be put on the devices of VMs; trying again", "error", err, "in", again)
-			g.last.Protection, g.known = Protection{Unavailable: err.Error()}, false
-		default:
-			g.retry.Reset()
-			g.last, g.known = Guarding{protection, devices}, true
-		}
-		// What is published wakes this very loop, and a failure is tried again when
-		// it is woken: the same failure must not be published twice.
-		if last := g.last; !reflect.DeepEqual(s.Guard, &last) {
-			g.loop.publish(func(s *Status) { s.Guard = &last })
-		}
+	if wait := time.Until(g.notBefore); wait > 0 {
+		return wait
 	}
+	again := time.Duration(0)
+	protection, err := Protection{}, g.begin(ctx)
+	if err == nil {
+		devices, left := g.wanted(s)
+		if !look && g.known && slices.Equal(devices, g.last.Devices) && slices.Equal(left, g.last.Left) {
+			return again
+		}
+		g.last.Devices, g.last.Left = devices, left
+		protection, err = g.protector.Protect(ctx, devices)
+	}
+	switch {
+	case ctx.Err() != nil:
+		return again
+	case err != nil:
+		again = g.retry.NextBackOff()
+		g.notBefore = time.Now().Add(again)
+		g.loop.log.Warn("the host guard could not be put on the devices of VMs; trying again", "error", err, "in", again)
+		g.last.Protection, g.last.Failed, g.known = Protection{Verified: time.Now()}, err.Error(), false
+	default:
+		g.retry.Reset()
+		g.last.Protection, g.last.Failed, g.known = protection, "", true
+	}
+	g.publish(s)
 	return again
 }
 
-// sameDevice compares what the guard depends on. A device that was made anew has
-// another index.
-func sameDevice(a, b plan.Device) bool { return a.Name == b.Name && a.Index == b.Index }
+// publish tells what came of it. What is published wakes this very loop and all
+// who watch: what is not new is not published, and that it was seen again goes
+// another way.
+func (g *hostGuard) publish(s Status) {
+	last, before := g.last, s.Guard
+	if before != nil {
+		last.Verified = before.Verified
+	}
+	if before == nil || !reflect.DeepEqual(*before, last) {
+		last.Verified = g.last.Verified
+		g.loop.publish(func(s *Status) { s.Guard = &last })
+	}
+	g.loop.guardVerified.Store(&g.last.Verified)
+}
 
-// wanted returns the devices of VMs by name. One that is gone for the moment
-// stays as long as its port does, so that where the kernel can do that it is
-// guarded from the moment at which it comes back.
-func (g *hostGuard) wanted(s Status) []plan.Device {
-	want := map[string]plan.Device{}
-	for _, devices := range s.Devices {
-		for _, d := range devices {
-			want[d.Name] = d
+// begin learns which devices an earlier isonetd left guarded.
+func (g *hostGuard) begin(ctx context.Context) error {
+	if g.begun {
+		return nil
+	}
+	left, err := g.protector.Left(ctx)
+	if err != nil {
+		return err
+	}
+	for _, d := range left {
+		g.kept[d.Index] = kept{ProtectedDevice: d, plugged: true}
+	}
+	g.begun = true
+	return nil
+}
+
+// wanted returns the devices that the guard must be on, and those of them that
+// are on no bridge of isonet's any more. While Open vSwitch is out of reach all
+// stays as it was.
+func (g *hostGuard) wanted(s Status) (devices, left []ProtectedDevice) {
+	if !s.Connected && g.known {
+		return g.last.Devices, g.last.Left
+	}
+	absent := g.look(s)
+	for _, k := range g.kept {
+		devices = append(devices, k.ProtectedDevice)
+		if !k.plugged {
+			left = append(left, k.ProtectedDevice)
 		}
 	}
-	plugged := map[string]bool{}
+	for name := range absent {
+		devices = append(devices, ProtectedDevice{Name: name})
+	}
+	slices.SortFunc(devices, compareProtected)
+	slices.SortFunc(left, compareProtected)
+	return devices, left
+}
+
+// look brings kept up to date. It returns the names of guarded devices that are
+// gone for the moment while their ports are not, so that where the kernel can do
+// that they are guarded from the moment at which they come back.
+func (g *hostGuard) look(s Status) (absent map[string]bool) {
+	absent = map[string]bool{}
+	now, taken := map[int]kept{}, map[int]string{}
 	for _, b := range s.Actual.Bridges {
-		if plan.NetworkOf(b) == "" {
-			continue
-		}
+		ours := g.ours(s, b)
 		for _, p := range b.Endpoints() {
 			for _, i := range p.Interfaces {
-				plugged[i.Name] = true
+				d, there := deviceOf(i, s.Actual)
+				switch {
+				case there && !ours:
+					taken[d.Index] = "the bridge " + b.Name
+				case there && g.guards(s, b, d):
+					now[d.Index] = kept{
+						ProtectedDevice: ProtectedDevice{Index: d.Index, Name: d.Name, InKernel: inKernel(b, g.kept[d.Index])},
+						network:         networkOf(b, g.kept[d.Index]), bridge: b.UUID, plugged: true,
+					}
+				case !there && ours && g.was(i.Name):
+					absent[i.Name] = true
+				}
 			}
 		}
 	}
-	for _, d := range g.last.Devices {
-		if _, there := s.Actual.Links.Named(d.Name); !there && plugged[d.Name] {
-			want[d.Name] = plan.Device{Name: d.Name}
+	for index, k := range g.kept {
+		if _, plugged := now[index]; plugged {
+			continue
+		}
+		d, there := s.Actual.Links.Index(index)
+		if !there {
+			continue // and another device that gets the number is another one
+		}
+		if d.Master != (plan.Relative{}) {
+			taken[index] = d.Master.Name
+		}
+		if by, is := taken[index]; is {
+			g.loop.log.Info("a device is no longer guarded: it is another program's", "device", d.Name, "of", by)
+			continue
+		}
+		if k.plugged {
+			g.loop.log.Warn("a device is on none of isonet's bridges any more and stays kept apart from the host until it is gone or released "+
+				"(isonet guard release)", "device", d.Name)
+		}
+		k.Name, k.plugged = d.Name, false
+		now[index] = k
+	}
+	g.kept = now
+	return absent
+}
+
+// ours reports whether a bridge is isonet's. One whose marks somebody took away is
+// so still, as long as its network is to be on the host.
+func (g *hostGuard) ours(s Status, b plan.Bridge) bool {
+	if plan.NetworkOf(b) != "" {
+		return true
+	}
+	for _, k := range g.kept {
+		if _, wanted := s.Networks[k.network]; wanted && k.bridge == b.UUID {
+			return true
 		}
 	}
-	return slices.SortedFunc(maps.Values(want), func(a, b plan.Device) int { return strings.Compare(a.Name, b.Name) })
+	return false
+}
+
+// inKernel reports whether the kernel's datapath has a device. While its bridge is
+// taken down and up, it stays what it was.
+func inKernel(b plan.Bridge, before kept) bool {
+	if b.DatapathType == plan.ResetDatapath {
+		return before.InKernel
+	}
+	return b.DatapathType != userspace
+}
+
+func networkOf(b plan.Bridge, before kept) model.ID {
+	if id := plan.NetworkOf(b); id != "" {
+		return id
+	}
+	return before.network
+}
+
+// guards reports whether the guard belongs on a device that is plugged into one
+// of isonet's bridges.
+func (g *hostGuard) guards(s Status, b plan.Bridge, d plan.Device) bool {
+	_, is := g.kept[d.Index]
+	return is || forVM(d) && !ofHost(d) || slices.ContainsFunc(s.Devices[plan.NetworkOf(b)], func(other plan.Device) bool { return other.Index == d.Index })
+}
+
+// was reports whether a device of a name was guarded until now.
+func (g *hostGuard) was(name string) bool {
+	return slices.ContainsFunc(g.last.Devices, func(d ProtectedDevice) bool { return d.Name == name && !d.InKernel })
+}
+
+// letGo takes the guard off a device that has left isonet's bridges.
+func (g *hostGuard) letGo(ctx context.Context, name string) error {
+	status := g.loop.Status()
+	switch {
+	case status.Actual == nil || !status.Connected:
+		return ErrUnreachable
+	case status.Standby:
+		return ErrStandby
+	}
+	g.look(status)
+	device, _ := status.Actual.Links.Named(name)
+	k, is := g.kept[device.Index]
+	switch {
+	case !is:
+		return model.NotFoundf("The host guard is on no device '%s'.", name)
+	case k.plugged:
+		return model.Conflictf("Cannot release the device '%s'. It is plugged into a network: remove its port first.", name)
+	}
+	delete(g.kept, k.Index)
+	g.notBefore = time.Time{}
+	g.guard(ctx, status, true)
+	if failed := cmp.Or(g.last.Failed, g.last.Unavailable); failed != "" {
+		return &model.Error{Kind: model.ErrUnavailable, Text: failed}
+	}
+	g.loop.log.Info("a device is no longer guarded, as was asked for", "device", name)
+	return nil
+}
+
+// ReleaseDevice takes the host guard off a device that is on none of isonet's
+// bridges any more. It returns a model.ErrNotFound if the guard is not on it, and
+// a model.ErrConflict if it is plugged in.
+func (l *Loop) ReleaseDevice(ctx context.Context, device string) error {
+	asked := guardRelease{device, make(chan error, 1)}
+	select {
+	case l.guardReleases <- asked:
+	case <-ctx.Done():
+		return fmt.Errorf("release the device %q: the host guard is busy: %w", device, ctx.Err())
+	}
+	select {
+	case err := <-asked.reply:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("release the device %q: %w", device, ctx.Err())
+	}
 }
 
 // HostGuard says how a network's ports and the host's network stack are kept
-// apart, and whether that is known: of a network that this host must have and
-// that has its bridge, once the guard was looked after. A device that was only
+// apart, and whether anything can be said: of a network that this host must have
+// and that has its bridge, once the guard was looked after. A device that was only
 // just plugged in is not guarded yet.
 func (s Status) HostGuard(id model.ID) (HostGuard, bool) {
 	devices, judged := s.Devices[id]
@@ -186,6 +405,9 @@ func (s Status) HostGuard(id model.ID) (HostGuard, bool) {
 		return HostGuard{}, false
 	case devices == nil:
 		return HostGuard{State: GuardNotNeeded}, true
+	case time.Since(s.Guard.Verified) > guardFresh:
+		return HostGuard{GuardUnknown, fmt.Sprintf("the kernel was last seen to keep the host from VMs %s ago: see the log of isonetd",
+			time.Since(s.Guard.Verified).Round(time.Second))}, true
 	}
 	return s.Guard.of(devices), true
 }
@@ -199,6 +421,8 @@ func (g Guarding) of(devices []plan.Device) HostGuard {
 		}
 	}
 	switch {
+	case g.Failed != "":
+		return HostGuard{GuardUnknown, g.Failed}
 	case g.Unavailable != "":
 		return HostGuard{GuardUnavailable, g.Unavailable}
 	case len(missing) > 0:
@@ -209,23 +433,52 @@ func (g Guarding) of(devices []plan.Device) HostGuard {
 	return HostGuard{State: Guarded}
 }
 
-// on reports whether the guard was put on this very device.
+// on reports whether the guard was seen to be on this very device.
 func (g Guarding) on(d plan.Device) bool {
-	i, asked := slices.BinarySearchFunc(g.Devices, d.Name, func(d plan.Device, name string) int { return strings.Compare(d.Name, name) })
-	_, done := slices.BinarySearch(g.Guarded, d.Name)
-	return asked && done && sameDevice(g.Devices[i], d)
+	i, is := slices.BinarySearchFunc(g.Guarded, d.Index, func(p ProtectedDevice, index int) int { return cmp.Compare(p.Index, index) })
+	return d.Index != 0 && is && !g.Guarded[i].InKernel
 }
 
-// devicesOf returns the network devices of ports.
-func devicesOf(ports []plan.Port, actual *plan.Actual) []plan.Device {
+// forVM says that a device is of the kinds that VMs and containers have.
+func forVM(d plan.Device) bool { return d.Kind == "veth" || d.Kind == "tun" && d.Tap }
+
+// ofHost says that the host uses a device as its own: it has an address that no
+// VM can have made it take. A host that is a container has a veth for a NIC.
+func ofHost(d plan.Device) bool {
+	return slices.ContainsFunc(d.Addresses, func(a netip.Prefix) bool { return a.Addr().Is4() && !a.Addr().IsLinkLocalUnicast() })
+}
+
+// devicesOf returns the devices of VMs on a bridge. Those of accepted ports are
+// such, whatever they are. A device that Open vSwitch has opened and that the
+// kernel has not told yet has the name only.
+func devicesOf(b plan.Bridge, accepted []plan.Port, actual *plan.Actual) []plan.Device {
 	devices := []plan.Device{}
-	for _, p := range ports {
+	for _, p := range b.Endpoints() {
+		judged := slices.ContainsFunc(accepted, func(a plan.Port) bool { return a.UUID == p.UUID })
 		for _, i := range p.Interfaces {
-			d, there := actual.Links.Of(i)
-			if there && (i.Type == "" || i.Type == "system") {
+			d, there := deviceOf(i, actual)
+			switch {
+			case there && (judged || forVM(d) && !ofHost(d)):
 				devices = append(devices, d)
+			case !there && isDevice(i) && i.OFPort > 0 && !i.Vanished():
+				devices = append(devices, plan.Device{Name: i.Name})
 			}
 		}
 	}
 	return devices
+}
+
+func isDevice(i plan.Interface) bool { return i.Type == "" || i.Type == "system" }
+
+// deviceOf returns the device of an interface that was a device before: the one
+// that Open vSwitch opened or, when that is gone, the one that has its name and
+// will be opened next.
+func deviceOf(i plan.Interface, actual *plan.Actual) (plan.Device, bool) {
+	if !isDevice(i) {
+		return plan.Device{}, false
+	}
+	if d, there := actual.Links.Of(i); there {
+		return d, true
+	}
+	return actual.Links.Named(i.Name)
 }

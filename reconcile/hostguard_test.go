@@ -74,21 +74,21 @@ func TestTheHostIsOutOfReach(t *testing.T) {
 	s.ovs.Plug(other, "red")
 	s.guarded(id, reconcile.Guarded, "vm-a", "vm-b")
 	s.findings(id) // no device has an address
-	out := func(when string) {
+	out := func(when string, vm *ovstest.VM) {
 		t.Helper()
-		if s.sees(bare) {
+		if s.sees(vm) {
 			t.Errorf("%s: the VM reaches the host", when)
 		}
 	}
-	out("guarded")
+	out("guarded", bare)
 	reaches(t, bare, other)
 
 	s.stop()
-	out("while isonet is down")
+	out("while isonet is down", bare)
 	s.protector = hostGuard{guard.New(slog.New(slog.DiscardHandler))}
 	s.start()
 	s.guarded(id, reconcile.Guarded, "vm-a", "vm-b")
-	out("after a restart")
+	out("after a restart", bare)
 
 	// A firewall that is reloaded flushes everybody's rules.
 	if text, err := exec.CommandContext(t.Context(), "ip", "netns", "exec", s.namespace, "nft", "flush", "ruleset").CombinedOutput(); err != nil {
@@ -100,16 +100,27 @@ func TestTheHostIsOutOfReach(t *testing.T) {
 		}
 		return nil
 	})
-	out("after a flush")
+	out("after a flush", bare)
 
+	// Whoever takes a VM off its network must not give it the host.
+	if err := s.loop.ReleaseDevice(t.Context(), "vm-b"); !errors.Is(err, model.ErrConflict) {
+		t.Errorf("releasing a device that is plugged in: %v", err)
+	}
 	s.ovs.Vsctl("del-port", "red", "vm-b")
 	s.guarded(id, reconcile.Guarded, "vm-a")
-	ovstest.Eventually(t, "the guard is off the port that went", func() error {
-		if rules := s.rules(); strings.Contains(rules, "vm-b") || !strings.Contains(rules, "vm-a") {
-			return fmt.Errorf("rules: %s", rules)
-		}
-		return nil
-	})
+	out("unplugged", other)
+	if err := s.loop.ReleaseDevice(t.Context(), "vm-c"); !errors.Is(err, model.ErrNotFound) {
+		t.Errorf("releasing a device that is not guarded: %v", err)
+	}
+	if err := s.loop.ReleaseDevice(t.Context(), "vm-b"); err != nil {
+		t.Error(err)
+	}
+	if rules := s.rules(); strings.Contains(rules, "vm-b") || !strings.Contains(rules, "vm-a") {
+		t.Errorf("rules: %s", rules)
+	}
+	if !s.sees(other) {
+		t.Error("a device that was released is guarded")
+	}
 }
 
 func (s *site) sysctl(setting string) {
@@ -122,8 +133,9 @@ func (s *site) sysctl(setting string) {
 // powerless is a guard without the capability.
 type powerless struct{}
 
-func (powerless) Protect(context.Context, []string) (reconcile.Protection, error) {
-	return reconcile.Protection{Unavailable: "give it CAP_NET_ADMIN"}, nil
+func (powerless) Left(context.Context) ([]reconcile.ProtectedDevice, error) { return nil, nil }
+func (powerless) Protect(context.Context, []reconcile.ProtectedDevice) (reconcile.Protection, error) {
+	return reconcile.Protection{Unavailable: "give it CAP_NET_ADMIN", Verified: time.Now()}, nil
 }
 func (powerless) Disturbed() <-chan struct{} { return nil }
 
@@ -148,7 +160,8 @@ type broken struct {
 	quiet chan struct{}
 }
 
-func (g *broken) Protect(context.Context, []string) (reconcile.Protection, error) {
+func (*broken) Left(context.Context) ([]reconcile.ProtectedDevice, error) { return nil, nil }
+func (g *broken) Protect(context.Context, []reconcile.ProtectedDevice) (reconcile.Protection, error) {
 	select {
 	case <-g.before:
 	default:
@@ -178,7 +191,7 @@ func TestAGuardThatFailsIsTriedAgainInItsTime(t *testing.T) {
 		t.Error("it was tried again only when the status had changed")
 	}
 	id := s.attachNetwork(model.Network{Name: "red"})
-	s.guarded(id, reconcile.GuardUnavailable)
+	s.guarded(id, reconcile.GuardUnknown)
 	if guard, _ := s.loop.Status().HostGuard(id); guard.Reason != "the kernel refuses" {
 		t.Errorf("reason %q", guard.Reason)
 	}
@@ -193,12 +206,13 @@ type slow struct {
 	hold chan struct{}
 }
 
-func (g slow) Protect(ctx context.Context, devices []string) (reconcile.Protection, error) {
+func (slow) Left(context.Context) ([]reconcile.ProtectedDevice, error) { return nil, nil }
+func (g slow) Protect(ctx context.Context, devices []reconcile.ProtectedDevice) (reconcile.Protection, error) {
 	select {
 	case <-g.hold:
 	case <-ctx.Done():
 	}
-	return reconcile.Protection{Guarded: devices}, ctx.Err()
+	return reconcile.Protection{Guarded: devices, Verified: time.Now()}, ctx.Err()
 }
 func (slow) Disturbed() <-chan struct{} { return nil }
 

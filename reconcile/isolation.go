@@ -69,7 +69,7 @@ type guardian struct {
 // judgement is what one pass makes of the isolation of all networks.
 type judgement struct {
 	verdicts map[model.ID]Isolation
-	// accepted are the ports of VMs, devices those of them that the host's
+	// accepted are the ports of VMs, devices the devices of VMs that the host's
 	// network stack sees too (nil where the datapath keeps the two apart), by
 	// network. Those of leaving networks are among them.
 	accepted map[model.ID][]plan.Port
@@ -113,7 +113,7 @@ func (g *guardian) judge(want *plan.Want, actual *plan.Actual, flows map[string]
 		j.accepted[n.ID] = v.Accepted
 		j.devices[n.ID] = nil
 		if b.DatapathType == userspace {
-			j.devices[n.ID] = devicesOf(v.Accepted, actual)
+			j.devices[n.ID] = devicesOf(b, v.Accepted, actual)
 		}
 		g.watch(&j, v, now)
 		g.act(&j, want, n, b, v, now)

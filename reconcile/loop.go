@@ -64,6 +64,10 @@ type Loop struct {
 	changed chan struct{}
 	// asked is whom Alive asks.
 	asked chan struct{}
+	// guardReleases is what GuardHost is asked for, guardVerified when it last saw
+	// that all is as Status says.
+	guardReleases chan guardRelease
+	guardVerified atomic.Pointer[time.Time]
 
 	// The rest belongs to Run's goroutine.
 
@@ -95,7 +99,7 @@ func New(store Store, sw Switch, observer Observer, log *slog.Logger) *Loop {
 	l := &Loop{
 		store: store, sw: sw, observer: observer, log: log,
 		changed: make(chan struct{}),
-		asked:   make(chan struct{}),
+		asked:   make(chan struct{}), guardReleases: make(chan guardRelease),
 		settled: -1,
 		touched: map[model.ID]int{},
 		retry:   retry,
@@ -361,7 +365,14 @@ func (l *Loop) publish(change func(*Status)) {
 
 // Status returns what the loop knows. Its maps and slices are shared: do not
 // change them.
-func (l *Loop) Status() Status { return *l.status.Load() }
+func (l *Loop) Status() Status {
+	s := *l.status.Load()
+	if verified := l.guardVerified.Load(); s.Guard != nil && verified != nil && verified.After(s.Guard.Verified) {
+		guard := *s.Guard
+		guard.Verified, s.Guard = *verified, &guard
+	}
+	return s
+}
 
 // Changed returns a channel that is closed when Status changes.
 func (l *Loop) Changed() <-chan struct{} {

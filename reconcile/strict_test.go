@@ -363,7 +363,26 @@ func TestBroadcastLimit(t *testing.T) {
 // hostGuard is the guard as the daemon has it.
 type hostGuard struct{ *guard.Guard }
 
-func (g hostGuard) Protect(ctx context.Context, devices []string) (reconcile.Protection, error) {
-	report, err := g.Apply(ctx, devices)
-	return reconcile.Protection(report), err
+func (g hostGuard) Left(ctx context.Context) ([]reconcile.ProtectedDevice, error) {
+	left, err := g.Guard.Left(ctx)
+	return protected(left), err
+}
+
+func (g hostGuard) Protect(ctx context.Context, devices []reconcile.ProtectedDevice) (reconcile.Protection, error) {
+	want := make([]guard.Device, len(devices))
+	for i, d := range devices {
+		want[i] = guard.Device(d)
+	}
+	report, err := g.Apply(ctx, want)
+	return reconcile.Protection{
+		Guarded: protected(report.Guarded), Unavailable: report.Unavailable, Limited: report.Limited, Verified: report.Verified,
+	}, err
+}
+
+func protected(devices []guard.Device) []reconcile.ProtectedDevice {
+	converted := make([]reconcile.ProtectedDevice, len(devices))
+	for i, d := range devices {
+		converted[i] = reconcile.ProtectedDevice(d)
+	}
+	return converted
 }

@@ -5,11 +5,13 @@
 // services by link-local addresses, gets answers to ARP for any address of the
 // host, and is routed by it.
 //
-// With the kernel's datapath there is nothing to guard, and the guard would do
-// harm: there the bridge takes its frames behind the hook that drops them.
+// Of the kernel's datapath the guard must keep its rules away: there the bridge
+// takes its frames behind the hook that drops them. What is left to do is to
+// switch off the IPv6 that the host talks on the devices by itself.
 package guard
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,14 +19,17 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
-// attempts bounds how often Apply begins again because devices came or went
-// meanwhile.
+// attempts bounds how often Apply begins again because the kernel is not as it
+// was put: devices came or went meanwhile, or somebody changed the rules.
 const attempts = 10
 
 const (
@@ -34,13 +39,24 @@ const (
 	needsEgress   = "the kernel cannot filter what leaves a device by nftables (before Linux 5.16): the host's own ARP and IPv4 frames are not kept from VMs"
 	needsSysctl   = "isonetd may not write net.ipv6.conf.*.disable_ipv6: allow it (systemd: ReadWritePaths=/proc/sys/net/ipv6/conf, " +
 		"or ProtectKernelTunables=no), or set net.ipv6.conf.default.disable_ipv6=1 on the host"
+	needsTable = "another program owns the table netdev isonet of nftables: find out which one (nft list tables), and end it"
 )
+
+// errUnsettled says that the kernel is not as it was put, again and again.
+var errUnsettled = errors.New("somebody else changes the table netdev isonet or net.ipv6.conf.*.disable_ipv6 as often as isonetd puts them right: " +
+	"find out which firewall or network manager does ('nft monitor'), and keep it away from them")
+
+// errOwned says that the table may be read and not changed.
+var errOwned = errors.New("the table is not ours to change")
 
 // Guard holds the rules of one network namespace. They are the kernel's: they
 // outlive the process.
 type Guard struct {
 	logger    *slog.Logger
 	disturbed chan struct{}
+	// doubtful says that the rules may have changed in a way that the kernel's
+	// count of changes does not tell.
+	doubtful atomic.Bool
 
 	mu sync.Mutex
 	// fresh says that the table, if there is one, is of an earlier process.
@@ -53,26 +69,51 @@ type Guard struct {
 	early bool
 	// switchedOff are the ifindexes of devices whose IPv6 the guard switched off.
 	switchedOff map[int]bool
-	said        string
+	// placed are the names of the chains that were put into the kernel.
+	placed map[string]bool
+	// generation is the kernel's count of changes of its rules at which it was seen
+	// to have the placed chains as they must be; 0 when it is to be looked at.
+	generation uint32
+	// watched are the ifindexes of the members, for Run.
+	watched atomic.Pointer[map[int]bool]
+	said    string
+}
+
+// Device is a network device that the guard is to be on.
+type Device struct {
+	// Index is the device's ifindex: it stays the same device under another name.
+	// 0 is the device that has the name, or will have it.
+	Index int
+	Name  string
+	// InKernel says that the kernel's datapath has the device, or had it: no rules,
+	// and IPv6 is switched off.
+	InKernel bool
+}
+
+// compareDevices orders by the ifindex and then by the name.
+func compareDevices(a, b Device) int {
+	return cmp.Or(cmp.Compare(a.Index, b.Index), strings.Compare(a.Name, b.Name))
 }
 
 // Report says what Apply achieved.
 type Report struct {
-	// Guarded are the devices whose frames are kept out of the host, sorted. On
-	// Linux 6.16 and later, devices that are not there yet are among them.
-	Guarded []string
+	// Guarded are the devices that the kernel was seen to keep apart from the host,
+	// sorted by ifindex, with the names that they have now. On Linux 6.16 and later,
+	// devices that are not there yet (Index 0) are among them.
+	Guarded []Device
 	// Unavailable says why nothing is guarded, and what to do about it; "" when
 	// the guard works.
 	Unavailable string
 	// Limited says what the guard cannot do on this host, and what to do about
 	// it; "" when it does everything.
 	Limited string
+	// Verified is when the kernel was last seen to have it so.
+	Verified time.Time
 }
 
 // member is a device that the guard is on.
 type member struct {
-	name  string
-	index int // 0 for a device that is not there yet
+	Device
 	// ipv6 says that the guard switches IPv6 off, which is to be undone.
 	ipv6 bool
 	on   bool // IPv6 is on now
@@ -87,12 +128,12 @@ func New(logger *slog.Logger) *Guard {
 }
 
 // Apply puts the guard on exactly these devices and takes it off all others, in
-// one transaction; rules of an earlier process are replaced. It costs no
-// transaction when nothing changed, and puts right what others changed: rules
-// that a reload of the firewall flushed, IPv6 that was switched on. Devices
-// that do not exist are no error. The loopback device is never guarded.
+// one transaction. It costs little when nothing changed, and puts right what
+// others changed: chains, rules or flags of the table, IPv6 that was switched
+// on. It returns when it has seen the kernel to have it all. Devices that do not
+// exist are no error. The loopback device is never guarded.
 //
-// Devices must be ports of VMs and nothing else: the host hears nothing any
+// Devices must be those of VMs and nothing else: the host hears nothing any
 // more of what arrives on them, which would cut it off from a NIC.
 //
 // A device that is let go gets IPv6 back if the guard switched it off. Whether
@@ -101,30 +142,82 @@ func New(logger *slog.Logger) *Guard {
 //
 // Without the privilege or without nftables Apply returns no error but a
 // Report that says so.
-func (g *Guard) Apply(ctx context.Context, names []string) (Report, error) {
+func (g *Guard) Apply(ctx context.Context, want []Device) (Report, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	var err error
+	err := errUnsettled
 	for attempt := range attempts {
 		if err := ctx.Err(); err != nil {
 			return Report{}, fmt.Errorf("guard the devices of VMs: %w", err)
 		}
-		var report Report
-		if report, err = g.apply(names); err == nil {
+		report, settled, failed := g.apply(want)
+		if failed == nil && settled {
 			g.tell(report)
 			return report, nil
 		}
-		if !g.learn(err, attempt) {
+		if failed != nil && !g.learn(failed, attempt) {
+			err = failed
 			break
 		}
+		g.doubtful.Store(true)
 	}
 	if reason := unavailable(err); reason != "" {
-		report := Report{Unavailable: reason}
+		report := Report{Unavailable: reason, Verified: time.Now()}
 		g.egress = true // nothing was learnt of the hook
 		g.tell(report)
 		return report, nil
 	}
 	return Report{}, fmt.Errorf("guard the devices of VMs by nftables: %w", err)
+}
+
+// Left returns the devices that an earlier process left guarded and that are
+// still there, sorted by ifindex. Without the privilege or without nftables
+// there are none.
+func (g *Guard) Left(ctx context.Context) ([]Device, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var err error
+	for range attempts {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		var left []Device
+		if left, err = leftGuarded(); err == nil {
+			return left, nil
+		}
+		if !errors.Is(err, nl.ErrDumpInterrupted) && !errors.Is(err, errInterrupted) {
+			break
+		}
+	}
+	if unavailable(err) != "" {
+		return nil, nil
+	}
+	return nil, fmt.Errorf("read which devices are guarded: %w", err)
+}
+
+func leftGuarded() ([]Device, error) {
+	there, err := devices()
+	if err != nil {
+		return nil, err
+	}
+	k, err := readKernel()
+	if err != nil {
+		return nil, err
+	}
+	marked := map[int]Device{}
+	for name := range k.chains {
+		if m, ok := parseChain(name); ok {
+			marked[m.Index] = m.Device
+		}
+	}
+	var left []Device
+	for _, d := range there {
+		if m, is := marked[d.index]; is {
+			left = append(left, Device{Index: d.index, Name: d.name, InKernel: m.InKernel})
+		}
+	}
+	slices.SortFunc(left, compareDevices)
+	return left, nil
 }
 
 // Clear takes the guard off all devices and removes its table.
@@ -145,7 +238,7 @@ func (g *Guard) learn(err error, attempt int) bool {
 		// wants a device to be there.
 		g.early = g.early && attempt == 0
 		return true
-	case errors.Is(err, nl.ErrDumpInterrupted):
+	case errors.Is(err, nl.ErrDumpInterrupted), errors.Is(err, errInterrupted):
 		return true
 	case errors.Is(err, unix.EOPNOTSUPP) && g.egress:
 		g.egress = false
@@ -156,6 +249,8 @@ func (g *Guard) learn(err error, attempt int) bool {
 
 func unavailable(err error) string {
 	switch {
+	case errors.Is(err, errOwned):
+		return needsTable
 	case errors.Is(err, os.ErrPermission):
 		return needsCapability
 	case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.EAFNOSUPPORT), errors.Is(err, unix.EPROTONOSUPPORT):
@@ -173,70 +268,124 @@ func (g *Guard) tell(r Report) {
 	g.said = said
 }
 
-func (g *Guard) apply(names []string) (Report, error) {
+// apply looks at the kernel once, and does what is to be done. It is settled
+// when there was nothing.
+func (g *Guard) apply(want []Device) (report Report, settled bool, err error) {
+	begin := time.Now()
+	doubtful := g.doubtful.Swap(false)
+	defer func() {
+		if doubtful && err != nil {
+			g.doubtful.Store(true)
+		}
+	}()
 	there, err := devices()
 	if err != nil {
-		return Report{}, err
+		return Report{}, false, err
 	}
-	rules, err := open(g.egress)
+	rules, err := g.open(doubtful)
 	if err != nil {
-		return Report{}, err
+		return Report{}, false, err
 	}
-	for _, index := range rules.restoring() {
-		g.switchedOff[index] = true
-	}
-	want := g.want(names, there)
+	members := g.members(want, there)
+	g.watch(members)
 	// IPv6 comes back while the frames are still dropped, and while it is still
 	// written down that it has to.
-	limited := g.release(want, there)
-	changed, err := rules.change(want, g.fresh)
+	released, failed := g.release(members, there)
+	changed, err := g.change(rules, members)
 	if err != nil {
-		return Report{}, err
+		return Report{}, false, err
 	}
-	g.fresh = false
-	if changed {
-		g.logger.Info("guarding the devices of VMs", "devices", len(want))
-	}
-	limited = errors.Join(limited, g.switchOff(want))
-	report := Report{Guarded: slices.Sorted(maps.Keys(want))}
+	switched, err := g.switchOff(members)
+	failed = errors.Join(failed, err)
+	report = Report{Guarded: guarded(members), Verified: begin}
 	switch {
-	case limited != nil:
-		report.Limited = fmt.Sprintf("%s: %v", needsSysctl, limited)
+	case failed != nil:
+		report.Limited = fmt.Sprintf("%s: %v", needsSysctl, failed)
 	case !g.egress:
 		report.Limited = needsEgress
 	}
-	return report, nil
+	return report, !changed && !switched && !released, nil
 }
 
-// want returns the members by name.
-func (g *Guard) want(names []string, there []device) map[string]member {
-	byName := make(map[string]device, len(there))
-	for _, d := range there {
-		byName[d.name] = d
-	}
-	want := make(map[string]member, len(names))
-	for _, name := range names {
-		d, exists := byName[name]
-		switch {
-		case exists && !d.loopback:
-			want[name] = member{name: name, index: d.index, ipv6: d.ipv6 || g.switchedOff[d.index], on: d.ipv6}
-		case !exists && g.early && canBeDevice(name):
-			want[name] = member{name: name}
+// open reads the rules, unless they are known to be what they were.
+func (g *Guard) open(doubtful bool) (*rules, error) {
+	r := newRules(g.egress)
+	if !doubtful && g.generation != 0 {
+		now, err := readGeneration()
+		if err != nil {
+			return nil, err
+		}
+		if now == g.generation {
+			return r, nil
 		}
 	}
-	return want
+	var err error
+	if r.kernel, err = readKernel(); err != nil {
+		return nil, err
+	}
+	if g.fresh {
+		for name := range r.kernel.chains {
+			if m, ok := parseChain(name); ok && m.ipv6 {
+				g.switchedOff[m.Index] = true
+			}
+		}
+		g.fresh = false
+	}
+	return r, nil
 }
 
-// release gives IPv6 back to devices that are no longer wanted. It returns the
-// last failure.
-func (g *Guard) release(want map[string]member, there []device) error {
-	var failed error
+func guarded(members map[string]member) []Device {
+	devices := make([]Device, 0, len(members))
+	for _, m := range members {
+		devices = append(devices, m.Device)
+	}
+	slices.SortFunc(devices, compareDevices)
+	return devices
+}
+
+// watch tells Run which devices matter.
+func (g *Guard) watch(members map[string]member) {
+	watched := make(map[int]bool, len(members))
+	for _, m := range members {
+		watched[m.Index] = true
+	}
+	g.watched.Store(&watched)
+}
+
+// members returns the members by name.
+func (g *Guard) members(want []Device, there []device) map[string]member {
+	byName, byIndex := make(map[string]device, len(there)), make(map[int]device, len(there))
+	for _, d := range there {
+		byName[d.name], byIndex[d.index] = d, d
+	}
+	members := make(map[string]member, len(want))
+	for _, w := range want {
+		d, exists := byIndex[w.Index]
+		if w.Index == 0 {
+			d, exists = byName[w.Name]
+		}
+		switch {
+		case exists && !d.loopback:
+			members[d.name] = member{
+				Device: Device{Index: d.index, Name: d.name, InKernel: w.InKernel},
+				ipv6:   d.ipv6 || g.switchedOff[d.index], on: d.ipv6,
+			}
+		case !exists && w.Index == 0 && g.early && !w.InKernel && canBeDevice(w.Name):
+			members[w.Name] = member{Device: w}
+		}
+	}
+	return members
+}
+
+// release gives IPv6 back to devices that are no longer wanted. It reports
+// whether there was one, and returns the last failure.
+func (g *Guard) release(members map[string]member, there []device) (released bool, failed error) {
 	kept := map[int]bool{}
 	for _, d := range there {
 		if !g.switchedOff[d.index] {
 			continue
 		}
-		if _, wanted := want[d.name]; wanted {
+		if _, wanted := members[d.name]; wanted {
 			kept[d.index] = true
 			continue
 		}
@@ -246,26 +395,64 @@ func (g *Guard) release(want map[string]member, there []device) error {
 		if err := writeDisableIPv6(d.name, "0"); err != nil {
 			failed = err
 			kept[d.index] = true
+		} else {
+			released = true
 		}
 	}
 	g.switchedOff = kept
-	return failed
+	return released, failed
 }
 
-// switchOff switches IPv6 off on the members that have it.
-func (g *Guard) switchOff(members map[string]member) error {
-	var failed error
+// switchOff switches IPv6 off on the members that have it. It reports whether
+// there was one, and returns the last failure.
+func (g *Guard) switchOff(members map[string]member) (switched bool, failed error) {
 	for name, m := range members {
 		if m.ipv6 {
-			g.switchedOff[m.index] = true
+			g.switchedOff[m.Index] = true
 		}
-		if m.on {
-			if err := writeDisableIPv6(name, "1"); err != nil {
-				failed = err // one is enough: they fail for one reason
-			}
+		if !m.on {
+			continue
+		}
+		if err := writeDisableIPv6(name, "1"); err != nil {
+			failed = err // one is enough: they fail for one reason
+		} else {
+			switched = true
 		}
 	}
-	return failed
+	return switched, failed
+}
+
+// change makes the kernel's table what the members need, and reports whether
+// there was anything to do.
+func (g *Guard) change(r *rules, members map[string]member) (bool, error) {
+	wanted := r.wanted(members)
+	if r.kernel == nil {
+		if maps.EqualFunc(wanted, g.placed, func(chain, bool) bool { return true }) {
+			return false, nil
+		}
+		var err error
+		if r.kernel, err = readKernel(); err != nil {
+			return false, err
+		}
+	}
+	g.generation = 0
+	if found := r.altered(wanted, g.placed); found != "" {
+		g.logger.Warn("somebody else changed the rules of the host guard; putting them back", "found", found)
+	}
+	changed, err := r.change(wanted)
+	if err != nil {
+		return false, err
+	}
+	g.placed = make(map[string]bool, len(wanted))
+	for name := range wanted {
+		g.placed[name] = true
+	}
+	if changed {
+		g.logger.Info("guarding the devices of VMs", "devices", len(members))
+		return true, nil
+	}
+	g.generation = r.kernel.generation
+	return false, nil
 }
 
 // canBeDevice reports whether the kernel would take a name for a device

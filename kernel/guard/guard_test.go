@@ -339,13 +339,32 @@ func (l *lab) apply(devices ...string) Report {
 	l.t.Helper()
 	var report Report
 	ovstest.Inside(l.t, l.host, func() (err error) {
-		report, err = l.guard.Apply(context.Background(), devices)
+		report, err = l.guard.Apply(context.Background(), named(devices...))
 		return err
 	})
 	if report.Unavailable != "" || report.Limited != "" {
 		l.t.Errorf("the guard is not what it should be here: %+v", report)
 	}
 	return report
+}
+
+// named returns devices by their names.
+func named(names ...string) []Device {
+	devices := make([]Device, len(names))
+	for i, name := range names {
+		devices[i] = Device{Name: name}
+	}
+	return devices
+}
+
+// namesOf returns the names of devices, sorted.
+func namesOf(devices []Device) []string {
+	names := make([]string, len(devices))
+	for i, d := range devices {
+		names[i] = d.Name
+	}
+	slices.Sort(names)
+	return names
 }
 
 // leaks makes the VM try everything, and returns what got through.
@@ -396,7 +415,7 @@ func TestKeepsVMsFromTheHost(t *testing.T) {
 	l.expect("without the guard", allLeaks(), l.leaks("h1", target))
 
 	report := l.apply("h1", "h2")
-	if diff := cmp.Diff([]string{"h1", "h2"}, report.Guarded); diff != "" {
+	if diff := cmp.Diff([]string{"h1", "h2"}, namesOf(report.Guarded)); diff != "" {
 		t.Errorf("guarded (-want +got):\n%s", diff)
 	}
 	l.expect("with the guard", nil, l.leaks("h1", target))
@@ -507,7 +526,7 @@ func TestWithoutEgressHook(t *testing.T) {
 	target := linkLocal(t, l.host, "h1")
 	var report Report
 	ovstest.Inside(t, l.host, func() (err error) {
-		report, err = l.guard.Apply(context.Background(), l.memberNames)
+		report, err = l.guard.Apply(context.Background(), named(l.memberNames...))
 		return err
 	})
 	if report.Limited != needsEgress || len(report.Guarded) != 2 {
@@ -560,7 +579,7 @@ func TestRestart(t *testing.T) {
 		t.Errorf("IPv6 of a member: disable_ipv6=%s", got)
 	}
 	restart()
-	if report := l.apply("up0-is-not-here"); !slices.Equal(report.Guarded, []string{"up0-is-not-here"}) {
+	if report := l.apply("up0-is-not-here"); !slices.Equal(namesOf(report.Guarded), []string{"up0-is-not-here"}) {
 		t.Errorf("the report is %+v", report)
 	}
 	for device, want := range map[string]string{"h1-renamed": "0", "h2": "1", "up0": "0"} {
@@ -576,7 +595,7 @@ func TestDeviceComesBack(t *testing.T) {
 	l := newLab(t)
 	l.apply("h1", "h2")
 	l.unplug("h1")
-	if report := l.apply("h1", "h2"); !slices.Contains(report.Guarded, "h2") {
+	if report := l.apply("h1", "h2"); !slices.Contains(namesOf(report.Guarded), "h2") {
 		t.Errorf("the report is %+v", report)
 	}
 	early := l.guard.early
@@ -594,7 +613,7 @@ func TestDeviceComesBack(t *testing.T) {
 	// What a kernel does that hooks only what is there.
 	l.unplug("h1")
 	l.guard.early = false
-	if report := l.apply("h1", "h2"); !slices.Equal(report.Guarded, []string{"h2"}) {
+	if report := l.apply("h1", "h2"); !slices.Equal(namesOf(report.Guarded), []string{"h2"}) {
 		t.Errorf("the report is %+v", report)
 	}
 	l.plug("h1", l.vm1)
@@ -655,7 +674,7 @@ func TestDisturbed(t *testing.T) {
 			case <-ctx.Done():
 				return nil
 			case <-g.Disturbed():
-				if _, err := g.Apply(ctx, []string{"v0"}); err != nil && ctx.Err() == nil {
+				if _, err := g.Apply(ctx, named("v0")); err != nil && ctx.Err() == nil {
 					return err
 				}
 			}
@@ -690,17 +709,17 @@ func TestOddNames(t *testing.T) {
 			}
 		}
 		all := append(slices.Clone(names), "lo", "all", "default", "", "..", "a/b", "a b", "seventeen-letters", "nul\x00")
-		report, err := g.Apply(context.Background(), all)
+		report, err := g.Apply(context.Background(), named(all...))
 		if err != nil {
 			return err
 		}
 		// Devices by these names can not be, but the kernel takes a hook for them.
 		want := slices.Sorted(slices.Values(append(slices.Clone(names), "all", "default")))
-		if diff := cmp.Diff(want, report.Guarded); diff != "" || report.Limited != "" {
+		if diff := cmp.Diff(want, namesOf(report.Guarded)); diff != "" || report.Limited != "" {
 			t.Errorf("guarded (-want +got):\n%s limited: %s", diff, report.Limited)
 		}
 		before := run(t, host, "nft", "-a", "list", "ruleset")
-		if _, err := g.Apply(context.Background(), all); err != nil {
+		if _, err := g.Apply(context.Background(), named(all...)); err != nil {
 			return err
 		}
 		if after := run(t, host, "nft", "-a", "list", "ruleset"); after != before {
@@ -723,7 +742,7 @@ func TestWithoutCapability(t *testing.T) {
 		var log bytes.Buffer
 		g := New(slog.New(slog.NewTextHandler(&log, nil)))
 		for range 2 {
-			report, err := g.Apply(context.Background(), []string{"v0"})
+			report, err := g.Apply(context.Background(), named("v0"))
 			if err != nil || report.Unavailable != needsCapability || len(report.Guarded) != 0 {
 				t.Errorf("Apply: %+v, %v", report, err)
 			}
@@ -778,7 +797,7 @@ func TestReadOnlySysctl(t *testing.T) {
 			}
 		}
 		var err error
-		report, err = l.guard.Apply(context.Background(), l.memberNames)
+		report, err = l.guard.Apply(context.Background(), named(l.memberNames...))
 		return err
 	})
 	if !strings.HasPrefix(report.Limited, needsSysctl) || report.Unavailable != "" || len(report.Guarded) != 2 {
@@ -846,11 +865,11 @@ func BenchmarkApplyNothingNew(b *testing.B) {
 	host, names := benchmarked(b)
 	g := New(slog.New(slog.DiscardHandler))
 	ovstest.Inside(b, host, func() error {
-		if _, err := g.Apply(context.Background(), names); err != nil {
+		if _, err := g.Apply(context.Background(), named(names...)); err != nil {
 			return err
 		}
 		for b.Loop() {
-			if _, err := g.Apply(context.Background(), names); err != nil {
+			if _, err := g.Apply(context.Background(), named(names...)); err != nil {
 				return err
 			}
 		}
@@ -863,7 +882,7 @@ func BenchmarkApplyOneOfThousand(b *testing.B) {
 	g := New(slog.New(slog.DiscardHandler))
 	ovstest.Inside(b, host, func() error {
 		for i := 0; b.Loop(); i++ {
-			if _, err := g.Apply(context.Background(), names[i%2:]); err != nil {
+			if _, err := g.Apply(context.Background(), named(names[i%2:]...)); err != nil {
 				return err
 			}
 		}
@@ -875,7 +894,7 @@ func BenchmarkApplyThousand(b *testing.B) {
 	host, names := benchmarked(b)
 	ovstest.Inside(b, host, func() error {
 		for b.Loop() {
-			if _, err := New(slog.New(slog.DiscardHandler)).Apply(context.Background(), names); err != nil {
+			if _, err := New(slog.New(slog.DiscardHandler)).Apply(context.Background(), named(names...)); err != nil {
 				return err
 			}
 		}

@@ -16,6 +16,8 @@ const (
 	inet6Conf         = 2      // IFLA_INET6_CONF
 	devconfDisable    = 26     // DEVCONF_DISABLE_IPV6
 	sizeofDevconfItem = 4
+
+	settings = "/proc/sys/net/ipv6/conf"
 )
 
 // device is what the guard needs to know of a network device.
@@ -80,10 +82,15 @@ func find(attributes []byte, path ...uint16) []byte {
 // which the kernel gives to no device.
 func writeDisableIPv6(name, value string) error {
 	// Without O_CREATE, since the device may be gone.
-	f, err := os.OpenFile(filepath.Join("/proc/sys/net/ipv6/conf", name, "disable_ipv6"), os.O_WRONLY, 0)
+	f, err := os.OpenFile(filepath.Join(settings, name, "disable_ipv6"), os.O_WRONLY, 0)
 	if err == nil {
 		_, err = f.WriteString(value)
 		err = errors.Join(err, f.Close())
+	}
+	if errors.Is(err, os.ErrNotExist) {
+		if _, missing := os.Stat(settings); missing != nil {
+			return missing // not the device, but all of them
+		}
 	}
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ENODEV) || errors.Is(err, unix.EINVAL) {
 		return nil // the device is gone, or on its way out

@@ -1,9 +1,11 @@
 package guard
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -25,173 +27,204 @@ const (
 	// the host.
 	ownFrames = "own-frames"
 
-	// The prefixes of chains; the ifindex and the device's name follow. With
-	// restoring IPv6 was on and is to be switched on again.
-	ingress          = "ingress-"
-	ingressRestoring = "ingress-ipv6-"
-	egress           = "egress-"
+	// The prefixes of chains; the ifindex and the device's name follow, so that a
+	// later process knows which devices were guarded. Inside of the prefix, ipv6
+	// says that IPv6 was on and is to be switched on again. The chain of a device
+	// of the kernel's datapath has no hook: it only reminds.
+	ingress = "ingress-"
+	egress  = "egress-"
+	bare    = "bare-"
+	ipv6    = "ipv6-"
 )
 
-// rules are the guard's table in the kernel.
+// chain is one chain as the kernel must have it.
+type chain struct {
+	hook   *nftables.ChainHook // nil for one without a hook
+	device string
+	rules  [][]expr.Any
+}
+
+// rules change the guard's table in the kernel.
 type rules struct {
-	conn   *nftables.Conn
 	table  *nftables.Table
 	egress bool
-	chains map[string]bool // those that the kernel has
-	exists bool            // the table does
+	kernel *kernel // what the kernel has; nil if it was not read
 }
 
-// open reads which chains there are.
-func open(egress bool) (*rules, error) {
-	conn, err := nftables.New(nftables.WithSockOptions(
-		func(c *netlink.Conn) error { return c.SetReadBuffer(socketBuffer) },
-		func(c *netlink.Conn) error { return c.SetWriteBuffer(socketBuffer) },
-	))
-	if err != nil {
-		return nil, err
-	}
-	r := &rules{
-		conn: conn, table: &nftables.Table{Name: table, Family: nftables.TableFamilyNetdev},
-		egress: egress, chains: map[string]bool{},
-	}
-	tables, err := conn.ListTablesOfFamily(nftables.TableFamilyNetdev)
-	if errors.Is(err, unix.EINVAL) {
-		// The answer of nfnetlink when nf_tables is not there.
-		return nil, fmt.Errorf("list tables: %w", unix.EOPNOTSUPP)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("list tables: %w", err)
-	}
-	for _, t := range tables {
-		r.exists = r.exists || t.Name == table
-	}
-	if !r.exists {
-		return r, nil
-	}
-	chains, err := conn.ListChainsOfTableFamily(nftables.TableFamilyNetdev)
-	if err != nil {
-		return nil, fmt.Errorf("list chains: %w", err)
-	}
-	for _, c := range chains {
-		if c.Table.Name == table {
-			r.chains[c.Name] = true
-		}
-	}
-	return r, nil
+func newRules(egress bool) *rules {
+	return &rules{table: &nftables.Table{Name: table, Family: nftables.TableFamilyNetdev}, egress: egress}
 }
 
-// restoring returns the ifindexes of the devices whose IPv6 is to be switched on
-// again.
-func (r *rules) restoring() []int {
-	var indexes []int
-	for name := range r.chains {
-		rest, ok := strings.CutPrefix(name, ingressRestoring)
-		if !ok {
-			continue
-		}
-		digits, _, _ := strings.Cut(rest, "-")
-		if index, err := strconv.Atoi(digits); err == nil && index != 0 {
-			indexes = append(indexes, index)
+// altered says what is not as it was put, which somebody else must have done; ""
+// if there is nothing. Placed are the chains that were put there before.
+func (r *rules) altered(wanted map[string]chain, placed map[string]bool) string {
+	var found []string
+	if r.kernel.flags != 0 {
+		found = append(found, fmt.Sprintf("flags 0x%x of the table", r.kernel.flags))
+	}
+	for name, text := range r.kernel.chains {
+		if want, is := wanted[name]; is && want.text() != text {
+			found = append(found, "another chain "+name)
+		} else if _, ours := parseChain(name); !is && !ours && name != ownFrames {
+			found = append(found, "a foreign chain "+name)
 		}
 	}
-	return indexes
+	for name := range wanted {
+		if _, there := r.kernel.chains[name]; placed[name] && !there {
+			found = append(found, "no chain "+name)
+		}
+	}
+	slices.Sort(found)
+	const enough = 5
+	if len(found) > enough {
+		found = append(found[:enough], fmt.Sprintf("and %d more", len(found)-enough))
+	}
+	return strings.Join(found, ", ")
 }
 
-// change makes the table have the chains of these members and no others, in one
-// transaction, and reports whether there was anything to do. With replace it
-// does so in any case, and what is in the table by then goes.
-func (r *rules) change(members map[string]member, replace bool) (bool, error) {
-	if len(members) == 0 {
-		if r.exists {
-			r.conn.DelTable(r.table)
-		}
-		return r.exists, r.conn.Flush()
-	}
-	wanted := r.wanted(members)
-	if !replace && maps.EqualFunc(wanted, r.chains, func(*nftables.Chain, bool) bool { return true }) {
+// change makes the table have these chains and no others, in one transaction,
+// and reports whether there was anything to do. Chains that were altered are not
+// mended one by one: the whole table is made anew, and at no time is there none.
+func (r *rules) change(wanted map[string]chain) (bool, error) {
+	if !r.kernel.exists && len(wanted) == 0 {
 		return false, nil
 	}
-	r.conn.AddTable(r.table)
+	conn, err := nftables.New(nftables.WithSockOptions(buffers))
+	if err != nil {
+		return false, err
+	}
+	if len(wanted) == 0 {
+		conn.DelTable(r.table)
+		return true, r.flush(conn)
+	}
+	has, replace := r.kernel.chains, r.kernel.flags != 0
+	for name, text := range has {
+		want, is := wanted[name]
+		replace = replace || is && want.text() != text
+	}
 	if replace {
-		r.conn.DelTable(r.table)
-		r.conn.AddTable(r.table)
-		r.chains = map[string]bool{}
+		has = nil
+		conn.DelTable(r.table)
 	}
-	if r.egress && !r.chains[ownFrames] {
-		r.addOwnFrames(wanted[ownFrames])
+	if !replace && sameKeys(has, wanted) {
+		return false, nil
 	}
-	for name := range r.chains {
-		if wanted[name] == nil {
-			r.conn.DelChain(&nftables.Chain{Name: name, Table: r.table})
+	conn.AddTable(r.table)
+	for name := range has {
+		if _, is := wanted[name]; !is {
+			conn.DelChain(&nftables.Chain{Name: name, Table: r.table})
 		}
 	}
-	for name, chain := range wanted {
-		if name != ownFrames && !r.chains[name] {
-			r.addHook(chain)
+	// Chains without a hook come first: others jump to them.
+	for _, name := range slices.SortedFunc(maps.Keys(wanted), func(a, b string) int {
+		return cmp.Or(cmp.Compare(wanted[a].device, wanted[b].device), cmp.Compare(a, b))
+	}) {
+		if _, there := has[name]; !there {
+			r.add(conn, name, wanted[name])
 		}
 	}
-	return true, r.conn.Flush()
+	return true, r.flush(conn)
 }
 
-// wanted returns the chains for members, by name. The name says everything that
-// is to be known about a chain, since the kernel can be asked for names cheaply:
-// a device that was made anew has another ifindex, a renamed one another name.
-func (r *rules) wanted(members map[string]member) map[string]*nftables.Chain {
-	drop, first := nftables.ChainPolicyDrop, nftables.ChainPriority(priority)
-	wanted := make(map[string]*nftables.Chain, 2*len(members)+1)
-	add := func(prefix string, hook *nftables.ChainHook, m member) {
-		name := fmt.Sprintf("%s%d-%s", prefix, m.index, identifier(m.name))
-		wanted[name] = &nftables.Chain{
-			Name: name, Table: r.table, Type: nftables.ChainTypeFilter,
-			Hooknum: hook, Priority: &first, Policy: &drop, Device: m.name,
-		}
+func (r *rules) flush(conn *nftables.Conn) error {
+	err := conn.Flush()
+	if errors.Is(err, unix.EPERM) && r.kernel.exists {
+		// Who may not change anything may not read either.
+		return fmt.Errorf("%w: %w", errOwned, err)
 	}
+	return err
+}
+
+func buffers(c *netlink.Conn) error {
+	return errors.Join(c.SetReadBuffer(socketBuffer), c.SetWriteBuffer(socketBuffer))
+}
+
+func sameKeys[A, B any](a map[string]A, b map[string]B) bool {
+	return maps.EqualFunc(a, b, func(A, B) bool { return true })
+}
+
+// wanted returns the chains for members, by name.
+func (r *rules) wanted(members map[string]member) map[string]chain {
+	wanted := make(map[string]chain, 2*len(members)+1)
 	for _, m := range members {
-		if m.ipv6 {
-			add(ingressRestoring, nftables.ChainHookIngress, m)
-		} else {
-			add(ingress, nftables.ChainHookIngress, m)
+		if m.InKernel {
+			wanted[m.chain(bare)] = chain{}
+			continue
 		}
-		if r.egress {
-			add(egress, nftables.ChainHookEgress, m)
+		wanted[m.chain(ingress)] = chain{hook: nftables.ChainHookIngress, device: m.Name}
+		if !r.egress {
+			continue
 		}
-	}
-	if r.egress {
-		wanted[ownFrames] = &nftables.Chain{Name: ownFrames, Table: r.table}
+		wanted[ownFrames] = chain{rules: letPass()}
+		wanted[Device{Index: m.Index, Name: m.Name}.chain(egress)] = chain{
+			hook: nftables.ChainHookEgress, device: m.Name,
+			rules: [][]expr.Any{{&expr.Verdict{Kind: expr.VerdictJump, Chain: ownFrames}}},
+		}
 	}
 	return wanted
 }
 
-// addHook adds a chain on a device. Its policy drops every frame; what leaves
+// add adds a chain. The policy of one with a hook drops every frame; what leaves
 // the device goes through the chain that lets pass the frames of Open vSwitch.
-func (r *rules) addHook(chain *nftables.Chain) {
-	r.conn.AddChain(chain)
-	if chain.Hooknum == nftables.ChainHookEgress {
-		r.conn.AddRule(&nftables.Rule{
-			Table: r.table, Chain: chain,
-			Exprs: []expr.Any{&expr.Verdict{Kind: expr.VerdictJump, Chain: ownFrames}},
-		})
+func (r *rules) add(conn *nftables.Conn, name string, want chain) {
+	c := &nftables.Chain{Name: name, Table: r.table}
+	if want.hook != nil {
+		drop, first := nftables.ChainPolicyDrop, nftables.ChainPriority(priority)
+		c.Type, c.Hooknum, c.Priority, c.Policy, c.Device = nftables.ChainTypeFilter, want.hook, &first, &drop, want.device
+	}
+	conn.AddChain(c)
+	for _, expressions := range want.rules {
+		conn.AddRule(&nftables.Rule{Table: r.table, Chain: c, Exprs: expressions})
 	}
 }
 
-// addOwnFrames adds the chain that accepts what a packet socket sent, which is
-// how Open vSwitch sends. The host's IP has a route attached to each of its
-// packets; its ARP has neither a route nor a process that sent it. Both go back
-// to the chain that drops.
-func (r *rules) addOwnFrames(chain *nftables.Chain) {
-	r.conn.AddChain(chain)
-	r.addVerdict(chain, expr.MetaKeyRTCLASSID, expr.VerdictReturn)
-	r.addVerdict(chain, expr.MetaKeySKUID, expr.VerdictAccept)
+// letPass returns the rules that accept what a packet socket sent, which is how
+// Open vSwitch sends. The host's IP has a route attached to each of its packets;
+// its ARP has neither a route nor a process that sent it. Both go back to the
+// chain that drops.
+func letPass() [][]expr.Any {
+	return [][]expr.Any{
+		ifHas(expr.MetaKeyRTCLASSID, expr.VerdictReturn),
+		ifHas(expr.MetaKeySKUID, expr.VerdictAccept),
+	}
 }
 
-// addVerdict adds a rule for packets that have a property. What it is compared
-// with is no value of the property; a packet without it ends the rule.
-func (r *rules) addVerdict(chain *nftables.Chain, key expr.MetaKey, verdict expr.VerdictKind) {
-	r.conn.AddRule(&nftables.Rule{Table: r.table, Chain: chain, Exprs: []expr.Any{
+// ifHas is a rule for packets that have a property. What it is compared with is
+// no value of the property; a packet without it ends the rule.
+func ifHas(key expr.MetaKey, verdict expr.VerdictKind) []expr.Any {
+	return []expr.Any{
 		&expr.Meta{Key: key, Register: 1},
 		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: []byte{0xff, 0xff, 0xff, 0xff}},
 		&expr.Verdict{Kind: verdict},
-	}})
+	}
+}
+
+// chain returns the name of the device's chain.
+func (d Device) chain(prefix string) string {
+	return fmt.Sprintf("%s%d-%s", prefix, d.Index, identifier(d.Name))
+}
+
+func (m member) chain(prefix string) string {
+	if m.ipv6 {
+		prefix += ipv6
+	}
+	return m.Device.chain(prefix)
+}
+
+// parseChain reads the name of a chain of a device. It knows no names of
+// devices.
+func parseChain(name string) (member, bool) {
+	for _, prefix := range []string{ingress, egress, bare} {
+		rest, ok := strings.CutPrefix(name, prefix)
+		if !ok {
+			continue
+		}
+		rest, restoring := strings.CutPrefix(rest, ipv6)
+		digits, _, _ := strings.Cut(rest, "-")
+		index, err := strconv.Atoi(digits)
+		return member{Device: Device{Index: index, InKernel: prefix == bare}, ipv6: restoring}, err == nil
+	}
+	return member{}, false
 }
 
 // identifier writes a device's name so that nft(8) can read the chain's name

@@ -25,15 +25,16 @@ type Isolation struct {
 
 // HostGuard says how a network and the host's own network stack are kept apart.
 type HostGuard struct {
-	// State is "guarded", "limited", "unavailable" or "not_needed".
+	// State is "guarded", "limited", "unavailable", "not_needed" or "unknown".
 	State string `json:"state"`
 	// Reason says why it is not guarded, and what to do.
 	Reason string `json:"reason"`
 }
 
-// Exposed says that VMs and the host's network stack may reach each other.
+// Exposed says that VMs and the host's network stack are not known to be kept
+// apart.
 func (g *HostGuard) Exposed() bool {
-	return g != nil && (g.State == "limited" || g.State == "unavailable")
+	return g != nil && g.State != "guarded" && g.State != "not_needed"
 }
 
 // Violations counts the findings that are no mere notices.
