@@ -239,11 +239,7 @@ func (j judgement) until(other time.Duration) time.Duration {
 	if j.wake.IsZero() {
 		return other
 	}
-	wait := max(0, time.Until(j.wake))
-	if other < 0 || wait < other {
-		return wait
-	}
-	return other
+	return sooner(other, max(0, time.Until(j.wake)))
 }
 
 // repaired records the repairs that a plan has made.
