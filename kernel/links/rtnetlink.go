@@ -267,7 +267,7 @@ func parseLink(data []byte) (int, link, error) {
 		case unix.IFLA_AF_SPEC:
 			l.device.IPv6 = speaksIPv6(a.Value)
 		case unix.IFLA_LINKINFO:
-			if l.device.Kind, l.device.Tap, err = parseKind(a.Value); err != nil {
+			if err := parseKind(&l.device, a.Value); err != nil {
 				return 0, link{}, err
 			}
 		}
@@ -284,31 +284,35 @@ func parseLink(data []byte) (int, link, error) {
 }
 
 // parseKind reads IFLA_LINKINFO.
-func parseKind(data []byte) (kind string, tap bool, err error) {
+func parseKind(device *plan.Device, data []byte) error {
 	attributes, err := nl.ParseRouteAttr(data)
 	if err != nil {
-		return "", false, fmt.Errorf("the kind of a device: %w", err)
+		return fmt.Errorf("the kind of a device: %w", err)
 	}
 	for _, a := range attributes {
 		switch a.Attr.Type &^ unix.NLA_F_NESTED {
 		case nl.IFLA_INFO_KIND:
-			kind = nl.BytesToString(a.Value)
+			device.Kind = nl.BytesToString(a.Value)
 		case nl.IFLA_INFO_DATA:
-			if kind != "tun" {
+			if device.Kind != "tun" {
 				continue
 			}
 			details, err := nl.ParseRouteAttr(a.Value)
 			if err != nil {
-				return "", false, fmt.Errorf("the type of a tun device: %w", err)
+				return fmt.Errorf("the type of a tun device: %w", err)
 			}
 			for _, d := range details {
-				if d.Attr.Type == nl.IFLA_TUN_TYPE && len(d.Value) == 1 {
-					tap = d.Value[0] == unix.IFF_TAP
+				switch {
+				case len(d.Value) != 1:
+				case d.Attr.Type == nl.IFLA_TUN_TYPE:
+					device.Tap = d.Value[0] == unix.IFF_TAP
+				case d.Attr.Type == nl.IFLA_TUN_VNET_HDR:
+					device.VnetHeader = d.Value[0] != 0
 				}
 			}
 		}
 	}
-	return kind, tap, nil
+	return nil
 }
 
 // altNames reads IFLA_PROP_LIST.

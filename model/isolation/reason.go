@@ -63,6 +63,9 @@ const (
 	TunnelNearby Reason = "tunnel_nearby"
 	NoMAC        Reason = "no_mac"
 	Restoring    Reason = "flow_restore_wait"
+	// What VMs suffer from.
+	OpenChecksums Reason = "open_checksums"
+	DuplicateMAC  Reason = "duplicate_mac"
 )
 
 // Action is what is done about a finding.
