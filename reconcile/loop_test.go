@@ -224,13 +224,13 @@ func TestDriftIsRepairedAndCounted(t *testing.T) {
 func TestANameTakenOnTheHostIsAConflictUntilItIsFree(t *testing.T) {
 	s := start(t)
 	s.ovs.Vsctl("add-br", "red")
-	revision, ids := s.attach("red", "lo", "blue")
+	revision, ids := s.attach("red", "taken", "blue")
 	err := s.loop.WaitFor(s.Context(), revision, ids...)
 	var realise *reconcile.RealiseError
 	if !errors.As(err, &realise) || !errors.Is(err, model.ErrConflict) {
 		t.Fatalf("WaitFor: %v, want a *RealiseError that is a conflict", err)
 	}
-	for _, want := range []string{"a bridge 'red'", "a network device 'lo'"} {
+	for _, want := range []string{"a bridge 'red'", "a network device 'taken'"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error %q does not say %q", err, want)
 		}
@@ -239,7 +239,7 @@ func TestANameTakenOnTheHostIsAConflictUntilItIsFree(t *testing.T) {
 	s.ovs.Vsctl("del-br", "red")
 	s.until("the name is free", func(st reconcile.Status) bool { return st.Networks[ids[0]].State == reconcile.Active })
 	if got := s.loop.Status().Networks[ids[1]].State; got != reconcile.Failed {
-		t.Errorf("the network 'lo' is %s", got)
+		t.Errorf("the network 'taken' is %s", got)
 	}
 }
 
