@@ -180,8 +180,8 @@ type IsolationEvent struct {
 	Port      string           `json:"port"`
 	Setting   string           `json:"setting"`
 	Detail    string           `json:"detail"`
-	// Deed is removed, quarantined, released, restored, reported, contested or
-	// settled.
+	// Deed is removed, quarantined, released, restored, replugged, reported,
+	// contested or settled.
 	Deed reconcile.Deed `json:"deed"`
 }
 

@@ -44,6 +44,7 @@ type Verb string
 // The verbs of operations.
 const (
 	CreateBridge   Verb = "create-bridge"
+	PlugPort       Verb = "plug-port"
 	RepairBridge   Verb = "repair-bridge"
 	RemoveBridge   Verb = "remove-bridge"
 	RemovePort     Verb = "remove-port"
@@ -151,6 +152,9 @@ func nativePlan(desired *model.Desired, status reconcile.Status, p plan.Plan) Ho
 	}
 	for _, s := range p.Create {
 		add(Operation{Do: CreateBridge, Bridge: s.Name, NetworkID: s.NetworkID, MTU: s.MTU})
+	}
+	for _, plug := range p.Plug {
+		add(Operation{Do: PlugPort, Bridge: plug.Name, NetworkID: plug.Network, Port: plug.Port.Name})
 	}
 	for _, r := range p.Repair {
 		add(Operation{Do: RepairBridge, Bridge: r.Have.Name, NetworkID: plan.NetworkOf(r.Have), Columns: strings.Split(r.Columns(), ",")})

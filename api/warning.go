@@ -60,12 +60,12 @@ func largerThan(b plan.Bridge, mtu int) []string {
 	var names []string
 	for _, p := range b.Endpoints() {
 		for _, i := range p.Interfaces {
-			switch vm := p.VM(); {
+			switch user := userOf(p); {
 			case i.MTU <= mtu || i.Failed():
-			case vm == "":
+			case user == p.Name:
 				names = append(names, i.Name)
 			default:
-				names = append(names, fmt.Sprintf("%s (VM %s)", i.Name, vm))
+				names = append(names, fmt.Sprintf("%s (%s)", user, i.Name))
 			}
 		}
 	}

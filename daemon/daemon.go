@@ -13,6 +13,7 @@ import (
 
 	"github.com/isonet/isonet/api"
 	"github.com/isonet/isonet/exporter"
+	"github.com/isonet/isonet/internal/statefile"
 	"github.com/isonet/isonet/internal/version"
 	"github.com/isonet/isonet/kernel/links"
 	"github.com/isonet/isonet/model"
@@ -34,6 +35,8 @@ type Daemon struct {
 	loop  *reconcile.Loop
 	nics  *nic.Sampler
 	links *links.Watcher
+	// memory keeps what the loop remembers.
+	memory *statefile.File
 	// notify tells the service manager.
 	notify *notifier
 	// guardOff says that the operator wants no host guard.
@@ -79,6 +82,7 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 		Owner: func(b plan.Bridge) model.ID { return d.loop.Owner(b) },
 	})
 	d.loop = reconcile.New(d.store, d.sw, metrics, log.With("component", "reconcile"))
+	d.memory = memory(cfg.StateDir, log.With("component", "memory"))
 	d.nics = nic.New(log.With("component", "nic"))
 	d.notify = &notifier{store: d.store, sw: d.sw, loop: d.loop, log: log.With("component", "notify")}
 	apiLog := log.With("component", "api")
@@ -152,6 +156,8 @@ func (d *Daemon) Start() {
 	d.start("store", d.store.Run)
 	d.start("links", d.links.Run)
 	d.start("ovs", d.sw.Run)
+	save := d.recall(d.memory)
+	d.start("memory", func(ctx context.Context) error { return d.loop.SaveMemory(ctx, save) })
 	d.start("reconcile", d.loop.Run)
 	d.startGuard()
 	d.start("name", d.followName)

@@ -22,11 +22,22 @@ import (
 // unique by the schema's index.
 func compile(p plan.Plan, root string) []ovsdb.Operation {
 	c := compiler{root: root}
+	again := map[string][]any{} // by the names of bridges that are created
+	for _, plug := range p.Plug {
+		if plug.Bridge == "" {
+			again[plug.Name] = append(again[plug.Name], c.plug(plug.Port))
+		}
+	}
 	for _, s := range p.Create {
-		c.create(s)
+		c.create(s, again[s.Name])
 	}
 	for _, r := range p.Repair {
 		c.repair(r)
+	}
+	for _, plug := range p.Plug { // after what waits for the ports that were there
+		if plug.Bridge != "" {
+			c.addPort(plug.Bridge, c.plug(plug.Port))
+		}
 	}
 	for _, change := range p.Ports {
 		c.port(change)
@@ -60,13 +71,14 @@ type compiler struct {
 
 func (c *compiler) add(op ovsdb.Operation) { c.operations = append(c.operations, op) }
 
-func (c *compiler) create(s plan.Spec) {
+// create inserts a bridge with some ports that are inserted already.
+func (c *compiler) create(s plan.Spec, ports []any) {
 	name := fmt.Sprintf("bridge%d", len(c.created))
 	c.add(ovsdb.Operation{Op: ovsdb.OperationInsert, Table: "Bridge", UUIDName: name, Row: ovsdb.Row{
 		"name":          s.Name,
 		"datapath_type": s.DatapathType,
 		"fail_mode":     failMode(s),
-		"ports":         c.localPort(s, len(c.created), c.insertLocal(s, len(c.created))),
+		"ports":         ovsdb.OvsSet{GoSet: append(ports, c.localPort(s, len(c.created), c.insertLocal(s, len(c.created))))},
 		"external_ids":  ovsMap(s.ExternalIDs),
 		"other_config":  ovsMap(s.OtherConfig),
 	}})
@@ -145,18 +157,8 @@ func (c *compiler) repair(r plan.Repair) {
 			row[column] = ovsdb.OvsSet{}
 		}
 	}
-	for _, h := range r.Elsewhere {
-		c.add(ovsdb.Operation{
-			Op: ovsdb.OperationMutate, Table: "Bridge", Where: byUUID(h.Bridge),
-			Mutations: []ovsdb.Mutation{*ovsdb.NewMutation("ports", ovsdb.MutateOperationDelete, ovsdb.OvsSet{GoSet: []any{ovsdb.UUID{GoUUID: h.Port.UUID}}})},
-		})
-	}
 	if r.AddLocal {
-		local := c.localPort(r.Spec, c.unique(), c.ownInterface(r))
-		c.add(ovsdb.Operation{
-			Op: ovsdb.OperationMutate, Table: "Bridge", Where: byUUID(r.Have.UUID),
-			Mutations: []ovsdb.Mutation{*ovsdb.NewMutation("ports", ovsdb.MutateOperationInsert, ovsdb.OvsSet{GoSet: []any{local}})},
-		})
+		c.addPort(r.Have.UUID, c.localPort(r.Spec, c.unique(), c.ownInterface(r)))
 	}
 	if r.Reset {
 		row["datapath_type"] = plan.ResetDatapath
@@ -171,6 +173,14 @@ func (c *compiler) repair(r plan.Repair) {
 	for _, d := range r.Silence {
 		c.silence(d)
 	}
+}
+
+// addPort adds a port to a bridge that is there.
+func (c *compiler) addPort(bridge string, port ovsdb.UUID) {
+	c.add(ovsdb.Operation{
+		Op: ovsdb.OperationMutate, Table: "Bridge", Where: byUUID(bridge),
+		Mutations: []ovsdb.Mutation{*ovsdb.NewMutation("ports", ovsdb.MutateOperationInsert, ovsdb.OvsSet{GoSet: []any{port}})},
+	})
 }
 
 // revalidate makes vswitchd compute its cached flows anew. Open vSwitch 3.1

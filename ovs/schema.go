@@ -55,6 +55,14 @@ type port struct {
 	LACP        *string           `ovsdb:"lacp"`
 	ExternalIDs map[string]string `ovsdb:"external_ids"`
 	OtherConfig map[string]string `ovsdb:"other_config"`
+	QoS         *string           `ovsdb:"qos"`
+	// The rest is passed on as it is.
+	CVLANs        []int   `ovsdb:"cvlans"`
+	MAC           *string `ovsdb:"mac"`
+	BondMode      *string `ovsdb:"bond_mode"`
+	BondUpDelay   int     `ovsdb:"bond_updelay"`
+	BondDownDelay int     `ovsdb:"bond_downdelay"`
+	BondFakeIface bool    `ovsdb:"bond_fake_iface"`
 }
 
 type iface struct {
@@ -71,6 +79,30 @@ type iface struct {
 	LLDP        map[string]string `ovsdb:"lldp"`
 	BFD         map[string]string `ovsdb:"bfd"`
 	CFM         *int              `ovsdb:"cfm_mpid"`
+	// The rest is passed on as it is.
+	Options        map[string]string `ovsdb:"options"`
+	OtherConfig    map[string]string `ovsdb:"other_config"`
+	MAC            *string           `ovsdb:"mac"`
+	OFPortRequest  *int              `ovsdb:"ofport_request"`
+	PolicingRate   int               `ovsdb:"ingress_policing_rate"`
+	PolicingBurst  int               `ovsdb:"ingress_policing_burst"`
+	PolicingKRate  int               `ovsdb:"ingress_policing_kpkts_rate"`
+	PolicingKBurst int               `ovsdb:"ingress_policing_kpkts_burst"`
+}
+
+type qos struct {
+	UUID        string            `ovsdb:"_uuid"`
+	Type        string            `ovsdb:"type"`
+	Queues      map[int]string    `ovsdb:"queues"`
+	ExternalIDs map[string]string `ovsdb:"external_ids"`
+	OtherConfig map[string]string `ovsdb:"other_config"`
+}
+
+type queue struct {
+	UUID        string            `ovsdb:"_uuid"`
+	DSCP        *int              `ovsdb:"dscp"`
+	ExternalIDs map[string]string `ovsdb:"external_ids"`
+	OtherConfig map[string]string `ovsdb:"other_config"`
 }
 
 // flowSample is a row of Flow_Sample_Collector_Set, with the columns of its
@@ -87,7 +119,7 @@ type flowSample struct {
 func configuration() (model.ClientDBModel, error) {
 	m, err := model.NewClientDBModel(database, map[string]model.Model{
 		"Open_vSwitch": &openVSwitch{}, "Bridge": &bridge{}, "Port": &port{}, "Interface": &iface{},
-		"Flow_Sample_Collector_Set": &flowSample{},
+		"Flow_Sample_Collector_Set": &flowSample{}, "QoS": &qos{}, "Queue": &queue{},
 	})
 	if err != nil {
 		return model.ClientDBModel{}, fmt.Errorf("describe the %s database: %w", database, err)

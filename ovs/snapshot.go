@@ -25,8 +25,10 @@ type picture struct {
 	bridges map[string]plan.Bridge
 	names   map[string]string
 	// users are the rows that refer to a row: the bridges to a port, the ports to an
-	// interface.
+	// interface and to a QoS, that to a queue.
 	users map[string][]string
+	// qos are the rows of the QoS table.
+	qos map[string]bool
 }
 
 func newPicture(datapathType string, version func() uint64, owner func(plan.Bridge) isonet.ID) *picture {
@@ -40,6 +42,12 @@ func newPicture(datapathType string, version func() uint64, owner func(plan.Brid
 // bridges that may be gone since the last update. It returns nil when the
 // database has no root row.
 func (p *picture) update(all ovsdb.Tables, changes ovsdb.Changes) (actual *plan.Actual, gone []string) {
+	if len(changes["QoS"]) > 0 {
+		p.qos = map[string]bool{}
+		for uuid := range all["QoS"] {
+			p.qos[uuid] = true
+		}
+	}
 	gone = p.rebuild(all, p.touched(changes))
 	root := only[openVSwitch](all["Open_vSwitch"])
 	if root == nil {
@@ -55,8 +63,8 @@ func (p *picture) update(all ovsdb.Tables, changes ovsdb.Changes) (actual *plan.
 		DatapathType:  p.datapathType,
 		Managers:      len(root.Managers),
 		Restoring:     enabled(root.OtherConfig, "flow-restore-wait"),
-		Offloads:      enabled(root.OtherConfig, "userspace-tso-enable"),
 		Bridges:       p.bridges,
+		QoS:           p.qos,
 	}, gone
 }
 
@@ -68,18 +76,14 @@ func (p *picture) touched(changes ovsdb.Changes) map[string]bool {
 		p.refer(uuid, portsOf(c.Before), portsOf(c.After))
 	}
 	for uuid, c := range changes["Port"] {
-		p.refer(uuid, interfacesOf(c.Before), interfacesOf(c.After))
+		p.refer(uuid, partsOf(c.Before), partsOf(c.After))
 	}
-	for port := range changes["Port"] {
-		for _, bridge := range p.users[port] {
-			touched[bridge] = true
-		}
+	for uuid, c := range changes["QoS"] {
+		p.refer(uuid, queuesOf(c.Before), queuesOf(c.After))
 	}
-	for iface := range changes["Interface"] {
-		for _, port := range p.users[iface] {
-			for _, bridge := range p.users[port] {
-				touched[bridge] = true
-			}
+	for _, table := range []string{"Port", "Interface", "QoS", "Queue"} {
+		for uuid := range changes[table] {
+			p.touch(uuid, touched)
 		}
 	}
 	for _, c := range changes["Flow_Sample_Collector_Set"] {
@@ -111,11 +115,30 @@ func portsOf(row model.Model) []string {
 	return nil
 }
 
-func interfacesOf(row model.Model) []string {
-	if p, ok := row.(*port); ok {
-		return p.Interfaces
+func partsOf(row model.Model) []string {
+	p, ok := row.(*port)
+	switch {
+	case !ok:
+		return nil
+	case p.QoS != nil:
+		return append(slices.Clone(p.Interfaces), *p.QoS)
+	}
+	return p.Interfaces
+}
+
+func queuesOf(row model.Model) []string {
+	if q, ok := row.(*qos); ok {
+		return slices.Collect(maps.Values(q.Queues))
 	}
 	return nil
+}
+
+// touch adds what refers to a row, by way of others: the bridges are at the end.
+func (p *picture) touch(row string, touched map[string]bool) {
+	for _, user := range p.users[row] {
+		touched[user] = true
+		p.touch(user, touched)
+	}
 }
 
 // rebuild makes bridges anew, and returns the names that they had. The map of the
@@ -185,14 +208,14 @@ func newBridge(row *bridge, tables ovsdb.Tables) plan.Bridge {
 	slices.Sort(b.FlowSamples)
 	for _, uuid := range row.Ports {
 		if row, ok := tables["Port"][uuid].(*port); ok {
-			b.Ports = append(b.Ports, newPort(row, tables["Interface"]))
+			b.Ports = append(b.Ports, newPort(row, tables))
 		}
 	}
 	slices.SortFunc(b.Ports, func(a, b plan.Port) int { return strings.Compare(a.Name, b.Name) })
 	return b
 }
 
-func newPort(row *port, ifaces map[string]model.Model) plan.Port {
+func newPort(row *port, tables map[string]map[string]model.Model) plan.Port {
 	p := plan.Port{
 		UUID:        row.UUID,
 		Name:        row.Name,
@@ -203,12 +226,14 @@ func newPort(row *port, ifaces map[string]model.Model) plan.Port {
 		LACP:        value(row.LACP),
 		ExternalIDs: row.ExternalIDs,
 		OtherConfig: row.OtherConfig,
+		QoS:         newQoS(row.QoS, tables),
+		Rest:        row.rest(),
 	}
 	if row.Tag != nil {
 		p.Tag = *row.Tag
 	}
 	for _, uuid := range row.Interfaces {
-		i, ok := ifaces[uuid].(*iface)
+		i, ok := tables["Interface"][uuid].(*iface)
 		if !ok {
 			continue
 		}
@@ -226,6 +251,7 @@ func newPort(row *port, ifaces map[string]model.Model) plan.Port {
 			LLDP:        enabled(i.LLDP, "enable"),
 			BFD:         enabled(i.BFD, "enable"),
 			CFM:         i.CFM != nil,
+			Rest:        i.rest(),
 		})
 	}
 	slices.SortFunc(p.Interfaces, func(a, b plan.Interface) int { return strings.Compare(a.Name, b.Name) })

@@ -108,7 +108,7 @@ func (r randomRows) operations(have *plan.Actual) []rfc.Operation {
 	}
 	if len(names) == 0 || r.IntN(6) == 0 {
 		c := compiler{root: r.root}
-		c.create(plan.NewSpec(model.Network{ID: model.NewID(), Name: "x", VdsmName: name()}, "netdev"))
+		c.create(plan.NewSpec(model.Network{ID: model.NewID(), Name: "x", VdsmName: name()}, "netdev"), nil)
 		c.finish()
 		return c.operations
 	}
@@ -119,7 +119,7 @@ func (r randomRows) operations(have *plan.Actual) []rfc.Operation {
 	}
 	p := other.Ports[r.IntN(len(other.Ports))]
 	i := p.Interfaces[r.IntN(len(p.Interfaces))]
-	switch r.IntN(9) {
+	switch r.IntN(11) {
 	case 0: // a new port
 		return []rfc.Operation{
 			{Op: rfc.OperationInsert, Table: "Interface", UUIDName: "i", Row: rfc.Row{"name": "p" + name()}},
@@ -145,6 +145,15 @@ func (r randomRows) operations(have *plan.Actual) []rfc.Operation {
 		return []rfc.Operation{set("Bridge", b.UUID, rfc.Row{"stp_enable": r.IntN(2) == 0})}
 	case 7:
 		return []rfc.Operation{mutate("Open_vSwitch", r.root, "next_cfg", rfc.MutateOperationAdd, 1)}
+	case 8: // a port gets a QoS, or loses it
+		if p.QoS != nil && r.IntN(2) == 0 {
+			return []rfc.Operation{set("Port", p.UUID, rfc.Row{"qos": rfc.OvsSet{}})}
+		}
+		c := compiler{}
+		q := c.insertQoS(plan.QoS{Queues: map[int]plan.Columns{r.IntN(3): {"dscp": "1"}}})
+		return append(c.operations, set("Port", p.UUID, rfc.Row{"qos": q}))
+	case 9: // a queue of a QoS changes, of all that are there
+		return []rfc.Operation{{Op: rfc.OperationUpdate, Table: "Queue", Where: []rfc.Condition{}, Row: rfc.Row{"dscp": r.IntN(4)}}}
 	}
 	if len(b.FlowSamples) > 0 {
 		return []rfc.Operation{{Op: rfc.OperationDelete, Table: "Flow_Sample_Collector_Set", Where: byUUID(b.FlowSamples[0])}}

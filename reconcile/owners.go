@@ -18,10 +18,55 @@ type owners struct {
 	// their rows: the network that adopts one, or "" for a release. The marks on
 	// the row tell when it has.
 	intents map[string]model.ID
+	// last is what was settled last.
+	last *plan.Actual
+	// changed is called when there is something new to remember.
+	changed func()
 }
 
-func newOwners(store Store) *owners {
-	return &owners{store: store, known: plan.Owners{}, intents: map[string]model.ID{}}
+func newOwners(store Store, changed func()) *owners {
+	return &owners{store: store, known: plan.Owners{}, intents: map[string]model.ID{}, changed: changed}
+}
+
+// maxOwners bounds how many bridges are remembered, those that are gone included:
+// a database that is put back from a copy has them again.
+const maxOwners = 8192
+
+// recall begins with what was remembered before the program ended.
+func (o *owners) recall(known plan.Owners) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	maps.Copy(o.known, known)
+}
+
+// all returns what is to be remembered: of bridges that are gone those that were
+// networks'.
+func (o *owners) all() plan.Owners {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.last == nil {
+		return maps.Clone(o.known)
+	}
+	there := map[string]bool{}
+	for _, b := range o.last.Bridges {
+		there[b.UUID] = true
+	}
+	maps.DeleteFunc(o.known, func(uuid string, owner model.ID) bool {
+		return !there[uuid] && (owner == "" || len(o.known) > maxOwners)
+	})
+	return maps.Clone(o.known)
+}
+
+// marked returns the bridges of others that bear the marks of networks, by
+// network.
+func marked(actual *plan.Actual) map[model.ID][]string {
+	found := map[model.ID][]string{}
+	for name, b := range actual.Bridges {
+		if id := plan.MarkedFor(b); b.Network == "" && id != "" {
+			found[id] = append(found[id], name)
+		}
+	}
+	return found
 }
 
 // Of returns the network whose bridge b is, and remembers that.
@@ -46,8 +91,8 @@ func (o *owners) networks() map[model.ID]model.Network {
 // tell of bridges that were not seen before. The caller has the lock.
 func (o *owners) of(b plan.Bridge, networks map[model.ID]model.Network) model.ID {
 	if to, intended := o.intents[b.UUID]; intended && to == plan.MarkedFor(b) {
-		o.known[b.UUID] = to
 		delete(o.intents, b.UUID)
+		o.remember(b, to)
 	}
 	owner, decided := o.known.Of(b, func(id model.ID) string {
 		if networks == nil {
@@ -56,9 +101,16 @@ func (o *owners) of(b plan.Bridge, networks map[model.ID]model.Network) model.ID
 		return networks[id].VdsmName
 	})
 	if decided && networks != nil {
-		o.known[b.UUID] = owner
+		o.remember(b, owner)
 	}
 	return owner
+}
+
+func (o *owners) remember(b plan.Bridge, owner model.ID) {
+	if before, known := o.known[b.UUID]; !known || before != owner {
+		o.known[b.UUID] = owner
+		o.changed()
+	}
 }
 
 // intend says what a plan is about to make of bridges.
@@ -79,6 +131,7 @@ func (o *owners) settle(actual *plan.Actual) *plan.Actual {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	settled := actual
+	o.last = actual
 	for name, b := range actual.Bridges {
 		owner := o.of(b, networks)
 		if owner == b.Network {

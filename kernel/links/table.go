@@ -1,7 +1,6 @@
 package links
 
 import (
-	"cmp"
 	"net/netip"
 	"slices"
 	"strings"
@@ -23,12 +22,6 @@ type link struct {
 	// first end of a veth is announced before it has its other end, and not
 	// again when it has.
 	unfinished bool
-	// lower is the parent if that is in another namespace than the device.
-	lower far
-	// moved says that the device has left for another namespace, to where it is
-	// now.
-	moved bool
-	to    far
 }
 
 // address is one IP address of a device. Addresses that differ in the peer only
@@ -64,17 +57,12 @@ type table struct {
 	touched   map[int]struct{}
 	// doubtful are devices that may have changed without a message.
 	doubtful map[int]struct{}
-	above    above
-	// namespaces are other ones, by the ids that this one has for them, in which
-	// something may have changed.
-	namespaces map[int]struct{}
 }
 
 func newTable() *table {
 	return &table{
 		links: map[int]link{}, addresses: map[int]map[address]struct{}{},
 		children: set{}, slaves: set{}, touched: map[int]struct{}{}, doubtful: map[int]struct{}{},
-		above: above{}, namespaces: map[int]struct{}{},
 	}
 }
 
@@ -91,7 +79,6 @@ func (t *table) put(index int, l link) {
 	}
 	t.links[index] = l
 	t.hook(index, l)
-	t.returned(index, l)
 	if l.unfinished {
 		t.doubt(index)
 	}
@@ -119,7 +106,6 @@ func (t *table) drop(index int) {
 	t.unhook(index, gone)
 	delete(t.links, index)
 	delete(t.addresses, index)
-	delete(t.above, index)
 	t.touchSlaves(index)
 }
 
@@ -187,10 +173,7 @@ func (t *table) device(index int) (plan.Device, bool) {
 			device.Upper = append(device.Upper, t.relative(child))
 		}
 	}
-	for _, r := range t.above[index] {
-		device.Upper = append(device.Upper, r)
-	}
-	slices.SortFunc(device.Upper, func(a, b plan.Relative) int { return cmp.Or(strings.Compare(a.Name, b.Name), a.Index-b.Index) })
+	slices.SortFunc(device.Upper, func(a, b plan.Relative) int { return strings.Compare(a.Name, b.Name) })
 	for a := range t.addresses[index] {
 		device.Addresses = append(device.Addresses, a.prefix)
 	}

@@ -62,10 +62,9 @@ const (
 	Manager      Reason = "manager"
 	TunnelNearby Reason = "tunnel_nearby"
 	NoMAC        Reason = "no_mac"
+	PortLost     Reason = "port_lost"
+	ForeignMarks Reason = "foreign_marks"
 	Restoring    Reason = "flow_restore_wait"
-	// What VMs suffer from.
-	OpenChecksums Reason = "open_checksums"
-	DuplicateMAC  Reason = "duplicate_mac"
 )
 
 // Action is what is done about a finding.

@@ -21,9 +21,9 @@ type Actual struct {
 	DatapathType string
 	// Bridges holds every bridge of the host by its name, foreign ones too.
 	Bridges map[string]Bridge
-	// Offloads says that vswitchd is told to fill in what VMs leave to their
-	// devices (other_config:userspace-tso-enable). It reads that at its start only.
-	Offloads bool
+	// QoS are the UUIDs of the rows of the QoS table, which outlive the ports that
+	// refer to them.
+	QoS map[string]bool
 	// Managers counts the OVSDB managers (Open_vSwitch manager_options).
 	Managers int
 	// Restoring says that Open vSwitch forwards nothing new from its next start
@@ -102,7 +102,20 @@ type Port struct {
 	LACP        string // "" is unset
 	ExternalIDs map[string]string
 	OtherConfig map[string]string
+	QoS         *QoS        // nil is none
+	Rest        Columns     // what somebody set otherwise
 	Interfaces  []Interface // sorted by name
+}
+
+// Columns are what isonet passes on as it is: columns that have another value than
+// their default, by name, in the notation of RFC 7047 section 5.1 (JSON).
+type Columns map[string]string
+
+// QoS is one row of the QoS table with its queues.
+type QoS struct {
+	UUID   string // "" for one that is to be made
+	Rest   Columns
+	Queues map[int]Columns
 }
 
 // Interface is one row of the Interface table.
@@ -123,6 +136,7 @@ type Interface struct {
 	// LLDP, BFD and CFM say that vswitchd sends frames of these protocols out
 	// of the interface (lldp:enable, bfd:enable, cfm_mpid).
 	LLDP, BFD, CFM bool
+	Rest           Columns // what somebody set otherwise
 }
 
 // Failed says that vswitchd could not open the interface, or lost it.

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/isonet/isonet/model"
 )
@@ -23,6 +22,8 @@ type Want struct {
 	Released []model.ID
 	// Adopt are the bridges of others that networks may take over.
 	Adopt map[model.ID]Permission
+	// Plug are ports to plug in again, by network.
+	Plug map[model.ID][]Port
 	// Ports are what isolation asks for, of ports on the networks' bridges.
 	Ports []PortChange
 	// Strangers are ports, by the UUIDs of their rows, that do not belong where
@@ -54,25 +55,22 @@ func Diff(want Want, have *Actual) Plan {
 			surplus = append(surplus, b)
 		}
 	}
-	holders := sync.OnceValue(have.holders)
 	for _, n := range want.Networks {
 		spec := NewSpec(n, have.DatapathType)
 		b, exists := ours[n.ID]
 		if !exists {
-			p.create(want, n, spec, have, holders)
+			p.create(want, n, spec, have)
 			continue
 		}
 		changes := want.portsOf(b)
 		r, differs := spec.repair(b, have.CurCfg >= have.NextCfg, want.spares(n, changes))
-		if r.AddLocal {
-			r.Elsewhere = slices.DeleteFunc(slices.Clone(holders()[spec.Name]), func(h Holder) bool { return h.Bridge == b.UUID })
-		}
 		if differs {
 			p.Repair = append(p.Repair, r)
 		}
 		p.Ports = append(p.Ports, changes...)
 		p.requestMTU(b, spec.MTU, want.Strangers)
 		p.protect(n, b, changes)
+		p.plug(want, n, b.UUID, have)
 	}
 	for _, b := range surplus {
 		id := NetworkOf(b)
@@ -124,32 +122,7 @@ func (w Want) spares(n model.Network, changes []PortChange) func(Setting) bool {
 	}
 }
 
-// Holder is a port that has a name, or an interface of that name.
-type Holder struct {
-	Bridge     string // the UUID of its row
-	BridgeName string
-	Port       Port
-}
-
-// holders returns who has which name: Open vSwitch has each name of a port, and
-// each of an interface, once.
-func (a *Actual) holders() map[string][]Holder {
-	all := map[string][]Holder{}
-	for _, b := range a.Bridges {
-		for _, p := range b.Ports {
-			h := Holder{b.UUID, b.Name, p}
-			all[p.Name] = append(all[p.Name], h)
-			for _, i := range p.Interfaces {
-				if i.Name != p.Name {
-					all[i.Name] = append(all[i.Name], h)
-				}
-			}
-		}
-	}
-	return all
-}
-
-func (p *Plan) create(want Want, n model.Network, spec Spec, have *Actual, holders func() map[string][]Holder) {
+func (p *Plan) create(want Want, n model.Network, spec Spec, have *Actual) {
 	if b, taken := have.Bridges[spec.Name]; taken {
 		if reason := want.forbids(n, b); reason != "" {
 			p.Conflicts = append(p.Conflicts, Conflict{n, reason})
@@ -167,13 +140,25 @@ func (p *Plan) create(want Want, n model.Network, spec Spec, have *Actual, holde
 			"a network device '%s' exists on the host: rename or remove it, or make the network anew under another name", spec.Name)})
 		return
 	}
-	if taken := holders()[spec.Name]; len(taken) > 0 {
-		p.Conflicts = append(p.Conflicts, Conflict{n, fmt.Sprintf(
-			"the bridge '%s' has a port '%s': remove it ('ovs-vsctl del-port %s %s'), or make the network anew under another name",
-			taken[0].BridgeName, taken[0].Port.Name, taken[0].BridgeName, taken[0].Port.Name)})
-		return
-	}
 	p.Create = append(p.Create, spec)
+	p.plug(want, n, "", have)
+}
+
+// plug plugs ports in again, as ports of the network are.
+func (p *Plan) plug(want Want, n model.Network, bridge string, have *Actual) {
+	for _, port := range want.Plug[n.ID] {
+		port.Protected = port.isolated(n)
+		port.Interfaces = slices.Clone(port.Interfaces)
+		for i := range port.Interfaces {
+			if hasMTU(port.Interfaces[i].Type) {
+				port.Interfaces[i].MTURequest = n.EffectiveMTU()
+			}
+		}
+		if q := port.QoS; q != nil && !have.QoS[q.UUID] {
+			port.QoS = &QoS{Rest: q.Rest, Queues: q.Queues}
+		}
+		p.Plug = append(p.Plug, Plug{n.ID, n.VdsmName, bridge, port})
+	}
 }
 
 // portsOf returns what isolation asks for on a bridge.

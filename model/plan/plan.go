@@ -12,6 +12,8 @@ import (
 // Plan becomes one OVSDB transaction.
 type Plan struct {
 	Create []Spec
+	// Plug are ports to plug in again.
+	Plug   []Plug
 	Repair []Repair
 	// Ports are what isolation asks for.
 	Ports []PortChange
@@ -33,13 +35,13 @@ type Plan struct {
 
 // Empty reports whether there is nothing to change.
 func (p Plan) Empty() bool {
-	return len(p.Create)+len(p.Repair)+len(p.Ports)+len(p.MTU)+len(p.Protect)+len(p.Delete)+len(p.Adopt)+len(p.Release) == 0
+	return len(p.Create)+len(p.Plug)+len(p.Repair)+len(p.Ports)+len(p.MTU)+len(p.Protect)+len(p.Delete)+len(p.Adopt)+len(p.Release) == 0
 }
 
 // String says in one line what the plan does.
 func (p Plan) String() string {
-	return fmt.Sprintf("create %d, repair %d, isolate %d ports, set mtu %d, protect %d, delete %d, adopt %d, release %d",
-		len(p.Create), len(p.Repair), len(p.Ports), len(p.MTU), len(p.Protect), len(p.Delete), len(p.Adopt), len(p.Release))
+	return fmt.Sprintf("create %d, plug %d, repair %d, isolate %d ports, set mtu %d, protect %d, delete %d, adopt %d, release %d",
+		len(p.Create), len(p.Plug), len(p.Repair), len(p.Ports), len(p.MTU), len(p.Protect), len(p.Delete), len(p.Adopt), len(p.Release))
 }
 
 // Repair sets columns of a bridge, or of its local port and interface, that
@@ -53,9 +55,6 @@ type Repair struct {
 	Silence []Setting
 	// AddLocal says that the bridge lacks its local port.
 	AddLocal bool
-	// Elsewhere are the ports of other bridges that have the name of the local
-	// port or its interface. They go when it is added.
-	Elsewhere []Holder
 	// Reset makes vswitchd take the bridge down and, after the next plan, up
 	// again: see ResetDatapath.
 	Reset bool
@@ -84,6 +83,14 @@ type MTU struct {
 	Bridge    string
 	Interface Interface
 	Bytes     int
+}
+
+// Plug plugs a port in again.
+type Plug struct {
+	Network model.ID
+	Name    string // of the bridge
+	Bridge  string // the UUID of its row; "" for one that the plan creates
+	Port    Port
 }
 
 // Protect makes a port reach only those that are not protected, or all.

@@ -1,6 +1,7 @@
 package totals
 
 import (
+	"log/slog"
 	"testing"
 
 	"github.com/isonet/isonet/model/traffic"
@@ -9,7 +10,7 @@ import (
 // WriteAs writes a file as isonetd does under another boot of the kernel.
 func WriteAs(t *testing.T, path, boot string, state traffic.State) {
 	t.Helper()
-	if err := (&File{path: path}).save(content{boot, state}); err != nil {
-		t.Fatal(err)
-	}
+	file := Open(path, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	file.boot = boot
+	file.Save(state)
 }

@@ -15,7 +15,7 @@ type Plan struct {
 
 // Operation is one change of Open vSwitch.
 type Operation struct {
-	// Do is create-bridge, repair-bridge, remove-bridge, remove-port,
+	// Do is create-bridge, plug-port, repair-bridge, remove-bridge, remove-port,
 	// quarantine-port, release-port, set-mtu, adopt-bridge or release-bridge.
 	Do        string   `json:"do"`
 	Bridge    string   `json:"bridge"`

@@ -1,0 +1,291 @@
+package reconcile
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/model/isolation"
+	"github.com/isonet/isonet/model/plan"
+)
+
+// refusals is how many transactions in a row may fail with a port that is plugged
+// in again, before it is left out so that it does not keep its bridge away.
+const refusals = 5
+
+// plugged is the column of the subject of a port that is plugged in again: what
+// keeps being taken away is contested, and never put off.
+const plugged = "plugged"
+
+// keeper remembers the ports of the networks, so that those that are taken away
+// with their bridge are plugged in again.
+type keeper struct {
+	mu   sync.Mutex
+	kept map[model.ID]plan.Kept
+	// boot names the run of the kernel in which the ports' devices are.
+	boot    string
+	nextCfg int
+	// changed holds a value when there is something new to save.
+	changed chan struct{}
+
+	// The rest belongs to the loop's goroutine.
+
+	// seen are the accepted ports that are kept already, by network.
+	seen map[model.ID]sight
+	// failed are the transactions in a row that failed with a port.
+	failed map[plan.Subject]failure
+}
+
+type failure struct {
+	times int
+	last  error
+}
+
+// sight is what was looked at of a network's bridge.
+type sight struct {
+	version  uint64   // of the bridge
+	accepted []string // the UUIDs of their rows
+}
+
+func newKeeper() *keeper {
+	return &keeper{
+		kept: map[model.ID]plan.Kept{}, changed: make(chan struct{}, 1),
+		seen: map[model.ID]sight{}, failed: map[plan.Subject]failure{},
+	}
+}
+
+// look remembers the ports that were accepted, and adds to want those that are to
+// be plugged in again, and to the verdicts those that cannot be.
+func (k *keeper) look(want *plan.Want, desired *model.Desired, actual *plan.Actual, j *judgement, now time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	replaced := actual.NextCfg < k.nextCfg
+	k.nextCfg = actual.NextCfg
+	bridges := map[model.ID]plan.Bridge{}
+	for _, b := range actual.Bridges {
+		if b.Network != "" {
+			bridges[b.Network] = b
+		}
+	}
+	for id, accepted := range j.accepted {
+		k.remember(id, bridges[id], accepted, actual.Links, replaced)
+	}
+	want.Plug = map[model.ID][]plan.Port{}
+	on := sync.OnceValue(func() map[string]bool { return portsOn(actual) })
+	for id, kept := range k.kept {
+		if _, there := bridges[id]; !there {
+			kept = kept.Away()
+			delete(k.seen, id)
+		}
+		if _, known := desired.Networks[id]; !known {
+			kept.Ports = nil
+		}
+		if len(kept.Waits()) > 0 && actual.Links != nil {
+			kept = kept.Without(func(p plan.KeptPort) bool { return p.Waiting && p.Gone(actual.Links, on()) })
+		}
+		k.keep(id, kept)
+	}
+	forged := marked(actual)
+	for _, n := range want.Networks {
+		for _, bridge := range slices.Sorted(slices.Values(forged[n.ID])) {
+			j.find(n.ID, isolation.Finding{
+				Reason: isolation.ForeignMarks, Bridge: bridge, Action: isolation.Report, Notice: true,
+				Detail: fmt.Sprintf("the bridge '%s' is somebody else's and bears the marks of this network", bridge),
+			})
+		}
+		for _, p := range k.kept[n.ID].Waits() {
+			k.comeBack(want, n, p, actual, j, now)
+		}
+	}
+}
+
+// remember keeps what is accepted on a network's bridge.
+func (k *keeper) remember(id model.ID, b plan.Bridge, accepted []plan.Port, links *plan.Links, replaced bool) {
+	s := sight{version: b.Version, accepted: make([]string, len(accepted))}
+	for n, p := range accepted {
+		s.accepted[n] = p.UUID
+	}
+	if before, known := k.seen[id]; known && !replaced && s.version != 0 && before.version == s.version && slices.Equal(before.accepted, s.accepted) {
+		return
+	}
+	k.seen[id] = s
+	k.keep(id, k.kept[id].Remember(b, accepted, links, replaced))
+}
+
+// keep replaces what is kept of a network. The caller has the lock.
+func (k *keeper) keep(id model.ID, kept plan.Kept) {
+	before, known := k.kept[id]
+	if known && reflect.DeepEqual(before, kept) {
+		return
+	}
+	if len(kept.Ports) == 0 && kept.Bridge == "" {
+		delete(k.kept, id)
+	} else {
+		k.kept[id] = kept
+	}
+	k.mark()
+}
+
+// mark says that there is something new to save.
+func (k *keeper) mark() {
+	select {
+	case k.changed <- struct{}{}:
+	default:
+	}
+}
+
+// portsOn returns the names of all ports and interfaces that are on a bridge.
+func portsOn(actual *plan.Actual) map[string]bool {
+	on := map[string]bool{}
+	for _, b := range actual.Bridges {
+		for _, p := range b.Ports {
+			on[p.Name] = true
+			for _, i := range p.Interfaces {
+				on[i.Name] = true
+			}
+		}
+	}
+	return on
+}
+
+// comeBack plugs a port in again, or says why it cannot be.
+func (k *keeper) comeBack(want *plan.Want, n model.Network, p plan.KeptPort, actual *plan.Actual, j *judgement, now time.Time) {
+	subject := plan.Subject{Network: n.ID, Port: p.Name, Column: plugged}
+	port := p.Again(actual.Links)
+	problem := obstacle(n, p, port, actual)
+	if failed := k.failed[subject]; problem == "" && failed.times >= refusals {
+		problem = failed.last.Error()
+	}
+	f := isolation.Finding{Reason: isolation.PortLost, Bridge: n.VdsmName, Port: p.Name, Action: isolation.Report, Notice: true}
+	if problem == "" {
+		want.Plug[n.ID] = append(want.Plug[n.ID], port)
+		f.Detail = "it was taken away with its bridge" + ofVM(p)
+		j.repairs = append(j.repairs, repair{newEvent(n, f, Replugged, now), subject})
+		return
+	}
+	f.Detail = fmt.Sprintf("it was taken away with its bridge%s and cannot be plugged in again: %s. When that is settled: %s", ofVM(p), problem, port.Command(n.VdsmName))
+	j.find(n.ID, f)
+}
+
+// find adds a finding to a network's verdict.
+func (j *judgement) find(network model.ID, f isolation.Finding) {
+	v := j.verdicts[network]
+	v.Findings = append(v.Findings, f)
+	j.verdicts[network] = v
+}
+
+// ofVM says whose a port is.
+func ofVM(p plan.KeptPort) string {
+	for _, i := range p.Interfaces {
+		if vm := cmp.Or(i.ExternalIDs["vm-name"], i.ExternalIDs["vm-id"]); vm != "" {
+			return fmt.Sprintf(" (VM %s)", vm)
+		}
+	}
+	return ""
+}
+
+// obstacle says why a port cannot be plugged in again; "" if it can. It must be
+// one that would be accepted.
+func obstacle(n model.Network, p plan.KeptPort, port plan.Port, actual *plan.Actual) string {
+	if destroyed := p.Destroyed(); len(destroyed) > 0 {
+		return fmt.Sprintf("Open vSwitch had made its device %v and removed it with the bridge, and whoever used it needs a new one", destroyed)
+	}
+	v := isolation.Judge(isolation.Input{
+		Network: n, DatapathType: actual.DatapathType, Devices: actual.Links,
+		Bridge: plan.Bridge{Name: n.VdsmName, Network: n.ID, DatapathType: actual.DatapathType, Ports: []plan.Port{port}},
+	})
+	if len(v.Accepted) == 1 {
+		return ""
+	}
+	for _, f := range v.Findings {
+		if f.Port == p.Name && f.Column == "" && !f.Notice {
+			return f.Detail
+		}
+	}
+	return "too little is known of its device"
+}
+
+// tried says how a transaction with a plan ended.
+func (k *keeper) tried(p plan.Plan, err error) {
+	for _, plug := range p.Plug {
+		subject := plan.Subject{Network: plug.Network, Port: plug.Port.Name, Column: plugged}
+		if err == nil {
+			delete(k.failed, subject)
+		} else {
+			k.failed[subject] = failure{k.failed[subject].times + 1, err}
+		}
+	}
+}
+
+// forget forgets the ports of a network that wait, and returns their names.
+func (k *keeper) forget(network model.ID) []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	kept, known := k.kept[network]
+	if !known {
+		return nil
+	}
+	var names []string
+	for _, p := range kept.Waits() {
+		names = append(names, p.Name)
+	}
+	k.keep(network, kept.Without(func(p plan.KeptPort) bool { return p.Waiting }))
+	return names
+}
+
+// Recall begins with what was remembered before the program ended. Devices count
+// only in the run of the kernel and the network namespace that boot names. It comes
+// before Run.
+func (l *Loop) Recall(m plan.Memory, boot string) {
+	l.owners.recall(m.Owners)
+	l.keep.boot, l.keep.nextCfg = boot, m.NextCfg
+	if boot == "" || m.Boot != boot {
+		return
+	}
+	for id, kept := range m.Networks {
+		l.keep.kept[id] = kept.Without(func(p plan.KeptPort) bool { return !p.Valid() })
+	}
+}
+
+// Memory returns what is to be remembered when the program ends.
+func (l *Loop) Memory() plan.Memory {
+	m := plan.Memory{Owners: l.owners.all()}
+	l.keep.mu.Lock()
+	defer l.keep.mu.Unlock()
+	m.Boot, m.NextCfg, m.Networks = l.keep.boot, l.keep.nextCfg, maps.Clone(l.keep.kept)
+	return m
+}
+
+// savePause is the least time between two times that the memory is saved.
+const savePause = 200 * time.Millisecond
+
+// SaveMemory saves the memory whenever it has changed, until ctx ends, and then
+// once more.
+func (l *Loop) SaveMemory(ctx context.Context, save func(plan.Memory)) error {
+	select {
+	case <-ctx.Done(): // another isonetd may have the state directory
+		return nil
+	case <-l.store.Ready():
+	}
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+			continue
+		case <-l.keep.changed:
+		}
+		start := time.Now()
+		save(l.Memory())
+		select {
+		case <-ctx.Done():
+		case <-time.After(max(savePause, 20*time.Since(start))):
+		}
+	}
+	save(l.Memory())
+	return nil
+}
