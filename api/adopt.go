@@ -109,8 +109,8 @@ func (a *API) adoptBridge(c *call) error {
 }
 
 func adopt(d *model.Desired, status reconcile.Status, request AdoptRequest) (Adoption, error) {
-	if !status.Connected || status.Actual == nil {
-		return Adoption{}, unreachable(status)
+	if err := realisable(status); err != nil {
+		return Adoption{}, err
 	}
 	b, there := status.Actual.Bridges[request.Bridge]
 	if !there {
@@ -196,8 +196,8 @@ func (a *API) releaseBridge(c *call) error {
 	}}
 	_, err = a.write(c, o, func(d *model.Desired) error {
 		status := a.loop.Status()
-		if !status.Connected || status.Actual == nil {
-			return unreachable(status)
+		if err := realisable(status); err != nil {
+			return err
 		}
 		var has bool
 		if bridge, has = status.Actual.BridgeOf(n.ID); !has {

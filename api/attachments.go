@@ -12,15 +12,17 @@ import (
 
 // attachment renders an attachment with what Open vSwitch reports of it. It is
 // in sync when all that is reported is, and nothing else keeps the network from
-// being active.
+// being active. Where nobody can tell, in_sync is absent.
 func (v *view) attachment(a model.Attachment, f follow) *attachmentDTO {
 	e := v.at(string(a.ID), "hosts", string(a.Host), "networkattachments")
 	reported := v.reported(a)
-	inSync := v.status.Networks[a.Network].State == reconcile.Active &&
-		!slices.ContainsFunc(reported, func(r reportedConfiguration) bool { return !bool(r.InSync) })
+	var inSync *boolean
+	if verdict := v.status.Network(a.Network); v.here(a.Host) && verdict.State != reconcile.Unknown {
+		inSync = new(boolean(verdict.State == reconcile.Active && !slices.ContainsFunc(reported, func(r reportedConfiguration) bool { return !bool(r.InSync) })))
+	}
 	d := &attachmentDTO{
 		entity:                 e,
-		InSync:                 new(boolean(inSync)),
+		InSync:                 inSync,
 		IPAddressAssignments:   &ipAssignmentsDTO{},
 		Properties:             propertiesOf(a.Properties),
 		Isolation:              v.isolation(a),

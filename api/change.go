@@ -127,8 +127,8 @@ func (ch *change) check(d *model.Desired, status reconcile.Status, o options) er
 	if len(ch.touched) == 0 {
 		return nil
 	}
-	if !status.Connected || status.Actual == nil {
-		return unreachable(status)
+	if err := realisable(status); err != nil {
+		return err
 	}
 	ch.warnings = i.cutMTUs(status.Actual)
 	ch.leaving = released(ch.host, ch.before, d)
@@ -165,7 +165,21 @@ func (ch *change) checkUnknownHost(d *model.Desired, status reconcile.Status) er
 	return nil
 }
 
+// realisable refuses to begin what Open vSwitch will not do.
+func realisable(status reconcile.Status) error {
+	if !status.Connected || status.Actual == nil {
+		return unreachable(status)
+	}
+	if err := status.CannotRealise(); err != nil {
+		return refuse(model.ErrUnavailable, "Nothing was changed. %s.", err)
+	}
+	return nil
+}
+
 func unreachable(status reconcile.Status) error {
+	if err := status.CannotRealise(); err != nil {
+		return refuse(model.ErrUnavailable, "Open vSwitch is not reachable, so nothing was changed. %s.", err)
+	}
 	advice := "check that ovsdb-server runs and that isonetd may use its socket"
 	if status.LastError != "" {
 		advice += " (" + status.LastError + ")"

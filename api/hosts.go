@@ -44,8 +44,9 @@ func (v *view) host(h model.Host, f follow) *hostDTO {
 	return d
 }
 
-// hostStatus is "up" only for the host of this daemon: it cannot see the Open
-// vSwitch of others that share the desired state.
+// hostStatus is "up" only for the host of this daemon, and while nothing is
+// missing on which verdicts rest: it cannot see the Open vSwitch of others that
+// share the desired state.
 func (v *view) hostStatus(id model.ID) string {
 	if v.here(id) {
 		return "up"

@@ -47,9 +47,13 @@ func (d isolationPolicyDTO) apply(n *model.Network) {
 
 // isolationDTO is the verdict on the isolation of an attachment on this host.
 type isolationDTO struct {
-	Isolated  boolean `xml:"isolated" json:"isolated"`
+	Isolated boolean `xml:"isolated" json:"isolated"`
+	// Verdict is isolated, not_isolated or unknown; Reason says why it is unknown
+	// and what to do.
+	Verdict   string  `xml:"verdict" json:"verdict"`
+	Reason    string  `xml:"reason,omitempty" json:"reason,omitempty"`
 	Contested boolean `xml:"contested" json:"contested"`
-	// Strict is active or pending; it is absent for a network that is not strict.
+	// Strict is active, pending or unknown; it is absent for a network that is not strict.
 	Strict    string        `xml:"strict_state,omitempty" json:"strict_state,omitempty"`
 	HostGuard *hostGuardDTO `xml:"host_guard" json:"host_guard,omitempty"`
 	Findings  *findingsDTO  `xml:"findings" json:"findings,omitempty"`
@@ -77,14 +81,15 @@ type findingDTO struct {
 }
 
 // isolation returns the verdict on an attachment's isolation; nil for one that
-// is on another host or that nobody has looked at.
+// is on another host.
 func (v *view) isolation(a model.Attachment) *isolationDTO {
-	s, judged := v.status.Networks[a.Network]
-	if !v.here(a.Host) || !judged {
+	if !v.own(a.Host) {
 		return nil
 	}
+	s := v.status.Network(a.Network)
 	d := &isolationDTO{
-		Isolated: boolean(s.Isolation.Isolated), Contested: boolean(s.Isolation.Contested),
+		Isolated: boolean(s.Isolation.Isolated()), Contested: boolean(s.Isolation.Contested),
+		Verdict: string(s.Isolation.Verdict), Reason: s.Isolation.Reason,
 		Strict: strictState(v.desired.Networks[a.Network], s),
 	}
 	if g, known := v.status.HostGuard(a.Network); known {
@@ -108,6 +113,8 @@ func strictState(n model.Network, s reconcile.NetworkStatus) string {
 	switch {
 	case !n.Strict:
 		return ""
+	case s.State == reconcile.Unknown:
+		return "unknown"
 	case s.Strict:
 		return "active"
 	}
@@ -118,7 +125,7 @@ func strictState(n model.Network, s reconcile.NetworkStatus) string {
 // for the attachment's in_sync: no synchronization can bring it about.
 func (v *view) reportedIsolation(a model.Attachment) reportedConfiguration {
 	r := reportedConfiguration{Name: "isolation", ExpectedValue: "true"}
-	if d := v.isolation(a); d != nil {
+	if d := v.isolation(a); d != nil && d.Verdict != string(reconcile.IsolationUnknown) {
 		r.ActualValue, r.InSync = strconv.FormatBool(bool(d.Isolated)), d.Isolated
 	}
 	return r
@@ -128,17 +135,21 @@ func (v *view) reportedIsolation(a model.Attachment) reportedConfiguration {
 type IsolationStatus struct {
 	Policy model.Policy `json:"policy"`
 	Strict bool         `json:"strict"`
-	// StrictState is active when the flows of a strict network are in place, and
-	// pending until then; "" for one that is not strict.
+	// StrictState is active when the flows of a strict network are in place,
+	// pending until then, and unknown while nobody can tell; "" for one that is not
+	// strict.
 	StrictState string `json:"strict_state"`
 	// HostGuard is absent as long as it is not known.
 	HostGuard *HostGuardStatus `json:"host_guard,omitempty"`
-	// Isolated says that the isolation is shown; it is not while something is
-	// pending.
+	// Isolated says that Verdict is isolated: the isolation is shown.
 	Isolated bool `json:"isolated"`
+	// Verdict is isolated, not_isolated or unknown. Reason says why it is unknown
+	// and what to do.
+	Verdict reconcile.Verdict `json:"verdict"`
+	Reason  string            `json:"reason"`
 	// Contested says that somebody keeps breaking what isonet repairs.
 	Contested bool `json:"contested"`
-	// Since is when Isolated or Contested last changed.
+	// Since is when Verdict or Contested last changed.
 	Since    time.Time       `json:"since,omitzero"`
 	Findings []FindingStatus `json:"findings"`
 	// Pending are the ports of which too little is known yet.
@@ -186,11 +197,11 @@ type IsolationEvent struct {
 }
 
 func (v *view) nativeIsolation(n model.Network) IsolationStatus {
-	verdict := v.status.Networks[n.ID]
+	verdict := v.status.Network(n.ID)
 	i := verdict.Isolation
 	s := IsolationStatus{
-		StrictState: strictState(n, verdict),
-		Policy:      n.EffectiveIsolation(), Strict: n.Strict, Isolated: i.Isolated, Contested: i.Contested, Since: i.Since,
+		StrictState: strictState(n, verdict), Verdict: i.Verdict, Reason: i.Reason,
+		Policy: n.EffectiveIsolation(), Strict: n.Strict, Isolated: i.Isolated(), Contested: i.Contested, Since: i.Since,
 		Findings: []FindingStatus{}, Pending: []string{},
 	}
 	if g, known := v.status.HostGuard(n.ID); known {

@@ -77,7 +77,7 @@ func TestIsolationPolicyIsRefused(t *testing.T) {
 // broken is a verdict with a finding of every shape.
 func broken() reconcile.Isolation {
 	return reconcile.Isolation{
-		Contested: true, Since: epoch,
+		Verdict: reconcile.NotIsolated, Contested: true, Since: epoch,
 		Findings: []isolation.Finding{
 			{Reason: isolation.PhysicalNIC, Bridge: "iso1", Port: "eth9", Interface: "eth9", Detail: "it is <a> NIC", Action: isolation.Remove},
 			{Reason: isolation.UnknownDevice, Bridge: "iso1", Port: "odd", Interface: "odd", Detail: "odd", Action: isolation.Quarantine, Quarantined: true},

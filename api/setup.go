@@ -342,8 +342,8 @@ func (a *API) syncAllNetworks(c *call) (document, error) {
 		if err := v.visible("sync all", h); err != nil {
 			return err
 		}
-		if !v.status.Connected {
-			return unreachable(v.status)
+		if err := realisable(v.status); err != nil {
+			return err
 		}
 		var networks []model.ID
 		for _, n := range v.desired.HostNetworks(h.ID) {

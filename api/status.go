@@ -18,11 +18,15 @@ import (
 // members may be added.
 type HostStatus struct {
 	Host HostName `json:"host"`
-	// Connected says that the session to Open vSwitch is live. While it is
-	// not, all that Open vSwitch reported is of the past.
+	// Connected says that the session to Open vSwitch is live and has a snapshot
+	// that can be used. While it is not, all that Open vSwitch reported is of the
+	// past.
 	Connected bool `json:"connected"`
 	// Since is when Connected last changed.
 	Since time.Time `json:"since,omitzero"`
+	// Missing is what verdicts rest on and is gone or was not seen for too long.
+	// Those that rest on it are unknown. The first explains the others.
+	Missing []MissingGround `json:"missing"`
 	// Standby says that another isonetd manages the host's Open vSwitch. This
 	// one refuses to change anything and takes over when the other one ends.
 	Standby bool `json:"standby"`
@@ -38,6 +42,19 @@ type HostStatus struct {
 	Networks []NetworkStatus `json:"networks"`
 	// Events are the newest events about isolation, the newest last.
 	Events []IsolationEvent `json:"events"`
+}
+
+// MissingGround is something that verdicts rest on and that is not there.
+type MissingGround struct {
+	// Ground is database, vswitchd, devices, loop or rules.
+	Ground reconcile.Ground `json:"ground"`
+	// Since is when it was seen last.
+	Since time.Time `json:"since,omitzero"`
+	// Cause says what is wrong, Remedy what to do, both in words.
+	Cause  string `json:"cause"`
+	Remedy string `json:"remedy"`
+	// Busy says that it is at work, so that there is nothing to do but wait.
+	Busy bool `json:"busy"`
 }
 
 // HostName says which host it is. Its ID is empty before Open vSwitch was
@@ -60,8 +77,8 @@ type NetworkStatus struct {
 	Name   string   `json:"name"`
 	Bridge string   `json:"bridge"`
 	MTU    MTU      `json:"mtu"`
-	// State is "pending", "active" or "error"; Reason says why it is not
-	// active and Since when it became so.
+	// State is "pending", "active", "error" or "unknown"; Reason says why it is
+	// not active and Since when it became so.
 	State  reconcile.State `json:"state"`
 	Reason string          `json:"reason"`
 	Since  time.Time       `json:"since,omitzero"`
@@ -147,10 +164,13 @@ func (v *view) native(ports map[string]model.PortTraffic) HostStatus {
 		Host:      HostName{s.HostID, v.desired.Hosts[s.HostID].Name},
 		Connected: s.Connected, Since: s.Since, Standby: s.Standby, Revision: s.Revision,
 		Repairs: s.Repairs, LastError: s.LastError,
-		Held: []HeldStatus{}, Networks: []NetworkStatus{}, Events: nativeEvents(s.Events),
+		Missing: []MissingGround{}, Held: []HeldStatus{}, Networks: []NetworkStatus{}, Events: nativeEvents(s.Events),
 	}
 	if s.Actual != nil {
 		h.OVSVersion, h.DatapathType = s.Actual.OVSVersion, s.Actual.DatapathType
+	}
+	for _, m := range s.Missing {
+		h.Missing = append(h.Missing, MissingGround(m))
 	}
 	for _, held := range s.Held {
 		h.Held = append(h.Held, HeldStatus(held))
@@ -165,12 +185,10 @@ func (v *view) nativeNetwork(at model.Attachment, ports map[string]model.PortTra
 	n := v.desired.Networks[at.Network]
 	s := NetworkStatus{
 		ID: n.ID, Name: n.Name, Bridge: n.VdsmName, MTU: MTU{Wanted: n.EffectiveMTU()},
-		State: reconcile.Pending, Reason: "not looked at yet",
 		Cause: Cause{at.Explicit, at.Label}, Ports: []PortStatus{},
 	}
-	if verdict, ok := v.status.Networks[n.ID]; ok {
-		s.State, s.Reason, s.Since = verdict.State, verdict.Reason, verdict.Since
-	}
+	verdict := v.status.Network(n.ID)
+	s.State, s.Reason, s.Since = verdict.State, verdict.Reason, verdict.Since
 	s.Isolation = v.nativeIsolation(n)
 	if v.status.Actual != nil {
 		bridge, _ := v.status.Actual.Bridge(n)

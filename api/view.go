@@ -42,10 +42,11 @@ func (v *view) ref(collection string, id model.ID) *entity {
 	return &e
 }
 
-// here reports whether a host is the one that this daemon runs on and Open
-// vSwitch is connected, so that the actual state speaks of it.
-func (v *view) here(host model.ID) bool {
-	return v.status.Connected && v.status.Actual != nil && v.status.HostID == host
-}
+// own reports whether a host is the one that this daemon runs on.
+func (v *view) own(host model.ID) bool { return host != "" && v.status.HostID == host }
+
+// here reports whether a host is the one that this daemon runs on and nothing is
+// missing on which verdicts rest, so that the actual state speaks of it.
+func (v *view) here(host model.ID) bool { return v.own(host) && v.status.Present() }
 
 func linkTo(e entity, rel string) linkDTO { return linkDTO{Href: e.Href + "/" + rel, Rel: rel} }

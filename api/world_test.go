@@ -186,7 +186,7 @@ func (l *loop) realise() {
 	for _, n := range d.HostNetworks(host1) {
 		actual.Bridges[n.VdsmName] = bridge(n, l.ports[n.VdsmName])
 		verdicts[n.ID] = reconcile.NetworkStatus{
-			State: reconcile.Active, Since: epoch, Isolation: reconcile.Isolation{Isolated: true, Since: epoch},
+			State: reconcile.Active, Since: epoch, Isolation: reconcile.Isolation{Verdict: reconcile.Isolated, Since: epoch},
 		}
 	}
 	l.publish(func(s *reconcile.Status) { s.Revision, s.Actual, s.Networks = d.Revision, actual, verdicts })

@@ -76,9 +76,9 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 	d.links = links.New(log.With("component", "links"))
 	d.sw = ovs.New(ovs.Config{
 		Endpoints: cfg.OVSDB, DatapathType: cfg.DatapathType, Devices: d.links, RemoveDevices: links.Remove,
-		RunDir: runDir(cfg.OVSDB), Observer: metrics,
-		Logger: log.With("component", "ovs"),
-		Totals: filepath.Join(cfg.StateDir, "traffic"), Wanted: d.wanted,
+		Observer: metrics,
+		Logger:   log.With("component", "ovs"),
+		Totals:   filepath.Join(cfg.StateDir, "traffic"), Wanted: d.wanted,
 		Owner: func(b plan.Bridge) model.ID { return d.loop.Owner(b) },
 	})
 	d.loop = reconcile.New(d.store, d.sw, metrics, log.With("component", "reconcile"))

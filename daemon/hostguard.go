@@ -3,8 +3,6 @@ package daemon
 import (
 	"context"
 	"log/slog"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/isonet/isonet/kernel/guard"
@@ -80,18 +78,4 @@ func (d *Daemon) startGuard() {
 	}
 	d.start("rules", g.Run)
 	d.start("guard", func(ctx context.Context) error { return d.loop.GuardHost(ctx, hostGuard{g}) })
-}
-
-// defaultRunDir is where vswitchd makes its sockets as packages configure it.
-const defaultRunDir = "/run/openvswitch"
-
-// runDir returns the directory of vswitchd's sockets: that of its database's, if
-// that is one of the host's files.
-func runDir(endpoints []string) string {
-	for _, e := range endpoints {
-		if path, ok := strings.CutPrefix(e, "unix:"); ok {
-			return filepath.Dir(path)
-		}
-	}
-	return defaultRunDir
 }

@@ -136,7 +136,7 @@ func count(s reconcile.Status) string {
 	states, isolated := map[reconcile.State]int{}, 0
 	for _, n := range s.Networks {
 		states[n.State]++
-		if n.Isolation.Isolated {
+		if n.Isolation.Isolated() {
 			isolated++
 		}
 	}

@@ -99,8 +99,8 @@ func busy() moment {
 		status: reconcile.Status{
 			HostID: hostID, Connected: true, Since: time.Unix(1767323000, 250e6), Revision: 6, Repairs: 3, Reconnects: 1,
 			Networks: map[model.ID]reconcile.NetworkStatus{redID: {State: reconcile.Active, Isolation: reconcile.Isolation{
-				Contested: true,
-				Findings:  []isolation.Finding{{Reason: isolation.PhysicalNIC}, {Reason: isolation.PhysicalNIC}, {Reason: isolation.Manager, Notice: true}},
+				Verdict: reconcile.NotIsolated, Contested: true,
+				Findings: []isolation.Finding{{Reason: isolation.PhysicalNIC}, {Reason: isolation.PhysicalNIC}, {Reason: isolation.Manager, Notice: true}},
 			}}},
 			IsolationRepairs: map[isolation.Reason]uint64{isolation.PhysicalNIC: 4, isolation.Mirror: 1},
 			Devices:          map[model.ID][]plan.Device{redID: {{Name: "vnet0", Index: 4}}, blueID: nil},

@@ -8,16 +8,16 @@ import (
 func isolationFamilies() []family {
 	return []family{
 		ofNetwork("isonet_network_isolated",
-			"Whether the network's isolation is shown (1) or something breaks it or is not known yet (0). Absent without a connection to OVSDB.",
-			func(i reconcile.Isolation) bool { return i.Isolated }),
+			"Whether the network's isolation is shown (1) or something breaks it (0). Absent while that is not known.",
+			reconcile.Isolation.Isolated),
 		ofNetwork("isonet_network_isolation_contested",
-			"Whether somebody keeps breaking what isonet repairs on the network, so that repairs take their time (1), or not (0). Absent without a connection to OVSDB.",
+			"Whether somebody keeps breaking what isonet repairs on the network, so that repairs take their time (1), or not (0). Absent while the isolation is not known.",
 			func(i reconcile.Isolation) bool { return i.Contested }),
 		{
 			Metric{
 				"isonet_network_isolation_violations", gauge,
 				[]string{"reason"},
-				"What breaks the isolation of this host's networks now, by reason: see isolation.md. Absent without a connection to OVSDB.",
+				"What breaks the isolation of this host's networks now, by reason: see isolation.md. Absent while Open vSwitch's state is not known.",
 			},
 			func(v view, emit func(sample)) {
 				if !v.connected() {
@@ -55,6 +55,9 @@ func ofNetwork(name, help string, is func(reconcile.Isolation) bool) family {
 		Metric{name, gauge, []string{"network"}, help},
 		func(v view, emit func(sample)) {
 			for _, n := range v.live() {
+				if n.verdict.Isolation.Verdict == reconcile.IsolationUnknown {
+					continue
+				}
 				emit(sample{value: boolean(is(n.verdict.Isolation)), labels: n.alone})
 			}
 		},

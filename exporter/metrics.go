@@ -138,10 +138,13 @@ func networkFamilies() []family {
 		Metric{
 			"isonet_network_ready", gauge,
 			[]string{"network"},
-			"Whether Open vSwitch reports the network's bridge as it must be (1) or not (0). Absent without a connection to OVSDB.",
+			"Whether Open vSwitch reports the network's bridge as it must be (1) or not (0). Absent while that is not known.",
 		},
 		func(v view, emit func(sample)) {
 			for _, n := range v.live() {
+				if n.verdict.State == reconcile.Unknown {
+					continue
+				}
 				emit(sample{value: boolean(n.verdict.State == reconcile.Active), labels: n.alone})
 			}
 		},
@@ -149,10 +152,10 @@ func networkFamilies() []family {
 		Metric{
 			"isonet_network_state", gauge,
 			[]string{"network", "state"},
-			"Whether the network is in the state (1) or not (0): pending, active or error. Absent without a connection to OVSDB.",
+			"Whether the network is in the state (1) or not (0): pending, active, error, or unknown while something is missing that its verdict rests on.",
 		},
 		func(v view, emit func(sample)) {
-			for _, n := range v.live() {
+			for _, n := range v.networks {
 				for _, state := range states() {
 					emit(sample{value: boolean(n.verdict.State == state), labels: []string{n.label, string(state)}})
 				}
@@ -173,7 +176,7 @@ func networkFamilies() []family {
 		Metric{
 			"isonet_network_ports", gauge,
 			[]string{"network", "link_state"},
-			"Ports attached to the network by the state of their link (OVS Interface link_state), up or down, local port excluded. Absent without a connection to OVSDB.",
+			"Ports attached to the network by the state of their link (OVS Interface link_state), up or down, local port excluded. Absent while Open vSwitch's state is not known.",
 		},
 		func(v view, emit func(sample)) {
 			for _, n := range v.live() {
@@ -196,7 +199,7 @@ func networkFamilies() []family {
 		Metric{
 			"isonet_network_mtu_actual_bytes", gauge,
 			[]string{"network"},
-			"Smallest MTU in bytes in effect on the network's ports (OVS Interface mtu), local port included. Absent while none is known and without a connection to OVSDB.",
+			"Smallest MTU in bytes in effect on the network's ports (OVS Interface mtu), local port included. Absent while none is known.",
 		},
 		func(v view, emit func(sample)) {
 			for _, n := range v.live() {
@@ -209,7 +212,7 @@ func networkFamilies() []family {
 		Metric{
 			"isonet_network_mtu_in_sync", gauge,
 			[]string{"network"},
-			"Whether every port of the network has the MTU that it must have (1) or not (0), local port included. Absent while none is known and without a connection to OVSDB.",
+			"Whether every port of the network has the MTU that it must have (1) or not (0), local port included. Absent while none is known.",
 		},
 		func(v view, emit func(sample)) {
 			for _, n := range v.live() {
@@ -223,11 +226,11 @@ func networkFamilies() []family {
 		Metric{
 			"isonet_network_host_guarded", gauge,
 			[]string{"network"},
-			"Whether the host's own network stack is kept apart from the network's ports (1), or the host guard is limited or unavailable (0). Absent where the datapath needs no guard, and without a connection to OVSDB.",
+			"Whether the host's own network stack is kept apart from the network's ports (1), or the host guard is limited or unavailable (0). Absent where the datapath needs no guard, and while it is not known.",
 		},
 		func(v view, emit func(sample)) {
 			for _, n := range v.live() {
-				if g, known := v.status.HostGuard(n.ID); known && g.State != reconcile.GuardNotNeeded {
+				if g, known := v.status.HostGuard(n.ID); known && g.State != reconcile.GuardNotNeeded && g.State != reconcile.GuardUnknown {
 					emit(sample{value: boolean(g.State == reconcile.Guarded), labels: n.alone})
 				}
 			}
@@ -240,7 +243,7 @@ func hostFamilies() []family {
 		Metric{
 			"isonet_networks", gauge,
 			[]string{"state"},
-			"Networks attached to this host by state: pending, active or error. Without a connection to OVSDB it is the last known state.",
+			"Networks attached to this host by state: pending, active, error, or unknown while something is missing that the verdict rests on.",
 		},
 		func(v view, emit func(sample)) {
 			for _, state := range states() {
@@ -268,7 +271,7 @@ func hostFamilies() []family {
 	}, {
 		Metric{
 			"isonet_held_bridges", gauge, nil,
-			"Bridges that should be removed but stay because ports are plugged in. Absent without a connection to OVSDB.",
+			"Bridges that should be removed but stay because ports are plugged in. Absent while Open vSwitch's state is not known.",
 		},
 		func(v view, emit func(sample)) {
 			if v.connected() {
@@ -278,9 +281,26 @@ func hostFamilies() []family {
 	}, {
 		Metric{
 			"isonet_ovsdb_connected", gauge, nil,
-			"Whether the session to the Open_vSwitch database is live (1) or not (0).",
+			"Whether the session to the Open_vSwitch database is live and has a snapshot that can be used (1) or not (0).",
 		},
 		func(v view, emit func(sample)) { emit(sample{value: boolean(v.status.Connected)}) },
+	}, {
+		Metric{
+			"isonet_vswitchd_up", gauge, nil,
+			"Whether ovs-vswitchd answers and has done what its database asks for, in the last four seconds (1) or not (0).",
+		},
+		func(v view, emit func(sample)) { emit(sample{value: boolean(!v.lacks(reconcile.OnVSwitchd))}) },
+	}, {
+		Metric{
+			"isonet_evidence_missing", gauge,
+			[]string{"ground"},
+			"Whether something that verdicts rest on is gone or was not seen for four seconds (1) or not (0): database, vswitchd, devices, loop, or rules of the host guard.",
+		},
+		func(v view, emit func(sample)) {
+			for _, ground := range reconcile.Grounds() {
+				emit(sample{value: boolean(v.lacks(ground)), labels: []string{string(ground)}})
+			}
+		},
 	}, {
 		Metric{
 			"isonet_ovsdb_connection_changed_timestamp_seconds", gauge, nil,
@@ -316,7 +336,7 @@ func hostFamilies() []family {
 	}, {
 		Metric{
 			"isonet_statistics_update_interval_seconds", gauge, nil,
-			"Time in seconds between two publications of the counters (OVS Open_vSwitch other_config:stats-update-interval). Absent without a connection to OVSDB.",
+			"Time in seconds between two publications of the counters (OVS Open_vSwitch other_config:stats-update-interval). Absent while Open vSwitch's state is not known.",
 		},
 		func(v view, emit func(sample)) {
 			if v.connected() {
@@ -326,7 +346,7 @@ func hostFamilies() []family {
 	}, {
 		Metric{
 			"isonet_ovs_config_pending", gauge, nil,
-			"Configuration changes that ovs-vswitchd has not applied yet (OVS Open_vSwitch next_cfg minus cur_cfg). Absent without a connection to OVSDB.",
+			"Configuration changes that ovs-vswitchd has not applied yet (OVS Open_vSwitch next_cfg minus cur_cfg). Absent while Open vSwitch's state is not known.",
 		},
 		func(v view, emit func(sample)) {
 			if v.connected() {
@@ -337,7 +357,7 @@ func hostFamilies() []family {
 		Metric{
 			"isonet_ovs_info", gauge,
 			[]string{"ovs_version", "schema_version"},
-			"Version of Open vSwitch and of its database schema (OVS Open_vSwitch ovs_version and db_version); always 1. Absent without a connection to OVSDB.",
+			"Version of Open vSwitch and of its database schema (OVS Open_vSwitch ovs_version and db_version); always 1. Absent while Open vSwitch's state is not known.",
 		},
 		func(v view, emit func(sample)) {
 			if v.connected() {
@@ -406,7 +426,12 @@ func (v view) lastUpdate() time.Time {
 }
 
 func states() []reconcile.State {
-	return []reconcile.State{reconcile.Pending, reconcile.Active, reconcile.Failed}
+	return []reconcile.State{reconcile.Pending, reconcile.Active, reconcile.Failed, reconcile.Unknown}
+}
+
+// lacks reports whether something is missing that verdicts rest on.
+func (v view) lacks(ground reconcile.Ground) bool {
+	return slices.ContainsFunc(v.status.Missing, func(m reconcile.Missing) bool { return m.Ground == ground })
 }
 
 // seconds is a Unix time as Prometheus wants it.

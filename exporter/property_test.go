@@ -97,7 +97,8 @@ func (m moment) draw(t *rapid.T, id model.ID) {
 		m.status.Networks[id] = reconcile.NetworkStatus{
 			State: reconcile.State(rapid.SampledFrom([]string{"pending", "active", "error", "\xff"}).Draw(t, "state")),
 			Isolation: reconcile.Isolation{
-				Isolated: rapid.Bool().Draw(t, "isolated"), Findings: []isolation.Finding{{Reason: isolation.Mirror}},
+				Verdict:  rapid.SampledFrom([]reconcile.Verdict{reconcile.Isolated, reconcile.NotIsolated, reconcile.IsolationUnknown, ""}).Draw(t, "verdict"),
+				Findings: []isolation.Finding{{Reason: isolation.Mirror}},
 			},
 		}
 	}
@@ -385,7 +386,7 @@ func TestManyNetworks(t *testing.T) {
 		samples[f.GetName()] = len(f.GetMetric())
 	}
 	want := map[string]int{
-		"isonet_network_receive_bytes_total": 10_000, "isonet_network_ports": 20_000, "isonet_network_state": 30_000,
+		"isonet_network_receive_bytes_total": 10_000, "isonet_network_ports": 20_000, "isonet_network_state": 40_000,
 		"isonet_port_receive_bytes_total": 40_000, "isonet_port_info": 40_000,
 	}
 	some := cmpopts.IgnoreMapEntries(func(name string, _ int) bool { return want[name] == 0 })

@@ -35,7 +35,7 @@ type view struct {
 // network is one network attached to this host.
 type network struct {
 	*place
-	verdict reconcile.NetworkStatus // pending when the loop has not seen it yet
+	verdict reconcile.NetworkStatus
 	traffic model.Traffic
 	counted bool
 }
@@ -48,8 +48,7 @@ func (g *gatherer) look() view {
 	networks := make([]network, len(places))
 	v.networks = make([]*network, len(places))
 	for i, p := range places {
-		n := network{place: p, verdict: v.status.Networks[p.ID]}
-		n.verdict.State = cmp.Or(n.verdict.State, reconcile.Pending)
+		n := network{place: p, verdict: v.status.Network(p.ID)}
 		n.traffic, n.counted = traffic[p.ID]
 		networks[i] = n
 		v.networks[i] = &networks[i]
@@ -137,7 +136,7 @@ func mtus(b plan.Bridge) (least, most int) {
 }
 
 // connected says whether Actual is the present.
-func (v view) connected() bool { return v.status.Connected && v.status.Actual != nil }
+func (v view) connected() bool { return v.status.Present() }
 
 // live returns the networks if what is known of their bridges is the present.
 func (v view) live() []*network {

@@ -242,12 +242,15 @@ const (
 	maxSystemID = 1024
 )
 
+// ValidateSystemID checks a system-id of Open vSwitch.
+func ValidateSystemID(id string) error { return validateText("Host system-id", id, maxSystemID, false) }
+
 // Validate checks what can be checked of a host alone, and returns all that is
 // wrong.
 func (h Host) Validate() error {
 	wrong := []error{
 		validateText("Host name", h.Name, maxHostName, false),
-		validateText("Host system-id", h.SystemID, maxSystemID, false),
+		ValidateSystemID(h.SystemID),
 	}
 	if id, ok := ParseID(string(h.ID)); !ok || id != h.ID || h.SystemID == "" {
 		wrong = append(wrong, Invalidf("Host '%s' lacks its id or system-id.", h.Name))

@@ -107,6 +107,23 @@ func (f *flows) start(k *keeper) {
 	f.running.Go(func() { k.run(ctx) })
 }
 
+// unread returns the bridges whose flows are not known at present; nil as a rule.
+func (f *flows) unread() map[string]plan.Sighting {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var unread map[string]plan.Sighting
+	for name, k := range f.keepers {
+		if k.state.Known {
+			continue
+		}
+		if unread == nil {
+			unread = map[string]plan.Sighting{}
+		}
+		unread[name] = plan.Sighting{Seen: k.state.Since, Cause: k.state.Err, Remedy: "check that ovs-vswitchd runs, and that isonetd may use its sockets"}
+	}
+	return unread
+}
+
 func (f *flows) states() map[string]plan.Flows {
 	f.mu.Lock()
 	defer f.mu.Unlock()

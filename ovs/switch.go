@@ -1,6 +1,7 @@
 package ovs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -65,7 +66,7 @@ type Config struct {
 	// it vswitchd removes those of bridges one after the other.
 	RemoveDevices func(indexes ...int) error
 	// RunDir is where vswitchd makes the management sockets of bridges
-	// (OVS_RUNDIR), for strict networks.
+	// (OVS_RUNDIR) and its control socket; "" is that of Endpoints.
 	RunDir   string
 	Observer Observer
 	// Totals is the file that keeps the traffic totals while the program does
@@ -86,9 +87,14 @@ type Switch struct {
 	cfg Config
 
 	mu      sync.Mutex
-	session *ovsdb.Session // nil while disconnected
-	actual  *plan.Actual   // kept while disconnected
-	changed chan struct{}
+	session *ovsdb.Session // nil while disconnected, and without a snapshot that can be used
+	// lost says since when there is no session, and why.
+	lost plan.Sighting
+	// behind is how far vswitchd is behind the database.
+	behind   backlog
+	vswitchd *vswitchd
+	actual   *plan.Actual // kept while disconnected
+	changed  chan struct{}
 	// lingering are names of bridges whose rows are gone and whose devices
 	// vswitchd may not have removed yet.
 	lingering map[string]bool
@@ -108,10 +114,11 @@ func New(cfg Config) *Switch {
 	if cfg.Owner == nil {
 		cfg.Owner = plan.MarkedFor
 	}
+	cfg.RunDir = cmp.Or(cfg.RunDir, runDirOf(cfg.Endpoints))
 	cfg.Logger.Info("datapath of the bridges", "type", cfg.DatapathType)
 	s := &Switch{
 		cfg: cfg, changed: make(chan struct{}), lingering: map[string]bool{},
-		traffic: traffic.New(), topology: make(chan struct{}, 1),
+		traffic: traffic.New(), topology: make(chan struct{}, 1), vswitchd: &vswitchd{runDir: cfg.RunDir},
 	}
 	s.flows = newFlows(cfg.RunDir, cfg.Logger, s.wake)
 	return s
@@ -125,6 +132,7 @@ func (s *Switch) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.keep(ctx) })
 	group.Go(func() error { s.count(ctx); return nil })
+	group.Go(func() error { s.vswitchd.run(ctx); return nil })
 	group.Go(func() error { every(ctx, totals.Interval, save); return nil })
 	group.Go(func() error { return s.flows.run(ctx) })
 	group.Go(func() error { s.sweep(ctx); return nil })
@@ -137,7 +145,7 @@ func (s *Switch) keep(ctx context.Context) error {
 		return err
 	}
 	cfg := ovsdb.Config{Endpoints: s.cfg.Endpoints, Model: m, Lock: lockName, Logger: s.cfg.Logger}
-	ovsdb.Keep(ctx, cfg, s.follow, func(error) {})
+	ovsdb.Keep(ctx, cfg, s.follow, s.unreachable)
 	return nil
 }
 
@@ -159,7 +167,9 @@ func (s *Switch) follow(ctx context.Context, session *ovsdb.Session) error {
 		if err != nil {
 			return err
 		}
-		if v.actual != nil && (changed || linksChanged != published) {
+		if v.actual == nil {
+			s.publish(nil, nil, nil) // what was seen before is the past
+		} else if changed || linksChanged != published {
 			actual := *v.actual
 			actual.Links = links.For(actual.Bridges)
 			s.publish(session, &actual, v.gone)
@@ -215,11 +225,17 @@ func (s *Switch) read(ctx context.Context, session *ovsdb.Session, v *view) (cha
 	v.actual = nil
 	switch {
 	case actual == nil:
-		s.cfg.Logger.Warn("the Open vSwitch database is empty; run 'ovs-vsctl init' to make its first row")
+		s.unusable("Open vSwitch's database is empty", "start Open vSwitch anew, which makes its first row, or run \"ovs-vsctl init\"")
 		return true, nil
 	case actual.SystemID == "" && owner:
 		return true, s.identify(ctx, session, actual)
 	case actual.SystemID == "": // the other one gives the host its system-id
+		s.unusable("Open_vSwitch external_ids:system-id is not set", "wait: the other isonetd sets it")
+		return true, nil
+	}
+	if err := isonet.ValidateSystemID(actual.SystemID); err != nil {
+		s.unusable(fmt.Sprintf("Open_vSwitch external_ids:system-id cannot be used: %v", err),
+			"set the one that the host had, or another: \"ovs-vsctl set Open_vSwitch . external_ids:system-id=$(uuidgen)\"")
 		return true, nil
 	}
 	actual.Standby = !owner
@@ -265,7 +281,11 @@ func (s *Switch) identify(ctx context.Context, session *ovsdb.Session, actual *p
 	id := uuid.NewString()
 	_, err := session.Transact(ctx, rfc.Operation{
 		Op: rfc.OperationMutate, Table: "Open_vSwitch", Where: byUUID(actual.RootUUID),
-		Mutations: []rfc.Mutation{*rfc.NewMutation("external_ids", rfc.MutateOperationInsert, ovsMap(map[string]string{"system-id": id}))},
+		Mutations: []rfc.Mutation{
+			// An empty one is none, and would stay: ovs-ctl(8) writes it.
+			*rfc.NewMutation("external_ids", rfc.MutateOperationDelete, ovsMap(map[string]string{"system-id": ""})),
+			*rfc.NewMutation("external_ids", rfc.MutateOperationInsert, ovsMap(map[string]string{"system-id": id})),
+		},
 	})
 	if err != nil {
 		return fmt.Errorf("set Open_vSwitch external_ids:system-id, which the host lacks: %w", err)
@@ -279,6 +299,9 @@ func (s *Switch) identify(ctx context.Context, session *ovsdb.Session, actual *p
 func (s *Switch) publish(session *ovsdb.Session, actual *plan.Actual, gone []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if actual == nil && s.session == nil {
+		return // it is the past already
+	}
 	if actual == nil {
 		actual = s.actual
 	}
@@ -288,7 +311,12 @@ func (s *Switch) publish(session *ovsdb.Session, actual *plan.Actual, gone []str
 		}
 	}
 	s.flows.compare(s.actual, actual)
+	if session == nil && s.session != nil {
+		s.lost.Seen = s.session.Heard()
+	}
+	s.behind.follow(actual, time.Now())
 	if session != nil {
+		s.lost = plan.Sighting{}
 		actual.Lingering = s.linger(actual.Links)
 	}
 	s.session, s.actual = session, actual

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/ovn-kubernetes/libovsdb/model"
@@ -20,9 +21,12 @@ const (
 	// given up: a machine that needs long for many rows must not begin anew for
 	// ever.
 	dumpTimeout = time.Minute
-	// defaultProbe is Config.ProbeInterval and Config.ProbeTimeout unless they
-	// are set.
-	defaultProbe = 5 * time.Second
+	// probeInterval and probeTimeout are Config.ProbeInterval and
+	// Config.ProbeTimeout unless they are set. Heard tells of a server that is
+	// silent long before it is given up, which costs a new copy of everything: one
+	// that works on a large transaction must not be.
+	probeInterval = time.Second
+	probeTimeout  = 9 * time.Second
 	// transactTimeout bounds one transaction whose caller sets no deadline.
 	transactTimeout = 30 * time.Second
 )
@@ -39,7 +43,7 @@ type Config struct {
 	Model model.ClientDBModel
 	// ProbeInterval and ProbeTimeout bound how long a dead server goes
 	// unnoticed, because the connection itself says nothing while a server is
-	// stopped. Zero means 5 seconds.
+	// stopped. Zero means 1 and 9 seconds.
 	ProbeInterval, ProbeTimeout time.Duration
 	// Lock names a lock of the server's. With it, the session's transactions
 	// succeed only while the session has it: see Session.Owner. "" is none.
@@ -52,6 +56,8 @@ type Session struct {
 	connection *connection
 	ctx        context.Context // ends with the session, for the sake of Transact
 	changed    chan struct{}
+	// heard is when the server last said something.
+	heard atomic.Pointer[time.Time]
 }
 
 // Run opens a session and calls use with it. It returns when use does, or when
@@ -61,6 +67,7 @@ func Run(ctx context.Context, cfg Config, use func(ctx context.Context, s *Sessi
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	s := &Session{ctx: ctx, changed: make(chan struct{}, 1)}
+	s.hear()
 	var err error
 	if s.connection, err = connect(ctx, cfg, s.mark, cancel); err != nil {
 		return err
@@ -84,7 +91,7 @@ func Run(ctx context.Context, cfg Config, use func(ctx context.Context, s *Sessi
 
 // probe ends the session when the server stops answering.
 func (s *Session) probe(cfg Config, cancel context.CancelCauseFunc) {
-	ticker := time.NewTicker(cmp.Or(cfg.ProbeInterval, defaultProbe))
+	ticker := time.NewTicker(cmp.Or(cfg.ProbeInterval, probeInterval))
 	defer ticker.Stop()
 	for {
 		select {
@@ -92,9 +99,11 @@ func (s *Session) probe(cfg Config, cancel context.CancelCauseFunc) {
 			return
 		case <-ticker.C:
 		}
-		if err := s.connection.echo(s.ctx, cmp.Or(cfg.ProbeTimeout, defaultProbe)); err != nil {
+		if err := s.connection.echo(s.ctx, cmp.Or(cfg.ProbeTimeout, probeTimeout)); err != nil {
 			cancel(fmt.Errorf("%w: %w", ErrLost, err))
+			return
 		}
+		s.hear()
 	}
 }
 
@@ -112,7 +121,17 @@ func await(ctx context.Context, call func() error) error {
 	}
 }
 
+// Heard returns when the server last said something: it is asked for a sign of
+// life every Config.ProbeInterval, and its copy follows without being asked.
+func (s *Session) Heard() time.Time { return *s.heard.Load() }
+
+func (s *Session) hear() {
+	now := time.Now()
+	s.heard.Store(&now)
+}
+
 func (s *Session) mark() {
+	s.hear()
 	select {
 	case s.changed <- struct{}{}:
 	default: // a mark is already waiting

@@ -47,7 +47,7 @@ func TestRealDevices(t *testing.T) {
 	id := s.under("red", "")
 	s.ovs.Vsctl("add-port", "red", "tap0", "--", "add-port", "red", "vm0")
 	s.until("both are known", func(st reconcile.Status) bool {
-		return st.Networks[id].Isolation.Isolated && len(st.Actual.Bridges["red"].Endpoints()) == 2
+		return st.Networks[id].Isolation.Isolated() && len(st.Actual.Bridges["red"].Endpoints()) == 2
 	})
 	for name, reason := range map[string]isolation.Reason{
 		"tun0": isolation.L3Tun, "both0": isolation.VethInHost, "lb0": isolation.LinuxBridge,
@@ -55,11 +55,11 @@ func TestRealDevices(t *testing.T) {
 		s.ovs.Vsctl("--no-wait", "add-port", "red", name)
 		s.repaired(reason, 1)
 	}
-	s.until("isolated", func(st reconcile.Status) bool { return st.Networks[id].Isolation.Isolated })
+	s.until("isolated", func(st reconcile.Status) bool { return st.Networks[id].Isolation.Isolated() })
 
 	// An address makes the host reachable; nobody but people can take it away.
 	ip("-n", host, "address", "add", "192.0.2.1/24", "dev", "tap0")
-	if v := s.findings(id, isolation.PortAddress); v.Isolated || !strings.Contains(v.Findings[0].Detail, "192.0.2.1/24") {
+	if v := s.findings(id, isolation.PortAddress); v.Isolated() || !strings.Contains(v.Findings[0].Detail, "192.0.2.1/24") {
 		t.Errorf("verdict %+v", v)
 	}
 	ip("-n", host, "address", "del", "192.0.2.1/24", "dev", "tap0")
@@ -72,7 +72,7 @@ func TestRealDevices(t *testing.T) {
 		return len(p) == 1 && p[0].Port == "inside"
 	})
 	ip("-n", host, "link", "set", "inside", "netns", vm)
-	s.until("moved", func(st reconcile.Status) bool { return st.Networks[id].Isolation.Isolated })
+	s.until("moved", func(st reconcile.Status) bool { return st.Networks[id].Isolation.Isolated() })
 	if got := strings.Fields(s.ports()); len(got) != 3 {
 		t.Errorf("ports %v", got)
 	}
@@ -118,6 +118,11 @@ func (w *world) Apply(_ context.Context, p plan.Plan) (int, error) {
 		w.after(a, p)
 	})
 	return 0, nil
+}
+
+func (w *world) Evidence() plan.Evidence {
+	seen := plan.Sighting{Seen: time.Now()}
+	return plan.Evidence{Database: seen, VSwitchd: seen, Devices: seen}
 }
 
 func (w *world) Forward(...plan.Forwarding) {}
@@ -199,7 +204,7 @@ func TestAnInternalPortHasAGraceTime(t *testing.T) {
 		loop := w.run(t)
 		time.Sleep(9 * time.Second)
 		synctest.Wait()
-		if v := loop.Status().Networks[n.ID].Isolation; w.count() != 0 || len(v.Pending) != 1 || v.Isolated {
+		if v := loop.Status().Networks[n.ID].Isolation; w.count() != 0 || len(v.Pending) != 1 || v.Isolated() {
 			t.Fatalf("within the grace time: %d plans, verdict %+v", w.count(), v)
 		}
 		time.Sleep(2 * time.Second)
@@ -225,7 +230,7 @@ func TestAFightEndsWhenItIsQuiet(t *testing.T) {
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		repairs := w.count()
-		if v := loop.Status().Networks[n.ID].Isolation; repairs < 60 || repairs > 72 || !v.Contested || v.Isolated {
+		if v := loop.Status().Networks[n.ID].Isolation; repairs < 60 || repairs > 72 || !v.Contested || v.Isolated() {
 			t.Fatalf("%d repairs in an hour, verdict %+v; want about one a minute and a contested state", repairs, v)
 		}
 		if got := loop.Status().IsolationRepairs[isolation.PhysicalNIC]; got != uint64(repairs) {
@@ -240,13 +245,13 @@ func TestAFightEndsWhenItIsQuiet(t *testing.T) {
 			a.Bridges["red"] = b
 		})
 		synctest.Wait()
-		if v := loop.Status().Networks[n.ID].Isolation; !v.Contested || !v.Isolated {
+		if v := loop.Status().Networks[n.ID].Isolation; !v.Contested || !v.Isolated() {
 			t.Errorf("just after: verdict %+v", v)
 		}
 		time.Sleep(isolation.Quiet + time.Second)
 		synctest.Wait()
 		status := loop.Status()
-		if v := status.Networks[n.ID].Isolation; v.Contested || !v.Isolated {
+		if v := status.Networks[n.ID].Isolation; v.Contested || !v.Isolated() {
 			t.Errorf("after it was quiet: verdict %+v", v)
 		}
 		if last := status.Events[len(status.Events)-1]; last.Deed != reconcile.Settled {

@@ -82,7 +82,8 @@ const (
 	GuardUnavailable GuardState = "unavailable"
 	// GuardNotNeeded: the datapath keeps them apart.
 	GuardNotNeeded GuardState = "not_needed"
-	// GuardUnknown: nobody has looked at the kernel's rules for too long.
+	// GuardUnknown: nobody has looked at the kernel's rules for too long, or what
+	// else the verdict rests on is missing.
 	GuardUnknown GuardState = "unknown"
 )
 
@@ -403,6 +404,8 @@ func (s Status) HostGuard(id model.ID) (HostGuard, bool) {
 	switch {
 	case !judged || !wanted || s.Guard == nil:
 		return HostGuard{}, false
+	case s.Lacks() != nil:
+		return HostGuard{GuardUnknown, s.Lacks().String()}, true
 	case devices == nil:
 		return HostGuard{State: GuardNotNeeded}, true
 	case time.Since(s.Guard.Verified) > guardFresh:

@@ -1,8 +1,10 @@
 package reconcile
 
 import (
+	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/isonet/isonet/model"
@@ -18,17 +20,52 @@ const (
 
 // Isolation is the verdict on the isolation of one network of this host.
 type Isolation struct {
-	// Isolated says that the isolation is shown. It is false while something is
-	// pending and while there is no bridge to look at.
-	Isolated bool
+	Verdict Verdict
+	// Reason says why the verdict is unknown, and what to do; "" if it is not.
+	Reason string
 	// Contested says that somebody keeps breaking what isonet repairs, which
 	// therefore takes its time.
 	Contested bool
 	Findings  []isolation.Finding
 	// Pending are the ports of which too little is known yet.
 	Pending []isolation.Pending
-	// Since is when Isolated or Contested last changed.
+	// Since is when Verdict or Contested last changed.
 	Since time.Time
+}
+
+// Isolated says that the isolation is shown.
+func (i Isolation) Isolated() bool { return i.Verdict == Isolated }
+
+// Verdict says whether a network is isolated.
+type Verdict string
+
+// The verdicts.
+const (
+	// Isolated: the isolation is shown.
+	Isolated Verdict = "isolated"
+	// NotIsolated: something breaks it.
+	NotIsolated Verdict = "not_isolated"
+	// IsolationUnknown: what the verdict rests on is missing, or too little is
+	// known of a port, or there is no bridge to look at.
+	IsolationUnknown Verdict = "unknown"
+)
+
+// newIsolation returns what is said of a network that was judged.
+func newIsolation(v isolation.Verdict, contested bool) Isolation {
+	i := Isolation{Verdict: NotIsolated, Contested: contested, Findings: v.Findings, Pending: v.Pending}
+	broken := slices.ContainsFunc(v.Findings, func(f isolation.Finding) bool { return !f.Notice })
+	switch {
+	case v.Isolated():
+		i.Verdict = Isolated
+	case !broken:
+		var ports []string
+		for _, p := range v.Pending {
+			ports = append(ports, p.Port)
+		}
+		i.Verdict = IsolationUnknown
+		i.Reason = fmt.Sprintf("too little is known yet of the port(s) %s: wait, it is judged in %v at the latest", strings.Join(ports, ", "), grace)
+	}
+	return i
 }
 
 // Deed is what an event is about.
@@ -123,7 +160,7 @@ func (g *guardian) judge(want *plan.Want, actual *plan.Actual, flows map[string]
 		if contested {
 			j.wakeAt(until)
 		}
-		return Isolation{Isolated: v.Isolated(), Contested: contested, Findings: v.Findings, Pending: v.Pending}, true
+		return newIsolation(v, contested), true
 	}
 	for _, n := range want.Networks {
 		if verdict, judged := judge(n); judged {

@@ -123,7 +123,7 @@ func TestAWayOutIsRemoved(t *testing.T) {
 	} {
 		s.ovs.Vsctl(append([]string{"--no-wait"}, add...)...)
 		s.repaired(reason, 1)
-		status := s.until("quiet", func(st reconcile.Status) bool { return st.Networks[id].Isolation.Isolated })
+		status := s.until("quiet", func(st reconcile.Status) bool { return st.Networks[id].Isolation.Isolated() })
 		last := status.Events[len(status.Events)-1]
 		if last.Deed != reconcile.Removed || last.Reason != reason || last.NetworkID != id || last.Network != "red" || last.Port != add[2] || last.Detail == "" {
 			t.Errorf("%s: the last event is %+v", reason, last)
@@ -158,7 +158,7 @@ func TestAVethIsCutOffUntilItsEndHasLeft(t *testing.T) {
 		f := st.Networks[id].Isolation.Findings
 		return len(f) == 1 && f[0].Port == "stays"
 	})
-	s.until("the other one is removed", func(st reconcile.Status) bool { return st.Networks[id].Isolation.Isolated })
+	s.until("the other one is removed", func(st reconcile.Status) bool { return st.Networks[id].Isolation.Isolated() })
 	if got := s.ports(); got != "moves" {
 		t.Errorf("ports %q, want the one whose end has left", got)
 	}
@@ -185,7 +185,7 @@ func TestTheUnknownIsQuarantinedUntilItIsKnown(t *testing.T) {
 		f := st.Networks[id].Isolation.Findings
 		return len(f) == 1 && f[0].Quarantined
 	}).Networks[id].Isolation
-	if verdict.Isolated || verdict.Findings[0].Port != "odd" || verdict.Findings[0].Remedy() == "" {
+	if verdict.Isolated() || verdict.Findings[0].Port != "odd" || verdict.Findings[0].Remedy() == "" {
 		t.Errorf("verdict %+v", verdict)
 	}
 	for column, want := range map[string]string{
@@ -202,7 +202,7 @@ func TestTheUnknownIsQuarantinedUntilItIsKnown(t *testing.T) {
 	s.repaired(isolation.UnknownDevice, 2)
 
 	s.links.set(tap("odd"))
-	status := s.until("released", func(st reconcile.Status) bool { return st.Networks[id].Isolation.Isolated })
+	status := s.until("released", func(st reconcile.Status) bool { return st.Networks[id].Isolation.Isolated() })
 	if last := status.Events[len(status.Events)-1]; last.Deed != reconcile.Released || last.Port != "odd" {
 		t.Errorf("the last event is %+v", last)
 	}
@@ -220,7 +220,7 @@ func TestPolicies(t *testing.T) {
 	before := s.ovs.NextCfg()
 	s.ovs.Vsctl("add-port", "red", "eth9", "--", "set", "bridge", "red", "stp_enable=true")
 	verdict := s.findings(id, isolation.PhysicalNIC, isolation.STP)
-	if verdict.Isolated || verdict.Findings[0].Action != isolation.Report {
+	if verdict.Isolated() || verdict.Findings[0].Action != isolation.Report {
 		t.Errorf("report: verdict %+v", verdict)
 	}
 	status := s.loop.Status()
@@ -245,7 +245,7 @@ func TestPolicies(t *testing.T) {
 		t.Errorf("report: the uplink's trunks are %s; isonet cut it off, so it lets it go", got)
 	}
 	s.policy(id, model.PolicyEnforce)
-	s.until("isolated", func(st reconcile.Status) bool { return st.Networks[id].Isolation.Isolated })
+	s.until("isolated", func(st reconcile.Status) bool { return st.Networks[id].Isolation.Isolated() })
 	if got := s.ports(); got != "" {
 		t.Errorf("enforce: ports %q", got)
 	}
@@ -281,7 +281,7 @@ func TestAFightIsContested(t *testing.T) {
 		t.Errorf("no event tells that it is contested: %+v", status.Events)
 	}
 	// It is left for a while, not for ever.
-	s.until("removed after all", func(st reconcile.Status) bool { return st.Networks[id].Isolation.Isolated })
+	s.until("removed after all", func(st reconcile.Status) bool { return st.Networks[id].Isolation.Isolated() })
 	if got := s.ports(); got != "" {
 		t.Errorf("ports %q", got)
 	}
@@ -318,7 +318,7 @@ func TestRSTPIsLeftWithoutLosingPorts(t *testing.T) {
 	s.ovs.Vsctl("--no-wait", "set", "bridge", "red", "rstp_enable=true")
 	s.repaired(isolation.RSTP, 1)
 	s.until("up again", func(st reconcile.Status) bool {
-		return st.Networks[id].State == reconcile.Active && st.Networks[id].Isolation.Isolated && st.Actual.Bridges["red"].DatapathType != plan.ResetDatapath
+		return st.Networks[id].State == reconcile.Active && st.Networks[id].Isolation.Isolated() && st.Actual.Bridges["red"].DatapathType != plan.ResetDatapath
 	})
 	if got := s.ovs.Vsctl("--columns=_uuid,name,tag,interfaces", "list", "port"); got != ports {
 		t.Errorf("ports are\n%s\nand were\n%s", got, ports)

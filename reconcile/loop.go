@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,6 +43,9 @@ type Switch interface {
 	Forward(want ...plan.Forwarding)
 	// Flows returns what is known of the flows of these bridges, by their names.
 	Flows() map[string]plan.Flows
+	// Evidence returns what was seen of the host, and when. It is asked whenever
+	// somebody reads a verdict, from any goroutine, and must not wait.
+	Evidence() plan.Evidence
 }
 
 // Observer is told what the loop did; for metrics.
@@ -64,6 +68,10 @@ type Loop struct {
 	changed chan struct{}
 	// asked is whom Alive asks.
 	asked chan struct{}
+	// began is when there could have been evidence at the earliest; work and
+	// applying time what is made of it.
+	began          time.Time
+	work, applying stopwatch
 	// guardReleases is what GuardHost is asked for, guardVerified when it last saw
 	// that all is as Status says.
 	guardReleases chan guardRelease
@@ -100,8 +108,8 @@ func New(store Store, sw Switch, observer Observer, log *slog.Logger) *Loop {
 	retry.InitialInterval, retry.MaxInterval = 2*time.Millisecond, 5*time.Second
 	l := &Loop{
 		store: store, sw: sw, observer: observer, log: log,
-		changed: make(chan struct{}),
-		asked:   make(chan struct{}), guardReleases: make(chan guardRelease),
+		changed: make(chan struct{}), began: time.Now(),
+		asked: make(chan struct{}), guardReleases: make(chan guardRelease),
 		settled: -1,
 		touched: map[model.ID]int{},
 		retry:   retry,
@@ -123,11 +131,16 @@ func (l *Loop) Owner(b plan.Bridge) model.ID { return l.owners.Of(b) }
 // Run works until ctx ends. Whatever woke it, it always does the same: look at
 // both sides and apply the difference.
 func (l *Loop) Run(ctx context.Context) error {
+	aging, stop := context.WithCancel(ctx)
+	defer stop()
+	go l.age(aging)
 	// Without the desired state every bridge would look like a left-over.
 	l.await(ctx, l.store.Ready(), nil, nil)
 	for ctx.Err() == nil {
 		storeChanged, switchChanged := l.store.Changed(), l.sw.Changed()
+		l.work.start()
 		again := l.pass(ctx)
+		l.work.stop()
 		var timer <-chan time.Time
 		if again >= 0 {
 			timer = time.After(again)
@@ -288,17 +301,20 @@ func (l *Loop) judge(host model.ID, revision int64, want plan.Want, p plan.Plan,
 		}
 	}
 	now := time.Now()
-	before := l.Status().Networks // the loop alone writes it
+	before := l.status.Load().Networks // the loop alone writes it
 	var events []Event
 	for _, n := range want.Networks {
 		v := verdicts[n.ID]
 		v.Since, v.Strict, v.Isolation = now, judged.strict[n.ID], judged.verdicts[n.ID]
+		if v.Isolation.Verdict == "" {
+			v.Isolation = Isolation{Verdict: IsolationUnknown, Reason: fmt.Sprintf("there is no bridge '%s' to look at: %s", n.VdsmName, cmp.Or(v.Reason, "wait until it is made"))}
+		}
 		v.Isolation.Since = now
 		old, known := before[n.ID]
 		if known && old.State == v.State {
 			v.Since = old.Since
 		}
-		if known && old.Isolation.Isolated == v.Isolation.Isolated && old.Isolation.Contested == v.Isolation.Contested {
+		if known && old.Isolation.Verdict == v.Isolation.Verdict && old.Isolation.Contested == v.Isolation.Contested {
 			v.Isolation.Since = old.Isolation.Since
 		}
 		events = append(events, news(n, old.Isolation, v.Isolation, now)...)
@@ -368,7 +384,7 @@ func (l *Loop) publish(change func(*Status)) {
 	l.changed = make(chan struct{})
 }
 
-// Status returns what the loop knows. Its maps and slices are shared: do not
+// Status returns what is known now. Its maps and slices are shared: do not
 // change them.
 func (l *Loop) Status() Status {
 	s := *l.status.Load()
@@ -376,7 +392,7 @@ func (l *Loop) Status() Status {
 		guard := *s.Guard
 		guard.Verified, s.Guard = *verified, &guard
 	}
-	return s
+	return l.fold(s, time.Now())
 }
 
 // Changed returns a channel that is closed when Status changes.
@@ -411,19 +427,15 @@ func (e *RealiseError) Is(target error) bool {
 var ErrStandby error = &model.Error{Kind: model.ErrUnavailable, Text: "another isonetd manages the Open vSwitch of this host, and this one stands by until the other one ends: " +
 	"send the request to the other one, or stop it"}
 
-// ErrUnreachable says that the session to Open vSwitch is gone for longer than
-// it takes to restart ovsdb-server.
+// ErrUnreachable says that there is no session to Open vSwitch.
 var ErrUnreachable error = &model.Error{Kind: model.ErrUnavailable, Text: "Open vSwitch is not reachable"}
-
-// reconnectPatience is how long WaitFor waits for a lost session.
-const reconnectPatience = 5 * time.Second
 
 // WaitFor waits until the loop has looked at the desired revision, and each of
 // the networks is active, or is not on this host and has no bridge left. It
 // returns a *RealiseError when OVS cannot realise one of them or ports keep its
-// bridge, ErrStandby when it is not this isonetd's to do, ErrUnreachable when
-// the session is lost and does not come back, and an error that wraps ctx's when
-// ctx ends before.
+// bridge, ErrStandby when it is not this isonetd's to do, the error of
+// Status.CannotRealise when Open vSwitch stops doing anything, and an error that
+// wraps ctx's when ctx ends before.
 func (l *Loop) WaitFor(ctx context.Context, revision int64, networks ...model.ID) error {
 	for {
 		changed := l.Changed()
@@ -432,15 +444,12 @@ func (l *Loop) WaitFor(ctx context.Context, revision int64, networks ...model.ID
 		if err != nil || open == "" {
 			return err
 		}
-		var lost <-chan time.Time
-		if !status.Connected {
-			lost = time.After(time.Until(status.Since.Add(reconnectPatience)))
+		if err := status.CannotRealise(); err != nil {
+			return err
 		}
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("not realised in time: %s: %w", open, ctx.Err())
-		case <-lost:
-			return ErrUnreachable
 		case <-changed:
 		}
 	}
@@ -468,7 +477,7 @@ func (s Status) unsettled(revision int64, networks []model.ID) (string, error) {
 		case wanted && verdict.State == Failed:
 			failure.Problems = append(failure.Problems, plan.Problem{NetworkID: id, Reason: verdict.Reason, Final: true})
 			failure.conflict = failure.conflict || verdict.conflict
-		case wanted && verdict.State == Pending:
+		case wanted && (verdict.State == Pending || verdict.State == Unknown):
 			open = append(open, verdict.Reason)
 		case !wanted && bridges[id] != "":
 			if ports := s.heldBy(id); ports != nil {

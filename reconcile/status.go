@@ -19,12 +19,16 @@ const (
 	Active State = "active"
 	// Failed: the network cannot be realised before something else changes.
 	Failed State = "error"
+	// Unknown: something that verdicts rest on is missing, or was not seen for too
+	// long.
+	Unknown State = "unknown"
 )
 
 // NetworkStatus is the verdict on one network of this host.
 type NetworkStatus struct {
 	State State
-	// Reason says why the network is not active, in words for an operator.
+	// Reason says why the network is not active, in words for an operator. For an
+	// unknown one it has the remedy, too.
 	Reason string
 	// conflict says that a name is taken on the host.
 	conflict bool
@@ -41,13 +45,17 @@ type Status struct {
 	// HostID is this host's id; "" before Open vSwitch was reached for the
 	// first time.
 	HostID model.ID
-	// Connected says that the session to Open_vSwitch is live, so that Actual
-	// is the present and not the past.
+	// Connected says that the session to Open_vSwitch is live and has a snapshot
+	// that can be used, so that Actual is the present and not the past.
 	Connected bool
 	// Since is when Connected last changed.
 	Since time.Time
 	// Reconnects counts the sessions that followed a lost one.
 	Reconnects uint64
+	// Missing is what verdicts rest on and is gone, or was not seen for too long;
+	// the first explains the others. It is folded into everything else: verdicts
+	// that rest on it are unknown.
+	Missing []Missing
 	// Standby says that another isonetd manages this host's Open vSwitch, so
 	// that this one only looks.
 	Standby bool

@@ -239,7 +239,7 @@ func TestStrictGoesAndComes(t *testing.T) {
 	id := s.attachNetwork(model.Network{Name: "red", Strict: true, PortIsolation: true})
 	vms := s.vms("vm-a", "vm-b")
 	a, b := vms[0], vms[1]
-	s.until("both are members", func(st reconcile.Status) bool { return st.Networks[id].Isolation.Isolated })
+	s.until("both are members", func(st reconcile.Status) bool { return st.Networks[id].Isolation.Isolated() })
 	isApart(t, a, b)
 	for range 2 {
 		s.change(id, func(n *model.Network) { n.Strict, n.PortIsolation = false, false })
@@ -284,7 +284,7 @@ func TestMACLock(t *testing.T) {
 	s.ovs.Plug(b, "red", "--", "set", "interface", b.Device, "external_ids:attached-mac="+mac(t, b))
 	s.ovs.Plug(a, "red")
 	v := s.findings(id, isolation.NoMAC)
-	if !v.Isolated || v.Findings[0].Port != a.Device {
+	if !v.Isolated() || v.Findings[0].Port != a.Device {
 		t.Errorf("verdict %+v", v)
 	}
 	isApart(t, a, b)

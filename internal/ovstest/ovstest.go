@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // Schema is where the package of Open vSwitch puts the schema of its database.
@@ -98,7 +100,7 @@ func Start(t testing.TB, options ...Option) *OVS {
 // does.
 func (o *OVS) Init() {
 	o.t.Helper()
-	o.Vsctl("--no-wait", "init")
+	o.Vsctl("--no-wait", "init", "--", "set", "Open_vSwitch", ".", "external_ids:system-id="+uuid.NewString())
 }
 
 // For returns the same instance for a subtest: what is made by it ends with the
@@ -130,7 +132,7 @@ func (o *OVS) StartServer() {
 func (o *OVS) StartVSwitchd() {
 	o.t.Helper()
 	args := []string{
-		"ovs-vswitchd", o.Endpoint(), "--unixctl=" + o.path("vswitchd.ctl"),
+		"ovs-vswitchd", o.Endpoint(), "--pidfile",
 		"--log-file=" + o.path("ovs-vswitchd.log"), "-vconsole:off",
 	}
 	if o.namespace == "" {
@@ -182,7 +184,7 @@ func (o *OVS) Vsctl(args ...string) string {
 // Appctl runs ovs-appctl on ovs-vswitchd and returns its output.
 func (o *OVS) Appctl(args ...string) string {
 	o.t.Helper()
-	return o.run("ovs-appctl", append([]string{"-t", o.path("vswitchd.ctl")}, args...)...)
+	return o.run("ovs-appctl", append([]string{"-t", "ovs-vswitchd"}, args...)...)
 }
 
 // OfctlCommand returns a command of ovs-ofctl for a bridge.

@@ -1,0 +1,90 @@
+package ovs
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/isonet/isonet/model/plan"
+)
+
+// DefaultRunDir is where vswitchd makes its sockets as packages configure it.
+const DefaultRunDir = "/run/openvswitch"
+
+// runDirOf returns the directory of vswitchd's sockets: that of its database's,
+// if that is one of the host's files.
+func runDirOf(endpoints []string) string {
+	for _, e := range endpoints {
+		if path, ok := strings.CutPrefix(e, "unix:"); ok {
+			return filepath.Dir(path)
+		}
+	}
+	return DefaultRunDir
+}
+
+// backlog is how far vswitchd is behind its database.
+type backlog struct {
+	nextCfg, curCfg int
+	// since is when it last caught up or got on; zero while it is not behind.
+	since time.Time
+}
+
+// follow takes a snapshot's numbers. The one that is nil forgets what was before.
+func (b *backlog) follow(actual *plan.Actual, now time.Time) {
+	if actual == nil || actual.CurCfg >= actual.NextCfg {
+		*b = backlog{}
+		return
+	}
+	if b.since.IsZero() || b.curCfg != actual.CurCfg {
+		b.since = now
+	}
+	b.nextCfg, b.curCfg = actual.NextCfg, actual.CurCfg
+}
+
+// Evidence returns what was last seen of Open vSwitch, and when. It takes no
+// time.
+func (s *Switch) Evidence() plan.Evidence {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	e := plan.Evidence{Database: s.lost, VSwitchd: s.vswitchd.sighting(), Devices: plan.Sighting{Seen: now}}
+	if s.session != nil {
+		e.Database = plan.Sighting{Seen: s.session.Heard()}
+	}
+	if s.actual != nil && s.actual.Links == nil && s.cfg.Devices != nil {
+		e.Devices = plan.Sighting{}
+	}
+	if answered := s.Answered(); answered.After(e.VSwitchd.Seen) {
+		e.VSwitchd.Seen = answered // by its main thread, like the control socket
+	}
+	e.Flows = s.flows.unread()
+	if b := s.behind; !b.since.IsZero() && b.since.Before(e.VSwitchd.Seen) {
+		e.VSwitchd.Seen = b.since
+		if e.VSwitchd.Cause == "" {
+			e.VSwitchd.Cause = fmt.Sprintf("ovs-vswitchd answers, but has not applied %d change(s) of its configuration", b.nextCfg-b.curCfg)
+			e.VSwitchd.Remedy = "see its log: perhaps it cannot write to its database, or another ovs-vswitchd has the database"
+		}
+	}
+	return e
+}
+
+// unusable says why what the database holds is not the state of a host.
+func (s *Switch) unusable(cause, remedy string) {
+	s.cfg.Logger.Warn(cause, "remedy", remedy)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lost.Cause, s.lost.Remedy = cause, remedy
+	s.announce()
+}
+
+// unreachable says why there is no session.
+func (s *Switch) unreachable(err error) {
+	if err == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lost.Cause = fmt.Sprintf("there is no session with Open vSwitch's database (%v)", err)
+	s.lost.Remedy = "check that ovsdb-server runs, and that isonetd may use its socket"
+}

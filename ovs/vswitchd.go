@@ -1,0 +1,293 @@
+package ovs
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/isonet/isonet/model/plan"
+)
+
+const (
+	// askEvery is how often ovs-vswitchd is asked for a sign of life.
+	askEvery = time.Second
+	// callTimeout bounds connecting to a control socket.
+	callTimeout = time.Second
+	// leastWork is what a main thread at work has of its processor in askEvery, in
+	// clock ticks of 10 ms, however busy the machine is.
+	leastWork = 5
+	// longestWork is how long ovs-vswitchd may use its processor without an answer
+	// before that is taken for a hang and not for work.
+	longestWork = time.Minute
+	// startVSwitchd is what to do about one that does not run.
+	startVSwitchd = "start Open vSwitch (\"systemctl start openvswitch-switch\", or openvswitch), and see the log of ovs-vswitchd if it does not stay"
+)
+
+// vswitchd asks ovs-vswitchd each second whether it is there, on its control
+// socket (ovs-appctl(8)): its main thread answers, which is the one that
+// configures the bridges and that moves frames on the userspace datapath.
+type vswitchd struct {
+	runDir string
+	// seen is the newest sighting; nil before the first look.
+	seen atomic.Pointer[plan.Sighting]
+}
+
+// run asks until ctx ends.
+func (v *vswitchd) run(ctx context.Context) {
+	ticker := time.NewTicker(askEvery)
+	defer ticker.Stop()
+	for ctx.Err() == nil {
+		call, err := dialVSwitchd(ctx, v.runDir)
+		if err != nil {
+			v.miss(err.cause, err.remedy, false)
+		} else {
+			v.accompany(ctx, call, ticker.C)
+		}
+		select {
+		case <-ctx.Done():
+		case <-ticker.C:
+		}
+	}
+}
+
+// accompany asks over one connection until it ends. It waits for an answer
+// however long that takes: a stopped ovs-vswitchd answers when it goes on, and
+// that it has not yet is for whoever reads the time of the last answer.
+func (v *vswitchd) accompany(ctx context.Context, c *call, tick <-chan time.Time) {
+	defer c.close()
+	stop := context.AfterFunc(ctx, c.close)
+	defer stop()
+	work := &labour{pid: c.pid}
+	for {
+		answers := make(chan error, 1)
+		go func() { _, err := c.ask("version"); answers <- err }()
+		for waiting := true; waiting; {
+			select {
+			case err := <-answers:
+				if err != nil {
+					v.miss("ovs-vswitchd has ended", startVSwitchd, false)
+					return
+				}
+				waiting = false
+				v.seen.Store(&plan.Sighting{Seen: time.Now()})
+				work.rest()
+			case <-tick:
+				cause, remedy, busy := work.judge(time.Now())
+				v.miss(cause, remedy, busy)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick:
+		}
+	}
+}
+
+// miss says why there was no answer, and keeps when the last one came.
+func (v *vswitchd) miss(cause, remedy string, busy bool) {
+	missed := plan.Sighting{Cause: cause, Remedy: remedy, Busy: busy}
+	if last := v.seen.Load(); last != nil {
+		missed.Seen = last.Seen
+	}
+	v.seen.Store(&missed)
+}
+
+// sighting returns what was seen of ovs-vswitchd last.
+func (v *vswitchd) sighting() plan.Sighting {
+	if seen := v.seen.Load(); seen != nil {
+		return *seen
+	}
+	return plan.Sighting{}
+}
+
+// labour tells work from a hang by the time that the main thread of a process
+// has had on a processor.
+type labour struct {
+	pid   int // 0 is unknown
+	used  uint64
+	since time.Time // of the first look without an answer
+}
+
+func (l *labour) rest() { l.since = time.Time{} }
+
+// judge says what a process that does not answer is doing.
+func (l *labour) judge(now time.Time) (cause, remedy string, busy bool) {
+	state, used, err := mainThread(l.pid)
+	before, first := l.used, l.since.IsZero()
+	l.used = used
+	if first {
+		l.since = now
+	}
+	silent := now.Sub(l.since).Round(time.Second)
+	switch {
+	case l.pid == 0 || err != nil:
+		return "ovs-vswitchd does not answer", "check that it runs and is not stopped, and see its log", false
+	case state == "T" || state == "t":
+		return fmt.Sprintf("ovs-vswitchd (process %d) was stopped by a signal", l.pid),
+			fmt.Sprintf("let it go on with \"kill -CONT %d\", or restart Open vSwitch", l.pid), false
+	case silent > longestWork:
+		return fmt.Sprintf("ovs-vswitchd (process %d) has not answered for %v", l.pid, silent), "see its log, and restart Open vSwitch if that does not end", false
+	case state == "D" || !first && used >= before+leastWork:
+		return fmt.Sprintf("ovs-vswitchd (process %d) is busy", l.pid), "wait until it has done what it was asked to do", true
+	}
+	return fmt.Sprintf("ovs-vswitchd (process %d) hangs: it neither answers nor works", l.pid), "see its log, and restart Open vSwitch if that does not end", false
+}
+
+// mainThread returns the state of a process's main thread and the time that it
+// has had on a processor, in clock ticks (proc(5)).
+func mainThread(pid int) (state string, used uint64, err error) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/stat", pid, pid))
+	if err != nil {
+		return "", 0, fmt.Errorf("read the state of the process %d: %w", pid, err)
+	}
+	// The name before it may have anything in it.
+	fields := strings.Fields(string(data[strings.LastIndexByte(string(data), ')')+1:]))
+	if len(fields) < 13 {
+		return "", 0, fmt.Errorf("read the state of the process %d: it has %d fields", pid, len(fields))
+	}
+	for _, field := range fields[11:13] { // utime and stime
+		ticks, err := strconv.ParseUint(field, 10, 64)
+		if err != nil {
+			return "", 0, fmt.Errorf("read the state of the process %d: %w", pid, err)
+		}
+		used += ticks
+	}
+	return fields[0], used, nil
+}
+
+// trouble says why something cannot be reached, and what to do.
+type trouble struct{ cause, remedy string }
+
+// dialVSwitchd connects to the control socket of the ovs-vswitchd that has its
+// files in a directory.
+func dialVSwitchd(ctx context.Context, runDir string) (*call, *trouble) {
+	sockets, err := controlSockets(runDir)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return nil, &trouble{fmt.Sprintf("isonetd may not look into Open vSwitch's run directory %s", runDir), "let it: it must be able to use the sockets there"}
+	case err != nil:
+		return nil, &trouble{fmt.Sprintf("Open vSwitch's run directory %s is not there", runDir), startVSwitchd}
+	}
+	denied := ""
+	for _, socket := range sockets {
+		c, err := dialControl(ctx, socket)
+		switch {
+		case errors.Is(err, syscall.EAGAIN): // those who wait for it to answer fill its queue
+			return nil, &trouble{"ovs-vswitchd does not answer", "check that it is not stopped, and see its log"}
+		case errors.Is(err, fs.ErrPermission):
+			denied = socket
+		case err != nil:
+		case strings.Contains(filepath.Base(socket), "vswitchd") || c.program() == "ovs-vswitchd":
+			return c, nil // even if it does not answer: nobody else listens there
+		default:
+			c.close()
+		}
+	}
+	if denied != "" {
+		return nil, &trouble{fmt.Sprintf("isonetd may not use ovs-vswitchd's control socket %s", denied), "run isonetd as a user who may, such as root"}
+	}
+	return nil, &trouble{fmt.Sprintf("ovs-vswitchd does not run: nobody answers at its control socket in %s", runDir), startVSwitchd}
+}
+
+// controlSockets returns the control sockets in a directory, that of the process
+// in ovs-vswitchd's pid file first. Others count as well, because the file is an
+// option of ovs-vswitchd's; their names or answers say whose they are.
+func controlSockets(runDir string) ([]string, error) {
+	if _, err := os.ReadDir(runDir); err != nil {
+		return nil, fmt.Errorf("look for ovs-vswitchd's control socket: %w", err)
+	}
+	sockets, err := filepath.Glob(filepath.Join(runDir, "*.ctl"))
+	if err != nil {
+		return nil, fmt.Errorf("look for ovs-vswitchd's control socket: %w", err)
+	}
+	if pid, err := os.ReadFile(filepath.Join(runDir, "ovs-vswitchd.pid")); err == nil {
+		first := filepath.Join(runDir, fmt.Sprintf("ovs-vswitchd.%s.ctl", strings.TrimSpace(string(pid))))
+		sockets = slices.DeleteFunc(sockets, func(s string) bool { return s == first })
+		sockets = append([]string{first}, sockets...)
+	}
+	return sockets, nil
+}
+
+// call is a connection to a control socket.
+type call struct {
+	conn   net.Conn
+	reader *json.Decoder
+	asked  int
+	// pid is the process at the other end; 0 is unknown.
+	pid int
+}
+
+func dialControl(ctx context.Context, socket string) (*call, error) {
+	dialer := net.Dialer{Timeout: callTimeout}
+	conn, err := dialer.DialContext(ctx, "unix", socket)
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", socket, err)
+	}
+	return &call{conn: conn, reader: json.NewDecoder(bufio.NewReader(conn)), pid: peer(conn)}, nil
+}
+
+// peer returns the process that listens at the other end of a connection; 0 when
+// it is in another PID namespace.
+func peer(conn net.Conn) int {
+	unix, ok := conn.(*net.UnixConn)
+	if !ok {
+		return 0
+	}
+	raw, err := unix.SyscallConn()
+	if err != nil {
+		return 0
+	}
+	pid := 0
+	_ = raw.Control(func(fd uintptr) {
+		if cred, err := syscall.GetsockoptUcred(int(fd), syscall.SOL_SOCKET, syscall.SO_PEERCRED); err == nil {
+			pid = int(cred.Pid)
+		}
+	})
+	return pid
+}
+
+// program returns the name of the program that answers; "" if none does in time.
+func (c *call) program() string {
+	_ = c.conn.SetDeadline(time.Now().Add(callTimeout))
+	defer c.conn.SetDeadline(time.Time{}) //nolint:errcheck // of a connection that ends, which the next question finds
+	answer, err := c.ask("version")
+	if err != nil {
+		return ""
+	}
+	name, _, _ := strings.Cut(answer, " ")
+	return name
+}
+
+// ask runs a command of ovs-appctl(8) and returns its output.
+func (c *call) ask(command string) (string, error) {
+	c.asked++
+	if _, err := fmt.Fprintf(c.conn, `{"id":%d,"method":%q,"params":[]}`, c.asked, command); err != nil {
+		return "", fmt.Errorf("ask %s: %w", command, err)
+	}
+	var reply struct {
+		Result *string
+		Error  any
+	}
+	if err := c.reader.Decode(&reply); err != nil {
+		return "", fmt.Errorf("ask %s: %w", command, err)
+	}
+	if reply.Result == nil {
+		return "", fmt.Errorf("ask %s: it was refused: %v", command, reply.Error)
+	}
+	return *reply.Result, nil
+}
+
+func (c *call) close() { _ = c.conn.Close() }
