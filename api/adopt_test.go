@@ -147,10 +147,10 @@ func TestAdoptRefusals(t *testing.T) {
 		"other bridge name": {`{"bridge":"br-old","network":"iso4"}`, nil, 409, []string{"has bridges of the name 'iso4'"}},
 		"bad network name":  {`{"bridge":"br-old","network":"bond7"}`, nil, 400, []string{"cannot start with 'bond'"}},
 		"bad bridge name": {`{"bridge":"br.old","network":"new"}`, bridge(func(b *plan.Bridge) {
-			b.Name, b.Ports[0].Name = "br.old", "br.old"
+			b.Name, b.Ports[0].Name, b.Ports[0].Interfaces[0].Name = "br.old", "br.old", "br.old"
 		}), 400, []string{"'br.old' cannot name a bridge"}},
 		"taken bridge name": {`{"bridge":"iso4","network":"new"}`, bridge(func(b *plan.Bridge) {
-			b.Name, b.Ports[0].Name = "iso4", "iso4"
+			b.Name, b.Ports[0].Name, b.Ports[0].Interfaces[0].Name = "iso4", "iso4", "iso4"
 		}), 400, []string{"already used as an on-host identifier"}},
 		"not isolated": {`{"bridge":"br-old","network":"new"}`, bridge(func(b *plan.Bridge) {
 			b.Controllers, b.STP, b.FailMode = 1, true, "secure"

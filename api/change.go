@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"reflect"
@@ -287,16 +288,7 @@ func users(b plan.Bridge, ports []string) []string {
 	return slices.Compact(vms)
 }
 
-func userOf(p plan.Port) string {
-	for _, key := range []string{"vm-name", "vm-id"} {
-		for _, i := range p.Interfaces {
-			if name := i.ExternalIDs[key]; name != "" {
-				return name
-			}
-		}
-	}
-	return p.Name
-}
+func userOf(p plan.Port) string { return cmp.Or(p.VM(), p.Name) }
 
 // takeBack undoes a committed change that Open vSwitch did not realise, and
 // returns what to tell the client.

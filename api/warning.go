@@ -60,12 +60,12 @@ func largerThan(b plan.Bridge, mtu int) []string {
 	var names []string
 	for _, p := range b.Endpoints() {
 		for _, i := range p.Interfaces {
-			switch user := userOf(p); {
+			switch vm := p.VM(); {
 			case i.MTU <= mtu || i.Failed():
-			case user == p.Name:
+			case vm == "":
 				names = append(names, i.Name)
 			default:
-				names = append(names, fmt.Sprintf("%s (%s)", user, i.Name))
+				names = append(names, fmt.Sprintf("%s (VM %s)", i.Name, vm))
 			}
 		}
 	}

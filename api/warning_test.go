@@ -41,7 +41,7 @@ func TestASmallerMTUWarnsOfItsVMs(t *testing.T) {
 				t.Errorf("%s %s with %s: warnings %q", write.method, write.path, mtu.bytes, got)
 			}
 			for _, text := range got {
-				for _, want := range []string{`w\u00e9b0\n (vnet0)`, "(vnet7) and 3 more", "smaller than before, 1399 bytes", "<mtu size='1399'/>"} {
+				for _, want := range []string{`vnet0 (VM w\u00e9b0\n)`, `vnet7 (VM w\u00e9b7\n) and 3 more`, "smaller than before, 1399 bytes", "<mtu size='1399'/>"} {
 					if !strings.Contains(text, want) {
 						t.Errorf("%q does not have %q", text, want)
 					}

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -254,13 +255,20 @@ func TestALabelOnTheHostProvisionsAndItsRemovalRemoves(t *testing.T) {
 }
 
 func TestARefusedChangeLeavesNothing(t *testing.T) {
+	ip := func(args ...string) {
+		if out, err := exec.CommandContext(context.Background(), "ip", args...).CombinedOutput(); err != nil {
+			t.Errorf("ip %v: %v: %s", args, err, out)
+		}
+	}
+	ip("link", "add", "istaken0", "type", "veth", "peer", "name", "istaken1")
+	t.Cleanup(func() { ip("link", "delete", "istaken0") })
 	h := newHost(t, nil)
 	h.start()
 	h.ovs.Vsctl("add-br", "theirs")
 	h.network(`{"name":"red","data_center":{"name":"Default"}}`)
 	h.network(`{"name":"theirs","data_center":{"name":"Default"}}`)
-	h.network(`{"name":"lo","data_center":{"name":"Default"}}`)
-	for _, names := range [][]string{{"red", "theirs"}, {"red", "lo"}, {"red", "missing"}} {
+	h.network(`{"name":"istaken0","data_center":{"name":"Default"}}`)
+	for _, names := range [][]string{{"red", "theirs"}, {"red", "istaken0"}, {"red", "missing"}} {
 		status, fault := h.call("POST", h.path()+"/setupnetworks", attachAll(names...))
 		if status != http.StatusConflict && status != http.StatusBadRequest {
 			t.Errorf("%v: status %d", names, status)

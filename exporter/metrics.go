@@ -90,7 +90,7 @@ type family struct {
 
 // families returns all metrics that are made from snapshots.
 func families() []family {
-	return slices.Concat(trafficFamilies(), networkFamilies(), isolationFamilies(), hostFamilies(), portFamilies())
+	return slices.Concat(trafficFamilies(), networkFamilies(), isolationFamilies(), careFamilies(), hostFamilies(), portFamilies())
 }
 
 func trafficFamilies() []family {

@@ -62,6 +62,21 @@ func TestVdsmName(t *testing.T) {
 		"sixteen-chars-xx": "on0123456789abc",
 		"größe":            "on0123456789abc",
 		"two words":        "on0123456789abc",
+		"default":          "on0123456789abc",
+		"all":              "on0123456789abc",
+		"lo":               "on0123456789abc",
+		"ovs-system":       "on0123456789abc",
+		"ovs-netdev":       "on0123456789abc",
+		"vxlan_sys_4789":   "on0123456789abc",
+		"later_sys_1":      "on0123456789abc",
+		"sit0":             "on0123456789abc",
+		"-x":               "on0123456789abc",
+		"Default":          "Default",
+		"all1":             "all1",
+		"ovs-lab":          "ovs-lab",
+		"gre_sysx":         "on0123456789abc",
+		"my_system":        "my_system",
+		"site0":            "site0",
 	} {
 		if got := model.VdsmName(id, name); got != want {
 			t.Errorf("VdsmName(%q) = %q, want %q", name, got, want)

@@ -70,13 +70,26 @@ func (n Network) EffectiveMTU() int {
 	return n.MTU
 }
 
+// reservedPattern matches the names that no bridge can have, or that others need:
+//   - default and all are directories beside those of devices in /proc/sys/net,
+//     and bonding_masters a file beside them in /sys/class/net;
+//   - the devices that the kernel makes itself when it loads a module, which it
+//     could not load any more;
+//   - what Open vSwitch calls its datapaths, and its tunnels of the kernel
+//     (netdev_is_reserved_name);
+//   - what commands would take for an option.
+var reservedPattern = regexp.MustCompile(`^(default|all|bonding_masters|lo|` +
+	`(tunl|gre|gretap|erspan|ip_vti|ip6_vti|sit|ip6tnl|ip6gre|teql|dummy|ifb)[0-9]|` +
+	`ovs-(system|netdev|dummy)|[0-9a-z]+_sys(_[0-9]+)?|` +
+	`(genev|gre|vxlan|lisp|stt|erspan|ip6erspan|ip6gre|gtpu|udp|srv6)_sys.*|-.*)$`)
+
 var vdsmNamePattern = regexp.MustCompile(`^[0-9a-zA-Z_-]{1,15}$`)
 
 // VdsmName returns the bridge name of a new network by oVirt's rule: the name
 // itself if it can be a Linux device's name, else "on" and the first 13
 // hexadecimal digits of the id.
 func VdsmName(id ID, name string) string {
-	if vdsmNamePattern.MatchString(name) {
+	if vdsmNamePattern.MatchString(name) && !reservedPattern.MatchString(name) {
 		return name
 	}
 	return "on" + strings.ReplaceAll(string(id), "-", "")[:13]

@@ -157,6 +157,12 @@ func (c *compiler) repair(r plan.Repair) {
 			row[column] = ovsdb.OvsSet{}
 		}
 	}
+	for _, h := range r.Elsewhere {
+		c.add(ovsdb.Operation{
+			Op: ovsdb.OperationMutate, Table: "Bridge", Where: byUUID(h.Bridge),
+			Mutations: []ovsdb.Mutation{*ovsdb.NewMutation("ports", ovsdb.MutateOperationDelete, ovsdb.OvsSet{GoSet: []any{ovsdb.UUID{GoUUID: h.Port.UUID}}})},
+		})
+	}
 	if r.AddLocal {
 		c.addPort(r.Have.UUID, c.localPort(r.Spec, c.unique(), c.ownInterface(r)))
 	}

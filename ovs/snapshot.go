@@ -63,6 +63,7 @@ func (p *picture) update(all ovsdb.Tables, changes ovsdb.Changes) (actual *plan.
 		DatapathType:  p.datapathType,
 		Managers:      len(root.Managers),
 		Restoring:     enabled(root.OtherConfig, "flow-restore-wait"),
+		Offloads:      enabled(root.OtherConfig, "userspace-tso-enable"),
 		Bridges:       p.bridges,
 		QoS:           p.qos,
 	}, gone

@@ -258,8 +258,17 @@ func (c *connection) transact(ctx context.Context, operations []ovsdb.Operation)
 	if c.lock != "" {
 		operations = append([]ovsdb.Operation{{Op: ovsdb.OperationAssert, Lock: &c.lock}}, operations...)
 	}
+	// Written before it is sent: no other call waits for the text of a large one.
+	text, err := json.Marshal(ovsdb.NewTransactArgs(c.database, operations...))
+	if err != nil {
+		return nil, fmt.Errorf("write the operations as JSON: %w", err)
+	}
+	var params []json.RawMessage
+	if err := json.Unmarshal(text, &params); err != nil {
+		return nil, fmt.Errorf("write the operations as JSON: %w", err)
+	}
 	var results []ovsdb.OperationResult
-	if err := c.call(ctx, "transact", ovsdb.NewTransactArgs(c.database, operations...), &results); err != nil {
+	if err := c.call(ctx, "transact", params, &results); err != nil {
 		return nil, err
 	}
 	if c.lock != "" && len(results) > 0 && results[0].Error == "" {
@@ -278,7 +287,7 @@ func (c *connection) echo(ctx context.Context, timeout time.Duration) error {
 
 // call calls a method of the server. The answer is not looked at after ctx has
 // ended.
-func (c *connection) call(ctx context.Context, method string, params []any, answer any) error {
+func (c *connection) call(ctx context.Context, method string, params, answer any) error {
 	return await(ctx, func() error { return c.rpc.CallWithContext(ctx, method, params, answer) })
 }
 

@@ -19,9 +19,13 @@ func (l *Loop) Alive(ctx context.Context) error {
 	}
 }
 
-// await waits for the first of these and for ctx, and answers Alive meanwhile.
-// A nil channel never comes.
+// await waits for the first of these, for the flight and for ctx, and answers
+// Alive meanwhile. A nil channel never comes.
 func (l *Loop) await(ctx context.Context, store, sw <-chan struct{}, timer <-chan time.Time) {
+	var landed <-chan landing
+	if l.flight != nil {
+		landed = l.flight.landed
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -31,6 +35,9 @@ func (l *Loop) await(ctx context.Context, store, sw <-chan struct{}, timer <-cha
 		case <-sw:
 			return
 		case <-timer:
+			return
+		case came := <-landed:
+			l.arrived(ctx, came)
 			return
 		case <-l.asked:
 		}

@@ -278,11 +278,7 @@ func (j judgement) until(other time.Duration) time.Duration {
 	if j.wake.IsZero() {
 		return other
 	}
-	wait := max(0, time.Until(j.wake))
-	if other < 0 || wait < other {
-		return wait
-	}
-	return other
+	return sooner(other, max(0, time.Until(j.wake)))
 }
 
 // repaired records the repairs that a plan has made.
@@ -322,16 +318,25 @@ func (s *Status) remember(events []Event) {
 	s.Events = all[max(0, len(all)-maxEvents):]
 }
 
+// alike returns what a finding has in common with those that are no news after
+// it: the evidence of a notice names who is concerned, and they come and go.
+func alike(f isolation.Finding) isolation.Finding {
+	if f.Notice {
+		f.Detail = ""
+	}
+	return f
+}
+
 // news returns the events that follow from a verdict and the one before: what
 // is only reported, and whether it is contested.
 func news(n model.Network, before, after Isolation, now time.Time) []Event {
 	known := map[isolation.Finding]bool{}
 	for _, f := range before.Findings {
-		known[f] = true
+		known[alike(f)] = true
 	}
 	var events []Event
 	for _, f := range after.Findings {
-		if f.Action == isolation.Report && !known[f] {
+		if f.Action == isolation.Report && !known[alike(f)] {
 			events = append(events, newEvent(n, f, Reported, now))
 		}
 	}

@@ -23,7 +23,7 @@ type fakeLinks struct {
 }
 
 func newLinks() *fakeLinks {
-	return &fakeLinks{devices: plan.NewLinks(plan.Device{Index: 1, Name: "lo", Loopback: true}), changed: make(chan struct{})}
+	return &fakeLinks{devices: plan.NewLinks(plan.Device{Index: 1, Name: "lo", Loopback: true}, plan.Device{Index: 1 << 20, Name: "taken", Kind: "dummy"}), changed: make(chan struct{})}
 }
 
 func (l *fakeLinks) Links() *plan.Links {

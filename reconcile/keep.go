@@ -62,7 +62,7 @@ func newKeeper() *keeper {
 
 // look remembers the ports that were accepted, and adds to want those that are to
 // be plugged in again, and to the verdicts those that cannot be.
-func (k *keeper) look(want *plan.Want, desired *model.Desired, actual *plan.Actual, j *judgement, now time.Time) {
+func (k *keeper) look(want *plan.Want, desired *model.Desired, actual *plan.Actual, j *judgement) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	replaced := actual.NextCfg < k.nextCfg
@@ -100,7 +100,7 @@ func (k *keeper) look(want *plan.Want, desired *model.Desired, actual *plan.Actu
 			})
 		}
 		for _, p := range k.kept[n.ID].Waits() {
-			k.comeBack(want, n, p, actual, j, now)
+			k.comeBack(want, n, p, actual, j)
 		}
 	}
 }
@@ -155,22 +155,35 @@ func portsOn(actual *plan.Actual) map[string]bool {
 }
 
 // comeBack plugs a port in again, or says why it cannot be.
-func (k *keeper) comeBack(want *plan.Want, n model.Network, p plan.KeptPort, actual *plan.Actual, j *judgement, now time.Time) {
+func (k *keeper) comeBack(want *plan.Want, n model.Network, p plan.KeptPort, actual *plan.Actual, j *judgement) {
 	subject := plan.Subject{Network: n.ID, Port: p.Name, Column: plugged}
 	port := p.Again(actual.Links)
 	problem := obstacle(n, p, port, actual)
 	if failed := k.failed[subject]; problem == "" && failed.times >= refusals {
 		problem = failed.last.Error()
 	}
-	f := isolation.Finding{Reason: isolation.PortLost, Bridge: n.VdsmName, Port: p.Name, Action: isolation.Report, Notice: true}
 	if problem == "" {
 		want.Plug[n.ID] = append(want.Plug[n.ID], port)
-		f.Detail = "it was taken away with its bridge" + ofVM(p)
-		j.repairs = append(j.repairs, repair{newEvent(n, f, Replugged, now), subject})
 		return
 	}
-	f.Detail = fmt.Sprintf("it was taken away with its bridge%s and cannot be plugged in again: %s. When that is settled: %s", ofVM(p), problem, port.Command(n.VdsmName))
-	j.find(n.ID, f)
+	j.find(n.ID, isolation.Finding{
+		Reason: isolation.PortLost, Bridge: n.VdsmName, Port: p.Name, Action: isolation.Report, Notice: true,
+		Detail: fmt.Sprintf("%s and cannot be plugged in again: %s. When that is settled: %s", taken(p.Port), problem, port.Command(n.VdsmName)),
+	})
+}
+
+// replugged tells of the ports that a plan has plugged in again.
+func (l *Loop) replugged(p plan.Plan) {
+	if len(p.Plug) == 0 {
+		return
+	}
+	networks := l.store.Snapshot().Networks
+	var j judgement
+	for _, plug := range p.Plug {
+		e := newEvent(networks[plug.Network], isolation.Finding{Reason: isolation.PortLost, Port: plug.Port.Name, Detail: taken(plug.Port)}, Replugged, time.Now())
+		j.repairs = append(j.repairs, repair{e, plan.Subject{Network: plug.Network, Port: plug.Port.Name, Column: plugged}})
+	}
+	l.repaired(j)
 }
 
 // find adds a finding to a network's verdict.
@@ -180,14 +193,15 @@ func (j *judgement) find(network model.ID, f isolation.Finding) {
 	j.verdicts[network] = v
 }
 
-// ofVM says whose a port is.
-func ofVM(p plan.KeptPort) string {
+// taken says of a port what happened to it.
+func taken(p plan.Port) string {
+	const text = "it was taken away with its bridge"
 	for _, i := range p.Interfaces {
 		if vm := cmp.Or(i.ExternalIDs["vm-name"], i.ExternalIDs["vm-id"]); vm != "" {
-			return fmt.Sprintf(" (VM %s)", vm)
+			return fmt.Sprintf("%s (VM %s)", text, vm)
 		}
 	}
-	return ""
+	return text
 }
 
 // obstacle says why a port cannot be plugged in again; "" if it can. It must be

@@ -13,8 +13,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
-
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/isolation"
 	"github.com/isonet/isonet/model/plan"
@@ -90,10 +88,10 @@ type Loop struct {
 	keep *keeper
 	// guardian judges isolation.
 	guardian guardian
-	// retry spaces the tries of a transaction that fails.
-	retry    *backoff.ExponentialBackOff
-	retryAt  time.Time
-	retryFor int64
+	// closing are the tries to close ways out, sending those of all other
+	// transactions, of which flight is the one under way.
+	closing, sending attempts
+	flight           *flight
 	// since is the next_cfg that was there first: of changes up to that nobody
 	// knows what they were about.
 	since int
@@ -104,18 +102,16 @@ type Loop struct {
 
 // New returns a loop; Run runs it.
 func New(store Store, sw Switch, observer Observer, log *slog.Logger) *Loop {
-	retry := backoff.NewExponentialBackOff()
-	retry.InitialInterval, retry.MaxInterval = 2*time.Millisecond, 5*time.Second
 	l := &Loop{
 		store: store, sw: sw, observer: observer, log: log,
 		changed: make(chan struct{}), began: time.Now(),
 		asked: make(chan struct{}), guardReleases: make(chan guardRelease),
 		settled: -1,
 		touched: map[model.ID]int{},
-		retry:   retry,
-		since:   -1, restored: map[string]uint64{},
-		guardian: guardian{memory: newMemory()},
+		closing: newAttempts(), sending: newAttempts(),
+		since: -1, restored: map[string]uint64{},
 		keep:     newKeeper(),
+		guardian: guardian{memory: newMemory()},
 	}
 	l.owners = newOwners(store, l.keep.mark)
 	l.status.Store(&Status{
@@ -147,6 +143,9 @@ func (l *Loop) Run(ctx context.Context) error {
 		}
 		l.await(ctx, storeChanged, switchChanged, timer)
 	}
+	if l.flight != nil {
+		<-l.flight.landed // ctx ends it
+	}
 	return nil
 }
 
@@ -173,100 +172,36 @@ func (l *Loop) pass(ctx context.Context) time.Duration {
 	}
 	want := wanted(desired, host, actual)
 	judged := l.guardian.judge(&want, actual, l.sw.Flows(), start)
-	l.keep.look(&want, desired, actual, &judged, start)
+	l.keep.look(&want, desired, actual, &judged)
 	l.forward(want, actual, &judged)
 	p := plan.Diff(want, actual)
-	var err error
-	if !p.Empty() && !actual.Standby {
-		if wait := l.retryIn(desired.Revision); wait > 0 {
-			return wait
-		}
-		err = l.apply(ctx, p, desired.Revision)
-		if err == nil {
-			l.repaired(judged)
+	again := never
+	if !actual.Standby {
+		first, rest := judged.urgent(p)
+		done, closing := l.close(ctx, first, judged, desired.Revision)
+		if done {
 			l.observer.ObserveReconcile(time.Since(start), "applied")
 			return 0 // look at the result
 		}
+		again = sooner(closing, l.send(ctx, rest, desired.Revision))
 	}
-	l.judge(host.ID, desired.Revision, want, p, actual, judged, err)
-	if err != nil {
+	err := errors.Join(l.closing.err, l.sending.err)
+	seen := l.Status().Revision
+	settled := p.Empty() && l.flight == nil
+	if settled || actual.Standby || err != nil { // else nobody is to take what there is for the result
+		seen = desired.Revision
+	}
+	l.judge(host.ID, seen, want, p, actual, judged, err)
+	switch {
+	case err != nil:
 		l.observer.ObserveReconcile(time.Since(start), "error")
-		return judged.until(l.failed(ctx, desired.Revision, err))
+	case settled:
+		l.observer.ObserveReconcile(time.Since(start), "unchanged")
+		if !actual.Standby && !want.Open() { // else what differs is not drift
+			l.settled = desired.Revision
+		}
 	}
-	l.observer.ObserveReconcile(time.Since(start), "unchanged")
-	if !actual.Standby && !want.Open() { // else what differs is not drift
-		l.settled = desired.Revision
-	}
-	l.retry.Reset()
-	l.retryAt = time.Time{}
-	return judged.until(never)
-}
-
-func (l *Loop) apply(ctx context.Context, p plan.Plan, revision int64) error {
-	again := len(p.Create) + len(p.Repair) + len(p.Delete) + len(p.Adopt)
-	drift := l.settled == revision && again > 0
-	if drift {
-		l.logDrift(p)
-	}
-	l.owners.intend(p)
-	var nextCfg int
-	err := l.elsewhere(func() (err error) {
-		nextCfg, err = l.sw.Apply(ctx, p)
-		return err
-	})
-	l.keep.tried(p, err)
-	if err != nil {
-		return err
-	}
-	l.log.Info("applied", "plan", p.String(), "revision", revision, "next_cfg", nextCfg)
-	for _, s := range p.Create {
-		l.touched[s.NetworkID] = nextCfg
-	}
-	for _, r := range slices.Concat(p.Repair, p.Adopt) {
-		l.touched[r.Spec.NetworkID] = nextCfg
-	}
-	for _, r := range p.Adopt {
-		l.log.Info("adopted the bridge", "bridge", r.Spec.Name, "network", r.Spec.NetworkID, "columns", r.Columns())
-	}
-	for _, r := range p.Release {
-		l.log.Info("released the bridge; it is isonet's no longer", "bridge", r.Bridge.Name, "network", plan.NetworkOf(r.Bridge))
-	}
-	if drift {
-		l.publish(func(s *Status) { s.Repairs += uint64(again) })
-	}
-	return nil
-}
-
-func (l *Loop) logDrift(p plan.Plan) {
-	for _, s := range p.Create {
-		l.log.Warn("bridge is gone though nobody asked for that; making it again", "bridge", s.Name)
-	}
-	for _, r := range slices.Concat(p.Repair, p.Adopt) {
-		l.log.Warn("bridge was changed by somebody else; putting it back", "bridge", r.Spec.Name, "columns", r.Columns())
-	}
-	for _, b := range p.Delete {
-		l.log.Warn("bridge of a network that is not on this host appeared; removing it", "bridge", b.Name)
-	}
-}
-
-// retryIn returns how long to wait before a failed transaction is tried again.
-// A new desired revision does not wait.
-func (l *Loop) retryIn(revision int64) time.Duration {
-	if l.retryFor != revision {
-		l.retry.Reset()
-		return 0
-	}
-	return time.Until(l.retryAt)
-}
-
-func (l *Loop) failed(ctx context.Context, revision int64, err error) time.Duration {
-	if ctx.Err() != nil {
-		return never
-	}
-	wait := l.retry.NextBackOff()
-	l.retryFor, l.retryAt = revision, time.Now().Add(wait)
-	l.log.Warn("the change was not applied; trying again", "error", err, "in", wait)
-	return wait
+	return judged.until(again)
 }
 
 // register makes this host known to the store.
@@ -286,7 +221,7 @@ func (l *Loop) register(ctx context.Context, systemID string) time.Duration {
 		return err
 	})
 	if err != nil {
-		return l.failed(ctx, l.store.Snapshot().Revision, fmt.Errorf("register the host in the store: %w", err))
+		return l.failed(ctx, &l.sending, l.store.Snapshot().Revision, fmt.Errorf("register the host in the store: %w", err))
 	}
 	l.log.Info("registered this host", "system_id", systemID, "name", name)
 	return 0

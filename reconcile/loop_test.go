@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/isonet/isonet/internal/ovstest"
 	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/model/plan"
 	"github.com/isonet/isonet/ovs"
 	"github.com/isonet/isonet/reconcile"
 	"github.com/isonet/isonet/store"
@@ -53,6 +55,24 @@ type system struct {
 	seen  *results
 	links *fakeLinks
 	host  model.ID
+	// between is called with a plan before the switch applies it.
+	between atomic.Pointer[func(context.Context, plan.Plan)]
+}
+
+// hold puts somebody between the loop and the switch.
+func (s *system) hold(between func(context.Context, plan.Plan)) { s.between.Store(&between) }
+
+// watched is a switch with somebody between it and the loop.
+type watched struct {
+	*ovs.Switch
+	system *system
+}
+
+func (w watched) Apply(ctx context.Context, p plan.Plan) (int, error) {
+	if between := w.system.between.Load(); between != nil {
+		(*between)(ctx, p)
+	}
+	return w.Switch.Apply(ctx, p)
 }
 
 func start(t *testing.T) *system {
@@ -72,7 +92,7 @@ func startWith(t *testing.T, devices ovs.Devices, datapathType string, options .
 		Endpoints: []string{s.ovs.Endpoint()}, DatapathType: datapathType, Observer: s.seen, Logger: log,
 		Devices: devices,
 	})
-	s.loop = reconcile.New(s.store, sw, s.seen, log)
+	s.loop = reconcile.New(s.store, watched{sw, s}, s.seen, log)
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	for _, run := range []func(context.Context) error{s.store.Run, sw.Run, s.loop.Run} {
@@ -204,13 +224,13 @@ func TestDriftIsRepairedAndCounted(t *testing.T) {
 func TestANameTakenOnTheHostIsAConflictUntilItIsFree(t *testing.T) {
 	s := start(t)
 	s.ovs.Vsctl("add-br", "red")
-	revision, ids := s.attach("red", "lo", "blue")
+	revision, ids := s.attach("red", "taken", "blue")
 	err := s.loop.WaitFor(s.Context(), revision, ids...)
 	var realise *reconcile.RealiseError
 	if !errors.As(err, &realise) || !errors.Is(err, model.ErrConflict) {
 		t.Fatalf("WaitFor: %v, want a *RealiseError that is a conflict", err)
 	}
-	for _, want := range []string{"a bridge 'red'", "a network device 'lo'"} {
+	for _, want := range []string{"a bridge 'red'", "a network device 'taken'"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error %q does not say %q", err, want)
 		}
@@ -219,7 +239,7 @@ func TestANameTakenOnTheHostIsAConflictUntilItIsFree(t *testing.T) {
 	s.ovs.Vsctl("del-br", "red")
 	s.until("the name is free", func(st reconcile.Status) bool { return st.Networks[ids[0]].State == reconcile.Active })
 	if got := s.loop.Status().Networks[ids[1]].State; got != reconcile.Failed {
-		t.Errorf("the network 'lo' is %s", got)
+		t.Errorf("the network 'taken' is %s", got)
 	}
 }
 
@@ -227,7 +247,9 @@ func TestWhileVSwitchdHangsANetworkIsPending(t *testing.T) {
 	s := start(t)
 	s.ovs.SignalVSwitchd(syscall.SIGSTOP)
 	revision, ids := s.attach("red")
-	s.until("the verdict", func(st reconcile.Status) bool { return st.Networks[ids[0]].State == reconcile.Pending })
+	s.until("the verdict", func(st reconcile.Status) bool {
+		return st.Revision >= revision && st.Networks[ids[0]].State == reconcile.Pending
+	})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	err := s.loop.WaitFor(ctx, revision, ids...)

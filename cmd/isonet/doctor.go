@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -63,9 +64,17 @@ func diagnosis(t *table, s client.Status) {
 		}
 		staleRemedy(t, n)
 	}
-	if sound(s) {
+	switch {
+	case sound(s) && noticed(s):
+		t.line("nothing breaks the isolation; what is above is worth a look")
+	case sound(s):
 		t.line("nothing is wrong")
 	}
+}
+
+// noticed says that there is a finding, be it a notice.
+func noticed(s client.Status) bool {
+	return slices.ContainsFunc(s.Networks, func(n client.NetworkStatus) bool { return n.Isolation != nil && len(n.Isolation.Findings) > 0 })
 }
 
 func findings(t *table, i client.Isolation) {

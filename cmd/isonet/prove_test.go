@@ -369,6 +369,38 @@ func TestProveFindsOpenChecksums(t *testing.T) {
 	}
 }
 
+// What vswitchd does about open checksums was decided when it started. The doctor
+// knows what it does.
+func TestDoctorFindsOpenChecksums(t *testing.T) {
+	h := newProveHostOf(t, "auto")
+	doctor := func() string {
+		return command{args: words("doctor blue"), socket: h.socket}.run(t.Context()).stdout
+	}
+	says := func(what string, texts ...string) {
+		t.Helper()
+		ovstest.Eventually(t, what, func() error {
+			got := doctor()
+			for _, text := range texts {
+				if !strings.Contains(got, text) {
+					return fmt.Errorf("no %q in %s", text, got)
+				}
+			}
+			return nil
+		})
+	}
+	vms := []*ovstest.VM{h.ovs.NewVM("vm1", "10.0.0.1/24"), h.ovs.NewVM("vm2", "10.0.0.2/24")}
+	h.ovs.Plug(vms[0], "blue", "--", "set", "Interface", "vm1", "external_ids:vm-name=web")
+	says("one VM has nobody to reach", "nothing is wrong")
+	h.ovs.Plug(vms[1], "blue")
+	says("the finding", "open_checksums: other_config:userspace-tso-enable is not set, and these can leave checksums open: vm1 (VM web), vm2\n",
+		"remedy: Run `ovs-vsctl set Open_vSwitch . other_config:userspace-tso-enable=true` and restart", "nothing breaks the isolation")
+	h.ovs.Vsctl("set", "Open_vSwitch", ".", "other_config:userspace-tso-enable=true")
+	says("a restart is missing", "open_checksums: ovs-vswitchd was not restarted since")
+	h.ovs.StopVSwitchd()
+	h.ovs.StartVSwitchd()
+	says("all is well", "nothing is wrong")
+}
+
 // Guests do not learn of a smaller MTU, and what they send gets lost without a
 // word.
 func TestASmallerMTUTellsWhichVMs(t *testing.T) {
@@ -387,7 +419,7 @@ func TestASmallerMTUTellsWhichVMs(t *testing.T) {
 	update := command{args: words("network update blue --mtu 1400"), socket: h.socket}.run(t.Context())
 	for name, o := range map[string]outcome{"dry run": dry, "update": update} {
 		if want := "isonet: warning: The MTU of the network 'blue' is smaller than before, 1400 bytes"; o.code != exitOK ||
-			!strings.Contains(o.stderr, want) || !strings.Contains(o.stderr, "web-vm1 (vm1), web-vm2 (vm2).") {
+			!strings.Contains(o.stderr, want) || !strings.Contains(o.stderr, "vm1 (VM web-vm1), vm2 (VM web-vm2).") {
 			t.Errorf("%s: %+v", name, o)
 		}
 	}

@@ -64,7 +64,7 @@ func subscribe(buffer int) (*socket, error) {
 func groups() uint32 {
 	var all uint32
 	for _, group := range []int{
-		unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR, unix.RTNLGRP_IPV6_NETCONF, unix.RTNLGRP_IPV6_ROUTE,
+		unix.RTNLGRP_LINK, unix.RTNLGRP_NSID, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR, unix.RTNLGRP_IPV6_NETCONF, unix.RTNLGRP_IPV6_ROUTE,
 	} {
 		all |= 1 << (group - 1)
 	}
@@ -171,7 +171,12 @@ func parse(kind uint16, data []byte) (message, error) {
 		case index == 0:
 			return ignored, nil
 		case kind == unix.RTM_DELLINK:
-			return message{change: func(t *table) { t.drop(index) }}, nil
+			return message{change: func(t *table) {
+				if l.moved {
+					t.left(index, l.to)
+				}
+				t.drop(index)
+			}}, nil
 		}
 		return message{change: func(t *table) { t.put(index, l) }}, nil
 	case unix.RTM_NEWADDR, unix.RTM_DELADDR:
@@ -189,6 +194,9 @@ func parse(kind uint16, data []byte) (message, error) {
 		return doubting(data, sizeofNetconfmsg, netconfaIfindex)
 	case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
 		return doubting(data, unix.SizeofRtMsg, unix.RTA_OIF)
+	case unix.RTM_NEWNSID, unix.RTM_DELNSID:
+		nsid, err := parseNSID(data)
+		return message{change: func(t *table) { t.namespaces[nsid] = struct{}{} }}, err
 	}
 	return ignored, nil
 }
@@ -249,13 +257,17 @@ func parseLink(data []byte) (int, link, error) {
 			joined, l.parent = true, number(a.Value)
 		case unix.IFLA_LINK_NETNSID:
 			// Whatever the id is: the kernel sends it for another namespace only.
-			l.device.PeerElsewhere = true
+			l.device.PeerElsewhere, l.lower.nsid = true, signed(a.Value)
+		case unix.IFLA_NEW_NETNSID:
+			l.moved, l.to.nsid = true, signed(a.Value)
+		case unix.IFLA_NEW_IFINDEX:
+			l.to.index = number(a.Value)
 		case unix.IFLA_PROP_LIST:
 			l.device.AltNames = altNames(a.Value)
 		case unix.IFLA_AF_SPEC:
 			l.device.IPv6 = speaksIPv6(a.Value)
 		case unix.IFLA_LINKINFO:
-			if l.device.Kind, l.device.Tap, err = parseKind(a.Value); err != nil {
+			if err := parseKind(&l.device, a.Value); err != nil {
 				return 0, link{}, err
 			}
 		}
@@ -264,7 +276,7 @@ func parseLink(data []byte) (int, link, error) {
 		return 0, link{}, nil
 	}
 	if l.device.PeerElsewhere {
-		l.parent = 0 // an ifindex of the other namespace
+		l.lower.index, l.parent = l.parent, 0
 	} else {
 		l.unfinished = joined && l.parent == 0
 	}
@@ -272,31 +284,35 @@ func parseLink(data []byte) (int, link, error) {
 }
 
 // parseKind reads IFLA_LINKINFO.
-func parseKind(data []byte) (kind string, tap bool, err error) {
+func parseKind(device *plan.Device, data []byte) error {
 	attributes, err := nl.ParseRouteAttr(data)
 	if err != nil {
-		return "", false, fmt.Errorf("the kind of a device: %w", err)
+		return fmt.Errorf("the kind of a device: %w", err)
 	}
 	for _, a := range attributes {
 		switch a.Attr.Type &^ unix.NLA_F_NESTED {
 		case nl.IFLA_INFO_KIND:
-			kind = nl.BytesToString(a.Value)
+			device.Kind = nl.BytesToString(a.Value)
 		case nl.IFLA_INFO_DATA:
-			if kind != "tun" {
+			if device.Kind != "tun" {
 				continue
 			}
 			details, err := nl.ParseRouteAttr(a.Value)
 			if err != nil {
-				return "", false, fmt.Errorf("the type of a tun device: %w", err)
+				return fmt.Errorf("the type of a tun device: %w", err)
 			}
 			for _, d := range details {
-				if d.Attr.Type == nl.IFLA_TUN_TYPE && len(d.Value) == 1 {
-					tap = d.Value[0] == unix.IFF_TAP
+				switch {
+				case len(d.Value) != 1:
+				case d.Attr.Type == nl.IFLA_TUN_TYPE:
+					device.Tap = d.Value[0] == unix.IFF_TAP
+				case d.Attr.Type == nl.IFLA_TUN_VNET_HDR:
+					device.VnetHeader = d.Value[0] != 0
 				}
 			}
 		}
 	}
-	return kind, tap, nil
+	return nil
 }
 
 // altNames reads IFLA_PROP_LIST.
@@ -400,10 +416,14 @@ func dump(t *table) error {
 			m.change(t)
 		}
 	}
-	return nil
+	ids, err := namespaces()
+	for _, nsid := range ids {
+		t.namespaces[nsid] = struct{}{}
+	}
+	return err
 }
 
-func dumpOf(request, answer uint16, header nl.NetlinkRequestData) ([][]byte, error) {
+func dumpOf(request, answer uint16, header nl.NetlinkRequestData, more ...nl.NetlinkRequestData) ([][]byte, error) {
 	var data [][]byte
 	var err error
 	for range dumpAttempts {
@@ -411,6 +431,9 @@ func dumpOf(request, answer uint16, header nl.NetlinkRequestData) ([][]byte, err
 		r.AddData(header)
 		if request == unix.RTM_GETLINK {
 			r.AddData(withoutStatistics())
+		}
+		for _, attribute := range more {
+			r.AddData(attribute)
 		}
 		// A dump during which a device came or went may lack another one.
 		if data, err = r.Execute(unix.NETLINK_ROUTE, answer); !errors.Is(err, nl.ErrDumpInterrupted) {

@@ -1,6 +1,7 @@
 package links
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strings"
@@ -22,6 +23,12 @@ type link struct {
 	// first end of a veth is announced before it has its other end, and not
 	// again when it has.
 	unfinished bool
+	// lower is the parent if that is in another namespace than the device.
+	lower far
+	// moved says that the device has left for another namespace, to where it is
+	// now.
+	moved bool
+	to    far
 }
 
 // address is one IP address of a device. Addresses that differ in the peer only
@@ -57,12 +64,17 @@ type table struct {
 	touched   map[int]struct{}
 	// doubtful are devices that may have changed without a message.
 	doubtful map[int]struct{}
+	above    above
+	// namespaces are other ones, by the ids that this one has for them, in which
+	// something may have changed.
+	namespaces map[int]struct{}
 }
 
 func newTable() *table {
 	return &table{
 		links: map[int]link{}, addresses: map[int]map[address]struct{}{},
 		children: set{}, slaves: set{}, touched: map[int]struct{}{}, doubtful: map[int]struct{}{},
+		above: above{}, namespaces: map[int]struct{}{},
 	}
 }
 
@@ -79,6 +91,7 @@ func (t *table) put(index int, l link) {
 	}
 	t.links[index] = l
 	t.hook(index, l)
+	t.returned(index, l)
 	if l.unfinished {
 		t.doubt(index)
 	}
@@ -106,6 +119,7 @@ func (t *table) drop(index int) {
 	t.unhook(index, gone)
 	delete(t.links, index)
 	delete(t.addresses, index)
+	delete(t.above, index)
 	t.touchSlaves(index)
 }
 
@@ -173,7 +187,10 @@ func (t *table) device(index int) (plan.Device, bool) {
 			device.Upper = append(device.Upper, t.relative(child))
 		}
 	}
-	slices.SortFunc(device.Upper, func(a, b plan.Relative) int { return strings.Compare(a.Name, b.Name) })
+	for _, r := range t.above[index] {
+		device.Upper = append(device.Upper, r)
+	}
+	slices.SortFunc(device.Upper, func(a, b plan.Relative) int { return cmp.Or(strings.Compare(a.Name, b.Name), a.Index-b.Index) })
 	for a := range t.addresses[index] {
 		device.Addresses = append(device.Addresses, a.prefix)
 	}

@@ -4,6 +4,7 @@ package links
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"reflect"
 	"sync"
@@ -32,12 +33,15 @@ type Watcher struct {
 	links   *plan.Links // nil before the first dump
 	changed chan struct{}
 	doubted []int
+	suspect []int  // ids of other namespaces to look into
 	wake    func() // ends a receive; nil without a subscription
+
+	above above // of Run's goroutine: what cannot be read anew
 }
 
 // New returns a Watcher; Run runs it.
 func New(logger *slog.Logger) *Watcher {
-	return &Watcher{logger: logger, receiveBuffer: receiveBuffer, changed: make(chan struct{})}
+	return &Watcher{logger: logger, receiveBuffer: receiveBuffer, changed: make(chan struct{}), above: above{}}
 }
 
 // Run follows the devices of the network namespace of its thread until ctx
@@ -101,13 +105,20 @@ func (w *Watcher) follow(ctx context.Context) error {
 	defer context.AfterFunc(ctx, s.close)()
 	w.subscribed(s.wake)
 	defer w.subscribed(nil)
+	stop, err := w.followElsewhere(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	t := newTable()
+	t.above = w.above
 	// The subscription is older than the dump, so what changes meanwhile comes
 	// as messages. They are read before anything is published: the oldest of
 	// them may be older than the dump.
 	if err := dump(t); err != nil {
 		return err
 	}
+	t.forgetAbove()
 	w.touchKnown(t)
 	for wait := false; ; wait = true {
 		messages, err := s.receive(wait)
@@ -118,7 +129,7 @@ func (w *Watcher) follow(ctx context.Context) error {
 			m.change(t)
 		}
 		w.takeDoubted(t)
-		if err := reread(t); err != nil {
+		if err := errors.Join(reread(t), t.lookElsewhere()); err != nil {
 			return err
 		}
 		w.publish(t)
@@ -137,7 +148,41 @@ func (w *Watcher) takeDoubted(t *table) {
 	for _, index := range w.doubted {
 		t.doubt(index)
 	}
-	w.doubted = nil
+	for _, nsid := range w.suspect {
+		t.namespaces[nsid] = struct{}{}
+	}
+	w.doubted, w.suspect = nil, nil
+}
+
+// followElsewhere has what happens in other namespaces looked into until the
+// function that it returns is called. When it fails, so does the subscription.
+func (w *Watcher) followElsewhere(ctx context.Context, s *socket) (stop func(), err error) {
+	other, err := subscribeElsewhere()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	closed := context.AfterFunc(ctx, func() { _ = other.Close() })
+	var done sync.WaitGroup
+	done.Go(func() {
+		err := listenElsewhere(other, func(nsid int) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.suspect = append(w.suspect, nsid)
+			s.wake()
+		})
+		if ctx.Err() == nil {
+			w.logger.Warn("what happens in other network namespaces was missed", "error", err)
+			s.close()
+		}
+	})
+	return func() {
+		cancel()
+		if closed() {
+			_ = other.Close()
+		}
+		done.Wait()
+	}, nil
 }
 
 // touchKnown makes the next publish look at the devices of an earlier

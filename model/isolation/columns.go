@@ -98,7 +98,7 @@ func rootColumns() []Column {
 		column(table, "other_config:flow-limit other_config:max-idle other_config:max-revalidator other_config:min-revalidate-pps other_config:n-handler-threads other_config:n-revalidator-threads", Free,
 			"How many decisions are cached and for how long. A change of flows or ports has all looked at again at once"),
 		column(table, "other_config:bundle-idle-timeout", Free, "isonet sends a bundle whole"),
-		column(table, "other_config:userspace-tso-enable", Free, "It decides about the checksums and sizes of frames, not about where they go"),
+		column(table, "other_config:userspace-tso-enable", Reported, "It decides about the checksums and sizes of frames, not about where they go; without it VMs have no TCP", OpenChecksums),
 		column(table, "other_config:explicit-sampled-drops", Free, "It concerns samples, and isonet removes what samples"),
 		column(table, "other_config:enable-statistics other_config:stats-update-interval", Free, "How often Open vSwitch writes counters"),
 		column(table, "other_config:dpdk-* other_config:pmd-* other_config:emc-* other_config:smc-enable other_config:tx-flush-interval other_config:per-port-memory other_config:shared-mempool-config", Free, speed),

@@ -41,6 +41,8 @@ type Host struct {
 	Managers int
 	// Restoring says that Open vSwitch waits for flows to be restored.
 	Restoring bool
+	// Offloads is as in plan.Actual.
+	Offloads bool
 	// Tunnels are the tunnels of the userspace datapath on bridges that are not
 	// isonet's, as "port on bridge". Sorted.
 	Tunnels []string
@@ -48,7 +50,7 @@ type Host struct {
 
 // HostOf gathers the facts of a host.
 func HostOf(actual *plan.Actual) Host {
-	h := Host{Managers: actual.Managers, Restoring: actual.Restoring}
+	h := Host{Managers: actual.Managers, Restoring: actual.Restoring, Offloads: actual.Offloads}
 	for _, name := range slices.Sorted(maps.Keys(actual.Bridges)) {
 		b := actual.Bridges[name]
 		if b.DatapathType != userspace || plan.NetworkOf(b) != "" {
@@ -344,6 +346,10 @@ func (in Input) notices(v *Verdict) {
 	if len(in.Host.Tunnels) > 0 && in.DatapathType == userspace {
 		add(TunnelNearby, "tunnels on the same datapath: "+strings.Join(in.Host.Tunnels, ", "))
 	}
+	if detail := in.openChecksums(v.Accepted); detail != "" {
+		add(OpenChecksums, detail)
+	}
+	in.duplicates(v)
 }
 
 // Changes returns what the verdict does to ports, in the order of the bridge.

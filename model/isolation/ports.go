@@ -181,13 +181,13 @@ func deviceRules() []portRule {
 	}, {
 		Entry{
 			Reason: StackedDevice, Enforce: Quarantine,
-			What: "A device that something else uses as well", Evidence: "kernel: the device has a master other than Open vSwitch, or devices such as VLANs are stacked on it",
+			What: "A device that something else uses as well", Evidence: "kernel: the device has a master other than Open vSwitch, or devices such as VLANs are stacked on it, here or in another network namespace",
 			Remedy: "Remove what is stacked on the device, or take it from its other master",
 		},
 		func(f facts) string {
 			switch {
 			case f.device.Master != plan.Relative{}:
-				return fmt.Sprintf("its device belongs to '%s' too", f.device.Master.Name)
+				return fmt.Sprintf("its device belongs to the %s '%s' too", f.device.Master.Kind, f.device.Master.Name)
 			case len(f.device.Upper) > 0:
 				return fmt.Sprintf("these devices are stacked on it: %s", names(f.device.Upper))
 			}

@@ -65,6 +65,9 @@ const (
 	PortLost     Reason = "port_lost"
 	ForeignMarks Reason = "foreign_marks"
 	Restoring    Reason = "flow_restore_wait"
+	// What VMs suffer from.
+	OpenChecksums Reason = "open_checksums"
+	DuplicateMAC  Reason = "duplicate_mac"
 )
 
 // Action is what is done about a finding.

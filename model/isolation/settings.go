@@ -73,6 +73,17 @@ func notices() []Entry {
 		Evidence: "Interface `external_ids:attached-mac` is missing or no unicast MAC address",
 		Remedy:   "Set external_ids:attached-mac of the interface to the VM's MAC address, as libvirt does, or turn the network's MAC lock off",
 	}, {
+		Reason: OpenChecksums, Enforce: Report, Notice: true,
+		What: "VMs on the userspace datapath, which delivers the checksums that VMs leave to their devices as they are: ping works between them, and TCP and UDP do not",
+		Evidence: "Bridge `datapath_type=netdev`; Open_vSwitch `other_config:userspace-tso-enable` other than `true`, or kernel: the bridge's own device without IFF_VNET_HDR, " +
+			"because vswitchd reads the setting at its start only; kernel: veths, and taps with IFF_VNET_HDR",
+		Remedy: "Run `ovs-vsctl set Open_vSwitch . other_config:userspace-tso-enable=true` and restart ovs-vswitchd; or give the VMs' interfaces " +
+			"`<driver name='qemu'><host csum='off'/></driver>` in libvirt, which isonet does not see, and ignore this. `isonet prove` tries it",
+	}, {
+		Reason: DuplicateMAC, Enforce: Report, Notice: true,
+		What: "Two VMs of a network with the same MAC address: each gets what is for the other", Evidence: "Interface `external_ids:attached-mac`",
+		Remedy: "Give one of the VMs another MAC address",
+	}, {
 		Reason: PortLost, Enforce: Report, Notice: true,
 		What:     "A port that somebody took away with its bridge, and that cannot be plugged in again: its VM is cut off",
 		Evidence: "isonet's memory of the ports that it accepted; the kernel: the device is another one, in use by something else, or was destroyed with the bridge",

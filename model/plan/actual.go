@@ -21,6 +21,9 @@ type Actual struct {
 	DatapathType string
 	// Bridges holds every bridge of the host by its name, foreign ones too.
 	Bridges map[string]Bridge
+	// Offloads says that vswitchd is told to fill in what VMs leave to their
+	// devices (other_config:userspace-tso-enable). It reads that at its start only.
+	Offloads bool
 	// QoS are the UUIDs of the rows of the QoS table, which outlive the ports that
 	// refer to them.
 	QoS map[string]bool

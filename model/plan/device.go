@@ -21,6 +21,10 @@ type Device struct {
 	// Tap says that a device of the kind "tun" carries Ethernet frames (IFF_TAP)
 	// and not IP packets (IFF_TUN).
 	Tap bool
+	// VnetHeader says that frames go through a device of the kind "tun" with a
+	// header that tells what was left open: checksums, and the cutting of
+	// segments (IFF_VNET_HDR).
+	VnetHeader bool
 	// Ethernet says that the link type is ARPHRD_ETHER.
 	Ethernet bool
 	Loopback bool

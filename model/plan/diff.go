@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/isonet/isonet/model"
 )
@@ -55,15 +56,19 @@ func Diff(want Want, have *Actual) Plan {
 			surplus = append(surplus, b)
 		}
 	}
+	holders := sync.OnceValue(have.holders)
 	for _, n := range want.Networks {
 		spec := NewSpec(n, have.DatapathType)
 		b, exists := ours[n.ID]
 		if !exists {
-			p.create(want, n, spec, have)
+			p.create(want, n, spec, have, holders)
 			continue
 		}
 		changes := want.portsOf(b)
 		r, differs := spec.repair(b, have.CurCfg >= have.NextCfg, want.spares(n, changes))
+		if r.AddLocal {
+			r.Elsewhere = slices.DeleteFunc(slices.Clone(holders()[spec.Name]), func(h Holder) bool { return h.Bridge == b.UUID })
+		}
 		if differs {
 			p.Repair = append(p.Repair, r)
 		}
@@ -122,7 +127,32 @@ func (w Want) spares(n model.Network, changes []PortChange) func(Setting) bool {
 	}
 }
 
-func (p *Plan) create(want Want, n model.Network, spec Spec, have *Actual) {
+// Holder is a port that has a name, or an interface of that name.
+type Holder struct {
+	Bridge     string // the UUID of its row
+	BridgeName string
+	Port       Port
+}
+
+// holders returns who has which name: Open vSwitch has each name of a port, and
+// each of an interface, once.
+func (a *Actual) holders() map[string][]Holder {
+	all := map[string][]Holder{}
+	for _, b := range a.Bridges {
+		for _, p := range b.Ports {
+			h := Holder{b.UUID, b.Name, p}
+			all[p.Name] = append(all[p.Name], h)
+			for _, i := range p.Interfaces {
+				if i.Name != p.Name {
+					all[i.Name] = append(all[i.Name], h)
+				}
+			}
+		}
+	}
+	return all
+}
+
+func (p *Plan) create(want Want, n model.Network, spec Spec, have *Actual, holders func() map[string][]Holder) {
 	if b, taken := have.Bridges[spec.Name]; taken {
 		if reason := want.forbids(n, b); reason != "" {
 			p.Conflicts = append(p.Conflicts, Conflict{n, reason})
@@ -138,6 +168,12 @@ func (p *Plan) create(want Want, n model.Network, spec Spec, have *Actual) {
 	if have.Foreign(spec.Name) {
 		p.Conflicts = append(p.Conflicts, Conflict{n, fmt.Sprintf(
 			"a network device '%s' exists on the host: rename or remove it, or make the network anew under another name", spec.Name)})
+		return
+	}
+	if taken := holders()[spec.Name]; len(taken) > 0 {
+		p.Conflicts = append(p.Conflicts, Conflict{n, fmt.Sprintf(
+			"the bridge '%s' has a port '%s': remove it ('ovs-vsctl del-port %s %s'), or make the network anew under another name",
+			taken[0].BridgeName, taken[0].Port.Name, taken[0].BridgeName, taken[0].Port.Name)})
 		return
 	}
 	p.Create = append(p.Create, spec)

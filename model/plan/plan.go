@@ -55,6 +55,9 @@ type Repair struct {
 	Silence []Setting
 	// AddLocal says that the bridge lacks its local port.
 	AddLocal bool
+	// Elsewhere are the ports of other bridges that have the name of the local
+	// port or its interface. They go when it is added.
+	Elsewhere []Holder
 	// Reset makes vswitchd take the bridge down and, after the next plan, up
 	// again: see ResetDatapath.
 	Reset bool

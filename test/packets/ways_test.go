@@ -52,7 +52,10 @@ func ways() map[isolation.Reason]map[string]way {
 			"renamed":        {open: renamedUplink, send: fromBeyond},
 		},
 		isolation.L3Tun:            one(way{open: tun}),
-		isolation.StackedDevice:    one(way{open: enslaved}),
+		isolation.StackedDevice: {
+			"frames":               {open: enslaved},
+			"in another namespace": {open: stackedElsewhere},
+		},
 		isolation.UnknownDevice:    one(way{open: unknownDevice}),
 		isolation.Controller:       one(way{open: controller}),
 		isolation.Mirror:           one(way{open: mirror, send: unicast}),
@@ -326,6 +329,18 @@ func enslaved(s *side) exit {
 	s.device(bridge, "type bridge")
 	vm := s.ovs.NewVM(s.name("vm"), "10.77.0.3/24")
 	s.ip("link set " + vm.Device + " master " + bridge)
+	s.ovs.Plug(vm, s.bridge)
+	return at(s, vm.Probe())
+}
+
+// stackedElsewhere is a device that a container has a macvlan on.
+func stackedElsewhere(s *side) exit {
+	s.Helper()
+	vm, container := s.ovs.NewVM(s.name("vm"), "10.77.0.3/24"), ovstest.Namespace(s)
+	name := s.name("macvlan")
+	s.ip("link add link " + vm.Device + " name " + name + " type macvlan mode bridge")
+	s.ip("link set " + name + " netns " + container)
+	s.ip("-n " + container + " link set " + name + " up")
 	s.ovs.Plug(vm, s.bridge)
 	return at(s, vm.Probe())
 }

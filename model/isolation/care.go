@@ -1,0 +1,67 @@
+package isolation
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/isonet/isonet/model/plan"
+)
+
+// openChecksums says why VMs may get checksums that their senders left open, and
+// which VMs those are; "" if they get none.
+func (in Input) openChecksums(vms []plan.Port) string {
+	own, seen := in.Devices.Named(in.Bridge.Name)
+	why := "other_config:userspace-tso-enable is not set"
+	switch {
+	case in.Bridge.DatapathType != userspace || len(vms) < 2:
+		return ""
+	case in.Host.Offloads && (!seen || !own.Tap || own.VnetHeader):
+		return ""
+	case in.Host.Offloads:
+		why = "ovs-vswitchd was not restarted since other_config:userspace-tso-enable was set"
+	}
+	var senders []string
+	for _, p := range vms {
+		for _, i := range p.Interfaces {
+			if d, _ := in.Devices.Of(i); d.Kind == "veth" || d.VnetHeader {
+				senders = append(senders, named(p, i))
+			}
+		}
+	}
+	if len(senders) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s, and these can leave checksums open: %s", why, strings.Join(senders, ", "))
+}
+
+// duplicates finds VMs that have the same MAC address.
+func (in Input) duplicates(v *Verdict) {
+	holders := map[string][]string{}
+	for _, p := range v.Accepted {
+		for _, i := range p.Interfaces {
+			if mac := i.AttachedMAC(); mac != "" {
+				holders[mac] = append(holders[mac], named(p, i))
+			}
+		}
+	}
+	for _, p := range v.Accepted {
+		for _, i := range p.Interfaces {
+			mac := i.AttachedMAC()
+			if len(holders[mac]) < 2 {
+				continue
+			}
+			v.Findings = append(v.Findings, Finding{
+				Reason: DuplicateMAC, Bridge: in.Bridge.Name, Port: p.Name, Interface: i.Name, Action: Report, Notice: true,
+				Detail: fmt.Sprintf("%s is the address of %s", mac, strings.Join(holders[mac], " and of ")),
+			})
+		}
+	}
+}
+
+// named names an interface, with the VM that it is of as far as that is known.
+func named(p plan.Port, i plan.Interface) string {
+	if vm := p.VM(); vm != "" {
+		return fmt.Sprintf("%s (VM %s)", i.Name, vm)
+	}
+	return i.Name
+}
