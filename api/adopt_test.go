@@ -307,6 +307,35 @@ func TestAReleaseIsTakenBack(t *testing.T) {
 	}
 }
 
+// TestReleaseDevice: the guard comes off a device that left the bridges, and off
+// no other one.
+func TestReleaseDevice(t *testing.T) {
+	const path = base + "/isonet/guard/release"
+	w := newWorld(t)
+	w.loop.mu.Lock()
+	plugged := reconcile.ProtectedDevice{Name: "vnet0", Index: 4}
+	left := reconcile.ProtectedDevice{Name: "vnet4", Index: 9}
+	w.loop.status.Guard = &reconcile.Guarding{Devices: []reconcile.ProtectedDevice{plugged, left}, Left: []reconcile.ProtectedDevice{left}}
+	w.loop.mu.Unlock()
+	var status api.HostStatus
+	if err := json.Unmarshal(w.must(http.StatusOK, "GET", base+"/isonet/status", "").Body.Bytes(), &status); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(status.LeftGuarded, []string{"vnet4"}) {
+		t.Errorf("left guarded are %v", status.LeftGuarded)
+	}
+	for _, query := range []string{"?dry_run=true", ""} {
+		if got := asked[api.DeviceRelease](w, path+query, `{"device":"vnet4"}`); got.Device != "vnet4" {
+			t.Errorf("%q: released %+v", query, got)
+		}
+		w.refused(http.StatusConflict, path+query, `{"device":"vnet0"}`)
+		w.refused(http.StatusNotFound, path+query, `{"device":"eth0"}`)
+	}
+	w.refused(http.StatusBadRequest, path, `{}`)
+	w.loop.refuse = reconcile.ErrUnreachable
+	w.refused(http.StatusServiceUnavailable, path, `{"device":"vnet4"}`)
+}
+
 func TestPrune(t *testing.T) {
 	w := newWorld(t)
 	gone := plan.Port{Name: "vnet9", Tag: -1, Interfaces: []plan.Interface{{UUID: "vnet9", Name: "vnet9", OFPort: -1, Error: "could not open network device vnet9 (No such device)"}}}

@@ -38,6 +38,9 @@ type Loop interface {
 	// Prune removes the ports of a network whose devices vanished, and returns
 	// their names.
 	Prune(ctx context.Context, network model.ID) ([]string, error)
+	// ReleaseDevice takes the host guard off a device that has left isonet's
+	// bridges.
+	ReleaseDevice(ctx context.Context, device string) error
 }
 
 // Traffic knows the traffic of this host's networks and of their ports without

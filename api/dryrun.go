@@ -102,6 +102,11 @@ type hastyLoop struct{ Loop }
 
 func (hastyLoop) WaitFor(context.Context, int64, ...model.ID) error { return nil }
 
+// ReleaseDevice says whether that would be done.
+func (l hastyLoop) ReleaseDevice(_ context.Context, device string) error {
+	return l.Status().Releasable(device)
+}
+
 // Prune returns what would be removed.
 func (l hastyLoop) Prune(_ context.Context, network model.ID) ([]string, error) {
 	var names []string

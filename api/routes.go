@@ -113,6 +113,7 @@ func (a *API) table() []route {
 		{"POST " + adoptPath, a.adoptBridge},
 		{"POST " + releasePath, a.releaseBridge},
 		{"POST /isonet/prune", a.prunePorts},
+		{"POST /isonet/guard/release", a.releaseDevice},
 	}
 }
 

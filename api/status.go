@@ -38,8 +38,12 @@ type HostStatus struct {
 	Repairs   uint64 `json:"repairs"`
 	LastError string `json:"last_error"`
 	// Held are bridges that should be gone and are kept by ports in use.
-	Held     []HeldStatus    `json:"held"`
-	Networks []NetworkStatus `json:"networks"`
+	Held []HeldStatus `json:"held"`
+	// LeftGuarded are devices that were on isonet's bridges and are on none any
+	// more: the host guard stays on them until they are gone, are another program's,
+	// or isonet/guard/release says so.
+	LeftGuarded []string        `json:"left_guarded"`
+	Networks    []NetworkStatus `json:"networks"`
 	// Events are the newest events about isolation, the newest last.
 	Events []IsolationEvent `json:"events"`
 }
@@ -171,6 +175,12 @@ func (v *view) native(ports map[string]model.PortTraffic) HostStatus {
 	}
 	for _, m := range s.Missing {
 		h.Missing = append(h.Missing, MissingGround(m))
+	}
+	h.LeftGuarded = []string{}
+	if s.Guard != nil {
+		for _, d := range s.Guard.Left {
+			h.LeftGuarded = append(h.LeftGuarded, d.Name)
+		}
 	}
 	for _, held := range s.Held {
 		h.Held = append(h.Held, HeldStatus(held))

@@ -156,6 +156,16 @@ func (l *loop) WaitFor(ctx context.Context, revision int64, networks ...model.ID
 	return nil
 }
 
+// ReleaseDevice does it at once.
+func (l *loop) ReleaseDevice(_ context.Context, device string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.refuse != nil {
+		return l.refuse
+	}
+	return l.status.Releasable(device)
+}
+
 // Prune removes what is stale at once.
 func (l *loop) Prune(_ context.Context, network model.ID) ([]string, error) {
 	l.mu.Lock()

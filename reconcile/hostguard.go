@@ -350,30 +350,41 @@ func (g *hostGuard) was(name string) bool {
 
 // letGo takes the guard off a device that has left isonet's bridges.
 func (g *hostGuard) letGo(ctx context.Context, name string) error {
-	status := g.loop.Status()
-	switch {
-	case status.Actual == nil || !status.Connected:
-		return ErrUnreachable
-	case status.Standby:
-		return ErrStandby
-	}
-	g.look(status)
-	device, _ := status.Actual.Links.Named(name)
-	k, is := g.kept[device.Index]
-	switch {
-	case !is:
-		return model.NotFoundf("The host guard is on no device '%s'.", name)
-	case k.plugged:
-		return model.Conflictf("Cannot release the device '%s'. It is plugged into a network: remove its port first.", name)
-	}
-	delete(g.kept, k.Index)
 	g.notBefore = time.Time{}
+	g.guard(ctx, g.loop.Status(), true)
+	status := g.loop.Status()
+	if err := status.Releasable(name); err != nil {
+		return err
+	}
+	device, _ := status.Actual.Links.Named(name)
+	delete(g.kept, device.Index)
 	g.guard(ctx, status, true)
 	if failed := cmp.Or(g.last.Failed, g.last.Unavailable); failed != "" {
 		return &model.Error{Kind: model.ErrUnavailable, Text: failed}
 	}
 	g.loop.log.Info("a device is no longer guarded, as was asked for", "device", name)
 	return nil
+}
+
+// Releasable returns what speaks against taking the host guard off a device; nil
+// if nothing does.
+func (s Status) Releasable(device string) error {
+	switch {
+	case s.Actual == nil || !s.Connected:
+		return ErrUnreachable
+	case s.Standby:
+		return ErrStandby
+	case s.Guard == nil:
+		return model.NotFoundf("The host guard is on no device '%s'.", device)
+	}
+	named := func(d ProtectedDevice) bool { return d.Name == device && d.Index != 0 }
+	switch {
+	case slices.ContainsFunc(s.Guard.Left, named):
+		return nil
+	case slices.ContainsFunc(s.Guard.Devices, named):
+		return model.Conflictf("Cannot release the device '%s'. It is plugged into a network: remove its port first.", device)
+	}
+	return model.NotFoundf("The host guard is on no device '%s'.", device)
 }
 
 // ReleaseDevice takes the host guard off a device that is on none of isonet's

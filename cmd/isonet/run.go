@@ -120,7 +120,7 @@ Open vSwitch is not connected ('isonet status' only), 4 a leak, 5 no proof and
 
 	root.AddCommand(
 		a.networkCommand(), a.hostCommand(), a.labelCommand(), a.attachCommand(), a.detachCommand(),
-		a.adoptCommand(), a.releaseCommand(), a.portCommand(),
+		a.adoptCommand(), a.releaseCommand(), a.portCommand(), a.guardCommand(),
 		a.setupCommand(), a.planCommand(), a.statusCommand(), a.doctorCommand(), a.watchCommand(), a.proveCommand(),
 		a.topCommand(), a.statsCommand(),
 		a.completionCommand(root), a.versionCommand(),

@@ -190,13 +190,14 @@ func hostileRound(w *world, seed uint64) {
 		streams[i], ports[i] = s.stream(), map[string]exit{}
 	}
 	exits := make([][]exit, len(sides))
+	names := make([][]string, len(sides))
 	opened := make([]bool, len(sides))
 	all := deeds()
 	for _, n := range random.Perm(len(all)) {
 		i := random.IntN(len(sides))
 		w.Logf("%s on %s", all[n].name, sides[i].bridge)
 		out := all[n].do(sides[i])
-		exits[i] = append(exits[i], out)
+		exits[i], names[i] = append(exits[i], out), append(names[i], all[n].name)
 		if all[n].port {
 			ports[i][all[n].name] = out
 		}
@@ -206,7 +207,7 @@ func hostileRound(w *world, seed uint64) {
 		s.rests()
 		streams[i]()
 		s.connected() // from here on the bridge knows where its VMs are
-		s.silent(exits[i])
+		s.silent(exits[i], names[i])
 		if strict := i == 1; strict && !opened[i] {
 			for name, out := range ports[i] {
 				if leaked := out.count(); leaked != 0 {
@@ -219,7 +220,7 @@ func hostileRound(w *world, seed uint64) {
 	before := w.ovs.NextCfg()
 	for i, s := range sides {
 		s.connected()
-		s.silent(exits[i])
+		s.silent(exits[i], names[i])
 	}
 	if after := w.ovs.NextCfg(); after != before {
 		w.Errorf("isonet is not at rest: next_cfg went from %d to %d", before, after)
@@ -262,7 +263,7 @@ func (s *side) rests() {
 }
 
 // silent shows that nothing that is sent from now on arrives at an exit.
-func (s *side) silent(exits []exit) {
+func (s *side) silent(exits []exit, names []string) {
 	s.Helper()
 	arrived := func() (counts []int) {
 		s.barrier()
@@ -278,6 +279,6 @@ func (s *side) silent(exits []exit) {
 	s.atA.Broadcast(s.mark(), 20)
 	s.atA.SendTo(s.atB.MAC, s.mark(), 20)
 	if after := arrived(); !slices.Equal(before, after) {
-		s.Errorf("frames left the network %s: %v by exit, and then %v", s.bridge, before, after)
+		s.Errorf("frames left the network %s: %v by exit, and then %v, of %q", s.bridge, before, after, names)
 	}
 }

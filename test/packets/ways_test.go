@@ -5,11 +5,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -29,23 +31,23 @@ import (
 func ways() map[isolation.Reason]map[string]way {
 	one := func(w way) map[string]way { return map[string]way{"frames": w} }
 	return map[isolation.Reason]map[string]way{
-		isolation.PatchPort:        one(way{open: patch}),
-		isolation.TunnelPort:       tunnels(),
-		isolation.DPDKPort:         one(way{open: dpdk}),
-		isolation.UnknownType:      one(way{open: unknownType}),
+		isolation.PatchPort:   one(way{open: patch}),
+		isolation.TunnelPort:  tunnels(),
+		isolation.DPDKPort:    one(way{open: dpdk}),
+		isolation.UnknownType: one(way{open: unknownType}),
 		isolation.HostInternalPort: {
 			"frames":                       {open: internalPort},
 			"its name used and given back": {open: hiddenInternalPort},
 			"fake bridge":                  {open: fakeBridge},
 		},
-		isolation.PhysicalNIC:      one(way{open: uplink, found: isolation.VethInHost}),
-		isolation.LoopbackDevice:   one(way{open: loopback, refused: true}),
-		isolation.Bond:             one(way{open: uplink, found: isolation.VethInHost}),
-		isolation.Team:             one(way{open: uplink, found: isolation.VethInHost}),
-		isolation.VLANDevice:       one(way{open: macvlan, found: isolation.Macvlan}),
-		isolation.Macvlan:          one(way{open: macvlan}),
-		isolation.LinuxBridge:      one(way{open: linuxBridge}),
-		isolation.KernelTunnel:     one(way{open: kernelTunnel}),
+		isolation.PhysicalNIC:    one(way{open: uplink, found: isolation.VethInHost}),
+		isolation.LoopbackDevice: one(way{open: loopback, refused: true}),
+		isolation.Bond:           one(way{open: uplink, found: isolation.VethInHost}),
+		isolation.Team:           one(way{open: uplink, found: isolation.VethInHost}),
+		isolation.VLANDevice:     one(way{open: macvlan, found: isolation.Macvlan}),
+		isolation.Macvlan:        one(way{open: macvlan}),
+		isolation.LinuxBridge:    one(way{open: linuxBridge}),
+		isolation.KernelTunnel:   one(way{open: kernelTunnel}),
 		isolation.VethInHost: {
 			"frames":         {open: uplink},
 			"by its altname": {open: uplinkByAltname},
@@ -186,7 +188,7 @@ func tunnels() map[string]way {
 				"add-port", s.bridge, name, "--", "set", "interface", name, "type=" + kind,
 				"options:remote_ip=" + collectorAddress, fmt.Sprintf("options:key=%d", s.names.Add(1)%1000), // ERSPAN has ten bits for it
 			}, options...)...)
-			return at(s, s.outside)
+			return collected(s, s.mark())
 		}}
 	}
 	return all
@@ -302,7 +304,7 @@ func kernelTunnel(s *side) exit {
 	name := s.name("vxlan")
 	s.device(name, fmt.Sprintf("type vxlan id %d remote %s dstport 4789", s.names.Add(1), collectorAddress))
 	s.ovs.Vsctl("add-port", s.bridge, name)
-	return at(s, s.outside)
+	return collected(s, s.mark())
 }
 
 // tun is the device of a program on the host that takes whole packets, such as a
@@ -362,6 +364,7 @@ func controller(s *side) exit {
 		listener, err = net.Listen("tcp", collectorAddress+":0")
 		return err
 	})
+	var open atomic.Int32 // connections
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -372,6 +375,11 @@ func controller(s *side) exit {
 			}
 			_, _ = connection.Write([]byte{1, 0, 0, 8, 0, 0, 0, 1}) // OFPT_HELLO; the frames tell whether it came
 			s.Cleanup(func() { _ = connection.Close() })
+			open.Add(1)
+			go func() {
+				_, _ = io.Copy(io.Discard, connection)
+				open.Add(-1)
+			}()
 		}
 	}()
 	s.Cleanup(func() {
@@ -388,7 +396,18 @@ func controller(s *side) exit {
 			return nil
 		})
 	}
-	return at(s, s.outside)
+	out := collected(s, s.mark())
+	return exit{count: out.count, knock: func() {
+		// What Open vSwitch wrote before it closed a connection may still be under
+		// way, or be sent again, until the connection has ended here too.
+		ovstest.Eventually(s, "no connection to the controller is open", func() error {
+			if n := open.Load(); n > 0 {
+				return fmt.Errorf("%d are", n)
+			}
+			return nil
+		})
+		out.knock()
+	}}
 }
 
 // mirror copies to a third VM what a sends to b.
@@ -419,7 +438,36 @@ func collects(s *side, port uint16, something []byte) exit {
 		return len(frame) > destination+2 && frame[23] == unix.IPPROTO_UDP &&
 			binary.BigEndian.Uint16(frame[destination:]) == port && bytes.Contains(frame[destination:], something)
 	})
-	return watched(s, s.outside, what)
+	return collected(s, what)
+}
+
+// collected is an exit at the collector. What Open vSwitch or the host sends there
+// goes through the host's network stack, out of the underlay's own device and
+// through its bridge: so does the knock, which comes after all of it.
+func collected(s *side, what string) exit {
+	return exit{
+		count: func() int { return s.outside.Count(what) },
+		knock: func() {
+			s.Helper()
+			mark := s.name("knock")
+			const discard = ":9"
+			host, err := net.Dial("udp", collectorAddress+discard)
+			if err != nil {
+				s.Fatal(err)
+			}
+			defer func() { _ = host.Close() }() // nothing is held back
+			ovstest.Eventually(s, "a datagram of the host at the collector", func() error {
+				if s.outside.Count(mark) > 0 {
+					return nil
+				}
+				// Nobody listens, and the host is told so.
+				if _, err := host.Write(s.outside.Frame(s.outside.MAC, mark)); err != nil && !errors.Is(err, unix.ECONNREFUSED) {
+					return err
+				}
+				return errors.New("it has not come")
+			})
+		},
+	}
 }
 
 // port returns a port of the collector that nothing else uses.
@@ -450,7 +498,7 @@ func ended(s *side) {
 func sflow(s *side) exit {
 	s.Helper()
 	export(s, "sflow", s.port(), "sampling=1", "header=128", "agent="+underlay)
-	return at(s, s.outside) // the frames themselves
+	return collected(s, s.mark()) // the frames themselves
 }
 
 func ipfix(s *side) exit {

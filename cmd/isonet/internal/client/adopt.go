@@ -59,6 +59,12 @@ func (c *Client) Prune(ctx context.Context, network string, dryRun bool) (done P
 	return done, c.call(ctx, http.MethodPost, "/isonet/prune", rehearsed(dryRun), body, &done)
 }
 
+// ReleaseDevice takes the host guard off a device that has left the networks.
+func (c *Client) ReleaseDevice(ctx context.Context, device string, dryRun bool) error {
+	body := map[string]any{"device": device}
+	return c.call(ctx, http.MethodPost, "/isonet/guard/release", rehearsed(dryRun), body, &struct{}{})
+}
+
 func rehearsed(dryRun bool) url.Values {
 	if !dryRun {
 		return nil

@@ -30,8 +30,10 @@ type Status struct {
 	Repairs   uint64 `json:"repairs"`
 	LastError string `json:"last_error"`
 	// Held are bridges that stay only because ports are in use.
-	Held     []Held          `json:"held"`
-	Networks []NetworkStatus `json:"networks"`
+	Held []Held `json:"held"`
+	// LeftGuarded are devices that left the networks and that the host guard is on.
+	LeftGuarded []string        `json:"left_guarded"`
+	Networks    []NetworkStatus `json:"networks"`
 	// Events are the newest events about isolation, the newest last.
 	Events []Event `json:"events,omitempty"`
 }

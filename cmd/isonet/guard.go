@@ -1,0 +1,59 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/isonet/isonet/cmd/isonet/internal/setup"
+)
+
+func (a *app) guardCommand() *cobra.Command {
+	return a.group("guard", "Show and release devices that left the networks and are still guarded",
+		`Show and release devices that left the host's networks and are still kept apart from
+the host. A device that was plugged into a network stays so until it is gone, is
+another program's (a port of another bridge, a slave of another device, in another
+network namespace), or is released here: whoever takes a running VM off its network
+does not give it the host.`,
+		a.guardListCommand(), a.guardReleaseCommand())
+}
+
+func (a *app) guardListCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "List the devices that left the networks and are still guarded",
+		Args:  arguments(0, 0, ""),
+		RunE: a.with(func(ctx context.Context, s session) error {
+			status, err := s.Status(ctx)
+			if err != nil {
+				return err
+			}
+			return a.print(append([]string{}, status.LeftGuarded...), func(t *table) {
+				t.row("DEVICE")
+				for _, device := range status.LeftGuarded {
+					t.row(device)
+				}
+			})
+		}),
+	}
+}
+
+func (a *app) guardReleaseCommand() *cobra.Command {
+	var dryRun bool
+	cmd := &cobra.Command{
+		Use:   "release DEVICE",
+		Short: "Take the host guard off a device that left the networks",
+		Long: `Take the host guard off a device that left the networks. From then on the host's
+network stack and whatever is behind the device reach each other, as with any other
+device of the host. A device that is plugged in is refused.`,
+		Args: arguments(1, 1, "DEVICE"),
+		RunE: a.with(func(ctx context.Context, s session) error {
+			if err := s.ReleaseDevice(ctx, s.args[0], dryRun); err != nil {
+				return err
+			}
+			return a.printSteps([]setup.Step{{Action: "release-device", Name: s.args[0]}}, dryRun)
+		}),
+	}
+	rehearsalFlag(cmd, &dryRun)
+	return cmd
+}
