@@ -9,6 +9,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -46,10 +47,16 @@ type connection struct {
 	// held says that the server gave the lock to this connection. It only tells
 	// what to expect: each transaction asserts it.
 	held atomic.Bool
-	// monitors apply what the server tells, by the names of the monitors.
-	monitors map[string]func(updates []byte) error
-	// complete is closed when the first dump is in the copy.
-	complete chan struct{}
+	mu sync.Mutex
+	// monitors are those that were asked for, by their names.
+	monitors map[string]*monitored
+}
+
+// monitored is a monitor.
+type monitored struct {
+	apply func(updates []byte) error
+	// begun is closed when the first dump was applied, or cannot be.
+	begun chan struct{}
 }
 
 // connect opens a connection to the first endpoint that serves, with the whole
@@ -79,7 +86,7 @@ func open(ctx context.Context, cfg Config, endpoint string, changed func(), lost
 	}
 	c := &connection{
 		rpc: rpc2.NewClientWithCodec(jsonrpc.NewJSONCodec(conn)), database: cfg.Model.Name(), lock: cfg.Lock,
-		monitors: map[string]func([]byte) error{}, complete: make(chan struct{}),
+		monitors: map[string]*monitored{},
 	}
 	alive, end := context.WithCancelCause(ctx)
 	c.handle(changed, end)
@@ -121,7 +128,6 @@ func (c *connection) handle(changed func(), end func(error)) {
 	c.rpc.Handle("locked", locked(true))
 	c.rpc.Handle("stolen", locked(false))
 	c.rpc.Handle("update", func(_ *rpc2.Client, params []json.RawMessage, _ *[]any) error {
-		<-c.complete // the first dump, whose answer came before, goes first
 		if err := c.update(params); err != nil {
 			end(fmt.Errorf("%w: what the server tells cannot be followed: %w", ErrLost, err))
 			return nil
@@ -144,17 +150,19 @@ func (c *connection) update(params []json.RawMessage) error {
 	if err := json.Unmarshal(params[0], &name); err != nil {
 		return fmt.Errorf("the name of a monitor: %w", err)
 	}
-	apply, known := c.monitors[name]
+	c.mu.Lock()
+	m, known := c.monitors[name]
+	c.mu.Unlock()
 	if !known {
 		return fmt.Errorf("there is no monitor %q", name)
 	}
-	return apply(params[1])
+	<-m.begun // the first dump, whose answer came before, goes first, and needs no other answer
+	return m.apply(params[1])
 }
 
 // begin asks for all that a session needs. The first dump may take longer than
 // dialing.
 func (c *connection) begin(ctx context.Context, cfg Config) error {
-	defer close(c.complete)
 	dialCtx, dialed := context.WithTimeout(ctx, dialTimeout)
 	defer dialed()
 	var databases []string
@@ -200,7 +208,11 @@ func (c *connection) schema(ctx context.Context, database string, m model.Client
 
 // monitor begins to follow a database.
 func (c *connection) monitor(ctx context.Context, database, name string, rows *rowCopy, apply func([]byte) error) error {
-	c.monitors[name] = apply
+	m := &monitored{apply: apply, begun: make(chan struct{})}
+	defer close(m.begun)
+	c.mu.Lock()
+	c.monitors[name] = m
+	c.mu.Unlock()
 	var dump json.RawMessage
 	if err := c.call(ctx, "monitor", []any{database, name, rows.requests()}, &dump); err != nil {
 		return fmt.Errorf("monitor the database %s: %w", database, err)

@@ -112,3 +112,32 @@ func TestAServerThatDiesEndsASessionWithALock(t *testing.T) {
 		t.Errorf("the session ended with %v; want ErrLost", err)
 	}
 }
+
+// TestSessionsBeginWhileTheDatabaseChanges opens sessions while another one writes
+// all the time: what the server tells between its answers holds up none of them.
+func TestSessionsBeginWhileTheDatabaseChanges(t *testing.T) {
+	s := startServer(t)
+	writing, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- ovsdb.Run(writing, config(t, s.endpoint()), func(ctx context.Context, session *ovsdb.Session) error {
+			if _, err := session.Transact(ctx, insert("A", "x", 1)); err != nil {
+				return err
+			}
+			for ctx.Err() == nil {
+				if _, err := session.Transact(ctx, add("A", "x", 1)); err != nil && ctx.Err() == nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}()
+	for range 200 {
+		_, end := locking(t, s)
+		end()
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
