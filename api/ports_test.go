@@ -10,6 +10,8 @@ import (
 
 	"github.com/isonet/isonet/api"
 	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/model/plan"
+	"github.com/isonet/isonet/reconcile"
 )
 
 // portTraffic is the traffic of a host's ports, by UUID.
@@ -58,5 +60,29 @@ func TestPortTraffic(t *testing.T) {
 				t.Errorf("the port's traffic (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// What a port was denied is told where something is counted, and no 0 where
+// nothing is.
+func TestDenied(t *testing.T) {
+	w := newWorld(t)
+	told := func() *api.DeniedStatus {
+		var status api.HostStatus
+		if err := json.Unmarshal(w.must(http.StatusOK, "GET", base+"/isonet/status", "").Body.Bytes(), &status); err != nil {
+			t.Fatal(err)
+		}
+		return status.Networks[0].Ports[0].Denied
+	}
+	if got := told(); got != nil {
+		t.Errorf("nothing is counted, and %+v is told", got)
+	}
+	w.loop.publish(func(s *reconcile.Status) {
+		n := s.Networks[iso1]
+		n.Isolation.Denied.Ports = map[string]plan.MemberCounters{"vnet0": {WrongMAC: 1, OverLimit: 2}}
+		s.Networks[iso1] = n
+	})
+	if diff := cmp.Diff(&api.DeniedStatus{WrongMAC: 1, OverLimit: 2}, told()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

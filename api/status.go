@@ -123,9 +123,20 @@ type PortStatus struct {
 	// Stale says that the port's device vanished, so that isonet/prune would
 	// remove the port.
 	Stale bool `json:"stale"`
+	// Denied is absent where nothing is counted.
+	Denied *DeniedStatus `json:"denied,omitempty"`
 	// Traffic counts from when the port was plugged into the network or
 	// isonetd began. It is absent as long as nothing is known of it.
 	Traffic *TrafficStatus `json:"traffic,omitempty"`
+}
+
+// DeniedStatus counts frames that a port of a strict network sent and that were
+// dropped, since isonetd sees the port.
+type DeniedStatus struct {
+	// WrongMAC are those from other addresses than the MAC lock allows.
+	WrongMAC uint64 `json:"wrong_mac"`
+	// OverLimit are broadcasts and multicasts over the broadcast limit.
+	OverLimit uint64 `json:"over_broadcast_limit"`
 }
 
 // TrafficStatus is the traffic of a network as its endpoints see it, or of one
@@ -203,7 +214,7 @@ func (v *view) nativeNetwork(at model.Attachment, ports map[string]model.PortTra
 	if v.status.Actual != nil {
 		bridge, _ := v.status.Actual.Bridge(n)
 		s.MTU.Actual = actualMTU(bridge)
-		s.Ports = nativePorts(n.ID, bridge, ports, v.status.Actual.Links)
+		s.Ports = nativePorts(n.ID, bridge, ports, v.status.Networks[n.ID].Isolation.Denied.Ports, v.status.Actual.Links)
 	}
 	if t, ok := v.traffic[n.ID]; ok {
 		s.Traffic = nativeTraffic(t)
@@ -211,7 +222,7 @@ func (v *view) nativeNetwork(at model.Attachment, ports map[string]model.PortTra
 	return s
 }
 
-func nativePorts(network model.ID, b plan.Bridge, traffic map[string]model.PortTraffic, links *plan.Links) []PortStatus {
+func nativePorts(network model.ID, b plan.Bridge, traffic map[string]model.PortTraffic, denied map[string]plan.MemberCounters, links *plan.Links) []PortStatus {
 	ports := []PortStatus{}
 	for _, p := range b.Endpoints() {
 		for _, i := range p.Interfaces {
@@ -219,6 +230,9 @@ func nativePorts(network model.ID, b plan.Bridge, traffic map[string]model.PortT
 				Name: i.Name, LinkUp: i.LinkUp, MTU: i.MTU,
 				VMID: i.ExternalIDs["vm-id"], IfaceID: i.ExternalIDs["iface-id"], Error: i.Error,
 				Stale: p.Stale(links),
+			}
+			if d, counted := denied[i.UUID]; counted {
+				s.Denied = new(DeniedStatus(d))
 			}
 			// A port that just moved may still count for the other network.
 			if t, ok := traffic[i.UUID]; ok && t.Network == network {

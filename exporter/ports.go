@@ -7,7 +7,7 @@ import (
 	"github.com/isonet/isonet/model/plan"
 )
 
-// Ports turns on the series of single ports: 11 for each.
+// Ports turns on the series of single ports: 11 for each, and 2 more on strict networks.
 type Ports struct {
 	// Traffic is what the ports have carried, by the UUID of their Interface
 	// row. It is called as the functions of Sources are.
@@ -29,6 +29,9 @@ type port struct {
 	labels  []string // network and port
 	traffic model.PortTraffic
 	counted bool
+	// denied is what the port was denied on a network that limits it.
+	denied  plan.MemberCounters
+	limited bool
 }
 
 // portsOf returns the selected ports, by network.
@@ -48,7 +51,8 @@ func (v view) portsOf(p *Ports) []port {
 					continue
 				}
 				traffic, counted := carried[i.UUID]
-				ports = append(ports, port{i, []string{n.label, i.Name}, traffic, counted && traffic.Network == n.ID})
+				denied, limited := n.verdict.Isolation.Denied.Ports[i.UUID]
+				ports = append(ports, port{i, []string{n.label, i.Name}, traffic, counted && traffic.Network == n.ID, denied, limited})
 			}
 		}
 	}
@@ -104,6 +108,8 @@ func portFamilies() []family {
 				}
 			},
 		},
+		portDenied("isonet_port_mac_lock_drops_total", "Frames of the port from other addresses than it may use that the network's MAC lock dropped.", wrongMAC),
+		portDenied("isonet_port_broadcast_limit_drops_total", "Broadcast and multicast frames of the port over the network's broadcast limit that were dropped.", overLimit),
 		portTraffic("isonet_port_receive_bytes_total", "Bytes delivered to the port (OVS Interface statistics tx_bytes).",
 			func(c model.Counters) uint64 { return c.ReceivedBytes }),
 		portTraffic("isonet_port_receive_packets_total", "Packets delivered to the port (OVS Interface statistics tx_packets).",

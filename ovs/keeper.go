@@ -140,7 +140,6 @@ func (k *keeper) publish(change func(*plan.Flows)) {
 	}
 	after := k.state
 	k.flows.mu.Unlock()
-	before.Members, after.Members = nil, nil
 	if !reflect.DeepEqual(before, after) {
 		k.flows.wake()
 	}

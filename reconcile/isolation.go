@@ -29,6 +29,8 @@ type Isolation struct {
 	Findings  []isolation.Finding
 	// Pending are the ports of which too little is known yet.
 	Pending []isolation.Pending
+	// Denied is what the MAC lock and the broadcast limit dropped.
+	Denied Denied
 	// Since is when Verdict or Contested last changed.
 	Since time.Time
 }
@@ -103,6 +105,8 @@ type Event struct {
 type guardian struct {
 	restraint isolation.Restraint
 	memory    memory
+	// denied is what members were denied, by network.
+	denied map[model.ID]denials
 }
 
 // judgement is what one pass makes of the isolation of all networks.
@@ -138,14 +142,20 @@ func (g *guardian) judge(want *plan.Want, actual *plan.Actual, flows map[string]
 	}
 	host := isolation.HostOf(actual)
 	want.Spare, want.Strangers = map[plan.Subject]bool{}, map[string]bool{}
+	denied := map[model.ID]denials{}
 	judge := func(n model.Network) (Isolation, bool) {
 		b, ok := actual.Bridge(n)
 		if !ok {
 			return Isolation{}, false
 		}
 		opened := g.memory.opened(n.ID, b, actual.Links)
+		denied[n.ID] = g.denied[n.ID].count(b, flows[b.Name].Members, now)
+		fresh, over := denied[n.ID].news(now)
+		if !over.IsZero() {
+			j.wakeAt(over)
+		}
 		v := isolation.Judge(isolation.Input{
-			Network: n, Bridge: b, DatapathType: actual.DatapathType, Devices: actual.Links, Host: host, Former: opened, Flows: flows[b.Name].Foreign,
+			Network: n, Bridge: b, DatapathType: actual.DatapathType, Devices: actual.Links, Host: host, Former: opened, Flows: flows[b.Name].Foreign, Denied: fresh,
 			Age: func(u isolation.Unclear) time.Duration { return now.Sub(g.memory.since(u, now)) },
 		})
 		g.memory.judged(n.ID, v, opened, now)
@@ -160,7 +170,9 @@ func (g *guardian) judge(want *plan.Want, actual *plan.Actual, flows map[string]
 		if contested {
 			j.wakeAt(until)
 		}
-		return newIsolation(v, contested), true
+		i := newIsolation(v, contested)
+		i.Denied = denied[n.ID].counted()
+		return i, true
 	}
 	for _, n := range want.Networks {
 		if verdict, judged := judge(n); judged {
@@ -171,6 +183,7 @@ func (g *guardian) judge(want *plan.Want, actual *plan.Actual, flows map[string]
 		judge(n) // what is to be done counts; nobody asks for the verdict
 	}
 	g.memory.forget(j.accepted, now)
+	g.denied = denied
 	return j
 }
 

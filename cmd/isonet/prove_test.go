@@ -401,6 +401,72 @@ func TestDoctorFindsOpenChecksums(t *testing.T) {
 	says("all is well", "nothing is wrong")
 }
 
+// What a VM sends and the network drops is counted by its port, and told.
+func TestWhatMembersAreDeniedIsTold(t *testing.T) {
+	h := newProveHostWith(t, "auto")
+	h.isonet("network update blue --strict --mac-lock --broadcast-limit 5")
+	vms := []*ovstest.VM{h.ovs.NewVM("vm1", "10.0.0.1/24"), h.ovs.NewVM("vm2", "10.0.0.2/24")}
+	probes := []*ovstest.Probe{vms[0].Probe(), vms[1].Probe()}
+	for i, vm := range vms {
+		h.ovs.Plug(vm, "blue", "--", "set", "Interface", vm.Device,
+			fmt.Sprintf(`external_ids:attached-mac="%s"`, probes[i].MAC), "external_ids:vm-name=web-"+vm.Device)
+	}
+	ovstest.Eventually(t, "the VMs reach each other", func() error {
+		return vms[0].Command("ping", "-n", "-c", "1", "-W", "1", vms[1].Address).Run()
+	})
+	denied := func(device string) client.Denied {
+		s, err := h.status()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range s.Networks {
+			for _, p := range n.Ports {
+				if p.Name == device && p.Denied != nil {
+					return *p.Denied
+				}
+			}
+		}
+		return client.Denied{}
+	}
+	forged := probes[0].Frame(probes[1].MAC, "forged")
+	copy(forged[6:12], []byte{2, 0, 0, 0, 0, 0x99})
+	for range 40 {
+		probes[0].Send(forged)
+	}
+	probes[1].Broadcast("loud", 200)
+	ovstest.Eventually(t, "what was dropped is counted", func() error {
+		one, two := denied("vm1"), denied("vm2")
+		if one.WrongMAC != 40 || two.OverLimit == 0 || two.OverLimit > 200 {
+			return fmt.Errorf("vm1 %+v, vm2 %+v", one, two)
+		}
+		return nil
+	})
+	if n := probes[1].Count("forged"); n != 0 {
+		t.Errorf("%d forged frames arrived", n)
+	}
+	if two := denied("vm2"); two.WrongMAC != 0 {
+		t.Errorf("vm2, which forged nothing: %+v", two)
+	}
+	doctor := command{args: words("doctor blue"), socket: h.socket}.run(t.Context())
+	for _, want := range []string{
+		fmt.Sprintf("wrong_mac, port vm1: vm1 (VM web-vm1) sent from other addresses than %s; frames dropped so far: 40", probes[0].MAC),
+		"over_broadcast_limit, port vm2: vm2 (VM web-vm2) sent more than 5 broadcasts and multicasts in a second",
+	} {
+		if doctor.code != exitOK || !strings.Contains(doctor.stdout, want) {
+			t.Errorf("no %q: %+v", want, doctor)
+		}
+	}
+	s, err := h.status()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, reason := range []string{"wrong_mac", "over_broadcast_limit"} {
+		if n := len(slices.DeleteFunc(slices.Clone(s.Events), func(e client.Event) bool { return e.Reason != reason })); n != 1 {
+			t.Errorf("%d events about %s: %+v", n, reason, s.Events)
+		}
+	}
+}
+
 // Guests do not learn of a smaller MTU, and what they send gets lost without a
 // word.
 func TestASmallerMTUTellsWhichVMs(t *testing.T) {

@@ -58,6 +58,25 @@ func (in Input) duplicates(v *Verdict) {
 	}
 }
 
+// denied tells what members were denied of late.
+func (in Input) denied(v *Verdict) {
+	add := func(reason Reason, p plan.Port, i plan.Interface, what string, frames uint64) {
+		if frames > 0 {
+			v.Findings = append(v.Findings, Finding{
+				Reason: reason, Bridge: in.Bridge.Name, Port: p.Name, Interface: i.Name, Action: Report, Notice: true,
+				Detail: fmt.Sprintf("%s sent %s; frames dropped so far: %d", named(p, i), what, frames),
+			})
+		}
+	}
+	for _, p := range v.Accepted {
+		for _, i := range p.Interfaces {
+			n := in.Denied[i.UUID]
+			add(WrongMAC, p, i, "from other addresses than "+i.AttachedMAC(), n.WrongMAC)
+			add(OverLimit, p, i, fmt.Sprintf("more than %d broadcasts and multicasts in a second", in.Network.BroadcastLimit), n.OverLimit)
+		}
+	}
+}
+
 // named names an interface, with the VM that it is of as far as that is known.
 func named(p plan.Port, i plan.Interface) string {
 	if vm := p.VM(); vm != "" {

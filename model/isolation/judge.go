@@ -22,6 +22,9 @@ type Input struct {
 	// Devices are the devices of vswitchd's namespace; nil where nobody looked.
 	Devices *plan.Links
 	Host    Host
+	// Denied is what members of a strict network were denied of late, by the UUIDs
+	// of their interfaces.
+	Denied map[string]plan.MemberCounters
 	// Former are ifindexes that interfaces had before, by the UUIDs of their rows:
 	// Open vSwitch can go on receiving from a device whose name another one got.
 	Former map[string][]int
@@ -350,6 +353,7 @@ func (in Input) notices(v *Verdict) {
 		add(OpenChecksums, detail)
 	}
 	in.duplicates(v)
+	in.denied(v)
 }
 
 // Changes returns what the verdict does to ports, in the order of the bridge.

@@ -68,6 +68,8 @@ const (
 	// What VMs suffer from.
 	OpenChecksums Reason = "open_checksums"
 	DuplicateMAC  Reason = "duplicate_mac"
+	WrongMAC      Reason = "wrong_mac"
+	OverLimit     Reason = "over_broadcast_limit"
 )
 
 // Action is what is done about a finding.

@@ -93,5 +93,16 @@ func notices() []Entry {
 		What:     "A bridge that isonet did not make bears the marks of this network's: nothing is done to it",
 		Evidence: "Bridge or Port `external_ids:owner` and `external_ids:isonet-network-id` of a bridge that had none when isonet saw it first, or has another name than the network's",
 		Remedy:   "Remove the marks from the bridge, or the bridge if it is left over",
+	}, {
+		Reason: WrongMAC, Enforce: Report, Notice: true,
+		What:     "A VM on a network with the MAC lock that sent, within the last minute, from another address than its own: these frames are dropped",
+		Evidence: "OpenFlow: the frames that the flows of the MAC lock dropped, counted every 10 seconds",
+		Remedy: "Find out what in the VM does it: a changed address, a bridge or nested VMs, or somebody who pretends to be another. " +
+			"Give the interface the address that the VM uses, or turn the network's MAC lock off",
+	}, {
+		Reason: OverLimit, Enforce: Report, Notice: true,
+		What:     "A VM that sent, within the last minute, more broadcasts and multicasts than the network's broadcast limit: the others are dropped",
+		Evidence: "OpenFlow: the frames that the port's meter dropped, counted every 10 seconds",
+		Remedy:   "Find out what in the VM sends them, such as a loop between two of its interfaces, or raise the limit",
 	}}
 }

@@ -96,8 +96,18 @@ type Port struct {
 	Error string `json:"error"`
 	// Stale says that the port's device vanished.
 	Stale bool `json:"stale,omitempty"`
+	// Denied is nil where nothing is counted.
+	Denied *Denied `json:"denied,omitempty"`
 	// Traffic is nil as long as nothing is known of it.
 	Traffic *Traffic `json:"traffic,omitempty"`
+}
+
+// Denied counts frames that a port of a strict network sent and that were dropped.
+type Denied struct {
+	// WrongMAC are those from other addresses than the MAC lock allows.
+	WrongMAC uint64 `json:"wrong_mac"`
+	// OverLimit are broadcasts and multicasts over the broadcast limit.
+	OverLimit uint64 `json:"over_broadcast_limit"`
 }
 
 // Traffic is what a network's ports, or one of them, received and transmitted.
