@@ -371,3 +371,25 @@ func TestPrune(t *testing.T) {
 	w.loop.refuse = reconcile.ErrUnreachable
 	w.refused(http.StatusServiceUnavailable, prunePath, `{"network":"iso1"}`)
 }
+
+// What is left of a device that vanished is no VM that uses a network.
+func TestAStalePortKeepsNoNetwork(t *testing.T) {
+	w := newWorld(t)
+	w.loop.ports["iso1"] = []plan.Port{{Name: "vnet9", Tag: -1, Interfaces: []plan.Interface{{UUID: "vnet9", Name: "vnet9", OFPort: 3, IfIndex: 77}}}}
+	w.loop.realise()
+	w.must(http.StatusOK, "DELETE", attachmentsPath + "/" + attachmentID(iso1), "")
+}
+
+// A container's port is in its network namespace, where nobody knows its link.
+func TestAPortInAnotherNamespace(t *testing.T) {
+	w := newWorld(t)
+	w.loop.ports["iso1"] = []plan.Port{{Name: "int0", Tag: -1, Interfaces: []plan.Interface{{UUID: "int0", Name: "int0", Type: "internal", OFPort: 3, IfIndex: 77}}}}
+	w.loop.realise()
+	var status api.HostStatus
+	if err := json.Unmarshal(w.must(http.StatusOK, "GET", base+"/isonet/status", "").Body.Bytes(), &status); err != nil {
+		t.Fatal(err)
+	}
+	if p := status.Networks[0].Ports[0]; !p.Elsewhere || p.Stale {
+		t.Errorf("the port is %+v", p)
+	}
+}

@@ -249,7 +249,7 @@ func (i impact) inUse(after *model.Desired, actual *plan.Actual) error {
 	var used []error
 	for _, n := range i.lost {
 		bridge, _ := actual.Bridge(n)
-		ports := bridge.LivePorts()
+		ports := bridge.LivePorts(actual.Links)
 		if len(ports) == 0 {
 			continue
 		}

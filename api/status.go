@@ -123,6 +123,10 @@ type PortStatus struct {
 	// Stale says that the port's device vanished, so that isonet/prune would
 	// remove the port.
 	Stale bool `json:"stale"`
+	// Elsewhere says that the port's device was moved to another network
+	// namespace, such as a container's: LinkUp and MTU are not known, and the
+	// userspace datapath does not count its traffic.
+	Elsewhere bool `json:"elsewhere"`
 	// Denied is absent where nothing is counted.
 	Denied *DeniedStatus `json:"denied,omitempty"`
 	// Traffic counts from when the port was plugged into the network or
@@ -229,13 +233,13 @@ func nativePorts(network model.ID, b plan.Bridge, traffic map[string]model.PortT
 			s := PortStatus{
 				Name: i.Name, LinkUp: i.LinkUp, MTU: i.MTU,
 				VMID: i.ExternalIDs["vm-id"], IfaceID: i.ExternalIDs["iface-id"], Error: i.Error,
-				Stale: p.Stale(links),
+				Stale: p.Stale(links), Elsewhere: i.Elsewhere(links),
 			}
 			if d, counted := denied[i.UUID]; counted {
 				s.Denied = new(DeniedStatus(d))
 			}
 			// A port that just moved may still count for the other network.
-			if t, ok := traffic[i.UUID]; ok && t.Network == network {
+			if t, ok := traffic[i.UUID]; ok && t.Network == network && (!s.Elsewhere || b.DatapathType != "netdev") {
 				s.Traffic = nativeTraffic(t.Traffic)
 			}
 			ports = append(ports, s)

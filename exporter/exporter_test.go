@@ -573,3 +573,31 @@ func received(bytes int) trafficcount.Statistics {
 	s.Set("tx_bytes", int64(bytes))
 	return s
 }
+
+// Of a port in another network namespace nobody knows the link.
+func TestAPortElsewhereHasNoLink(t *testing.T) {
+	m := busy()
+	b := m.status.Actual.Bridges["red"]
+	b.Ports = append(slices.Clone(b.Ports), plan.Port{Name: "int0", Interfaces: []plan.Interface{{UUID: "i", Name: "int0", Type: "internal", OFPort: 5, IfIndex: 9}}})
+	m.status.Actual.Bridges["red"] = b
+	m.status.Actual.Links = plan.NewLinks(plan.Device{Index: 2, Name: "red"})
+	families, err := newExporter(t, m.sources()).Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	unknown := 0.0
+	for _, f := range families {
+		for _, metric := range f.GetMetric() {
+			text := metric.String()
+			if f.GetName() == "isonet_network_ports" && strings.Contains(text, `"unknown"`) {
+				unknown += metric.GetGauge().GetValue()
+			}
+			if f.GetName() == "isonet_port_link_up" && strings.Contains(text, `"int0"`) {
+				t.Errorf("the port has a link: %s", text)
+			}
+		}
+	}
+	if unknown != 1 {
+		t.Errorf("%v ports have an unknown link, want 1", unknown)
+	}
+}

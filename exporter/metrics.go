@@ -176,12 +176,15 @@ func networkFamilies() []family {
 		Metric{
 			"isonet_network_ports", gauge,
 			[]string{"network", "link_state"},
-			"Ports attached to the network by the state of their link (OVS Interface link_state), up or down, local port excluded. Absent while Open vSwitch's state is not known.",
+			"Ports attached to the network by the state of their link (OVS Interface link_state), up or down, or unknown of those whose device was moved to another network namespace; local port excluded. Absent while Open vSwitch's state is not known.",
 		},
 		func(v view, emit func(sample)) {
 			for _, n := range v.live() {
 				emit(sample{value: float64(n.up), labels: []string{n.label, "up"}})
 				emit(sample{value: float64(n.down), labels: []string{n.label, "down"}})
+				if n.unknown > 0 {
+					emit(sample{value: float64(n.unknown), labels: []string{n.label, "unknown"}})
+				}
 			}
 		},
 	}, {

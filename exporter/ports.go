@@ -86,11 +86,13 @@ func portFamilies() []family {
 			Metric{
 				"isonet_port_link_up", gauge,
 				[]string{"network", "port"},
-				"Whether the port's link is up (1) or down (0) (OVS Interface link_state). Absent without a connection to OVSDB. Only with --metrics-ports.",
+				"Whether the port's link is up (1) or down (0) (OVS Interface link_state). Absent for a port whose device was moved to another network namespace, and without a connection to OVSDB. Only with --metrics-ports.",
 			},
 			func(v view, emit func(sample)) {
 				for _, p := range v.livePorts() {
-					emit(sample{value: boolean(p.LinkUp), labels: p.labels})
+					if !p.Elsewhere(v.status.Actual.Links) {
+						emit(sample{value: boolean(p.LinkUp), labels: p.labels})
+					}
 				}
 			},
 		},

@@ -76,8 +76,8 @@ type place struct {
 	label  string      // value of the label "network", unlike any other's
 	alone  []string    // the label as the only one
 	bridge plan.Bridge // empty when there is none
-	// up and down count the endpoints by the state of their links.
-	up, down int
+	// up, down and unknown count the endpoints by the state of their links.
+	up, down, unknown int
 	// leastMTU and mostMTU are in effect on the bridge; 0 is unknown.
 	leastMTU, mostMTU int
 }
@@ -102,7 +102,7 @@ func (a *atlas) of(desired *model.Desired, host model.ID, actual *plan.Actual) [
 		if actual != nil {
 			p.bridge, _ = actual.Bridge(n)
 		}
-		p.up, p.down = links(p.bridge)
+		p.countLinks(actual)
 		p.leastMTU, p.mostMTU = mtus(p.bridge)
 		places[i] = p
 	}
@@ -110,17 +110,19 @@ func (a *atlas) of(desired *model.Desired, host model.ID, actual *plan.Actual) [
 	return places
 }
 
-// links counts the endpoints of a bridge. A bond is up when one of its
-// interfaces is.
-func links(b plan.Bridge) (up, down int) {
-	for _, p := range b.Endpoints() {
-		if slices.ContainsFunc(p.Interfaces, func(i plan.Interface) bool { return i.LinkUp }) {
-			up++
-		} else {
-			down++
+// countLinks counts the endpoints of the bridge. A bond is up when one of its
+// interfaces is. Of a device in another network namespace nobody knows.
+func (p *place) countLinks(actual *plan.Actual) {
+	for _, endpoint := range p.bridge.Endpoints() {
+		switch {
+		case slices.ContainsFunc(endpoint.Interfaces, func(i plan.Interface) bool { return i.LinkUp }):
+			p.up++
+		case slices.ContainsFunc(endpoint.Interfaces, func(i plan.Interface) bool { return i.Elsewhere(actual.Links) }):
+			p.unknown++
+		default:
+			p.down++
 		}
 	}
-	return up, down
 }
 
 // mtus returns the smallest and the largest MTU in effect on a bridge.

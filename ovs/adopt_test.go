@@ -17,7 +17,7 @@ import (
 // adopting returns what lets a network take over the bridge of its name.
 func adopting(t *testing.T, sw *ovs.Switch, n model.Network) plan.Want {
 	t.Helper()
-	a := waitFor(t, sw, "the foreign bridge is seen", func(a *plan.Actual) bool { return len(a.Bridges[n.VdsmName].LivePorts()) == 1 })
+	a := waitFor(t, sw, "the foreign bridge is seen", func(a *plan.Actual) bool { return len(a.Bridges[n.VdsmName].LivePorts(nil)) == 1 })
 	return plan.Want{
 		Networks: []model.Network{n},
 		Adopt:    map[model.ID]plan.Permission{n.ID: {Bridge: a.Bridges[n.VdsmName].UUID}},

@@ -52,7 +52,7 @@ func newCable(t *testing.T) *cable {
 	for n := range 3 {
 		c.ovs.Vsctl("add-port", "red", fmt.Sprintf("vm%d", n))
 	}
-	waitFor(t, c.sw, "the ports", func(a *plan.Actual) bool { return len(a.Bridges["red"].LivePorts()) == 3 })
+	waitFor(t, c.sw, "the ports", func(a *plan.Actual) bool { return len(a.Bridges["red"].LivePorts(nil)) == 3 })
 	realise(t, c.sw, c.want)
 	return c
 }

@@ -244,7 +244,7 @@ func TestRemovalFailsWhenAPortWasPluggedMeanwhile(t *testing.T) {
 	if got := seen.results[len(seen.results)-1]; got != "error" {
 		t.Errorf("the transaction was observed as %q", got)
 	}
-	held := waitFor(t, sw, "the port is open", func(a *plan.Actual) bool { return len(a.Bridges["red"].LivePorts()) == 1 })
+	held := waitFor(t, sw, "the port is open", func(a *plan.Actual) bool { return len(a.Bridges["red"].LivePorts(nil)) == 1 })
 	if p := plan.Diff(plan.Want{}, held); !p.Empty() || len(p.Held) != 1 {
 		t.Errorf("plan %+v, want the bridge held", p)
 	}

@@ -198,7 +198,7 @@ func leaving(want plan.Want, desired *model.Desired, actual *plan.Actual) []mode
 	for _, name := range slices.Sorted(maps.Keys(actual.Bridges)) {
 		b := actual.Bridges[name]
 		id := plan.NetworkOf(b)
-		if id == "" || wanted[name] == id || slices.Contains(want.Released, id) || !want.Holds(b) {
+		if id == "" || wanted[name] == id || slices.Contains(want.Released, id) || !want.Holds(b, actual.Links) {
 			continue
 		}
 		n, known := desired.Networks[id]

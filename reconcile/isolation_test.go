@@ -294,7 +294,7 @@ func TestABridgeThatIsHeldStaysIsolated(t *testing.T) {
 	s.links.set(uplink(), tap("vm1"))
 	id := s.under("red", "")
 	s.ovs.Vsctl("add-port", "red", "vm1")
-	s.until("the port is open", func(st reconcile.Status) bool { return len(st.Actual.Bridges["red"].LivePorts()) == 1 })
+	s.until("the port is open", func(st reconcile.Status) bool { return len(st.Actual.Bridges["red"].LivePorts(nil)) == 1 })
 	s.update(func(d *model.Desired) error { return d.RemoveNetwork(id) })
 	s.until("held", func(st reconcile.Status) bool { return len(st.Held) == 1 })
 	s.ovs.Vsctl("--no-wait", "add-port", "red", "eth9", "--", "set", "bridge", "red", "stp_enable=true")

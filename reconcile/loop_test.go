@@ -265,7 +265,7 @@ func TestABridgeInUseIsHeldAndNamed(t *testing.T) {
 	revision, ids := s.attach("red")
 	s.realised(revision, ids...)
 	s.ovs.Vsctl("add-port", "red", "vm1")
-	s.until("the port is open", func(st reconcile.Status) bool { return len(st.Actual.Bridges["red"].LivePorts()) == 1 })
+	s.until("the port is open", func(st reconcile.Status) bool { return len(st.Actual.Bridges["red"].LivePorts(nil)) == 1 })
 	revision = s.update(func(d *model.Desired) error { return d.RemoveNetwork(ids[0]) })
 	if err := s.loop.WaitFor(t.Context(), revision, ids...); !errors.Is(err, model.ErrConflict) || !strings.Contains(err.Error(), "vm1") {
 		t.Errorf("WaitFor: %v, want a conflict that names the port", err)

@@ -103,11 +103,13 @@ func portChanges(say func(string, ...any), before, now []client.Port) {
 		p := is[name]
 		switch {
 		case !known && p.VMID != "":
-			say("port %s of VM %s plugged in, link %s", name, p.VMID, link(p.LinkUp))
+			say("port %s of VM %s plugged in, link %s", name, p.VMID, link(p))
 		case !known:
-			say("port %s plugged in, link %s", name, link(p.LinkUp))
-		case old.LinkUp != p.LinkUp:
-			say("port %s link %s", name, link(p.LinkUp))
+			say("port %s plugged in, link %s", name, link(p))
+		case p.Elsewhere && !old.Elsewhere:
+			say("port %s moved to another network namespace", name)
+		case link(old) != link(p):
+			say("port %s link %s", name, link(p))
 		}
 		if known && old.MTU != p.MTU {
 			say("port %s mtu %s", name, number(p.MTU))

@@ -45,7 +45,7 @@ func (a *app) portListCommand() *cobra.Command {
 			return a.print(list, func(t *table) {
 				t.row("NETWORK", "PORT", "LINK", "MTU", "VM", "INTERFACE", "ERROR")
 				for _, p := range list {
-					t.row(p.Network, p.Name, link(p.LinkUp), number(p.MTU), p.VMID, p.IfaceID, trouble(p.Port))
+					t.row(p.Network, p.Name, link(p.Port), number(p.MTU), p.VMID, p.IfaceID, trouble(p.Port))
 				}
 			})
 		}),
@@ -87,8 +87,18 @@ func trouble(p client.Port) string {
 		return "stale: " + p.Error
 	case p.Stale:
 		return "stale: its device vanished"
+	case p.Elsewhere && p.Error == "":
+		return "in another network namespace, " + counted(p)
 	}
 	return p.Error
+}
+
+// counted says whether the traffic of a port in another namespace is known.
+func counted(p client.Port) string {
+	if p.Traffic != nil {
+		return "where link and MTU are not seen"
+	}
+	return "not counted"
 }
 
 // staleRemedy tells of the stale ports of a network.

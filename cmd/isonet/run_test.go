@@ -230,6 +230,18 @@ func TestStalePorts(t *testing.T) {
 	}
 }
 
+// TestPortsElsewhere checks how a container's port is shown.
+func TestPortsElsewhere(t *testing.T) {
+	answers := standard(t)
+	answers["GET /isonet/status"] = ok(strings.Replace(recorded(t, "status"), `"link_up": true`, `"link_up": false, "elsewhere": true`, 1))
+	for _, tt := range []struct{ name, args string }{
+		{"elsewhere-status", "status"},
+		{"elsewhere-port-list", "port list"},
+	} {
+		t.Run(tt.name, func(t *testing.T) { check(t, tt.name, command{args: words(tt.args)}, answers) })
+	}
+}
+
 // TestRefusals checks what an operator sees when the daemon refuses.
 func TestRefusals(t *testing.T) {
 	const setupNetworks = "POST /hosts/" + hostID + "/setupnetworks"

@@ -127,7 +127,7 @@ func networkDetail(t *table, n client.NetworkStatus) {
 	}
 	t.row("PORT", "LINK", "MTU", "VM", "INTERFACE", "ERROR")
 	for _, p := range n.Ports {
-		t.row(p.Name, link(p.LinkUp), number(p.MTU), p.VMID, p.IfaceID, trouble(p))
+		t.row(p.Name, link(p), number(p.MTU), p.VMID, p.IfaceID, trouble(p))
 	}
 }
 
@@ -193,8 +193,11 @@ func number(n int) string {
 	return strconv.Itoa(n)
 }
 
-func link(up bool) string {
-	if up {
+func link(p client.Port) string {
+	switch {
+	case p.Elsewhere:
+		return "unknown"
+	case p.LinkUp:
 		return "up"
 	}
 	return "down"
@@ -208,7 +211,7 @@ func ports(list []client.Port) string {
 		switch {
 		case p.Stale:
 			stale++
-		case !p.LinkUp:
+		case !p.LinkUp && !p.Elsewhere:
 			down++
 		}
 	}

@@ -175,7 +175,7 @@ func (in Input) port(v *Verdict, p plan.Port, rules []portRule) {
 		if f.waits() || decided && rules[n].Meanwhile != "" {
 			v.Unclear = append(v.Unclear, f.unclear())
 		}
-		if f.waits() && !decided && !(f.waited() && f.vanished()) {
+		if f.waits() && !decided && (!f.waited() || !f.vanished()) {
 			pending = true
 			if wait := (Pending{p.Name, f.UUID}); !slices.Contains(v.Pending, wait) {
 				v.Pending = append(v.Pending, wait)

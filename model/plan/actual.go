@@ -232,10 +232,14 @@ func (b Bridge) Endpoints() []Port {
 }
 
 // LivePorts returns the names of the endpoints that OVS has opened. A port
-// whose device never appeared is not live.
-func (b Bridge) LivePorts() []string {
+// whose device never appeared is not live, nor is what is left of a device that
+// vanished: see Stale. Where nobody looked for devices, it may be there.
+func (b Bridge) LivePorts(links *Links) []string {
 	var names []string
 	for _, p := range b.Endpoints() {
+		if links != nil && p.Stale(links) {
+			continue
+		}
 		for _, i := range p.Interfaces {
 			if i.OFPort > 0 && i.Error == "" {
 				names = append(names, p.Name)

@@ -182,6 +182,16 @@ func TestStalePorts(t *testing.T) {
 			t.Errorf("%s: stale %v, want %v", name, got, c.want)
 		}
 	}
+	b := plan.Bridge{Name: "red", Ports: []plan.Port{
+		{Name: "gone", Interfaces: []plan.Interface{{Name: "gone", OFPort: 3, IfIndex: 6}}},
+		{Name: "vm", Interfaces: []plan.Interface{{Name: "vm", OFPort: 4, IfIndex: 7}}},
+	}}
+	if got := b.LivePorts(there); !slices.Equal(got, []string{"vm"}) {
+		t.Errorf("live ports %q", got)
+	}
+	if got := b.LivePorts(nil); len(got) != 2 {
+		t.Errorf("where nobody looked, live ports %q", got)
+	}
 	gone, used := plan.Interface{Name: "a", OFPort: -1}, plan.Interface{Name: "b", OFPort: 3, MTU: 1500}
 	if (plan.Port{Interfaces: []plan.Interface{gone, used}}).Stale(nil) {
 		t.Error("a bond with one device left is stale")

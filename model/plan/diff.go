@@ -83,8 +83,8 @@ func Diff(want Want, have *Actual) Plan {
 			p.Release = append(p.Release, newRelease(b))
 			continue
 		}
-		if want.Holds(b) {
-			p.Held = append(p.Held, Held{Bridge: b.Name, NetworkID: id, Ports: b.LivePorts()})
+		if want.Holds(b, have.Links) {
+			p.Held = append(p.Held, Held{Bridge: b.Name, NetworkID: id, Ports: b.LivePorts(have.Links)})
 			p.isolateHeld(want, b, have)
 			continue
 		}
@@ -95,8 +95,8 @@ func Diff(want Want, have *Actual) Plan {
 
 // Holds says that a bridge stays, although its network is not wanted, because
 // ports are in use. While it is taken down and up, none looks so.
-func (w Want) Holds(b Bridge) bool {
-	used := len(b.LivePorts()) > 0 || b.DatapathType == ResetDatapath && len(b.Endpoints()) > 0
+func (w Want) Holds(b Bridge, links *Links) bool {
+	used := len(b.LivePorts(links)) > 0 || b.DatapathType == ResetDatapath && len(b.Endpoints()) > 0
 	return used && !slices.Contains(w.Evicted, NetworkOf(b))
 }
 

@@ -96,6 +96,9 @@ type Port struct {
 	Error string `json:"error"`
 	// Stale says that the port's device vanished.
 	Stale bool `json:"stale,omitempty"`
+	// Elsewhere says that the port's device is in another network namespace: its
+	// link and its MTU are not known.
+	Elsewhere bool `json:"elsewhere,omitempty"`
 	// Denied is nil where nothing is counted.
 	Denied *Denied `json:"denied,omitempty"`
 	// Traffic is nil as long as nothing is known of it.
