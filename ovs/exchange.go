@@ -130,6 +130,7 @@ func (x *exchange) happened(event openflow.Event, f openflow.Flow) {
 	w := x.k.forwarding
 	x.k.flows.mu.Unlock()
 	if w.Pipeline != nil && isLearned(f) {
+		x.k.learning.happened(event, f)
 		switch p := x.k.there; {
 		case event == openflow.Removed, p == nil, p.learned(f): // without a program all is about to be looked at
 		case event == openflow.Added && p.members[learnedAt(f)].OFPort == 0, x.old:
@@ -317,6 +318,7 @@ func (x *exchange) bundle(requests ...openflow.Request) []openflow.Request {
 
 // install replaces all flows, with those that were learned.
 func (x *exchange) install(want program) error {
+	x.k.learning.forget()
 	all := []openflow.Request{openflow.DeleteAll(0, 0)}
 	for _, f := range want.flows {
 		all = append(all, openflow.Add(f))
@@ -368,6 +370,7 @@ func (x *exchange) restore(d deviation, want program) error {
 			return err
 		}
 	default:
+		x.k.learning.forget()
 		requests = x.bundle(openflow.DeleteAll(learnedMark, learnedMark))
 	}
 	for _, id := range d.surplusMeters {

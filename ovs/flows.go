@@ -188,17 +188,17 @@ func (f *flows) next(turn, count *int) (silent bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	all := slices.SortedFunc(maps.Values(f.keepers), func(a, b *keeper) int { return cmp.Compare(a.bridge, b.bridge) })
-		if len(all) == 0 {
-			return false
-		}
-		*turn++
-		all[*turn%len(all)].kick(func(k *keeper) { k.probe = true })
-		counting := slices.DeleteFunc(all, func(k *keeper) bool { return !k.counts() })
-		const rounds = int(countEvery / probeEvery)
-		for range (len(counting) + rounds - 1) / rounds {
-			*count++
-			counting[*count%len(counting)].kick(func(k *keeper) { k.count = true })
-		}
+	if len(all) == 0 {
+		return false
+	}
+	*turn++
+	all[*turn%len(all)].kick(func(k *keeper) { k.probe = true })
+	counting := slices.DeleteFunc(all, func(k *keeper) bool { return !k.counts() })
+	const rounds = int(countEvery / probeEvery)
+	for range (len(counting) + rounds - 1) / rounds {
+		*count++
+		counting[*count%len(counting)].kick(func(k *keeper) { k.count = true })
+	}
 	return time.Since(f.answered) > silence
 }
 

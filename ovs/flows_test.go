@@ -1,9 +1,14 @@
 package ovs_test
 
 import (
+	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/isonet/isonet/internal/ovstest"
 	"github.com/isonet/isonet/model/plan"
@@ -55,4 +60,149 @@ func TestOrdinaryFlowsAreReported(t *testing.T) {
 		})
 	}
 	flowsOf(t, sw, "nosuch", "the flows of no bridge are unknown", func(f plan.Flows) bool { return !f.Known && f.Err != "" })
+}
+
+// ofctl changes something over OpenFlow, as somebody else would.
+func (w strictWorld) ofctl(t *testing.T, stdin, command string, args ...string) {
+	t.Helper()
+	c := w.OfctlCommand(command, strictBridge, args...)
+	c.Stdin = strings.NewReader(stdin)
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("%s %s: %v\n%s", command, args, err, out)
+	}
+}
+
+// listed returns what is on the bridge and was not learned, without what changes
+// by itself.
+func (w strictWorld) listed(t *testing.T) string {
+	t.Helper()
+	var all []string
+	for _, command := range []string{"dump-flows", "dump-meters", "dump-groups", "dump-ports-desc", "get-frags"} {
+		text, err := w.dump(t, command)
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", command, err, text)
+		}
+		var lines []string
+		for line := range strings.Lines(text) {
+			line = counters.ReplaceAllString(line, "")
+			if !strings.Contains(line, "xid=") && (!strings.Contains(line, "hard_timeout=300,") || strings.Contains(line, "learn(")) {
+				lines = append(lines, line)
+			}
+		}
+		slices.Sort(lines)
+		all = append(all, lines...)
+	}
+	return strings.Join(all, "")
+}
+
+var counters = regexp.MustCompile(`(duration|n_packets|n_bytes|idle_age|hard_age)=[0-9.]+s?, ?|reset_counts `)
+
+// TestFlowsOfOthersArePutBack changes a strict bridge over OpenFlow in each way
+// that is known. A stranger is plugged in, who gets a frame of every flood by
+// NORMAL.
+func TestFlowsOfOthersArePutBack(t *testing.T) {
+	w := newStrictWorld(t)
+	w.enforce(t, 1000, w.member(w.a), w.member(w.b))
+	expect(t, w.a, w.b, true)
+	a, b, stranger := w.OFPort(w.a.Device), w.OFPort(w.b.Device), w.OFPort(w.other.Device)
+	forged := fmt.Sprintf("cookie=%#x", 0x150e<<48|uint64(b)<<8|1)
+	mac := w.b.Probe().MAC.String()
+	before := w.listed(t)
+	for _, c := range []struct {
+		name, command string
+		args          []string
+		stdin         string
+	}{
+		{name: "all are changed and keep their cookies", command: "mod-flows", args: []string{"actions=NORMAL"}},
+		{name: "learned flows are changed", command: "mod-flows", args: []string{"table=20,dl_dst=" + mac + ",actions=NORMAL"}},
+		{name: "learned flows are changed in the other table", command: "mod-flows", args: []string{"table=21,dl_dst=" + mac + ",actions=NORMAL"}},
+		{name: "one is added above", command: "add-flow", args: []string{"priority=9999,actions=FLOOD"}},
+		{name: "one is added with isonet's cookie", command: "add-flow", args: []string{"cookie=0x150e000000000000,priority=9999,actions=FLOOD"}},
+		{name: "one is added as if it were learned", command: "add-flow", args: []string{forged + ",table=20,priority=9999,actions=FLOOD"}},
+		{name: "one is added in the place of a learned one", command: "add-flow", args: []string{
+			forged + ",table=20,priority=100,hard_timeout=300,vlan_tci=0/0xfff,dl_dst=" + mac + fmt.Sprintf(",actions=output:%d,output:%d", b, stranger),
+		}},
+		{name: "an odd cookie", command: "add-flow", args: []string{"cookie=0x1,table=0,priority=9999,actions=NORMAL"}},
+		{name: "a table that nobody uses", command: "add-flow", args: []string{"table=99,actions=NORMAL"}},
+		{name: "one with a timeout takes the place of isonet's", command: "add-flow", args: []string{"cookie=0x150e000000000000,priority=0,hard_timeout=60,actions=drop"}},
+		{name: "one with a flag takes the place of isonet's", command: "add-flow", args: []string{"cookie=0x150e000000000000,priority=0,send_flow_rem,actions=drop"}},
+		{name: "one resubmits", command: "add-flow", args: []string{"priority=9999,actions=resubmit(,98)"}},
+		{name: "one learns", command: "add-flow", args: []string{"priority=9999,actions=learn(table=20,NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[],output:NXM_OF_IN_PORT[]),NORMAL"}},
+		{name: "all are removed", command: "del-flows"},
+		{name: "a table is removed", command: "del-flows", args: []string{"table=21"}},
+		{name: "all are replaced", command: "replace-flows", args: []string{"-"}, stdin: "actions=NORMAL\n"},
+		{name: "a bundle", command: "bundle", args: []string{"-"}, stdin: "flow add priority=9999,actions=NORMAL\nflow delete table=20\n"},
+		{name: "a group", command: "add-group", args: []string{fmt.Sprintf("group_id=7,type=all,bucket=output:%d", stranger)}},
+		{name: "a meter is added", command: "add-meter", args: []string{"meter=77,pktps,bands=type=drop,rate=1"}},
+		{name: "a meter is changed", command: "mod-meter", args: []string{fmt.Sprintf("meter=%d,pktps,bands=type=drop,rate=1", a)}},
+		{name: "meters are removed", command: "del-meters"},
+		{name: "a port does not receive", command: "mod-port", args: []string{w.a.Device, "no-receive"}},
+		{name: "a port does not forward", command: "mod-port", args: []string{w.b.Device, "no-forward"}},
+		{name: "fragments are dropped", command: "set-frags", args: []string{"drop"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			restored := w.sw.Flows()[strictBridge].Restored
+			w.ofctl(t, c.stdin, c.command, c.args...)
+			ovstest.Eventually(t, "it is put back", func() error {
+				if got := w.listed(t); got != before {
+					return fmt.Errorf("on the bridge is (-want +got):\n%s", cmp.Diff(before, got))
+				}
+				return nil
+			})
+			state := flowsOf(t, w.sw, strictBridge, "it is told", func(f plan.Flows) bool { return f.InPlace && f.Restored == restored+1 })
+			t.Log(state.Last)
+			expect(t, w.a, w.b, true)
+			expect(t, w.other, w.a, false)
+			received := w.other.Received()
+			w.a.Shout(20)
+			expect(t, w.a, w.b, true)
+			if got := w.other.Received() - received; got != 0 {
+				t.Errorf("a stranger received %d frames", got)
+			}
+		})
+	}
+}
+
+// TestAddressesWithoutEndAreNotLearned lets a member send from very many
+// addresses. What is not learned still reaches the members, and nobody else.
+func TestAddressesWithoutEndAreNotLearned(t *testing.T) {
+	w := newStrictWorld(t)
+	w.enforce(t, 0, w.member(w.a), w.member(w.b))
+	expect(t, w.a, w.b, true)
+	a, b, other := w.a.Probe(), w.b.Probe(), w.other.Probe()
+	const limit, addresses = 256, 3000 // of the pipeline
+	for n := range addresses {
+		frame := a.Frame(b.MAC, "many")
+		copy(frame[6:], []byte{2, 0, 0, 0, byte(n >> 8), byte(n)})
+		a.Send(frame)
+	}
+	ovstest.Eventually(t, "the limit is reached", func() error {
+		flows, err := w.dump(t, "dump-flows")
+		learned := strings.Count(flows, fmt.Sprintf("output:%d\n", w.OFPort(w.a.Device)))
+		if err != nil || learned < limit {
+			return fmt.Errorf("%w, %d flows", err, learned)
+		}
+		if learned > 2*limit { // in two tables
+			t.Fatalf("%d flows were learned", learned)
+		}
+		return nil
+	})
+	if state := w.sw.Flows()[strictBridge]; !state.InPlace || state.Restored != 0 {
+		t.Errorf("what members do counts as somebody's change: %+v", state)
+	}
+	// The last address is not learned: frames to it are flooded.
+	late := a.Frame(a.MAC, "late")
+	copy(late[:6], []byte{2, 0, 0, 0, byte((addresses - 1) >> 8), byte((addresses - 1) & 0xff)})
+	copy(late[6:], b.MAC)
+	ovstest.Eventually(t, "a frame to it arrives", func() error {
+		b.Send(late)
+		if a.Count("late") == 0 {
+			return errors.New("it has not come")
+		}
+		return nil
+	})
+	if n := other.Count("late") + other.Count("many"); n != 0 {
+		t.Errorf("a stranger received %d frames", n)
+	}
+	expect(t, w.b, w.a, true)
 }

@@ -21,6 +21,10 @@ const (
 	exchangeTimeout = 30 * time.Second
 	// maxRedial is the longest pause between two tries to connect.
 	maxRedial = 5 * time.Second
+	// maxSpare is the longest pause before a repair: short enough that what lets
+	// frames out is closed, and long enough that two who fight leave vswitchd and the
+	// processors to others.
+	maxSpare = 20 * time.Millisecond
 	// calm is how long flows have to stay as they are until repairs are made at
 	// once again.
 	calm = 10 * time.Second
@@ -56,11 +60,12 @@ type keeper struct {
 	spare    *backoff.ExponentialBackOff
 	repaired time.Time
 	counted  map[int]plan.MemberCounters // as vswitchd counts them
+	learning learning
 }
 
 func newKeeper(f *flows, w plan.Forwarding) *keeper {
 	spare := backoff.NewExponentialBackOff()
-	spare.InitialInterval, spare.MaxInterval = time.Millisecond, time.Second
+	spare.InitialInterval, spare.MaxInterval = time.Millisecond, maxSpare
 	return &keeper{flows: f, bridge: w.Bridge, forwarding: w, spare: spare, state: plan.Flows{Since: time.Now()}}
 }
 
@@ -118,7 +123,9 @@ func (k *keeper) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		k.publish(func(s *plan.Flows) { *s = plan.Flows{Since: s.Since, Restored: s.Restored, Last: s.Last, Members: s.Members, Err: err.Error()} })
+		k.publish(func(s *plan.Flows) {
+			*s = plan.Flows{Since: s.Since, Restored: s.Restored, Last: s.Last, Members: s.Members, Err: err.Error()}
+		})
 		if time.Since(start) > calm {
 			retry.Reset()
 		}
@@ -164,6 +171,7 @@ func (k *keeper) session(ctx context.Context) error {
 		_ = conn.Close() // what it says, the reader has seen
 	}()
 	k.there, k.suspect, k.evidence, k.removed, k.counted = nil, false, "", "", nil
+	k.learning = newLearning()
 	x := &exchange{ctx: ctx, k: k, conn: conn}
 	if err := x.greet(); err != nil {
 		return fmt.Errorf("the flows of the bridge '%s' cannot be looked at: %w", k.bridge, err)
@@ -180,7 +188,7 @@ func (k *keeper) session(ctx context.Context) error {
 
 // listen waits until there is something to do.
 func (k *keeper) listen(x *exchange) error {
-	for !k.suspect {
+	for !k.suspect && len(k.learning.unsure) == 0 {
 		k.flows.mu.Lock()
 		if k.kicked {
 			k.flows.mu.Unlock()
@@ -212,7 +220,10 @@ func (k *keeper) settle(x *exchange) error {
 	w, probe, count := k.forwarding, k.probe, k.count
 	k.kicked, k.probe, k.count = false, false, false
 	k.flows.mu.Unlock()
-	want := newProgram(w)
+	if err := k.learning.settle(x); err != nil {
+		return err
+	}
+	want := newProgram(w, k.learning.full)
 	var err error
 	switch {
 	case w.Report:

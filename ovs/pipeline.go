@@ -36,7 +36,11 @@ const (
 	learnedLifetime = 300
 	// learnedLimit is how many addresses are learned of one member. Frames to
 	// others are flooded to the members.
-	learnedLimit = 256
+	//
+	// Even to try to learn costs vswitchd a flow of the datapath for each address.
+	// So a member that is at the limit is not learned of any more, until fewer than
+	// learnedAgain of its addresses are remembered.
+	learnedLimit, learnedAgain = 256, 128
 )
 
 // The cookies of flows. The upper bits are those by which isonet knows flows that
@@ -81,8 +85,9 @@ type program struct {
 	members map[int]plan.Member
 }
 
-// newProgram compiles what a bridge must forward by.
-func newProgram(f plan.Forwarding) program {
+// newProgram compiles what a bridge must forward by. Full are the members that no
+// addresses are learned of any more.
+func newProgram(f plan.Forwarding, full map[int]bool) program {
 	p := program{
 		flows: map[place]openflow.Flow{}, meters: map[uint32]openflow.Meter{},
 		denied: map[openflow.Match]int{}, members: map[int]plan.Member{},
@@ -100,7 +105,7 @@ func newProgram(f plan.Forwarding) program {
 	p.drop(otherPriority)
 	var all, reachable []string
 	for _, m := range f.Pipeline.Members {
-		p.admit(m, f.Pipeline.BroadcastLimit)
+		p.admit(m, f.Pipeline.BroadcastLimit, full[m.OFPort])
 		out := openflow.Output(uint32(m.OFPort))
 		all = append(all, out)
 		if !m.Isolated {
@@ -126,7 +131,7 @@ func (p *program) drop(priority uint16, fields ...openflow.Field) {
 
 // admit lets a member's frames in, from each of its addresses, and learns where
 // they came from.
-func (p *program) admit(m plan.Member, limit int) {
+func (p *program) admit(m plan.Member, limit int, full bool) {
 	p.members[m.OFPort] = m
 	port := uint32(m.OFPort)
 	sources := [][]openflow.Field{{openflow.InPort(port)}}
@@ -143,10 +148,14 @@ func (p *program) admit(m plan.Member, limit int) {
 		p.add(openflow.Flow{Table: admissionTable, Priority: deniedPriority, Cookie: deniedCookie, Match: denied})
 		p.denied[denied] = m.OFPort
 	}
-	instructions := openflow.Actions(learn(m, openTable), learn(m, isolatedTable)) + openflow.Goto(openTable)
+	next, learns := uint8(openTable), []string{learn(m, openTable), learn(m, isolatedTable)}
 	if m.Isolated {
-		instructions = openflow.Actions(learn(m, openTable)) + openflow.Goto(isolatedTable)
+		next, learns = isolatedTable, learns[:1]
 	}
+	if full {
+		learns = nil
+	}
+	instructions := openflow.Actions(learns...) + openflow.Goto(next)
 	for _, source := range sources {
 		p.static(openflow.Flow{Table: admissionTable, Priority: memberPriority, Match: openflow.NewMatch(source...), Instructions: instructions})
 		if limit == 0 {

@@ -95,11 +95,15 @@ func (s *system) findings(id model.ID, reasons ...isolation.Reason) reconcile.Is
 	status := s.until(fmt.Sprintf("the findings %v", reasons), func(st reconcile.Status) bool {
 		var found []isolation.Reason
 		for _, f := range st.Networks[id].Isolation.Findings {
-			found = append(found, f.Reason)
+			if f.Reason != isolation.OpenChecksums { // the VMs of tests talk by frames of their own
+				found = append(found, f.Reason)
+			}
 		}
 		return slices.Equal(found, reasons)
 	})
-	return status.Networks[id].Isolation
+	v := status.Networks[id].Isolation
+	v.Findings = slices.DeleteFunc(slices.Clone(v.Findings), func(f isolation.Finding) bool { return f.Reason == isolation.OpenChecksums })
+	return v
 }
 
 func (s *system) repaired(reason isolation.Reason, times uint64) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -385,4 +386,67 @@ func protected(devices []guard.Device) []reconcile.ProtectedDevice {
 		converted[i] = reconcile.ProtectedDevice(d)
 	}
 	return converted
+}
+
+// ofctl changes something over OpenFlow, as somebody else would.
+func (s *site) ofctl(command string, args ...string) {
+	s.Helper()
+	if out, err := s.ovs.OfctlCommand(command, "red", args...).CombinedOutput(); err != nil {
+		s.Fatalf("%s %s: %v\n%s", command, args, err, out)
+	}
+}
+
+// TestFlowsOfSomebodyOnAnOrdinaryNetwork sends a VM's frames to a stranger under
+// each policy.
+func TestFlowsOfSomebodyOnAnOrdinaryNetwork(t *testing.T) {
+	s := newSite(t, nil)
+	id := s.attachNetwork(model.Network{Name: "red"})
+	vms := s.vms("vm-a", "vm-b")
+	a, b := vms[0], vms[1]
+	reaches(t, a, b)
+	const drops = "priority=100,actions=drop"
+	for n, policy := range []model.Policy{model.PolicyEnforce, model.PolicyQuarantine} {
+		s.change(id, func(n *model.Network) { n.Isolation = policy })
+		s.ofctl("add-flow", drops)
+		s.repaired(isolation.ForeignFlows, uint64(n+1))
+		reaches(t, a, b)
+		s.until("isolated", func(st reconcile.Status) bool { return st.Networks[id].Isolation.Isolated() })
+	}
+
+	// Under the policy to report they stay.
+	s.change(id, func(n *model.Network) { n.Isolation = model.PolicyReport })
+	s.ofctl("add-flow", drops)
+	if v := s.findings(id, isolation.ForeignFlows); v.Isolated() || v.Findings[0].Action != isolation.Report {
+		t.Errorf("verdict %+v", v)
+	}
+	isApart(t, a, b)
+	s.ofctl("del-flows", "priority=100", "--strict")
+	s.findings(id)
+	reaches(t, a, b)
+
+	// Who goes on meets a growing delay, and is told of meanwhile.
+	s.change(id, func(n *model.Network) { n.Isolation = model.PolicyEnforce })
+	s.until("it is contested", func(st reconcile.Status) bool {
+		s.ofctl("add-flow", drops)
+		v := st.Networks[id].Isolation
+		return v.Contested && slices.ContainsFunc(v.Findings, func(f isolation.Finding) bool {
+			return f.Reason == isolation.ForeignFlows && f.Action == isolation.Restore
+		})
+	})
+	if v := s.findings(id); !v.Contested { // it is put back in the end
+		t.Errorf("verdict %+v", v)
+	}
+	reaches(t, a, b)
+}
+
+// TestANetworkForwardsWhileItIsSecure makes an ordinary network's bridge forget its
+// flows.
+func TestANetworkForwardsWhileItIsSecure(t *testing.T) {
+	s := newSite(t, nil)
+	s.attachNetwork(model.Network{Name: "red", Isolation: model.PolicyEnforce})
+	vms := s.vms("vm-a", "vm-b")
+	s.ovs.Vsctl("set-fail-mode", "red", "secure")
+	s.ovs.StopVSwitchd()
+	s.ovs.StartVSwitchd()
+	reaches(t, vms[0], vms[1])
 }

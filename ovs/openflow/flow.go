@@ -186,13 +186,31 @@ func modify(f Flow, command byte, cookieMask uint64) Request {
 // FlowsRequest asks for the flows whose cookie is that one in the bits of a mask.
 // Its answer is parts of the kind FlowStats.
 func FlowsRequest(cookie, mask uint64) Request {
-	b := []byte{AnyTable, 0, 0, 0}
+	return flowsRequest(FlowStats, AnyTable, cookie, mask)
+}
+
+// CountRequest asks how many flows of a table have a cookie. Its answer is parts of
+// the kind AggregateStats.
+func CountRequest(table uint8, cookie uint64) Request {
+	return flowsRequest(AggregateStats, table, cookie, ^uint64(0))
+}
+
+// Count reads a part of the kind AggregateStats (section 7.3.5.3).
+func Count(body []byte) (flows int, err error) {
+	if len(body) < 24 {
+		return 0, errShort("number of flows")
+	}
+	return int(binary.BigEndian.Uint32(body[16:])), nil
+}
+
+func flowsRequest(kind Kind, table uint8, cookie, mask uint64) Request {
+	b := []byte{table, 0, 0, 0}
 	b = binary.BigEndian.AppendUint32(b, any32)
 	b = binary.BigEndian.AppendUint32(b, any32)
 	b = append(b, 0, 0, 0, 0)
 	b = binary.BigEndian.AppendUint64(b, cookie)
 	b = binary.BigEndian.AppendUint64(b, mask)
-	return ask(FlowStats, appendMatch(b, ""))
+	return ask(kind, appendMatch(b, ""))
 }
 
 // DecodeFlows calls each with the flows of a part of the kind FlowStats, and with

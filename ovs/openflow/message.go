@@ -149,12 +149,13 @@ type Kind uint16
 
 // The kinds that are used.
 const (
-	FlowStats    Kind = 1
-	GroupDesc    Kind = 7
-	MeterStats   Kind = 9
-	MeterConfig  Kind = 10
-	PortDesc     Kind = 13
-	FlowMonitors Kind = 16
+	FlowStats      Kind = 1
+	AggregateStats Kind = 2
+	GroupDesc      Kind = 7
+	MeterStats     Kind = 9
+	MeterConfig    Kind = 10
+	PortDesc       Kind = 13
+	FlowMonitors   Kind = 16
 )
 
 // DecodePart reads a Multipart message.

@@ -47,7 +47,7 @@ func OldUpdates(m Message) (body []byte, is bool) {
 	const (
 		version10  = 1
 		statistics = 17
-		header     = "\xff\xff"                                         // OFPST_VENDOR
+		header     = "\xff\xff"                                                   // OFPST_VENDOR
 		kind       = "\x00\x00\x23\x20" + "\x00\x00\x00\x02" + "\x00\x00\x00\x00" // Nicira's, padding
 	)
 	if m.Version != version10 || m.Type != statistics || len(m.Body) < 16 || string(m.Body[:2]) != header || string(m.Body[4:16]) != kind {

@@ -802,11 +802,16 @@ func foreignFlows(s *side) exit {
 func otherProtocol(s *side) exit {
 	s.Helper()
 	s.ovs.Vsctl("set", "bridge", s.bridge, "protocols=OpenFlow10")
-	command := s.ovs.OfctlCommand("add-flow", s.bridge, "priority=65000,actions=FLOOD")
-	command.Args[1] = "--protocols=OpenFlow10"
-	if out, err := command.CombinedOutput(); err != nil {
-		s.Fatalf("ovs-ofctl: %v\n%s", err, out)
-	}
+	// Putting the column back ends connections that are just being made.
+	ovstest.Eventually(s, "the flow is added", func() error {
+		command := s.ovs.OfctlCommand("add-flow", s.bridge, "priority=65000,actions=FLOOD")
+		command.Args[1] = "--protocols=OpenFlow10"
+		out, err := command.CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("ovs-ofctl: %w\n%s", err, out)
+		}
+		return nil
+	})
 	if s.id != "" {
 		s.judged(isolation.ForeignFlows) // now isonet can see them
 	}
