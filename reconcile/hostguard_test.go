@@ -73,7 +73,7 @@ func TestTheHostIsOutOfReach(t *testing.T) {
 	other := s.ovs.NewVM("vm-b", "10.0.0.2/24")
 	s.ovs.Plug(other, "red")
 	s.guarded(id, reconcile.Guarded, "vm-a", "vm-b")
-	s.findings(id) // no device has an address
+	s.findings(id, isolation.OpenChecksums) // no device has an address
 	out := func(when string, vm *ovstest.VM) {
 		t.Helper()
 		if s.sees(vm) {
@@ -109,6 +109,12 @@ func TestTheHostIsOutOfReach(t *testing.T) {
 	s.ovs.Vsctl("del-port", "red", "vm-b")
 	s.guarded(id, reconcile.Guarded, "vm-a")
 	out("unplugged", other)
+	s.stop()
+	out("unplugged, while isonet is down", other)
+	s.protector = hostGuard{guard.New(slog.New(slog.DiscardHandler))}
+	s.start()
+	s.guarded(id, reconcile.Guarded, "vm-a")
+	out("unplugged, and isonet began anew", other)
 	if err := s.loop.ReleaseDevice(t.Context(), "vm-c"); !errors.Is(err, model.ErrNotFound) {
 		t.Errorf("releasing a device that is not guarded: %v", err)
 	}
