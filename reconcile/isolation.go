@@ -105,6 +105,8 @@ type Event struct {
 type guardian struct {
 	restraint isolation.Restraint
 	memory    memory
+	// kept returns what is kept of a network's ports; nil knows of nothing.
+	kept func(model.ID) plan.Kept
 	// denied is what members were denied, by network.
 	denied map[model.ID]denials
 }
@@ -155,7 +157,7 @@ func (g *guardian) judge(want *plan.Want, actual *plan.Actual, flows map[string]
 			j.wakeAt(over)
 		}
 		v := isolation.Judge(isolation.Input{
-			Network: n, Bridge: b, DatapathType: actual.DatapathType, Devices: actual.Links, Host: host, Former: opened, Flows: flows[b.Name].Foreign, Denied: fresh,
+			Network: n, Bridge: b, DatapathType: actual.DatapathType, Devices: actual.Links, Host: host, Former: opened, Flows: flows[b.Name].Foreign, Denied: fresh, Larger: g.larger(n),
 			Age: func(u isolation.Unclear) time.Duration { return now.Sub(g.memory.since(u, now)) },
 		})
 		g.memory.judged(n.ID, v, opened, now)
@@ -185,6 +187,14 @@ func (g *guardian) judge(want *plan.Want, actual *plan.Actual, flows map[string]
 	g.memory.forget(j.accepted, now)
 	g.denied = denied
 	return j
+}
+
+// larger returns the interfaces that have had a larger MTU than their network's.
+func (g *guardian) larger(n model.Network) map[string]int {
+	if g.kept == nil {
+		return nil
+	}
+	return g.kept(n.ID).LargerThan(n.EffectiveMTU())
 }
 
 // leaving returns the networks that are not wanted and whose bridges ports

@@ -132,6 +132,13 @@ func (k *keeper) keep(id model.ID, kept plan.Kept) {
 	k.mark()
 }
 
+// of returns what is kept of a network.
+func (k *keeper) of(id model.ID) plan.Kept {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.kept[id]
+}
+
 // mark says that there is something new to save.
 func (k *keeper) mark() {
 	select {

@@ -113,6 +113,7 @@ func New(store Store, sw Switch, observer Observer, log *slog.Logger) *Loop {
 		keep:     newKeeper(),
 		guardian: guardian{memory: newMemory()},
 	}
+	l.guardian.kept = l.keep.of
 	l.owners = newOwners(store, l.keep.mark)
 	l.status.Store(&Status{
 		Networks: map[model.ID]NetworkStatus{}, Since: time.Now(),

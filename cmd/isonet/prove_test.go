@@ -109,21 +109,27 @@ func newProveHostOf(t *testing.T, hostGuard string, options ...ovstest.Option) *
 			net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0`)
 	h.ovs = ovstest.Start(t, append(options, ovstest.InNamespace(h.ns))...)
 	h.socket = filepath.Join(h.ovs.Dir(), "isonet", "d.sock")
+	t.Cleanup(h.stopDaemon)
+	h.startDaemon(hostGuard)
+	h.isonet("network create red --mtu 2000", "network create blue", "attach red blue")
+	return h
+}
+
+// startDaemon starts isonetd on what an earlier one has left.
+func (h *proveHost) startDaemon(hostGuard string) {
+	h.Helper()
 	h.daemon = h.command("isonetd", h.ovs.Endpoint(), filepath.Join(h.ovs.Dir(), "state"), h.socket, hostGuard)
 	h.daemon.Stderr = &h.log
 	if err := h.daemon.Start(); err != nil {
-		t.Fatal(err)
+		h.Fatal(err)
 	}
-	t.Cleanup(h.stopDaemon)
-	ovstest.Eventually(t, "isonetd knows its host", func() error {
+	ovstest.Eventually(h, "isonetd knows its host", func() error {
 		s, err := h.status()
 		if err == nil && !s.Connected {
 			err = errors.New("not connected")
 		}
 		return err
 	})
-	h.isonet("network create red --mtu 2000", "network create blue", "attach red blue")
-	return h
 }
 
 // isonet runs command lines that must succeed.
@@ -492,10 +498,28 @@ func TestASmallerMTUTellsWhichVMs(t *testing.T) {
 	if large() == nil || !vms[0].Pings(vms[1].Address) {
 		t.Error("want large packets to be lost and small ones to pass")
 	}
+	says := func(what string, want int) {
+		t.Helper()
+		ovstest.Eventually(t, what, func() error {
+			got := command{args: words("doctor blue"), socket: h.socket}.run(t.Context()).stdout
+			if n := strings.Count(got, "was plugged in with an MTU of 1500 bytes, and the network has 1400"); n != want {
+				return fmt.Errorf("%d VMs are named, want %d: %s", n, want, got)
+			}
+			return nil
+		})
+	}
+	says("the doctor names both", 2)
+	h.stopDaemon()
+	h.startDaemon("off")
+	says("the next isonetd knows as well", 2)
+	h.ovs.Vsctl("del-port", "vm2")
+	says("one VM is gone", 1)
+	h.ovs.Plug(vms[1], "blue", "--", "set", "Interface", "vm2", "external_ids:vm-name=web-vm2")
 	if o := (command{args: words("network update blue --mtu 1500"), socket: h.socket}).run(t.Context()); o.code != exitOK || o.stderr != "" {
 		t.Errorf("the way back: %+v", o)
 	}
 	ovstest.Eventually(t, "large packets pass again", large)
+	says("all is well", 0)
 }
 
 func checksNamed(r prove.Report, name string) []prove.Check {

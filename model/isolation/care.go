@@ -77,6 +77,20 @@ func (in Input) denied(v *Verdict) {
 	}
 }
 
+// larger tells whose guests may have a larger MTU than the network.
+func (in Input) larger(v *Verdict) {
+	for _, p := range v.Accepted {
+		for _, i := range p.Interfaces {
+			if had, is := in.Larger[i.Name]; is {
+				v.Findings = append(v.Findings, Finding{
+					Reason: MTULowered, Bridge: in.Bridge.Name, Port: p.Name, Interface: i.Name, Action: Report, Notice: true,
+					Detail: fmt.Sprintf("%s was plugged in with an MTU of %d bytes, and the network has %d", named(p, i), had, in.Network.EffectiveMTU()),
+				})
+			}
+		}
+	}
+}
+
 // named names an interface, with the VM that it is of as far as that is known.
 func named(p plan.Port, i plan.Interface) string {
 	if vm := p.VM(); vm != "" {

@@ -1,6 +1,7 @@
 package isolation_test
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -90,6 +91,25 @@ func TestDuplicateMAC(t *testing.T) {
 	for _, f := range v.Findings {
 		if !f.Notice || f.Action != isolation.Report || !strings.Contains(f.Remedy(), "another MAC address") {
 			t.Errorf("%+v", f)
+		}
+	}
+}
+
+func TestWhatIsCountedAndKeptIsTold(t *testing.T) {
+	in := vm(healthy(), "vnet0", tap(), map[string]string{"attached-mac": "52:54:00:00:00:01", "vm-name": "web"})
+	in = vm(in, "vnet1", tap(), nil)
+	in.Network.Strict, in.Network.MACLock, in.Network.BroadcastLimit = true, true, 7
+	in.Bridge.FailMode = "secure"
+	in.Denied = map[string]plan.MemberCounters{"ivnet0": {WrongMAC: 3, OverLimit: 4}, "another": {WrongMAC: 9}}
+	in.Larger = map[string]int{"vnet1": 9000, "another": 9000}
+	v := isolation.Judge(in)
+	for reason, want := range map[isolation.Reason]map[string]string{
+		isolation.WrongMAC:   {"vnet0": "vnet0 (VM web) sent from other addresses than 52:54:00:00:00:01; frames dropped so far: 3"},
+		isolation.OverLimit:  {"vnet0": "vnet0 (VM web) sent more than 7 broadcasts and multicasts in a second; frames dropped so far: 4"},
+		isolation.MTULowered: {"vnet1": "vnet1 was plugged in with an MTU of 9000 bytes, and the network has 1500"},
+	} {
+		if got := details(v, reason); !maps.Equal(got, want) || !v.Isolated() {
+			t.Errorf("%s: %v, isolated %t; want %v", reason, got, v.Isolated(), want)
 		}
 	}
 }

@@ -22,6 +22,9 @@ type Input struct {
 	// Devices are the devices of vswitchd's namespace; nil where nobody looked.
 	Devices *plan.Links
 	Host    Host
+	// Larger are the interfaces, by name, whose devices have had a larger MTU than
+	// the network's since they were plugged in, with that MTU in bytes.
+	Larger map[string]int
 	// Denied is what members of a strict network were denied of late, by the UUIDs
 	// of their interfaces.
 	Denied map[string]plan.MemberCounters
@@ -354,6 +357,7 @@ func (in Input) notices(v *Verdict) {
 	}
 	in.duplicates(v)
 	in.denied(v)
+	in.larger(v)
 }
 
 // Changes returns what the verdict does to ports, in the order of the bridge.

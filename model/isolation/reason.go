@@ -68,6 +68,7 @@ const (
 	// What VMs suffer from.
 	OpenChecksums Reason = "open_checksums"
 	DuplicateMAC  Reason = "duplicate_mac"
+	MTULowered    Reason = "mtu_lowered"
 	WrongMAC      Reason = "wrong_mac"
 	OverLimit     Reason = "over_broadcast_limit"
 )

@@ -84,6 +84,12 @@ func notices() []Entry {
 		What: "Two VMs of a network with the same MAC address: each gets what is for the other", Evidence: "Interface `external_ids:attached-mac`",
 		Remedy: "Give one of the VMs another MAC address",
 	}, {
+		Reason: MTULowered, Enforce: Report, Notice: true,
+		What:     "A VM that was plugged in with a larger MTU than the network has now. Its guest does not learn of that by itself, and its larger frames get lost without a word",
+		Evidence: "isonet's memory of the ports that it accepted: Interface `mtu`, and kernel: the device's MTU",
+		Remedy: "Set the MTU in the guest, and see that it gets it at its next start: in libvirt by `<mtu size='…'/>` in the VM's interface. Or make the network's MTU larger. " +
+			"The notice ends when the VM is plugged in anew",
+	}, {
 		Reason: PortLost, Enforce: Report, Notice: true,
 		What:     "A port that somebody took away with its bridge, and that cannot be plugged in again: its VM is cut off",
 		Evidence: "isonet's memory of the ports that it accepted; the kernel: the device is another one, in use by something else, or was destroyed with the bridge",

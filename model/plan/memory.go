@@ -35,6 +35,9 @@ type KeptPort struct {
 	Port
 	// Devices are those of the interfaces, in their order.
 	Devices []Identity
+	// MTUs are the greatest, in bytes, that the devices have had since the port was
+	// plugged in, in the order of the interfaces; 0 is unknown.
+	MTUs []int
 	// Waiting says that the port was taken away with its bridge, or with all that
 	// was on it, and not by itself: it is to be plugged in again.
 	Waiting bool
@@ -70,10 +73,15 @@ func (k Kept) Remember(b Bridge, accepted []Port, links *Links, replaced bool) K
 	for _, p := range b.Endpoints() {
 		there[p.Name] = true
 	}
+	former := make(map[string]KeptPort, len(k.Ports))
+	for _, p := range k.Ports {
+		former[p.Name] = p
+	}
 	known := map[string]bool{}
 	for _, p := range accepted {
 		if len(next.Ports) < maxKept {
-			next.Ports = append(next.Ports, KeptPort{Port: p.kept(), Devices: identities(p, links)})
+			devices := identities(p, links)
+			next.Ports = append(next.Ports, KeptPort{Port: p.kept(), Devices: devices, MTUs: former[p.Name].mtus(p, devices, links)})
 			known[p.Name] = true
 		}
 	}
