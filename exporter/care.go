@@ -37,7 +37,8 @@ func careFamilies() []family {
 					}
 				}
 			},
-		}}
+		},
+	}
 }
 
 func wrongMAC(c plan.MemberCounters) uint64  { return c.WrongMAC }

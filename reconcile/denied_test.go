@@ -31,22 +31,26 @@ func TestDenials(t *testing.T) {
 	}{
 		{0, bridge(one, two), nil, Denied{Ports: map[string]plan.MemberCounters{}}, nil},
 		{
-			0, bridge(one, two), members{1: {}, 2: {OverLimit: 3}},
+			0, bridge(one, two),
+			members{1: {}, 2: {OverLimit: 3}},
 			Denied{plan.MemberCounters{OverLimit: 3}, map[string]plan.MemberCounters{"1": {}, "2": {OverLimit: 3}}},
 			map[string]plan.MemberCounters{"2": {OverLimit: 3}},
 		},
 		{
-			30 * time.Second, bridge(one, two), members{1: {WrongMAC: 5}, 2: {OverLimit: 3}},
+			30 * time.Second, bridge(one, two),
+			members{1: {WrongMAC: 5}, 2: {OverLimit: 3}},
 			Denied{plan.MemberCounters{WrongMAC: 5, OverLimit: 3}, map[string]plan.MemberCounters{"1": {WrongMAC: 5}, "2": {OverLimit: 3}}},
 			map[string]plan.MemberCounters{"1": {WrongMAC: 5}, "2": {OverLimit: 3}},
 		},
 		{ // another VM gets the number of the first one, whose frames are still counted
-			40 * time.Second, bridge(again, two), members{1: {WrongMAC: 5}, 2: {OverLimit: 3}},
+			40 * time.Second, bridge(again, two),
+			members{1: {WrongMAC: 5}, 2: {OverLimit: 3}},
 			Denied{plan.MemberCounters{WrongMAC: 5, OverLimit: 3}, map[string]plan.MemberCounters{"2": {OverLimit: 3}, "3": {}}},
 			nil,
 		},
 		{ // vswitchd begins anew
-			80 * time.Second, bridge(again, two), members{1: {WrongMAC: 2}, 2: {OverLimit: 1}},
+			80 * time.Second, bridge(again, two),
+			members{1: {WrongMAC: 2}, 2: {OverLimit: 1}},
 			Denied{plan.MemberCounters{WrongMAC: 7, OverLimit: 4}, map[string]plan.MemberCounters{"2": {OverLimit: 4}, "3": {WrongMAC: 2}}},
 			map[string]plan.MemberCounters{"2": {OverLimit: 4}, "3": {WrongMAC: 2}},
 		},

@@ -63,6 +63,7 @@ func diagnosis(t *table, s client.Status) {
 			findings(t, *n.Isolation)
 		}
 		staleRemedy(t, n)
+		mtuRemedy(t, n)
 	}
 	switch {
 	case sound(s) && noticed(s):
@@ -72,9 +73,26 @@ func diagnosis(t *table, s client.Status) {
 	}
 }
 
-// noticed says that there is a finding, be it a notice.
+// mtuRemedy tells of the ports whose devices have not taken the network's MTU.
+func mtuRemedy(t *table, n client.NetworkStatus) {
+	for _, p := range otherMTU(n) {
+		t.line("  port %s: its device has an MTU of %d bytes, and the network %d: larger frames than the smaller one get lost", p.Name, p.MTU, n.MTU.Wanted)
+		t.line("    remedy: see in the log of ovs-vswitchd why the device refuses it, and plug in another one; or isonet network update '%s' --mtu %d", n.Name, p.MTU)
+	}
+}
+
+// otherMTU returns the ports with another MTU than the network's.
+func otherMTU(n client.NetworkStatus) []client.Port {
+	return slices.DeleteFunc(slices.Clone(n.Ports), func(p client.Port) bool {
+		return !n.Active() || p.Stale || p.MTU == 0 || p.MTU == n.MTU.Wanted
+	})
+}
+
+// noticed says that there is something to tell, be it a notice.
 func noticed(s client.Status) bool {
-	return slices.ContainsFunc(s.Networks, func(n client.NetworkStatus) bool { return n.Isolation != nil && len(n.Isolation.Findings) > 0 })
+	return slices.ContainsFunc(s.Networks, func(n client.NetworkStatus) bool {
+		return n.Isolation != nil && len(n.Isolation.Findings) > 0 || len(otherMTU(n)) > 0
+	})
 }
 
 func findings(t *table, i client.Isolation) {

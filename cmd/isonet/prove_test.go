@@ -407,6 +407,21 @@ func TestDoctorFindsOpenChecksums(t *testing.T) {
 	says("all is well", "nothing is wrong")
 }
 
+// A device that refuses the network's MTU is found, and no other one.
+func TestDoctorFindsAnotherMTU(t *testing.T) {
+	s := client.Status{Connected: true, Networks: []client.NetworkStatus{{
+		Name: "red", State: "active", MTU: client.MTU{Wanted: 9000, Actual: 9000}, Isolation: &client.Isolation{Isolated: true},
+		Ports: []client.Port{{Name: "same", MTU: 9000}, {Name: "unknown"}, {Name: "gone", MTU: 1500, Stale: true}, {Name: "refuses", MTU: 1500}},
+	}}}
+	var told table
+	diagnosis(&told, s)
+	got := string(told.bytes())
+	if strings.Count(got, "its device has an MTU of") != 1 || !strings.Contains(got, "port refuses: its device has an MTU of 1500 bytes, and the network 9000") ||
+		!strings.Contains(got, "isonet network update 'red' --mtu 1500") || strings.Contains(got, "nothing is wrong") {
+		t.Error(got)
+	}
+}
+
 // What a VM sends and the network drops is counted by its port, and told.
 func TestWhatMembersAreDeniedIsTold(t *testing.T) {
 	h := newProveHostWith(t, "auto")

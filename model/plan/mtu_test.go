@@ -15,7 +15,9 @@ func TestTheGreatestMTUIsKept(t *testing.T) {
 	port := func(name string, index, mtu int) Port {
 		return Port{UUID: name, Name: name, Tag: -1, Interfaces: []Interface{{UUID: "i" + name, Name: name, IfIndex: index, MTU: mtu}}}
 	}
-	remember := func(k Kept, links *Links, ports ...Port) Kept { return k.Remember(bridge(ports...), ports, links, false) }
+	remember := func(k Kept, links *Links, ports ...Port) Kept {
+		return k.Remember(bridge(ports...), ports, links, false)
+	}
 	both := remember(Kept{}, links, port("vnet0", 4, 0), port("vnet1", 5, 9000)) // vswitchd does not know one of them yet
 	smaller := links.Change(nil, []Device{{Index: 4, Name: "vnet0", Kind: "tun", MTU: 1400}, {Index: 5, Name: "vnet1", Kind: "tun", MTU: 1400}})
 	lowered := remember(both, smaller, port("vnet0", 4, 1400), port("vnet1", 5, 1400))
