@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -307,11 +308,47 @@ func TestUnusableDatabase(t *testing.T) {
 			}
 			return store.Config{StateDir: file}
 		}},
-		{"no ovsdb-server", "is Open vSwitch installed?", func(_ *testing.T, dir string) store.Config {
+		{"a directory", "is no file but something else", func(t *testing.T, dir string) store.Config {
+			if err := os.Mkdir(database(dir), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			return store.Config{StateDir: dir}
+		}},
+		{"a fifo", "is no file but something else", func(t *testing.T, dir string) store.Config {
+			if err := syscall.Mkfifo(database(dir), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			return store.Config{StateDir: dir}
+		}},
+		{"no ovsdb-server", "none cannot be run", func(_ *testing.T, dir string) store.Config {
 			return store.Config{StateDir: dir, OVSDBServer: filepath.Join(dir, "none")}
 		}},
-		{"no ovsdb-tool", "create the database", func(_ *testing.T, dir string) store.Config {
+		{"no ovsdb-tool", "none cannot be run", func(_ *testing.T, dir string) store.Config {
 			return store.Config{StateDir: dir, OVSDBTool: filepath.Join(dir, "none")}
+		}},
+		{"no ovsdb-tool for a healthy database", "none cannot be run", func(t *testing.T, dir string) store.Config {
+			create(t, dir, store.Schema)
+			return store.Config{StateDir: dir, OVSDBTool: filepath.Join(dir, "none")}
+		}},
+		{"ovsdb-tool is not in PATH", "install Open vSwitch's packages", func(t *testing.T, dir string) store.Config {
+			create(t, dir, store.Schema)
+			return store.Config{StateDir: dir, OVSDBTool: "no-such-ovsdb-tool"}
+		}},
+		{"ovsdb-tool is not executable", "permission denied", func(t *testing.T, dir string) store.Config {
+			create(t, dir, store.Schema)
+			return store.Config{StateDir: dir, OVSDBTool: script(t, 0o600, "")}
+		}},
+		{"ovsdb-tool lacks a library", "cannot be run", func(t *testing.T, dir string) store.Config {
+			create(t, dir, store.Schema)
+			return store.Config{StateDir: dir, OVSDBTool: script(t, 0o700, "echo error while loading shared libraries >&2; exit 127")}
+		}},
+		{"ovsdb-tool is killed", "signal: killed", func(t *testing.T, dir string) store.Config {
+			create(t, dir, store.Schema)
+			return store.Config{StateDir: dir, OVSDBTool: script(t, 0o700, "kill -KILL $$")}
+		}},
+		{"ovsdb-tool is something else", "is it Open vSwitch's?", func(t *testing.T, dir string) store.Config {
+			create(t, dir, store.Schema)
+			return store.Config{StateDir: dir, OVSDBTool: script(t, 0o700, "true")}
 		}},
 		{"server that does not start", "ended", func(t *testing.T, dir string) store.Config {
 			failing, err := exec.LookPath("false")
@@ -328,17 +365,39 @@ func TestUnusableDatabase(t *testing.T) {
 			dir := tempDir(t)
 			cfg := c.make(t, dir)
 			cfg.Logger = slog.New(slog.DiscardHandler)
-			before, _ := os.ReadFile(database(dir)) // there may be none
+			before := content(database(dir))
 			err := store.New(cfg).Run(t.Context())
 			if err == nil || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("Run returned %v; want an error that says %q", err, c.says)
 			}
-			after, _ := os.ReadFile(database(dir))
+			if damaged := c.name == "not a database"; err != nil && strings.Contains(err.Error(), "remove it") != damaged {
+				t.Errorf("Run returned %v; is the database damaged? %t", err, damaged)
+			}
+			after := content(database(dir))
 			if before != nil && !slices.Equal(before, after) {
 				t.Error("the database was changed")
 			}
 		})
 	}
+}
+
+// content returns what is in a file, nil if there is none.
+func content(path string) []byte {
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
+	text, _ := os.ReadFile(path) // it was there
+	return text
+}
+
+// script makes a program in the place of another.
+func script(t *testing.T, mode os.FileMode, commands string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "ovsdb-tool")
+	if err := os.WriteFile(file, []byte("#!/bin/sh\n"+commands+"\n"), mode); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 // create makes a database with a schema in a state directory.
@@ -546,13 +605,77 @@ func TestSecondInstanceIsRefused(t *testing.T) {
 	ctx, done := context.WithTimeout(t.Context(), time.Minute)
 	defer done()
 	err := store.New(store.Config{StateDir: dir, Logger: slog.New(slog.DiscardHandler)}).Run(ctx)
-	want := fmt.Sprintf("in use by another isonetd or by its ovsdb-server (process %d)", os.Getpid())
-	if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), dir) {
+	want := fmt.Sprintf("in use by ovsdb-server (process %d, ", servers(t, dir)[0])
+	if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "stop it, or use") || !strings.Contains(err.Error(), dir) {
 		t.Errorf("Run returned %v; want an error that names %s and says %q", err, dir, want)
 	}
 	s.must(adding("undisturbed"))
 	s.stop()
 	embedded(t, dir)
+}
+
+// The message names the process that has the directory, and not one that died.
+func TestTheStateDirectorysHolderIsNamed(t *testing.T) {
+	dir := tempDir(t)
+	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	holder := exec.CommandContext(t.Context(), "sleep", "1000")
+	holder.ExtraFiles = []*os.File{lock} // it holds the lock as well, and then alone
+	if err := holder.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = holder.Wait() }()
+	defer func() { _ = holder.Process.Kill() }()
+	if err := lock.Close(); err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf("(process %d, ", holder.Process.Pid)
+	err = store.New(store.Config{StateDir: dir, Logger: slog.New(slog.DiscardHandler)}).Run(t.Context())
+	if err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("Run returned %v, want %s", err, want)
+	}
+}
+
+// A server that is stopped when its isonetd is killed would hold the directory
+// for ever.
+func TestAStoppedServerOfADeadProcessIsNoObstacle(t *testing.T) {
+	dir := tempDir(t)
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), helperDir+"="+dir)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if !bufio.NewScanner(out).Scan() {
+		t.Fatal("the process wrote nothing")
+	}
+	pids := servers(t, dir)
+	if len(pids) != 1 {
+		t.Fatalf("servers %v", pids)
+	}
+	if err := syscall.Kill(pids[0], syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // it was killed
+	s := embedded(t, dir)
+	s.must(adding("after"))
+	if !strings.Contains(s.logs.String(), "it was continued") {
+		t.Errorf("the log does not tell:\n%s", s.logs)
+	}
+	if left := servers(t, dir); len(left) != 1 || left[0] == pids[0] {
+		t.Errorf("servers %v, of which %d is left of the dead process", left, pids[0])
+	}
 }
 
 func TestFilesAreProtected(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,14 +24,19 @@ const lockPatience = 2 * time.Second
 // Those that a crash left behind are of no use.
 const newPrefix = "new-"
 
+// toolTimeout bounds one run of ovsdb-tool, which may have to write the whole
+// database anew.
+const toolTimeout = time.Minute
+
 // files are the store's own files in its state directory.
 type files struct {
 	dir  string
 	tool string
+	log  *slog.Logger
 }
 
 func newFiles(cfg Config) (files, error) {
-	f := files{tool: cfg.OVSDBTool}
+	f := files{tool: cfg.OVSDBTool, log: cfg.Logger}
 	if f.tool == "" {
 		f.tool = "ovsdb-tool"
 	}
@@ -74,7 +80,7 @@ func (f files) takeLock(ctx context.Context, file *os.File) error {
 	defer done()
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
-	for {
+	for try := 1; ; try++ {
 		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		if err == nil {
 			return nil
@@ -84,9 +90,12 @@ func (f files) takeLock(ctx context.Context, file *os.File) error {
 		}
 		select {
 		case <-ticker.C:
+			if try%20 == 5 { // the usual server has ended by then
+				rouse(file.Name(), f.log)
+			}
 		case <-ctx.Done():
 			owner, _ := os.ReadFile(file.Name()) // for the message only
-			return fmt.Errorf("the state directory is in use by another isonetd or by its ovsdb-server (process %s): stop it, or use another directory", owner)
+			return inUse(file.Name(), string(owner))
 		}
 	}
 }
@@ -97,14 +106,22 @@ func (f files) prepare(ctx context.Context) (older string, err error) {
 	if err := f.sweep(); err != nil {
 		return "", err
 	}
-	if _, err := os.Stat(f.database()); errors.Is(err, os.ErrNotExist) {
+	switch err := f.readable(); {
+	case errors.Is(err, os.ErrNotExist):
 		return "", f.make(ctx, func(fresh, schema string) []string { return []string{"create", fresh, schema} })
-	} else if err != nil {
-		return "", fmt.Errorf("find the database: %w", err)
+	case err != nil:
+		return "", err
 	}
 	name, err := f.run(ctx, "db-name", f.database())
-	if err != nil {
+	var refused *exec.ExitError
+	switch {
+	case errors.As(err, &refused) && refused.ExitCode() == toolRefuses:
 		return "", fmt.Errorf("read the database: %w; restore it from a backup, or remove it to start with nothing", err)
+	case err != nil:
+		return "", fmt.Errorf("read the database: %w", err)
+	}
+	if name == "" {
+		return "", fmt.Errorf("%s db-name said nothing about %s: is it Open vSwitch's?", f.tool, f.database())
 	}
 	if name != Database {
 		return "", fmt.Errorf("%s holds the database %s, not %s: use another state directory", f.database(), name, Database)
@@ -122,6 +139,26 @@ func (f files) prepare(ctx context.Context) (older string, err error) {
 		return version, nil
 	}
 	return "", nil
+}
+
+// readable returns an error unless the database is a file that can be read:
+// os.ErrNotExist if there is none.
+func (f files) readable() error {
+	info, err := os.Stat(f.database())
+	if err != nil {
+		return fmt.Errorf("find the database: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is no file but something else (%s): move it away", f.database(), info.Mode())
+	}
+	file, err := os.Open(f.database())
+	if errors.Is(err, os.ErrPermission) {
+		return fmt.Errorf("read the database: %w: give the file to the user that isonetd runs as", err)
+	}
+	if err != nil {
+		return fmt.Errorf("read the database: %w", err)
+	}
+	return file.Close()
 }
 
 // compareVersion compares a schema version with that of Schema.
@@ -228,12 +265,37 @@ func (f files) protect() error {
 	return nil
 }
 
+// Exit codes of ovsdb-tool: it refuses a file, or a shell or the dynamic linker
+// could not run it.
+const (
+	toolRefuses   = 1
+	cannotExecute = 126
+	notFound      = 127
+)
+
+// notRun says what to do about a program that could not be run.
+func notRun(program string, err error) error {
+	return fmt.Errorf("%s cannot be run: %w: install Open vSwitch's packages, or have its directory in the PATH of isonetd (which is %q)", program, err, os.Getenv("PATH"))
+}
+
 func (f files) run(ctx context.Context, args ...string) (string, error) {
+	ctx, done := context.WithTimeoutCause(ctx, toolTimeout, fmt.Errorf("it did not end within %v", toolTimeout))
+	defer done()
 	cmd := exec.CommandContext(ctx, f.tool, append([]string{"-vsyslog:off"}, args...)...)
 	var out, problems strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &problems
-	if err := cmd.Run(); err != nil {
+	err := cmd.Run()
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return strings.TrimSpace(out.String()), nil
+	case ctx.Err() != nil:
+		return "", fmt.Errorf("%s %s: %w", f.tool, args[0], context.Cause(ctx))
+	case !errors.As(err, &exit):
+		return "", notRun(f.tool, err)
+	case exit.ExitCode() == cannotExecute || exit.ExitCode() == notFound:
+		return "", notRun(f.tool, fmt.Errorf("%w: %s", err, strings.TrimSpace(problems.String())))
+	default:
 		return "", fmt.Errorf("%s %s: %w: %s", f.tool, args[0], err, strings.TrimSpace(problems.String()))
 	}
-	return strings.TrimSpace(out.String()), nil
 }

@@ -28,6 +28,10 @@ const (
 	// maxRestartPause is the longest pause before a server that died is started
 	// again.
 	maxRestartPause = 2 * time.Second
+	// startPatience is how long a server may take to read the database and listen.
+	startPatience = time.Minute
+	// serverName is the program, and what the kernel calls it.
+	serverName = "ovsdb-server"
 	// maxSocketPath is the most bytes that the kernel takes (unix(7)).
 	maxSocketPath = 107
 )
@@ -41,7 +45,8 @@ type server struct {
 	control string // where commands go, see ovs-appctl(8)
 	log     *slog.Logger
 	lock    *os.File
-	halt    func() // stops the running child
+	pid     atomic.Int64 // of the running child; 0 while there is none
+	halt    func()       // stops the running child
 }
 
 // startServer prepares the database and returns when a server listens.
@@ -52,7 +57,7 @@ func startServer(ctx context.Context, cfg Config) (*server, error) {
 	}
 	s := &server{program: cfg.OVSDBServer, log: cfg.Logger}
 	if s.program == "" {
-		s.program = "ovsdb-server"
+		s.program = serverName
 	}
 	sockets, err := filepath.Abs(filepath.Join(runDir, "ovsdb"))
 	if err != nil {
@@ -154,6 +159,8 @@ func (s *server) launch(ctx context.Context) error {
 // awaitStart waits until the server answers a command. It does that only when
 // it has read the database and listens.
 func (s *server) awaitStart(ctx context.Context, ended <-chan error) error {
+	ctx, done := context.WithTimeoutCause(ctx, startPatience, fmt.Errorf("%s does not listen after %v", s.program, startPatience))
+	defer done()
 	ticker := time.NewTicker(2 * time.Millisecond)
 	defer ticker.Stop()
 	for {
@@ -161,7 +168,7 @@ func (s *server) awaitStart(ctx context.Context, ended <-chan error) error {
 		case err := <-ended:
 			return err
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return s.explain(context.Cause(ctx))
 		case <-ticker.C:
 			if s.command(ctx, "version") == nil {
 				return nil
@@ -217,10 +224,24 @@ func (s *server) run(ctx context.Context) error {
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = stopPatience
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("start ovsdb-server (is Open vSwitch installed?): %w", err)
+		return notRun(s.program, err)
 	}
+	s.pid.Store(int64(cmd.Process.Pid))
 	_ = cmd.Wait() // the state says the same and is there in every case
+	s.pid.Store(0)
 	return fmt.Errorf("%s ended (%s): %s", s.program, cmd.ProcessState, output.last())
+}
+
+// explain adds to why the server does not answer what can be seen of its process.
+func (s *server) explain(err error) error {
+	p, runs := processOf(int(s.pid.Load()))
+	switch {
+	case runs && p.stopped():
+		return fmt.Errorf("isonetd's own ovsdb-server (process %d) is stopped, somebody has sent it SIGSTOP: continue it ('kill -CONT %[1]d'): %w", p.pid, err)
+	case runs && strings.HasPrefix(p.state, "D"):
+		return fmt.Errorf("isonetd's own ovsdb-server (process %d) waits for its disk: %w", p.pid, err)
+	}
+	return err
 }
 
 // compact makes the server write its file anew, without the history and

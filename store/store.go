@@ -101,6 +101,7 @@ func (s *Store) Run(ctx context.Context) error {
 	if cfg.Model, err = schema.FullDatabaseModel(); err != nil {
 		return fmt.Errorf("describe the database: %w", err)
 	}
+	ended := s.disconnected
 	if len(cfg.Endpoints) == 0 {
 		server, err := startServer(ctx, s.cfg)
 		if ctx.Err() != nil {
@@ -111,8 +112,9 @@ func (s *Store) Run(ctx context.Context) error {
 		}
 		defer server.stop() // after the last session with it
 		cfg.Endpoints = []string{server.endpoint()}
+		ended = func(err error) { s.disconnected(server.explain(err)) }
 	}
-	ovsdb.Keep(ctx, cfg, s.follow, s.disconnected)
+	ovsdb.Keep(ctx, cfg, s.follow, ended)
 	s.disconnected(errors.New("it has been stopped"))
 	return nil
 }

@@ -18,6 +18,8 @@ type outage struct {
 	begin, end func(*hosttest.Host)
 	// answer is the status code that a write of the host gets meanwhile.
 	answer int
+	// says is in the answer.
+	says string
 	// stale says that replies are of the past meanwhile.
 	stale bool
 	// cut says that VMs do not reach each other meanwhile.
@@ -40,7 +42,7 @@ func outages() map[string]outage {
 			options: []hosttest.Option{hosttest.OwnStore("")},
 			begin:   func(h *hosttest.Host) { h.SignalOwnStore(syscall.SIGSTOP) },
 			end:     func(h *hosttest.Host) { h.SignalOwnStore(syscall.SIGCONT) },
-			answer:  http.StatusServiceUnavailable, stale: true,
+			answer:  http.StatusServiceUnavailable, stale: true, says: "is stopped, somebody has sent it SIGSTOP",
 		},
 		"Open vSwitch's database server dies": {
 			begin:  func(h *hosttest.Host) { h.OVS.StopServer() },
@@ -114,7 +116,7 @@ func TestOutages(t *testing.T) {
 func (o outage) write(h *hosttest.Host) {
 	h.Helper()
 	reply := h.Answer("POST", h.Path()+"/setupnetworks", strings.Replace(hosttest.Attaching("blue"), "{", `{"connectivity_timeout":"2",`, 1))
-	if reply.Code != o.answer || reply.Header.Get("Retry-After") == "" {
+	if reply.Code != o.answer || !strings.Contains(reply.Text, o.says) || reply.Header.Get("Retry-After") == "" {
 		h.Errorf("a write is answered with %+v", reply)
 	}
 }
