@@ -24,8 +24,6 @@ const (
 	// guardEvery is how often the host guard is looked at although nothing
 	// happened, so that what is said of it is never old.
 	guardEvery = 2 * time.Second
-	// guardFresh is how old the last look may be for what it found to count.
-	guardFresh = 4 * time.Second
 	// guardRetryMax spaces the tries of a guard that fails.
 	guardRetryMax = 30 * time.Second
 )
@@ -419,7 +417,7 @@ func (s Status) HostGuard(id model.ID) (HostGuard, bool) {
 		return HostGuard{GuardUnknown, s.Lacks().String()}, true
 	case devices == nil:
 		return HostGuard{State: GuardNotNeeded}, true
-	case time.Since(s.Guard.Verified) > guardFresh:
+	case time.Since(s.Guard.Verified) > freshness:
 		return HostGuard{GuardUnknown, fmt.Sprintf("the kernel was last seen to keep the host from VMs %s ago: see the log of isonetd",
 			time.Since(s.Guard.Verified).Round(time.Second))}, true
 	}
@@ -466,13 +464,15 @@ func ofHost(d plan.Device) bool {
 // such, whatever they are. A device that Open vSwitch has opened and that the
 // kernel has not told yet has the name only.
 func devicesOf(b plan.Bridge, accepted []plan.Port, actual *plan.Actual) []plan.Device {
-	devices := []plan.Device{}
+	devices, members := []plan.Device{}, make(map[string]bool, len(accepted))
+	for _, p := range accepted {
+		members[p.UUID] = true
+	}
 	for _, p := range b.Endpoints() {
-		judged := slices.ContainsFunc(accepted, func(a plan.Port) bool { return a.UUID == p.UUID })
 		for _, i := range p.Interfaces {
 			d, there := deviceOf(i, actual)
 			switch {
-			case there && (judged || forVM(d) && !ofHost(d)):
+			case there && (members[p.UUID] || forVM(d) && !ofHost(d)):
 				devices = append(devices, d)
 			case !there && isDevice(i) && i.OFPort > 0 && !i.Vanished():
 				devices = append(devices, plan.Device{Name: i.Name})

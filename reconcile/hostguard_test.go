@@ -73,7 +73,7 @@ func TestTheHostIsOutOfReach(t *testing.T) {
 	other := s.ovs.NewVM("vm-b", "10.0.0.2/24")
 	s.ovs.Plug(other, "red")
 	s.guarded(id, reconcile.Guarded, "vm-a", "vm-b")
-	s.findings(id, isolation.OpenChecksums) // no device has an address
+	s.findings(id) // no device has an address
 	out := func(when string, vm *ovstest.VM) {
 		t.Helper()
 		if s.sees(vm) {
