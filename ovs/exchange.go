@@ -29,7 +29,17 @@ type exchange struct {
 
 // greet makes vswitchd tell of changes from now on.
 func (x *exchange) greet() error {
-	err := x.ask(nil, nil, append(openflow.Greeting(), openflow.SetConfig(), openflow.FlowMonitor())...)
+	if _, err := x.conn.Send(openflow.Greeting()); err != nil {
+		return err
+	}
+	m, err := x.receive(time.Now().Add(exchangeTimeout))
+	if err != nil {
+		return err
+	}
+	if err := openflow.CheckGreeting(m); err != nil {
+		return err
+	}
+	err = x.ask(nil, nil, openflow.SetAsync(), openflow.SetConfig(), openflow.FlowMonitor())
 	if !openflow.IsRefusal(err) {
 		return err
 	}

@@ -27,7 +27,7 @@ const (
 	comeback = 100 * time.Millisecond
 	// aftermath is how long after the cause vswitchd may remove flows, and doubt how
 	// long it may take until the cause is known.
-	aftermath, doubt = 5 * time.Second, 500 * time.Millisecond
+	aftermath, doubt = 5 * time.Second, time.Second
 )
 
 // flows keeps what the bridges forward by. Each bridge has a goroutine and a

@@ -3,11 +3,14 @@ package ovs_test
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
+	flowtext "github.com/digitalocean/go-openvswitch/ovs"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/isonet/isonet/internal/ovstest"
@@ -206,3 +209,116 @@ func TestAddressesWithoutEndAreNotLearned(t *testing.T) {
 	}
 	expect(t, w.b, w.a, true)
 }
+
+// TestABridgeThatDoesNotSpeakIsUnknown takes isonet's version of OpenFlow away,
+// and gives it back.
+func TestABridgeThatDoesNotSpeakIsUnknown(t *testing.T) {
+	w := newStrictWorld(t)
+	w.enforce(t, 0, w.member(w.a), w.member(w.b))
+	w.Vsctl("set", "Bridge", strictBridge, "protocols=OpenFlow10,OpenFlow13")
+	flowsOf(t, w.sw, strictBridge, "it is unknown and says why", func(f plan.Flows) bool {
+		return !f.Known && !f.InPlace && f.Answered.IsZero() && strings.Contains(f.Err, "protocols")
+	})
+	w.Vsctl("clear", "Bridge", strictBridge, "protocols")
+	w.inPlace(t)
+	if n := w.sw.Flows()[strictBridge].Restored; n != 0 {
+		t.Errorf("%d times somebody else's flows were put back, and there were none", n)
+	}
+}
+
+// TestMembersAreCounted has a member send from an address that is not its own, and
+// more broadcasts than it may.
+func TestMembersAreCounted(t *testing.T) {
+	w := newStrictWorld(t)
+	a, b := w.a.Probe(), w.b.Probe()
+	locked := w.member(w.a)
+	locked.MACs = []string{a.MAC.String()}
+	w.enforce(t, 1, locked, w.member(w.b))
+	const wrong = 50
+	for range wrong {
+		frame := a.Frame(b.MAC, "wrong")
+		copy(frame[6:], []byte{2, 0, 0, 0, 0, 7})
+		a.Send(frame)
+	}
+	flowsOf(t, w.sw, strictBridge, "frames from the wrong address are counted", func(f plan.Flows) bool {
+		return f.Members[locked.OFPort].WrongMAC >= wrong
+	})
+	flowsOf(t, w.sw, strictBridge, "broadcasts over the limit are counted", func(f plan.Flows) bool {
+		b.Broadcast("many", 100)
+		return f.Members[w.OFPort(w.b.Device)].OverLimit > 0
+	})
+	if n := b.Count("wrong"); n != 0 {
+		t.Errorf("%d frames from the wrong address arrived", n)
+	}
+	before := w.sw.Flows()[strictBridge].Members[locked.OFPort].WrongMAC
+	w.ofctl(t, "", "mod-flows", "actions=drop") // their counters begin anew
+	flowsOf(t, w.sw, strictBridge, "they are put back and counted again", func(f plan.Flows) bool { return f.InPlace && f.Restored == 1 })
+	a.Send(func() []byte { f := a.Frame(b.MAC, "wrong"); copy(f[6:], []byte{2, 0, 0, 0, 0, 7}); return f }())
+	flowsOf(t, w.sw, strictBridge, "nothing that was counted is lost", func(f plan.Flows) bool { return f.Members[locked.OFPort].WrongMAC == before+1 })
+}
+
+// TestFlowsAreWhatTheySay compares what ovs-ofctl prints with flows that another
+// library writes.
+func TestFlowsAreWhatTheySay(t *testing.T) {
+	w := newStrictWorld(t)
+	a, b := w.member(w.a), w.member(w.b)
+	a.MACs, b.Isolated = []string{"02:00:00:00:00:01"}, true
+	w.enforce(t, 10, a, b)
+	const group = "01:00:00:00:00:00/01:00:00:00:00:00"
+	learn := func(port, table int) flowtext.Action {
+		return flowtext.Learn(&flowtext.LearnedFlow{
+			Table: table, Priority: 100, HardTimeout: 300, Cookie: uint64(0x150e<<48 | port<<8 | 1), Limit: 256,
+			Matches: []flowtext.Match{
+				flowtext.FieldMatch("NXM_OF_VLAN_TCI[0..11]", "NXM_OF_VLAN_TCI[0..11]"),
+				flowtext.FieldMatch("NXM_OF_ETH_DST[]", "NXM_OF_ETH_SRC[]"),
+			},
+			Actions: []flowtext.Action{flowtext.OutputField("NXM_OF_IN_PORT[]")},
+		})
+	}
+	flow := func(table, priority, port int, actions []flowtext.Action, matches ...flowtext.Match) *flowtext.Flow {
+		return &flowtext.Flow{Table: table, Priority: priority, InPort: port, Cookie: 0x150e << 48, Matches: matches, Actions: actions}
+	}
+	drop := []flowtext.Action{flowtext.Drop()}
+	fromA := []flowtext.Action{learn(a.OFPort, 20), learn(a.OFPort, 21), text("goto_table:20")}
+	fromB := []flowtext.Action{learn(b.OFPort, 20), text("goto_table:21")}
+	metered := func(port int, actions []flowtext.Action) []flowtext.Action {
+		return append([]flowtext.Action{text(fmt.Sprintf("meter:%d", port))}, actions...)
+	}
+	denied := flow(0, 50, a.OFPort, drop)
+	denied.Cookie |= 2
+	wanted := []*flowtext.Flow{
+		flow(0, 300, 0, drop, flowtext.DataLinkSource(group)),
+		flow(0, 300, 0, drop, flowtext.DataLinkDestination("01:80:c2:00:00:00/ff:ff:ff:ff:ff:f0")),
+		flow(0, 300, 0, drop, flowtext.DataLinkVLAN(4095)),
+		flow(0, 0, 0, drop),
+		flow(0, 200, a.OFPort, metered(a.OFPort, fromA), flowtext.DataLinkSource(a.MACs[0]), flowtext.DataLinkDestination(group)),
+		flow(0, 200, b.OFPort, metered(b.OFPort, fromB), flowtext.DataLinkDestination(group)),
+		flow(0, 100, a.OFPort, fromA, flowtext.DataLinkSource(a.MACs[0])),
+		flow(0, 100, b.OFPort, fromB),
+		denied,
+		flow(20, 0, 0, []flowtext.Action{flowtext.Output(a.OFPort), flowtext.Output(b.OFPort)}),
+		flow(21, 0, 0, []flowtext.Action{flowtext.Output(a.OFPort)}),
+	}
+	var lines []string
+	for _, f := range wanted {
+		line, err := f.MarshalText()
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines = append(lines, string(line))
+	}
+	file := filepath.Join(t.TempDir(), "flows")
+	if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	command := w.OfctlCommand("diff-flows", strictBridge, file)
+	if out, err := command.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("%v: flows that differ:\n%s", err, out)
+	}
+}
+
+// text is an action that the library lacks.
+type text string
+
+func (a text) MarshalText() ([]byte, error) { return []byte(a), nil }
+func (a text) GoString() string             { return string(a) }

@@ -151,7 +151,7 @@ func next(b []byte) (Message, int, error) {
 	}
 	length := int(binary.BigEndian.Uint16(b[2:]))
 	if length < headerLength {
-		return Message{}, 0, fmt.Errorf("Open vSwitch sent an OpenFlow message of %d bytes, which cannot be", length)
+		return Message{}, 0, fmt.Errorf("an OpenFlow message of %d bytes from Open vSwitch, which cannot be", length)
 	}
 	m := Message{Version: b[0], Type: Type(b[1]), ID: binary.BigEndian.Uint32(b[4:])}
 	if len(b) >= length {

@@ -45,15 +45,38 @@ const (
 	Local = 0xfffffffe
 )
 
-// Greeting is what a connection begins with: what is told unasked are changes of
-// ports, groups and meters by others. A frame never is: whoever wants to be told
-// anything must ask for frames too (a length other than 0), and these are
-// masked out.
-func Greeting() []Request {
-	var hello, masks []byte
-	hello = binary.BigEndian.AppendUint16(hello, 1) // OFPHET_VERSIONBITMAP
-	hello = binary.BigEndian.AppendUint16(hello, 8)
-	hello = binary.BigEndian.AppendUint32(hello, 1<<version)
+// Greeting is what a connection begins with, on both sides (section 7.5.1).
+func Greeting() Request {
+	b := binary.BigEndian.AppendUint16(nil, 1) // OFPHET_VERSIONBITMAP
+	b = binary.BigEndian.AppendUint16(b, 8)
+	return Request{Type: Hello, Body: binary.BigEndian.AppendUint32(b, 1<<version)}
+}
+
+// CheckGreeting returns an *Error unless a Hello is of somebody who speaks OpenFlow
+// 1.4. Who does not ends the connection, so that its own error may be lost.
+func CheckGreeting(m Message) error {
+	speaks := m.Version >= version
+	for b := m.Body; len(b) >= 4; {
+		kind, length := binary.BigEndian.Uint16(b), int(binary.BigEndian.Uint16(b[2:]))
+		if length < 4 || length > len(b) {
+			return errShort("greeting")
+		}
+		if kind == 1 && length >= 8 {
+			speaks = binary.BigEndian.Uint32(b[4:])&(1<<version) != 0
+		}
+		b = b[min(len(b), (length+7)/8*8):]
+	}
+	if m.Type != Hello || !speaks {
+		return &Error{}
+	}
+	return nil
+}
+
+// SetAsync says what is told unasked: changes of ports, groups and meters by
+// others. A frame never is: whoever wants to be told anything must ask for frames
+// too (SetConfig), and these are masked out.
+func SetAsync() Request {
+	var masks []byte
 	for _, property := range []struct {
 		kind uint16
 		mask uint32
@@ -69,7 +92,7 @@ func Greeting() []Request {
 		masks = binary.BigEndian.AppendUint16(masks, 8)
 		masks = binary.BigEndian.AppendUint32(masks, property.mask)
 	}
-	return []Request{{Type: Hello, Body: hello}, {Type: setAsync, Body: masks}}
+	return Request{Type: setAsync, Body: masks}
 }
 
 // SetConfig makes the bridge treat IP fragments as other frames, and this
@@ -98,7 +121,7 @@ func Fragments(m Message) (int, error) {
 }
 
 func errShort(what string) error {
-	return fmt.Errorf("Open vSwitch sent an OpenFlow message that ends too early: %s", what)
+	return fmt.Errorf("an OpenFlow message of Open vSwitch ends too early: %s", what)
 }
 
 // Error is an error that the other side sent (section 7.4.4).
@@ -183,7 +206,7 @@ func entries(what string, body []byte, offset, least int, each func(entry []byte
 		}
 		length := int(binary.BigEndian.Uint16(body[offset:]))
 		if length < least || length > len(body) {
-			return fmt.Errorf("Open vSwitch sent an OpenFlow message with an entry of %d bytes, which cannot be: %s", length, what)
+			return fmt.Errorf("an OpenFlow message of Open vSwitch has an entry of %d bytes, which cannot be: %s", length, what)
 		}
 		if err := each(body[:length:length]); err != nil {
 			return err

@@ -103,7 +103,7 @@ func DecodeUpdates(body []byte, each func(Event, Flow)) error {
 			})
 			return nil
 		default:
-			return fmt.Errorf("Open vSwitch told of something that happened to a flow and is unknown: %d", event)
+			return fmt.Errorf("an OpenFlow message of Open vSwitch tells of something unknown that happened to a flow: %d", event)
 		}
 	})
 }
