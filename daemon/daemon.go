@@ -75,7 +75,7 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 	}, exporter.BuildInfo{Version: version.Version(), Revision: version.Commit()}, log.With("component", "exporter"))
 	d.links = links.New(log.With("component", "links"))
 	d.sw = ovs.New(ovs.Config{
-		Endpoints: cfg.OVSDB, DatapathType: cfg.DatapathType, Devices: d.links, RemoveDevices: links.Remove,
+		Endpoints: cfg.OVSDB, RunDir: cfg.OVSRunDir, DatapathType: cfg.DatapathType, Devices: d.links, RemoveDevices: links.Remove,
 		Observer: metrics,
 		Logger:   log.With("component", "ovs"),
 		Totals:   filepath.Join(cfg.StateDir, "traffic"), Wanted: d.wanted,

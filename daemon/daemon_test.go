@@ -483,6 +483,7 @@ func TestOptionsAreChecked(t *testing.T) {
 		`"0s" is not a duration`:         func(o *daemon.Options) { o.TokenTimeout = "0s" },
 		`"-1h" is not a duration`:        func(o *daemon.Options) { o.TokenTimeout = "-1h" },
 		`"721h" is not a duration`:       func(o *daemon.Options) { o.TokenTimeout = "721h" },
+		"ovs-rundir: ":                   func(o *daemon.Options) { o.OVSRunDir = "run" },
 		"state-dir: ":                    func(o *daemon.Options) { o.StateDir = "state" },
 		"socket: ":                       func(o *daemon.Options) { o.Socket = "api.sock" },
 		`"maybe" is not auto or off`:     func(o *daemon.Options) { o.HostGuard = "maybe" },

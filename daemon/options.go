@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -30,6 +31,7 @@ import (
 // file or as flags of the same names.
 type Options struct {
 	OVSDB         string `yaml:"ovsdb"`
+	OVSRunDir     string `yaml:"ovs-rundir"`
 	Store         string `yaml:"store"`
 	StoreCA       string `yaml:"store-ca"`
 	StoreCert     string `yaml:"store-cert"`
@@ -85,6 +87,7 @@ func (o *Options) ReadOptions(r io.Reader) error {
 // Config is the typed configuration of a daemon.
 type Config struct {
 	OVSDB        []string
+	OVSRunDir    string      // "" is found out
 	Store        []string    // empty: a database of its own in StateDir
 	StoreTLS     *tls.Config // for ssl endpoints of Store
 	StateDir     string
@@ -113,7 +116,7 @@ type Config struct {
 // names every setting that is wrong.
 func (o Options) Parse() (Config, error) {
 	cfg := Config{
-		StateDir: o.StateDir, Socket: o.Socket, Listen: o.Listen, UsersFile: o.UsersFile,
+		OVSRunDir: o.OVSRunDir, StateDir: o.StateDir, Socket: o.Socket, Listen: o.Listen, UsersFile: o.UsersFile,
 		Metrics: o.MetricsListen, DatapathType: o.DatapathType, HostGuardOff: o.HostGuard == hostGuardOff,
 		JSONLog: o.LogFormat == "json",
 	}
@@ -154,9 +157,11 @@ func (o Options) Parse() (Config, error) {
 	if err := o.parseMetrics(&cfg); err != nil {
 		errs = append(errs, err)
 	}
-	for setting, path := range map[string]string{"state-dir": o.StateDir, "socket": o.Socket} {
-		if !filepath.IsAbs(path) {
-			fail(setting, fmt.Errorf("%q is not an absolute path", path))
+	for _, path := range []struct{ setting, value string }{
+		{"ovs-rundir", cmp.Or(o.OVSRunDir, "/")}, {"state-dir", o.StateDir}, {"socket", o.Socket},
+	} {
+		if !filepath.IsAbs(path.value) {
+			fail(path.setting, fmt.Errorf("%q is not an absolute path", path.value))
 		}
 	}
 	if o.DatapathType != ovs.AutoDatapath && o.DatapathType != "system" && o.DatapathType != "netdev" {

@@ -2,26 +2,10 @@ package ovs
 
 import (
 	"fmt"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/isonet/isonet/model/plan"
 )
-
-// DefaultRunDir is where vswitchd makes its sockets as packages configure it.
-const DefaultRunDir = "/run/openvswitch"
-
-// runDirOf returns the directory of vswitchd's sockets: that of its database's,
-// if that is one of the host's files.
-func runDirOf(endpoints []string) string {
-	for _, e := range endpoints {
-		if path, ok := strings.CutPrefix(e, "unix:"); ok {
-			return filepath.Dir(path)
-		}
-	}
-	return DefaultRunDir
-}
 
 // backlog is how far vswitchd is behind its database.
 type backlog struct {

@@ -33,7 +33,7 @@ const (
 // flows keeps what the bridges forward by. Each bridge has a goroutine and a
 // connection of its own, and nobody waits for another.
 type flows struct {
-	runDir string
+	runDir *runDir
 	log    *slog.Logger
 	wake   func()
 
@@ -50,7 +50,7 @@ type flows struct {
 	back chan struct{}
 }
 
-func newFlows(runDir string, log *slog.Logger, wake func()) *flows {
+func newFlows(runDir *runDir, log *slog.Logger, wake func()) *flows {
 	return &flows{
 		runDir: runDir, log: log, wake: wake,
 		keepers: map[string]*keeper{}, shaken: map[string]shock{}, back: make(chan struct{}),
@@ -163,7 +163,7 @@ func (f *flows) lookout(ctx context.Context) {
 		if !slices.ContainsFunc(slices.Collect(maps.Values(f.keepers)), func(k *keeper) bool { return k.conn == nil }) {
 			return
 		}
-		if info, err := os.Stat(f.runDir); err == nil && !info.ModTime().Equal(last) {
+		if info, err := os.Stat(f.runDir.path()); err == nil && !info.ModTime().Equal(last) {
 			last = info.ModTime()
 			close(f.back)
 			f.back = make(chan struct{})
@@ -236,4 +236,4 @@ type shock struct {
 	at  time.Time
 }
 
-func (f *flows) socket(bridge string) string { return filepath.Join(f.runDir, bridge+".mgmt") }
+func (f *flows) socket(bridge string) string { return filepath.Join(f.runDir.path(), bridge+".mgmt") }

@@ -56,6 +56,7 @@ func (p *picture) update(all ovsdb.Tables, changes ovsdb.Changes) (actual *plan.
 	return &plan.Actual{
 		SystemID:      root.ExternalIDs["system-id"],
 		RootUUID:      root.UUID,
+		RunDir:        root.ExternalIDs["rundir"],
 		NextCfg:       root.NextCfg,
 		CurCfg:        root.CurCfg,
 		OVSVersion:    value(root.OVSVersion),

@@ -1,7 +1,6 @@
 package ovs
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -65,8 +64,7 @@ type Config struct {
 	// RemoveDevices removes network devices at once, by their ifindexes. Without
 	// it vswitchd removes those of bridges one after the other.
 	RemoveDevices func(indexes ...int) error
-	// RunDir is where vswitchd makes the management sockets of bridges
-	// (OVS_RUNDIR) and its control socket; "" is that of Endpoints.
+	// RunDir is where vswitchd makes its sockets (OVS_RUNDIR); "" is found out.
 	RunDir   string
 	Observer Observer
 	// Totals is the file that keeps the traffic totals while the program does
@@ -104,6 +102,7 @@ type Switch struct {
 	versions atomic.Uint64 // of bridges
 	traffic  *traffic.Accumulator
 	flows    *flows
+	runDir   *runDir
 	// topology holds a value when the accumulator has been told one.
 	topology chan struct{}
 }
@@ -114,13 +113,13 @@ func New(cfg Config) *Switch {
 	if cfg.Owner == nil {
 		cfg.Owner = plan.MarkedFor
 	}
-	cfg.RunDir = cmp.Or(cfg.RunDir, runDirOf(cfg.Endpoints))
+	dir := newRunDir(cfg)
 	cfg.Logger.Info("datapath of the bridges", "type", cfg.DatapathType)
 	s := &Switch{
 		cfg: cfg, changed: make(chan struct{}), lingering: map[string]bool{},
-		traffic: traffic.New(), topology: make(chan struct{}, 1), vswitchd: &vswitchd{runDir: cfg.RunDir},
+		traffic: traffic.New(), topology: make(chan struct{}, 1), vswitchd: &vswitchd{runDir: dir}, runDir: dir,
 	}
-	s.flows = newFlows(cfg.RunDir, cfg.Logger, s.wake)
+	s.flows = newFlows(dir, cfg.Logger, s.wake)
 	return s
 }
 
@@ -223,6 +222,9 @@ func (s *Switch) read(ctx context.Context, session *ovsdb.Session, v *view) (cha
 		return false, nil
 	}
 	v.actual = nil
+	if actual != nil {
+		s.runDir.tell(actual.RunDir)
+	}
 	switch {
 	case actual == nil:
 		s.unusable("Open vSwitch's database is empty", "start Open vSwitch anew, which makes its first row, or run \"ovs-vsctl init\"")

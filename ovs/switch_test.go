@@ -43,10 +43,13 @@ func startWith(t *testing.T, datapathType string, options ...ovstest.Option) (*o
 // run runs a Switch on an Open vSwitch for as long as the test lasts.
 func run(t *testing.T, private *ovstest.OVS, datapathType string, seen *observer) *ovs.Switch {
 	t.Helper()
-	sw := ovs.New(ovs.Config{
-		Endpoints: []string{private.Endpoint()}, DatapathType: datapathType, RunDir: private.Dir(),
-		Observer: seen, Logger: slog.New(slog.DiscardHandler),
-	})
+	return runWith(t, ovs.Config{Endpoints: []string{private.Endpoint()}, DatapathType: datapathType, RunDir: private.Dir(), Observer: seen})
+}
+
+func runWith(t *testing.T, cfg ovs.Config) *ovs.Switch {
+	t.Helper()
+	cfg.Logger = slog.New(slog.DiscardHandler)
+	sw := ovs.New(cfg)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- sw.Run(ctx) }()

@@ -32,6 +32,8 @@ const (
 	// before that is taken for a hang and not for work.
 	longestWork = time.Minute
 	// startVSwitchd is what to do about one that does not run.
+	// elsewhere is what else could be the matter.
+	elsewhere     = "; or set the option ovs-rundir to the directory where it makes its sockets"
 	startVSwitchd = "start Open vSwitch (\"systemctl start openvswitch-switch\", or openvswitch), and see the log of ovs-vswitchd if it does not stay"
 )
 
@@ -39,7 +41,7 @@ const (
 // socket (ovs-appctl(8)): its main thread answers, which is the one that
 // configures the bridges and that moves frames on the userspace datapath.
 type vswitchd struct {
-	runDir string
+	runDir *runDir
 	// seen is the newest sighting; nil before the first look.
 	seen atomic.Pointer[plan.Sighting]
 }
@@ -49,7 +51,7 @@ func (v *vswitchd) run(ctx context.Context) {
 	ticker := time.NewTicker(askEvery)
 	defer ticker.Stop()
 	for ctx.Err() == nil {
-		call, err := dialVSwitchd(ctx, v.runDir)
+		call, err := dialVSwitchd(ctx, v.runDir.path())
 		if err != nil {
 			v.miss(err.cause, err.remedy, false)
 		} else {
@@ -179,7 +181,7 @@ func dialVSwitchd(ctx context.Context, runDir string) (*call, *trouble) {
 	case errors.Is(err, fs.ErrPermission):
 		return nil, &trouble{fmt.Sprintf("isonetd may not look into Open vSwitch's run directory %s", runDir), "let it: it must be able to use the sockets there"}
 	case err != nil:
-		return nil, &trouble{fmt.Sprintf("Open vSwitch's run directory %s is not there", runDir), startVSwitchd}
+		return nil, &trouble{fmt.Sprintf("Open vSwitch's run directory %s is not there", runDir), startVSwitchd + elsewhere}
 	}
 	denied := ""
 	for _, socket := range sockets {
@@ -199,7 +201,7 @@ func dialVSwitchd(ctx context.Context, runDir string) (*call, *trouble) {
 	if denied != "" {
 		return nil, &trouble{fmt.Sprintf("isonetd may not use ovs-vswitchd's control socket %s", denied), "run isonetd as a user who may, such as root"}
 	}
-	return nil, &trouble{fmt.Sprintf("ovs-vswitchd does not run: nobody answers at its control socket in %s", runDir), startVSwitchd}
+	return nil, &trouble{fmt.Sprintf("ovs-vswitchd does not run: nobody answers at its control socket in %s", runDir), startVSwitchd + elsewhere}
 }
 
 // controlSockets returns the control sockets in a directory, that of the process

@@ -105,6 +105,7 @@ func bind(f *pflag.FlagSet, o *daemon.Options) {
 		usage string
 	}{
 		{"ovsdb", &o.OVSDB, "the host's Open vSwitch database: unix:PATH or tcp:HOST:PORT"},
+		{"ovs-rundir", &o.OVSRunDir, "directory of ovs-vswitchd's sockets; empty is that of the socket of --ovsdb, else what its database tells"},
 		{"store", &o.Store, "OVSDB server with the Isolated_Networks database, several of one cluster with commas; empty runs one on --state-dir"},
 		{"store-ca", &o.StoreCA, "PEM file with the CA of ssl: stores"},
 		{"store-cert", &o.StoreCert, "PEM file with the certificate for ssl: stores"},

@@ -7,6 +7,9 @@ import "github.com/isonet/isonet/model"
 type Actual struct {
 	// SystemID is Open_vSwitch external_ids:system-id.
 	SystemID string
+	// RunDir is Open_vSwitch external_ids:rundir, where vswitchd says that it makes
+	// its sockets; "" is unset.
+	RunDir string
 	// RootUUID is the UUID of the one row of the Open_vSwitch table.
 	RootUUID string
 	// NextCfg and CurCfg are Open_vSwitch next_cfg and cur_cfg: vswitchd has
