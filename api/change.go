@@ -3,6 +3,7 @@ package api
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -20,6 +21,8 @@ const (
 	realiseTimeout = 30 * time.Second
 	// commitTimeout bounds one transaction of the store.
 	commitTimeout = 30 * time.Second
+	// comebackTimeout is how long a write waits for Open vSwitch before it begins.
+	comebackTimeout = time.Second
 	// settleTimeout is how long a refused write waits until Open vSwitch is as
 	// it was before.
 	settleTimeout = 5 * time.Second
@@ -70,6 +73,9 @@ func (a *API) write(c *call, o options, edit func(*model.Desired) error) (*model
 	c.allowReply(3*commitTimeout + o.timeout + settleTimeout)
 
 	ch, err := a.commit(ctx, o, edit)
+	if a.comesBack(ctx, err) {
+		ch, err = a.commit(ctx, o, edit)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -164,6 +170,25 @@ func (ch *change) checkUnknownHost(d *model.Desired, status reconcile.Status) er
 		}
 	}
 	return nil
+}
+
+// comesBack reports whether what a write was refused for is over within a moment:
+// who starts Open vSwitch and writes at once need not know how isonetd finds out.
+func (a *API) comesBack(ctx context.Context, refused error) bool {
+	if !errors.Is(refused, model.ErrUnavailable) {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, comebackTimeout)
+	defer cancel()
+	for {
+		changed := a.loop.Changed()
+		if realisable(a.loop.Status()) == nil {
+			return true
+		}
+		if !waitChange(ctx, changed) {
+			return false
+		}
+	}
 }
 
 // realisable refuses to begin what Open vSwitch will not do.

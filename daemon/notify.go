@@ -124,8 +124,10 @@ func (n *notifier) status() string {
 		return "Waiting for " + missing
 	case s.HostID == "":
 		return "Starting"
+	case s.Lacks() != nil:
+		return fmt.Sprintf("%s; %s", s.Lacks(), count(s))
 	case missing != "":
-		return "Disconnected from " + missing + "; before that " + count(s)
+		return "Disconnected from " + missing + "; " + count(s)
 	default:
 		return count(s)
 	}
@@ -140,6 +142,10 @@ func count(s reconcile.Status) string {
 			isolated++
 		}
 	}
-	return fmt.Sprintf("networks: %d active, %d pending, %d in error; %d isolated",
+	text := fmt.Sprintf("networks: %d active, %d pending, %d in error; %d isolated",
 		states[reconcile.Active], states[reconcile.Pending], states[reconcile.Failed], isolated)
+	if unknown := states[reconcile.Unknown]; unknown > 0 {
+		text += fmt.Sprintf(", %d UNKNOWN", unknown)
+	}
+	return text
 }

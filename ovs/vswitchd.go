@@ -23,6 +23,8 @@ import (
 const (
 	// askEvery is how often ovs-vswitchd is asked for a sign of life.
 	askEvery = time.Second
+	// redialEvery is how often it is looked for while it does not run.
+	redialEvery = 200 * time.Millisecond
 	// callTimeout bounds connecting to a control socket.
 	callTimeout = time.Second
 	// leastWork is what a main thread at work has of its processor in askEvery, in
@@ -59,7 +61,7 @@ func (v *vswitchd) run(ctx context.Context) {
 		}
 		select {
 		case <-ctx.Done():
-		case <-ticker.C:
+		case <-time.After(redialEvery):
 		}
 	}
 }

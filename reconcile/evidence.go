@@ -42,7 +42,7 @@ const (
 	freshness = 4 * time.Second
 	// ageEvery is how often those who wait for a change are told of what only time
 	// has changed.
-	ageEvery = 500 * time.Millisecond
+	ageEvery = 250 * time.Millisecond
 )
 
 // Missing is a ground that is gone, or was not seen for too long.

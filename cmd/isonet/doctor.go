@@ -51,6 +51,10 @@ func diagnosis(t *table, s client.Status) {
 	if !s.Connected {
 		t.line("Open vSwitch: %s", disconnected(s))
 	}
+	for _, m := range s.Missing {
+		t.line("since %s nobody knows how the networks are: %s", moment(m.Since), m.Cause)
+		t.line("  remedy: %s", m.Remedy)
+	}
 	if s.LastError != "" {
 		t.line("isonetd cannot apply a change: %s", s.LastError)
 	}
@@ -145,6 +149,8 @@ func isolated(i *client.Isolation) string {
 	switch {
 	case i == nil:
 		return "unknown" // the daemon is older
+	case i.Verdict == "unknown" && len(i.Pending) == 0:
+		return "isolation UNKNOWN"
 	case i.Isolated && !i.Contested && i.HostGuard.Exposed():
 		return "isolated, host guard " + i.HostGuard.State
 	case i.Contested && i.Isolated:

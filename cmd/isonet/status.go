@@ -20,8 +20,9 @@ func (a *app) statusCommand() *cobra.Command {
 		Short: "Show how the host's networks stand",
 		Long: `Show how the networks of the host stand, or one of them with its ports.
 
-The exit code is 0 if all of them are active, and 3 if one is not or Open
-vSwitch is not connected.`,
+The exit code is 0 if all of them are active, and 3 if one is not, or if that is
+not known: without a session to Open vSwitch's database, or an ovs-vswitchd that
+answers, for example. What is missing and what to do about it is shown.`,
 		Args:              arguments(0, 1, ""),
 		ValidArgsFunction: a.completeAttached,
 		RunE: a.with(func(ctx context.Context, s session) error {
@@ -48,7 +49,14 @@ func healthy(s client.Status) bool {
 			return false
 		}
 	}
-	return s.Connected
+	return s.Connected && len(s.Missing) == 0
+}
+
+// missing lists what the verdicts rest on and is not there.
+func missing(t *table, s client.Status) {
+	for _, m := range s.Missing {
+		t.row("MISSING:", fmt.Sprintf("%s, since %s: %s", m.Cause, moment(m.Since), m.Remedy))
+	}
 }
 
 // printNetworkStatus prints one network and leaves only that in the status.
@@ -61,6 +69,7 @@ func (a *app) printNetworkStatus(s *client.Status, reference string) error {
 		if !s.Connected {
 			t.row("Open vSwitch:", disconnected(*s))
 		}
+		missing(t, *s)
 		networkDetail(t, n)
 	})
 }
@@ -138,6 +147,7 @@ func statusTable(t *table, s client.Status) {
 	} else {
 		t.row("Open vSwitch:", disconnected(s))
 	}
+	missing(t, s)
 	if s.Standby {
 		t.row("standby:", "another isonetd manages this Open vSwitch; this one only shows it")
 	}

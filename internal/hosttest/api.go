@@ -154,6 +154,8 @@ type Status struct {
 	Revision  int64
 	LastError string `json:"last_error"`
 	Networks  []Network
+	// Missing is what the verdicts rest on and is not there.
+	Missing []struct{ Ground, Cause, Remedy string }
 }
 
 // String tells of the first networks, which are enough to see what is wrong.
@@ -166,7 +168,10 @@ func (s Status) String() string {
 type Network struct {
 	Name, Bridge, State, Reason string
 	Ports                       []Port
-	Isolation                   struct{ Isolated bool }
+	Isolation                   struct {
+		Isolated bool
+		Verdict  string
+	}
 }
 
 // Port is one that somebody plugged in.

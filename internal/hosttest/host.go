@@ -175,9 +175,9 @@ func (h *Host) AwaitReady() {
 		if err != nil {
 			return err
 		}
-		var hosts struct{ Host []struct{ ID, Status string } }
+		var hosts struct{ Host []struct{ ID string } }
 		err = json.Unmarshal([]byte(reply.Text), &hosts)
-		if err != nil || len(hosts.Host) != 1 || hosts.Host[0].Status != "up" || reply.Header.Get("Isonet-Stale") != "" {
+		if err != nil || len(hosts.Host) != 1 || reply.Header.Get("Isonet-Stale") != "" {
 			return fmt.Errorf("%s: %v, %w", reply.Text, reply.Header, err)
 		}
 		h.id = hosts.Host[0].ID

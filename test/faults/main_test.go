@@ -13,8 +13,12 @@ import (
 	"github.com/isonet/isonet/internal/hosttest"
 )
 
-// programVariable holds the path of the isonetd that the tests run.
-const programVariable = "ISONET_FAULTS_PROGRAM"
+// programVariable and clientVariable hold the paths of the isonetd and of the
+// isonet that the tests run.
+const (
+	programVariable = "ISONET_FAULTS_PROGRAM"
+	clientVariable  = "ISONET_FAULTS_CLIENT"
+)
 
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "faults")
@@ -28,6 +32,12 @@ func TestMain(m *testing.M) {
 	}
 	if err == nil {
 		err = os.Setenv(programVariable, program)
+	}
+	if err == nil {
+		program, err = hosttest.BuildProgram(dir, "isonet")
+	}
+	if err == nil {
+		err = os.Setenv(clientVariable, program)
 	}
 	if err == nil { // the tests wait most of the time: more of them at once than processors
 		err = flag.Set("test.parallel", "6")

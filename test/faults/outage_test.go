@@ -57,12 +57,12 @@ func outages() map[string]outage {
 		"ovs-vswitchd dies": {
 			begin:  func(h *hosttest.Host) { h.OVS.StopVSwitchd() },
 			end:    func(h *hosttest.Host) { h.OVS.StartVSwitchd() },
-			answer: http.StatusGatewayTimeout, cut: true,
+			answer: http.StatusServiceUnavailable, cut: true,
 		},
 		"ovs-vswitchd hangs": {
 			begin:  func(h *hosttest.Host) { h.OVS.SignalVSwitchd(syscall.SIGSTOP) },
 			end:    func(h *hosttest.Host) { h.OVS.SignalVSwitchd(syscall.SIGCONT) },
-			answer: http.StatusGatewayTimeout, cut: true,
+			answer: http.StatusServiceUnavailable, cut: true,
 		},
 	}
 }
@@ -115,7 +115,7 @@ func TestOutages(t *testing.T) {
 // write tries to attach the network blue during the outage.
 func (o outage) write(h *hosttest.Host) {
 	h.Helper()
-	reply := h.Answer("POST", h.Path()+"/setupnetworks", strings.Replace(hosttest.Attaching("blue"), "{", `{"connectivity_timeout":"2",`, 1))
+	reply := h.Answer("POST", h.Path()+"/setupnetworks", hosttest.Attaching("blue"))
 	if reply.Code != o.answer || !strings.Contains(reply.Text, o.says) || reply.Header.Get("Retry-After") == "" {
 		h.Errorf("a write is answered with %+v", reply)
 	}
@@ -201,8 +201,8 @@ func TestVSwitchdComesLate(t *testing.T) {
 	h := newHost(t, hosttest.OnOVS(ovstest.WithoutVSwitchd()))
 	h.Start()
 	h.Create("red", "blue")
-	reply := h.Answer("POST", h.Path()+"/setupnetworks", strings.Replace(hosttest.Attaching("red"), "{", `{"connectivity_timeout":"1",`, 1))
-	if reply.Code != http.StatusGatewayTimeout || !strings.Contains(reply.Text, "'red'") || !strings.Contains(reply.Text, "taken back") {
+	reply := h.Answer("POST", h.Path()+"/setupnetworks", hosttest.Attaching("red"))
+	if reply.Code != http.StatusServiceUnavailable || !strings.Contains(reply.Text, "ovs-vswitchd does not run") {
 		t.Errorf("a write without vswitchd is answered with %+v", reply)
 	}
 	if got := h.Bridges(); len(got) != 0 {
@@ -218,7 +218,7 @@ func TestVSwitchdComesLate(t *testing.T) {
 	h.Start()
 	h.OVS.Vsctl("--no-wait", "set", "bridge", "red", "fail_mode=secure")
 	h.Await("the network waits for vswitchd", func(s hosttest.Status) bool {
-		return len(s.Networks) == 1 && s.Networks[0].State == "pending" && strings.Contains(s.Networks[0].Reason, "'red'")
+		return len(s.Networks) == 1 && s.Networks[0].State == "unknown" && strings.Contains(s.Networks[0].Reason, "ovs-vswitchd does not run")
 	})
 	h.OVS.StartVSwitchd()
 	h.Converges("red")

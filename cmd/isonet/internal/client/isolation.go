@@ -14,6 +14,10 @@ type Isolation struct {
 	HostGuard *HostGuard `json:"host_guard,omitempty"`
 	// Isolated says that nothing breaks the isolation and nothing is open.
 	Isolated bool `json:"isolated"`
+	// Verdict is "isolated", "not_isolated" or "unknown", "" if the daemon is older.
+	// Reason says why it is unknown, and what to do.
+	Verdict string `json:"verdict,omitempty"`
+	Reason  string `json:"reason,omitempty"`
 	// Contested says that somebody keeps breaking what the daemon repairs.
 	Contested bool `json:"contested"`
 	// Since is when Isolated or Contested last changed.

@@ -21,6 +21,9 @@ type Status struct {
 	Connected bool `json:"connected"`
 	// Since is when Connected last changed.
 	Since time.Time `json:"since,omitzero"`
+	// Missing is what the verdicts rest on and is not there; the first explains the
+	// others.
+	Missing []Missing `json:"missing,omitempty"`
 	// Standby says that another daemon manages the host's Open vSwitch.
 	Standby      bool   `json:"standby,omitempty"`
 	Revision     int64  `json:"revision"`
@@ -36,6 +39,18 @@ type Status struct {
 	Networks    []NetworkStatus `json:"networks"`
 	// Events are the newest events about isolation, the newest last.
 	Events []Event `json:"events,omitempty"`
+}
+
+// Missing is something that verdicts rest on and that is gone or was not seen for
+// too long.
+type Missing struct {
+	Ground string    `json:"ground"`
+	Since  time.Time `json:"since,omitzero"`
+	// Cause says what is wrong, Remedy what to do.
+	Cause  string `json:"cause"`
+	Remedy string `json:"remedy"`
+	// Busy says that there is nothing to do but wait.
+	Busy bool `json:"busy,omitempty"`
 }
 
 // Host is the daemon's host; its ID is "" until Open vSwitch was reached once.
@@ -57,7 +72,7 @@ type NetworkStatus struct {
 	Name   string `json:"name"`
 	Bridge string `json:"bridge"`
 	MTU    MTU    `json:"mtu"`
-	// State is "active", "pending" or "error".
+	// State is "active", "pending", "error" or "unknown".
 	State string `json:"state"`
 	// Reason says why the network is not active.
 	Reason string    `json:"reason"`
