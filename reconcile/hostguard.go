@@ -212,7 +212,8 @@ func (g *hostGuard) publish(s Status) {
 		last.Verified = g.last.Verified
 		g.loop.publish(func(s *Status) { s.Guard = &last })
 	}
-	g.loop.guardVerified.Store(&g.last.Verified)
+	verified := g.last.Verified // which changes under those who read it
+	g.loop.guardVerified.Store(&verified)
 }
 
 // begin learns which devices an earlier isonetd left guarded.
