@@ -16,7 +16,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -71,9 +70,9 @@ type Guard struct {
 	switchedOff map[int]bool
 	// placed are the names of the chains that were put into the kernel.
 	placed map[string]bool
-	// generation is the kernel's count of changes of its rules at which it was seen
-	// to have the placed chains as they must be; 0 when it is to be looked at.
-	generation uint32
+	// seen is what the kernel had when it was seen to be as it must be; nil when it
+	// is to be looked at.
+	seen *kernel
 	// watched are the ifindexes of the members, for Run.
 	watched atomic.Pointer[map[int]bool]
 	said    string
@@ -310,12 +309,13 @@ func (g *Guard) apply(want []Device) (report Report, settled bool, err error) {
 // open reads the rules, unless they are known to be what they were.
 func (g *Guard) open(doubtful bool) (*rules, error) {
 	r := newRules(g.egress)
-	if !doubtful && g.generation != 0 {
+	if !doubtful && g.seen != nil {
 		now, err := readGeneration()
 		if err != nil {
 			return nil, err
 		}
-		if now == g.generation {
+		if now == g.seen.generation {
+			r.kernel = g.seen
 			return r, nil
 		}
 	}
@@ -426,16 +426,10 @@ func (g *Guard) switchOff(members map[string]member) (switched bool, failed erro
 // there was anything to do.
 func (g *Guard) change(r *rules, members map[string]member) (bool, error) {
 	wanted := r.wanted(members)
-	if r.kernel == nil {
-		if maps.EqualFunc(wanted, g.placed, func(chain, bool) bool { return true }) {
-			return false, nil
-		}
-		var err error
-		if r.kernel, err = readKernel(); err != nil {
-			return false, err
-		}
+	if r.kernel == g.seen && sameKeys(wanted, g.placed) {
+		return false, nil
 	}
-	g.generation = 0
+	g.seen = nil
 	if found := r.altered(wanted, g.placed); found != "" {
 		g.logger.Warn("somebody else changed the rules of the host guard; putting them back", "found", found)
 	}
@@ -451,7 +445,7 @@ func (g *Guard) change(r *rules, members map[string]member) (bool, error) {
 		g.logger.Info("guarding the devices of VMs", "devices", len(members))
 		return true, nil
 	}
-	g.generation = r.kernel.generation
+	g.seen = r.kernel
 	return false, nil
 }
 

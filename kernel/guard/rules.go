@@ -48,7 +48,7 @@ type chain struct {
 type rules struct {
 	table  *nftables.Table
 	egress bool
-	kernel *kernel // what the kernel has; nil if it was not read
+	kernel *kernel // what the kernel has
 }
 
 func newRules(egress bool) *rules {

@@ -33,6 +33,7 @@ func (g *Guard) Run(ctx context.Context) error {
 		_ = rules.Close()
 		return fmt.Errorf("watch the guarded devices: %w", err)
 	}
+	g.doubtful.Store(true)
 	g.disturb() // what happened before the subscriptions
 	both, ctx := errgroup.WithContext(ctx)
 	both.Go(func() error { return g.follow(ctx, rules, func(netlink.Message) bool { return true }) })
@@ -49,7 +50,6 @@ func group(number int) uint32 { return 1 << (number - 1) }
 func (g *Guard) Disturbed() <-chan struct{} { return g.disturbed }
 
 func (g *Guard) disturb() {
-	g.doubtful.Store(true)
 	select {
 	case g.disturbed <- struct{}{}:
 	default: // one is waiting to be taken
@@ -66,6 +66,7 @@ func (g *Guard) follow(ctx context.Context, conn *netlink.Conn, matters func(net
 		case ctx.Err() != nil:
 			return nil
 		case errors.Is(err, unix.ENOBUFS):
+			g.doubtful.Store(true)
 			g.disturb() // changes were missed, and so it does not matter which
 			continue
 		case err != nil:
@@ -89,6 +90,10 @@ func (g *Guard) concerned(m netlink.Message) bool {
 		return false
 	}
 	index := 0
+	if m.Header.Type == unix.RTM_DELLINK {
+		// The kernel took the device's rules away, and counts that as no change.
+		g.doubtful.Store(true)
+	}
 	switch m.Header.Type {
 	case unix.RTM_NEWLINK, unix.RTM_DELLINK, unix.RTM_NEWADDR:
 		// struct ifinfomsg and struct ifaddrmsg have the ifindex at the same place.
