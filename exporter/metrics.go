@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/model/isolation"
 	"github.com/isonet/isonet/reconcile"
 )
 
@@ -271,6 +272,14 @@ func hostFamilies() []family {
 			"Changes that put back what somebody else had changed in Open vSwitch.",
 		},
 		func(v view, emit func(sample)) { emit(sample{value: float64(v.status.Repairs)}) },
+	}, {
+		Metric{
+			"isonet_ports_replugged_total", counter, nil,
+			"Ports that isonet plugged in again because they had been taken away with their bridge.",
+		},
+		func(v view, emit func(sample)) {
+			emit(sample{value: float64(v.status.IsolationRepairs[isolation.PortLost])})
+		},
 	}, {
 		Metric{
 			"isonet_held_bridges", gauge, nil,

@@ -47,7 +47,7 @@ type connection struct {
 	// held says that the server gave the lock to this connection. It only tells
 	// what to expect: each transaction asserts it.
 	held atomic.Bool
-	mu sync.Mutex
+	mu   sync.Mutex
 	// monitors are those that were asked for, by their names.
 	monitors map[string]*monitored
 }

@@ -71,13 +71,16 @@ func (l *Loop) Prune(ctx context.Context, network model.ID) ([]string, error) {
 			p.Ports = append(p.Ports, plan.PortChange{Network: network, Bridge: b.UUID, Port: port, Do: plan.PrunePort})
 			names = append(names, port.Name)
 		}
-		if p.Empty() {
-			return nil, nil
+		err := error(nil)
+		if !p.Empty() {
+			_, err = l.sw.Apply(ctx, p)
 		}
-		_, err := l.sw.Apply(ctx, p)
 		if err == nil {
-			l.log.Info("removed stale ports", "bridge", b.Name, "ports", names)
-			return names, nil
+			lost := l.keep.forget(network)
+			if len(names)+len(lost) > 0 {
+				l.log.Info("removed stale ports, and forgot those that cannot be plugged in again", "network", network, "removed", names, "forgot", lost)
+			}
+			return append(names, lost...), nil
 		}
 		select { // a port that is as it was no longer makes the transaction fail
 		case <-ctx.Done():

@@ -36,6 +36,8 @@ func (l *Loop) await(ctx context.Context, store, sw <-chan struct{}, timer <-cha
 			return
 		case <-timer:
 			return
+		case <-l.keep.forgot:
+			return
 		case came := <-landed:
 			l.arrived(ctx, came)
 			return

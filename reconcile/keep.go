@@ -33,6 +33,8 @@ type keeper struct {
 	nextCfg int
 	// changed holds a value when there is something new to save.
 	changed chan struct{}
+	// forgot holds a value when the verdicts rest on what is forgotten.
+	forgot chan struct{}
 
 	// The rest belongs to the loop's goroutine.
 
@@ -55,7 +57,7 @@ type sight struct {
 
 func newKeeper() *keeper {
 	return &keeper{
-		kept: map[model.ID]plan.Kept{}, changed: make(chan struct{}, 1),
+		kept: map[model.ID]plan.Kept{}, changed: make(chan struct{}, 1), forgot: make(chan struct{}, 1),
 		seen: map[model.ID]sight{}, failed: map[plan.Subject]failure{},
 	}
 }
@@ -140,9 +142,12 @@ func (k *keeper) of(id model.ID) plan.Kept {
 }
 
 // mark says that there is something new to save.
-func (k *keeper) mark() {
+func (k *keeper) mark() { yield(k.changed) }
+
+// yield puts a value into a channel of one, if it has none.
+func yield(to chan struct{}) {
 	select {
-	case k.changed <- struct{}{}:
+	case to <- struct{}{}:
 	default:
 	}
 }
@@ -257,6 +262,7 @@ func (k *keeper) forget(network model.ID) []string {
 		names = append(names, p.Name)
 	}
 	k.keep(network, kept.Without(func(p plan.KeptPort) bool { return p.Waiting }))
+	yield(k.forgot)
 	return names
 }
 
@@ -283,8 +289,9 @@ func (l *Loop) Memory() plan.Memory {
 	return m
 }
 
-// savePause is the least time between two times that the memory is saved.
-const savePause = 200 * time.Millisecond
+// savePause is the least time between two times that the memory is saved: a crash
+// loses what was plugged in during it.
+const savePause = 50 * time.Millisecond
 
 // SaveMemory saves the memory whenever it has changed, until ctx ends, and then
 // once more.
@@ -304,7 +311,7 @@ func (l *Loop) SaveMemory(ctx context.Context, save func(plan.Memory)) error {
 		save(l.Memory())
 		select {
 		case <-ctx.Done():
-		case <-time.After(max(savePause, 20*time.Since(start))):
+		case <-time.After(max(savePause, 4*time.Since(start))):
 		}
 	}
 	save(l.Memory())
