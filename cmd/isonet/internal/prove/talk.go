@@ -23,8 +23,8 @@ const checkTalk = "kernels talk"
 
 const (
 	// talkTime bounds what the kernels of two probes say to each other by one
-	// protocol: time for a few segments of TCP that are sent again.
-	talkTime = 6 * time.Second
+	// protocol: time for a few segments of TCP that are sent again, on a busy host.
+	talkTime = 12 * time.Second
 	// volume is how much goes each way by TCP, in bytes: enough for segments
 	// that are left to the device to be cut up.
 	volume = 256 << 10
