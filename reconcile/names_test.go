@@ -1,0 +1,132 @@
+package reconcile_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/isonet/isonet/internal/ovstest"
+	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/model/isolation"
+	"github.com/isonet/isonet/reconcile"
+)
+
+// violations returns what breaks the isolation of a network.
+func violations(st reconcile.Status, id model.ID) []isolation.Finding {
+	return slices.DeleteFunc(slices.Clone(st.Networks[id].Isolation.Findings), func(f isolation.Finding) bool { return f.Notice })
+}
+
+// A device that was plugged in while isonet was down is renamed, and a VM's
+// device has its name when isonet comes back: Open vSwitch, which tells of the
+// VM's, goes on receiving from the other one.
+func TestANameThatAnotherDeviceTookWhileIsonetWasDown(t *testing.T) {
+	s := newSite(t, nil)
+	id := s.attachNetwork(model.Network{Name: "red"})
+	vms := s.vms("vm-a", "vm-b")
+	a, b := vms[0], vms[1]
+	reaches(t, a, b)
+	s.stop()
+	stranger, decoy := s.ovs.NewVM("up0", "10.0.0.9/24"), s.ovs.NewVM("decoy", "10.0.0.10/24")
+	s.ovs.Plug(stranger, "red")
+	reaches(t, a, stranger)
+	for _, rename := range [][2]string{{"up0", "was-up0"}, {"decoy", "up0"}} {
+		s.ip("link", "set", rename[0], "down")
+		s.ip("link", "set", rename[0], "name", rename[1])
+		s.ip("link", "set", rename[1], "up")
+	}
+	before := a.Received()
+	ovstest.Eventually(t, "the stranger's frames get in", func() error {
+		stranger.Shout(1)
+		if a.Received() == before {
+			return errors.New("none came")
+		}
+		return nil
+	})
+	s.start()
+	s.until("the port is cut off", func(st reconcile.Status) bool {
+		f := violations(st, id)
+		return len(f) == 1 && f[0].Reason == isolation.OtherDevice && f[0].Port == "up0" && f[0].Quarantined
+	})
+	reaches(t, a, b)
+	received := a.Received()
+	stranger.Shout(50)
+	reaches(t, stranger, stranger) // what it sent has been sent
+	reaches(t, b, a)
+	if leaked := a.Received() - received; leaked >= 50 {
+		t.Errorf("%d frames were received, 50 of them the stranger's", leaked)
+	}
+	// Plugged in again, it is a VM's as any other.
+	s.ovs.Vsctl("del-port", "up0")
+	s.ovs.Vsctl("add-port", "red", "up0")
+	reaches(t, a, decoy)
+	s.until("isolated", func(st reconcile.Status) bool { return st.Networks[id].Isolation.Isolated() })
+}
+
+// Whatever name it has, an internal port that is with the host is no member of a
+// strict network. It is one when its device has left.
+func TestAnInternalPortIsNoMemberBeforeItHasLeft(t *testing.T) {
+	s := newSite(t, nil)
+	id := s.attachNetwork(model.Network{Name: "red", Strict: true})
+	vms := s.vms("vm-a", "vm-b")
+	reaches(t, vms[0], vms[1])
+	container := s.ovs.NewVM("other", "10.0.0.77/24") // for its namespace
+	s.ovs.Vsctl("add-port", "red", "int0", "--", "set", "interface", "int0", "type=internal")
+	s.ip("link", "set", "int0", "name", "hidden")
+	s.ip("address", "add", "10.0.0.9/24", "dev", "hidden")
+	s.ip("link", "set", "hidden", "up")
+	s.until("the port is cut off", func(st reconcile.Status) bool {
+		f := violations(st, id)
+		return len(f) == 1 && f[0].Reason == isolation.HostInternalPort && f[0].Quarantined
+	})
+	if vms[0].Pings("10.0.0.9") {
+		t.Error("a VM reaches the host")
+	}
+	for _, args := range [][]string{{"link", "set", "hidden", "down"}, {"address", "flush", "dev", "hidden"}, {"link", "set", "hidden", "netns", container.Namespace()}} {
+		s.ip(args...)
+	}
+	s.until("the port has left", func(st reconcile.Status) bool { return st.Networks[id].Isolation.Isolated() })
+	// Open vSwitch lost sight of that one when it was renamed. Another one stays
+	// what it is.
+	s.ovs.Vsctl("add-port", "red", "int1", "--", "set", "interface", "int1", "type=internal")
+	s.ip("link", "set", "int1", "netns", container.Namespace())
+	s.inside(container, "address", "add", "10.0.0.9/24", "dev", "int1")
+	s.inside(container, "link", "set", "int1", "up")
+	s.inside(container, "link", "set", "eth0", "down")
+	reaches(t, vms[0], &ovstest.VM{Device: "int1", Address: "10.0.0.9"})
+}
+
+// inside runs ip(8) in the namespace of a VM.
+func (s *site) inside(vm *ovstest.VM, args ...string) {
+	s.Helper()
+	if out, err := vm.Command(append([]string{"ip"}, args...)...).CombinedOutput(); err != nil {
+		s.Fatalf("ip %v: %v\n%s", args, err, out)
+	}
+}
+
+// Container tools plug the end of a veth in and move the other one afterwards.
+func TestAVethThatIsMovedAfterItWasPluggedIn(t *testing.T) {
+	for name, strict := range map[string]bool{"ordinary": false, "strict": true} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, nil)
+			id := s.attachNetwork(model.Network{Name: "red", Strict: strict})
+			vms := s.vms("vm-a", "vm-b")
+			reaches(t, vms[0], vms[1])
+			container := s.ovs.NewVM("other", "10.0.0.77/24") // for its namespace
+			s.ip("link", "add", "v0", "type", "veth", "peer", "name", "v1")
+			s.ip("link", "set", "v0", "addrgenmode", "none")
+			s.ip("link", "set", "v0", "up")
+			s.ip("link", "set", "v1", "up")
+			s.ovs.Vsctl("add-port", "red", "v0")
+			s.until("it is cut off", func(st reconcile.Status) bool {
+				f := violations(st, id)
+				return len(f) == 1 && f[0].Reason == isolation.VethInHost && f[0].Quarantined
+			})
+			s.ip("link", "set", "v1", "netns", container.Namespace())
+			s.inside(container, "address", "add", "10.0.0.9/24", "dev", "v1")
+			s.inside(container, "link", "set", "v1", "up")
+			s.inside(container, "link", "set", "eth0", "down")
+			reaches(t, vms[0], &ovstest.VM{Device: "v1", Address: "10.0.0.9"})
+			s.until("isolated", func(st reconcile.Status) bool { return st.Networks[id].Isolation.Isolated() })
+		})
+	}
+}
