@@ -42,6 +42,7 @@ func TestOrdinaryFlowsAreReported(t *testing.T) {
 		command, argument, says string
 	}{
 		{"add-flow", "table=3,priority=0,actions=NORMAL", "make or that were changed: 1 (look with 'ovs-ofctl dump-flows red table=3')"},
+		{"add-flow", "cookie=0x1,table=4,priority=7,actions=NORMAL", "make or that were changed: 2"},
 		{"del-flows", "", "removed: 1"},
 		{"add-flow", "priority=0,actions=FLOOD", "changed: 1"},
 		{"add-flow", "priority=0,actions=NORMAL", ""},
