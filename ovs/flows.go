@@ -41,6 +41,8 @@ type flows struct {
 	keepers map[string]*keeper
 	ctx     context.Context // nil before run
 	running sync.WaitGroup
+	// told is what is known of each bridge; nil when that has changed since.
+	told map[string]plan.Flows
 	// answered is when vswitchd last said anything; it has one thread for all
 	// bridges.
 	answered time.Time
@@ -63,7 +65,7 @@ func newFlows(runDir *runDir, log *slog.Logger, wake func()) *flows {
 func (s *Switch) Forward(want ...plan.Forwarding) { s.flows.forward(want) }
 
 // Flows returns what is known of the flows of the bridges that Forward was last
-// called with, by their names.
+// called with, by their names. Nobody may change it.
 func (s *Switch) Flows() map[string]plan.Flows { return s.flows.states() }
 
 // Answered returns when vswitchd last answered over OpenFlow, on whichever
@@ -84,6 +86,7 @@ func (f *flows) forward(want []plan.Forwarding) {
 		k, there := f.keepers[w.Bridge]
 		if !there {
 			k = newKeeper(f, w)
+			f.told = nil
 			f.keepers[w.Bridge] = k
 			if f.ctx != nil {
 				f.start(k)
@@ -95,6 +98,7 @@ func (f *flows) forward(want []plan.Forwarding) {
 	for name, k := range f.keepers {
 		if !named[name] {
 			delete(f.keepers, name)
+			f.told = nil
 			k.stop()
 		}
 	}
@@ -127,15 +131,13 @@ func (f *flows) unread() map[string]plan.Sighting {
 func (f *flows) states() map[string]plan.Flows {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	states := make(map[string]plan.Flows, len(f.keepers))
-	for name, k := range f.keepers {
-		state := k.state
-		if state.Known {
-			state.Answered = f.answered
+	if f.told == nil {
+		f.told = make(map[string]plan.Flows, len(f.keepers))
+		for name, k := range f.keepers {
+			f.told[name] = k.state
 		}
-		states[name] = state
 	}
-	return states
+	return f.told
 }
 
 // run keeps the flows until ctx ends.
@@ -210,19 +212,22 @@ func (f *flows) heard() {
 }
 
 // compare notes the bridges with a change that makes vswitchd remove all flows:
-// that nobody else did.
-func (f *flows) compare(before, after *plan.Actual) {
+// that nobody else did. Only these bridges are not the same before and after.
+func (f *flows) compare(before, after *plan.Actual, changed []string) {
 	if before == nil {
 		return
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for name := range f.keepers {
+	for _, name := range changed {
 		old, now := before.Bridges[name], after.Bridges[name]
-		if old.UUID != now.UUID || old.FailMode != now.FailMode || old.Controllers != now.Controllers || old.DatapathType != now.DatapathType {
+		_, kept := f.keepers[name]
+		if kept && (old.UUID != now.UUID || old.FailMode != now.FailMode || old.Controllers != now.Controllers || old.DatapathType != now.DatapathType) {
 			f.shaken[name] = shock{cfg: after.NextCfg, at: time.Now()}
 		}
-		if s := f.shaken[name]; s.cfg > after.CurCfg { // it is ahead
+	}
+	for name, s := range f.shaken {
+		if s.cfg > after.CurCfg { // it is ahead
 			f.shaken[name] = shock{cfg: s.cfg, at: time.Now()}
 		}
 	}

@@ -75,7 +75,7 @@ func (k *keeper) want(w plan.Forwarding) {
 		return
 	}
 	if !reflect.DeepEqual(k.forwarding.Pipeline, w.Pipeline) {
-		k.state.InPlace = false
+		k.state.InPlace, k.flows.told = false, nil
 	}
 	k.forwarding = w
 	k.kick(func(*keeper) {})
@@ -142,6 +142,7 @@ func (k *keeper) publish(change func(*plan.Flows)) {
 	k.flows.mu.Lock()
 	before := k.state
 	change(&k.state)
+	k.flows.told = nil
 	if before.Known != k.state.Known || before.InPlace != k.state.InPlace {
 		k.state.Since = time.Now()
 	}

@@ -39,19 +39,19 @@ func newPicture(datapathType string, version func() uint64, owner func(plan.Brid
 }
 
 // update returns the host as the rows of one moment describe it, and the names of
-// bridges that may be gone since the last update. It returns nil when the
+// the bridges that may not be what they were at the last update. It returns nil when the
 // database has no root row.
-func (p *picture) update(all ovsdb.Tables, changes ovsdb.Changes) (actual *plan.Actual, gone []string) {
+func (p *picture) update(all ovsdb.Tables, changes ovsdb.Changes) (actual *plan.Actual, changed []string) {
 	if len(changes["QoS"]) > 0 {
 		p.qos = map[string]bool{}
 		for uuid := range all["QoS"] {
 			p.qos[uuid] = true
 		}
 	}
-	gone = p.rebuild(all, p.touched(changes))
+	changed = p.rebuild(all, p.touched(changes))
 	root := only[openVSwitch](all["Open_vSwitch"])
 	if root == nil {
-		return nil, gone
+		return nil, changed
 	}
 	return &plan.Actual{
 		SystemID:      root.ExternalIDs["system-id"],
@@ -67,7 +67,7 @@ func (p *picture) update(all ovsdb.Tables, changes ovsdb.Changes) (actual *plan.
 		Offloads:      enabled(root.OtherConfig, "userspace-tso-enable"),
 		Bridges:       p.bridges,
 		QoS:           p.qos,
-	}, gone
+	}, changed
 }
 
 // touched returns the UUIDs of the bridges that may not be as they were.
@@ -143,9 +143,9 @@ func (p *picture) touch(row string, touched map[string]bool) {
 	}
 }
 
-// rebuild makes bridges anew, and returns the names that they had. The map of the
-// last update stays as it is.
-func (p *picture) rebuild(all ovsdb.Tables, touched map[string]bool) (gone []string) {
+// rebuild makes bridges anew, and returns the names that they had and have. The map
+// of the last update stays as it is.
+func (p *picture) rebuild(all ovsdb.Tables, touched map[string]bool) (changed []string) {
 	if len(touched) == 0 {
 		return nil
 	}
@@ -154,7 +154,7 @@ func (p *picture) rebuild(all ovsdb.Tables, touched map[string]bool) (gone []str
 		if name, known := p.names[uuid]; known {
 			delete(bridges, name)
 			delete(p.names, uuid)
-			gone = append(gone, name)
+			changed = append(changed, name)
 		}
 	}
 	for uuid := range touched {
@@ -162,10 +162,11 @@ func (p *picture) rebuild(all ovsdb.Tables, touched map[string]bool) (gone []str
 			b := newBridge(row, all)
 			b.Version, b.Network = p.version(), p.owner(b)
 			bridges[b.Name], p.names[uuid] = b, b.Name
+			changed = append(changed, b.Name)
 		}
 	}
 	p.bridges = bridges
-	return gone
+	return changed
 }
 
 // chooseDatapath picks the kernel's datapath for "auto" when the kernel has

@@ -2,6 +2,7 @@ package ovs
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	isonet "github.com/isonet/isonet/model"
@@ -43,7 +44,7 @@ func (s *Switch) count(ctx context.Context) {
 	select {
 	case <-ctx.Done():
 		return
-	case <-s.topology:
+	case <-s.placed:
 	}
 	counters.Follow(ctx, counters.Config{Endpoints: s.cfg.Endpoints, Logger: s.cfg.Logger}, s.publishStatistics)
 }
@@ -58,24 +59,46 @@ func (s *Switch) publishStatistics(u counters.Update) {
 	s.traffic.Publish(time.Now(), u.Rows)
 }
 
-// place tells the accumulator which interfaces are on which network. A network
-// keeps its totals while it has no bridge, if it is to get one again.
-func (s *Switch) place(actual *plan.Actual) {
-	bridges := make([]traffic.Bridge, 0, len(actual.Bridges))
-	for _, b := range actual.Bridges {
-		t := traffic.Bridge{Network: s.cfg.Owner(b)} // which may have been decided since
-		for _, p := range b.Endpoints() {
-			for _, i := range p.Interfaces {
-				t.Endpoints = append(t.Endpoints, i.UUID)
-			}
+// place tells the accumulator which interfaces are on which network, whenever that
+// changes, until ctx ends. A network keeps its totals while it has no bridge, if it
+// is to get one again. Nothing else waits for it.
+func (s *Switch) place(ctx context.Context) {
+	for first := true; ; first = false {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.placing:
 		}
-		bridges = append(bridges, t)
+		actual, _ := s.Actual()
+		bridges := make([]traffic.Bridge, 0, len(actual.Bridges))
+		for _, b := range actual.Bridges {
+			bridges = append(bridges, traffic.Bridge{Network: s.cfg.Owner(b), Endpoints: endpoints(b)}) // the owner may have been decided since
+		}
+		s.traffic.Place(time.Now(), append(bridges, s.awaited(actual.SystemID)...))
+		if first {
+			close(s.placed)
+		}
 	}
-	s.traffic.Place(time.Now(), append(bridges, s.awaited(actual.SystemID)...))
-	select {
-	case s.topology <- struct{}{}:
-	default: // count needs the first one only
+}
+
+// endpoints returns the UUIDs of the interfaces of a bridge's ports.
+func endpoints(b plan.Bridge) []string {
+	var uuids []string
+	for _, p := range b.Endpoints() {
+		for _, i := range p.Interfaces {
+			uuids = append(uuids, i.UUID)
+		}
 	}
+	return uuids
+}
+
+// moved reports whether interfaces or networks are elsewhere than before on any of
+// these bridges.
+func moved(before, after *plan.Actual, bridges []string) bool {
+	return before == nil || slices.ContainsFunc(bridges, func(name string) bool {
+		old, now := before.Bridges[name], after.Bridges[name]
+		return old.UUID != now.UUID || old.Network != now.Network || !slices.Equal(endpoints(old), endpoints(now))
+	})
 }
 
 // awaited returns the networks with totals that are to be on the host, with or

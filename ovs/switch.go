@@ -103,8 +103,9 @@ type Switch struct {
 	traffic  *traffic.Accumulator
 	flows    *flows
 	runDir   *runDir
-	// topology holds a value when the accumulator has been told one.
-	topology chan struct{}
+	// placing holds a value when the accumulator has to be told what is where, and
+	// placed is closed when it was told for the first time.
+	placing, placed chan struct{}
 }
 
 // New returns a Switch; Run runs it.
@@ -117,7 +118,7 @@ func New(cfg Config) *Switch {
 	cfg.Logger.Info("datapath of the bridges", "type", cfg.DatapathType)
 	s := &Switch{
 		cfg: cfg, changed: make(chan struct{}), lingering: map[string]bool{},
-		traffic: traffic.New(), topology: make(chan struct{}, 1), vswitchd: &vswitchd{runDir: dir}, runDir: dir,
+		traffic: traffic.New(), placing: make(chan struct{}, 1), placed: make(chan struct{}), vswitchd: &vswitchd{runDir: dir}, runDir: dir,
 	}
 	s.flows = newFlows(dir, cfg.Logger, s.wake)
 	return s
@@ -132,6 +133,7 @@ func (s *Switch) Run(ctx context.Context) error {
 	group.Go(func() error { return s.keep(ctx) })
 	group.Go(func() error { s.count(ctx); return nil })
 	group.Go(func() error { s.vswitchd.run(ctx); return nil })
+	group.Go(func() error { s.place(ctx); return nil })
 	group.Go(func() error { every(ctx, totals.Interval, save); return nil })
 	group.Go(func() error { return s.flows.run(ctx) })
 	group.Go(func() error { s.sweep(ctx); return nil })
@@ -153,7 +155,7 @@ func (s *Switch) follow(ctx context.Context, session *ovsdb.Session) error {
 	defer s.publish(nil, nil, nil)
 	v := view{picture: newPicture(s.cfg.DatapathType, func() uint64 { return s.versions.Add(1) }, s.cfg.Owner)}
 	if before, _ := s.Actual(); before != nil { // of an earlier session
-		v.gone = slices.Collect(maps.Keys(before.Bridges))
+		v.changed = slices.Collect(maps.Keys(before.Bridges))
 	}
 	var published <-chan struct{} // tells when the devices of the last snapshot are the past
 	var rested time.Time          // until when devices alone make no snapshot
@@ -171,8 +173,8 @@ func (s *Switch) follow(ctx context.Context, session *ovsdb.Session) error {
 		} else if changed || linksChanged != published {
 			actual := *v.actual
 			actual.Links = links.For(actual.Bridges)
-			s.publish(session, &actual, v.gone)
-			v.gone = nil
+			s.publish(session, &actual, v.changed)
+			v.changed = nil
 			published, rested = linksChanged, time.Now().Add(deviceRest)
 		}
 		select {
@@ -199,8 +201,9 @@ type view struct {
 	// actual is the host without the devices; nil when the rows are not the state
 	// of one.
 	actual *plan.Actual
-	// gone are names of bridges that the last snapshot may have had.
-	gone []string
+	// changed are the names of the bridges that may not be what they were in the
+	// last snapshot.
+	changed []string
 }
 
 // read brings a view up to date. It reports whether that changed anything.
@@ -211,9 +214,9 @@ func (s *Switch) read(ctx context.Context, session *ovsdb.Session, v *view) (cha
 	var actual *plan.Actual
 	live := session.Look(func(all ovsdb.Tables, changes ovsdb.Changes) {
 		changed = changed || len(changes) > 0
-		var gone []string
-		actual, gone = v.picture.update(all, changes)
-		v.gone = append(v.gone, gone...)
+		var names []string
+		actual, names = v.picture.update(all, changes)
+		v.changed = append(v.changed, names...)
 	})
 	switch {
 	case !live:
@@ -242,7 +245,6 @@ func (s *Switch) read(ctx context.Context, session *ovsdb.Session, v *view) (cha
 	}
 	actual.Standby = !owner
 	s.announceOwner(actual.Standby)
-	s.place(actual)
 	v.actual = actual
 	return true, nil
 }
@@ -296,9 +298,9 @@ func (s *Switch) identify(ctx context.Context, session *ovsdb.Session, actual *p
 	return nil
 }
 
-// publish replaces the snapshot, of which bridges may be gone; a nil session says
-// that it is the past.
-func (s *Switch) publish(session *ovsdb.Session, actual *plan.Actual, gone []string) {
+// publish replaces the snapshot, of which these bridges may have changed, come or
+// gone; a nil session says that it is the past.
+func (s *Switch) publish(session *ovsdb.Session, actual *plan.Actual, changed []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if actual == nil && s.session == nil {
@@ -307,12 +309,18 @@ func (s *Switch) publish(session *ovsdb.Session, actual *plan.Actual, gone []str
 	if actual == nil {
 		actual = s.actual
 	}
-	for _, name := range gone {
-		if _, again := actual.Bridges[name]; !again {
+	for _, name := range changed {
+		if _, there := actual.Bridges[name]; !there {
 			s.lingering[name] = true
 		}
 	}
-	s.flows.compare(s.actual, actual)
+	s.flows.compare(s.actual, actual, changed)
+	if session != nil && moved(s.actual, actual, changed) {
+		select {
+		case s.placing <- struct{}{}:
+		default: // it looks at the newest snapshot in any case
+		}
+	}
 	if session == nil && s.session != nil {
 		s.lost.Seen = s.session.Heard()
 	}

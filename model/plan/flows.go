@@ -14,10 +14,6 @@ type Forwarding struct {
 
 // Flows is what vswitchd itself says, over OpenFlow, about one bridge.
 type Flows struct {
-	// Answered is when vswitchd last answered on the connection of any bridge, as
-	// it has one thread for all of them. It is zero unless Known. What the rest
-	// says was true then.
-	Answered time.Time
 	// Known says that everything that there is on the bridge was looked at, and
 	// that the connection on which vswitchd tells of changes stands.
 	Known bool

@@ -10,8 +10,8 @@ import (
 // before what is the same, so that it costs about the same among three devices
 // and among ten thousand. A nil *Links has none, and says that nobody looked.
 type Links struct {
-	devices sharded[int, Device] // by ifindex
-	indexes sharded[string, int] // by name and by altname
+	devices sharded[int, *Device] // by ifindex, each of which never changes
+	indexes sharded[string, int]  // by name and by altname
 	count   int
 	// strange says that ifindexes of Open vSwitch mean nothing here.
 	strange bool
@@ -49,7 +49,7 @@ func (l *Links) Change(gone []int, changed []Device) *Links {
 		forget(d.Index)
 	}
 	for _, d := range changed {
-		devices.put(d.Index, d)
+		devices.put(d.Index, &d)
 		for name := range d.names() {
 			indexes.put(name, d.Index)
 		}
@@ -60,10 +60,21 @@ func (l *Links) Change(gone []int, changed []Device) *Links {
 
 // Index returns the device with an ifindex.
 func (l *Links) Index(index int) (Device, bool) {
-	if l == nil {
-		return Device{}, false
+	if d := l.Ref(index); d != nil {
+		return *d, true
 	}
-	return l.devices.get(hashInt(index), index)
+	return Device{}, false
+}
+
+// Ref returns the device with an ifindex, nil if there is none. Nobody may change
+// it, and other Links return the same pointer as long as it is the same: who keeps
+// it sees whether the device has changed.
+func (l *Links) Ref(index int) *Device {
+	if l == nil {
+		return nil
+	}
+	d, _ := l.devices.get(hashInt(index), index)
+	return d
 }
 
 // Named returns the device that has a name now, as its own or as an altname: the
@@ -122,7 +133,7 @@ func (l *Links) All() iter.Seq[Device] {
 		}
 		for _, shard := range l.devices {
 			for _, d := range shard {
-				if !yield(d) {
+				if !yield(*d) {
 					return
 				}
 			}
