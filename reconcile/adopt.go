@@ -13,13 +13,10 @@ import (
 // permissions returns the bridges that networks of a host may take over and
 // have not yet, as far as they are there. They are judged anew every time: what
 // was in order when somebody asked need not be so any more.
-func permissions(desired *model.Desired, host model.ID, actual *plan.Actual) map[model.ID]plan.Permission {
+func (w wishes) permissions(actual *plan.Actual) map[model.ID]plan.Permission {
 	adopt := map[model.ID]plan.Permission{}
-	for _, a := range desired.Attachments {
-		if a.Host != host || a.Adopts == "" {
-			continue
-		}
-		n := desired.Networks[a.Network]
+	for _, a := range w.adopting {
+		n := w.desired.Networks[a.Network]
 		b, there := actual.Bridges[n.VdsmName]
 		if !there || plan.NetworkOf(b) != "" {
 			continue

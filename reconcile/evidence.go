@@ -251,12 +251,20 @@ func unreadFlows(flows map[string]plan.Sighting, actual *plan.Actual, began, now
 
 // unknown returns verdicts in which those that lack something are unknown.
 func unknown(networks map[model.ID]NetworkStatus, lacks func(model.ID) *Missing) map[model.ID]NetworkStatus {
-	folded := maps.Clone(networks)
+	var missing map[model.ID]NetworkStatus
 	for id, n := range networks {
 		if m := lacks(id); m != nil {
-			folded[id] = n.without(*m)
+			if missing == nil {
+				missing = map[model.ID]NetworkStatus{}
+			}
+			missing[id] = n.without(*m)
 		}
 	}
+	if missing == nil { // most of the time
+		return networks
+	}
+	folded := maps.Clone(networks)
+	maps.Copy(folded, missing)
 	return folded
 }
 

@@ -11,7 +11,7 @@ import (
 // desired state asks for. What the loop puts off, because somebody keeps
 // breaking it, is in it.
 func Foresee(desired *model.Desired, host model.ID, actual *plan.Actual) plan.Plan {
-	want := wanted(desired, desired.Hosts[host], actual)
+	want := wantedOf(desired, host, actual)
 	g := guardian{memory: newMemory()}
 	g.judge(&want, actual, nil, time.Now())
 	return plan.Diff(want, actual)
@@ -20,15 +20,41 @@ func Foresee(desired *model.Desired, host model.ID, actual *plan.Actual) plan.Pl
 // Conflicts returns the networks that a host must have by a desired state and
 // cannot have, and why.
 func Conflicts(desired *model.Desired, host model.ID, actual *plan.Actual) []plan.Conflict {
-	return plan.Diff(wanted(desired, desired.Hosts[host], actual), actual).Conflicts
+	return plan.Diff(wantedOf(desired, host, actual), actual).Conflicts
 }
 
-// wanted returns what a host must have.
-func wanted(desired *model.Desired, host model.Host, actual *plan.Actual) plan.Want {
-	want := plan.Want{
-		Networks: desired.HostNetworks(host.ID), Evicted: host.Evicted, Released: host.Released,
-		Adopt: permissions(desired, host.ID, actual),
+// wantedOf returns what a host must have.
+func wantedOf(desired *model.Desired, host model.ID, actual *plan.Actual) plan.Want {
+	w := newWishes(desired, host)
+	return w.want(w.networks, nil, actual)
+}
+
+// wishes are what a desired state has for a host. It takes a look at all of it to
+// know them.
+type wishes struct {
+	desired  *model.Desired
+	host     model.Host
+	networks []model.Network // sorted by name
+	adopting []model.Attachment
+}
+
+func newWishes(desired *model.Desired, host model.ID) wishes {
+	w := wishes{desired: desired, host: desired.Hosts[host], networks: desired.HostNetworks(host)}
+	for _, a := range desired.Attachments {
+		if a.Host == host && a.Adopts != "" {
+			w.adopting = append(w.adopting, a)
+		}
 	}
-	want.Leaving = leaving(want, desired, actual)
+	return w
+}
+
+// want returns what the host must have, with these of the networks: the others
+// are calm, and so are their bridges.
+func (w wishes) want(networks []model.Network, calm map[string]bool, actual *plan.Actual) plan.Want {
+	want := plan.Want{
+		Networks: networks, Calm: calm, Evicted: w.host.Evicted, Released: w.host.Released,
+		Adopt: w.permissions(actual),
+	}
+	want.Leaving = leaving(want, w.desired, actual)
 	return want
 }

@@ -109,6 +109,7 @@ type guardian struct {
 	kept func(model.ID) plan.Kept
 	// denied is what members were denied, by network.
 	denied map[model.ID]denials
+	calm   calm
 }
 
 // judgement is what one pass makes of the isolation of all networks.
@@ -125,8 +126,10 @@ type judgement struct {
 	late   map[model.ID]string
 	// repairs are what the plan repairs.
 	repairs []repair
-	// wake is when to judge anew at the latest; zero is never.
-	wake time.Time
+	// wake is when to judge anew at the latest; zero is never. Restless are the
+	// networks that want that, or of which something is open.
+	wake     time.Time
+	restless map[model.ID]bool
 }
 
 // repair is one thing that a plan repairs.
@@ -141,20 +144,23 @@ func (g *guardian) judge(want *plan.Want, actual *plan.Actual, flows map[string]
 	j := judgement{
 		verdicts: map[model.ID]Isolation{}, accepted: map[model.ID][]plan.Port{},
 		devices: map[model.ID][]plan.Device{}, strict: map[model.ID]bool{}, late: map[model.ID]string{},
+		restless: map[model.ID]bool{},
 	}
 	host := isolation.HostOf(actual)
 	want.Spare, want.Strangers = map[plan.Subject]bool{}, map[string]bool{}
-	denied := map[model.ID]denials{}
+	if g.denied == nil {
+		g.denied = map[model.ID]denials{}
+	}
 	judge := func(n model.Network) (Isolation, bool) {
 		b, ok := actual.Bridge(n)
 		if !ok {
 			return Isolation{}, false
 		}
 		opened := g.memory.opened(n.ID, b, actual.Links)
-		denied[n.ID] = g.denied[n.ID].count(b, flows[b.Name].Members, now)
-		fresh, over := denied[n.ID].news(now)
+		g.denied[n.ID] = g.denied[n.ID].count(b, flows[b.Name].Members, now)
+		fresh, over := g.denied[n.ID].news(now)
 		if !over.IsZero() {
-			j.wakeAt(over)
+			j.about(n.ID, func() { j.wakeAt(over) })
 		}
 		v := isolation.Judge(isolation.Input{
 			Network: n, Bridge: b, DatapathType: actual.DatapathType, Devices: actual.Links, Host: host, Former: opened, Flows: flows[b.Name].Foreign, Denied: fresh, Larger: g.larger(n),
@@ -166,14 +172,20 @@ func (g *guardian) judge(want *plan.Want, actual *plan.Actual, flows map[string]
 		if b.DatapathType == userspace {
 			j.devices[n.ID] = devicesOf(b, v.Accepted, actual)
 		}
-		g.watch(&j, v, now)
-		g.act(&j, want, n, b, v, now)
-		contested, until := g.restraint.Contested(n.ID, now)
-		if contested {
-			j.wakeAt(until)
+		contested := false
+		j.about(n.ID, func() {
+			var until time.Time
+			g.watch(&j, v, now)
+			g.act(&j, want, n, b, v, now)
+			if contested, until = g.restraint.Contested(n.ID, now); contested {
+				j.wakeAt(until)
+			}
+		})
+		if len(v.Pending)+len(v.Unclear) > 0 {
+			j.restless[n.ID] = true
 		}
 		i := newIsolation(v, contested)
-		i.Denied = denied[n.ID].counted()
+		i.Denied = g.denied[n.ID].counted()
 		return i, true
 	}
 	for _, n := range want.Networks {
@@ -184,8 +196,12 @@ func (g *guardian) judge(want *plan.Want, actual *plan.Actual, flows map[string]
 	for _, n := range want.Leaving {
 		judge(n) // what is to be done counts; nobody asks for the verdict
 	}
-	g.memory.forget(j.accepted, now)
-	g.denied = denied
+	known := func(id model.ID) bool {
+		_, judged := j.accepted[id]
+		return judged || g.calm.has(id)
+	}
+	g.memory.forget(known, now)
+	maps.DeleteFunc(g.denied, func(id model.ID, _ denials) bool { return !known(id) })
 	return j
 }
 
@@ -205,10 +221,9 @@ func leaving(want plan.Want, desired *model.Desired, actual *plan.Actual) []mode
 		wanted[n.VdsmName] = n.ID
 	}
 	var networks []model.Network
-	for _, name := range slices.Sorted(maps.Keys(actual.Bridges)) {
-		b := actual.Bridges[name]
+	for name, b := range actual.Bridges {
 		id := plan.NetworkOf(b)
-		if id == "" || wanted[name] == id || slices.Contains(want.Released, id) || !want.Holds(b, actual.Links) {
+		if id == "" || want.Calm[name] || wanted[name] == id || slices.Contains(want.Released, id) || !want.Holds(b, actual.Links) {
 			continue
 		}
 		n, known := desired.Networks[id]
@@ -218,6 +233,7 @@ func leaving(want plan.Want, desired *model.Desired, actual *plan.Actual) []mode
 		n.VdsmName = name
 		networks = append(networks, n)
 	}
+	slices.SortFunc(networks, func(a, b model.Network) int { return strings.Compare(a.VdsmName, b.VdsmName) })
 	return networks
 }
 
@@ -287,6 +303,19 @@ func newEvent(n model.Network, f isolation.Finding, deed Deed, now time.Time) Ev
 	return Event{
 		Time: now, NetworkID: n.ID, Network: n.Name,
 		Reason: f.Reason, Port: f.Port, Column: f.Column, Detail: f.Detail, Deed: deed,
+	}
+}
+
+// about notes whether what is done about a network wants to be done again.
+func (j *judgement) about(network model.ID, do func()) {
+	before := j.wake
+	j.wake = time.Time{}
+	do()
+	if !j.wake.IsZero() {
+		j.restless[network] = true
+	}
+	if !before.IsZero() {
+		j.wakeAt(before)
 	}
 }
 

@@ -64,14 +64,14 @@ func newKeeper() *keeper {
 
 // look remembers the ports that were accepted, and adds to want those that are to
 // be plugged in again, and to the verdicts those that cannot be.
-func (k *keeper) look(want *plan.Want, desired *model.Desired, actual *plan.Actual, j *judgement) {
+func (k *keeper) look(want *plan.Want, desired *model.Desired, actual *plan.Actual, c *calm, j *judgement) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	replaced := actual.NextCfg < k.nextCfg
 	k.nextCfg = actual.NextCfg
 	bridges := map[model.ID]plan.Bridge{}
-	for _, b := range actual.Bridges {
-		if b.Network != "" {
+	for name, b := range actual.Bridges {
+		if b.Network != "" && !c.bridges[name] {
 			bridges[b.Network] = b
 		}
 	}
@@ -81,6 +81,9 @@ func (k *keeper) look(want *plan.Want, desired *model.Desired, actual *plan.Actu
 	want.Plug = map[model.ID][]plan.Port{}
 	on := sync.OnceValue(func() map[string]bool { return portsOn(actual) })
 	for id, kept := range k.kept {
+		if c.has(id) { // nothing of it waits
+			continue
+		}
 		if _, there := bridges[id]; !there {
 			kept = kept.Away()
 			delete(k.seen, id)
@@ -96,12 +99,14 @@ func (k *keeper) look(want *plan.Want, desired *model.Desired, actual *plan.Actu
 	forged := marked(actual)
 	for _, n := range want.Networks {
 		for _, bridge := range slices.Sorted(slices.Values(forged[n.ID])) {
+			j.restless[n.ID] = true // until the other bridge changes
 			j.find(n.ID, isolation.Finding{
 				Reason: isolation.ForeignMarks, Bridge: bridge, Action: isolation.Report, Notice: true,
 				Detail: fmt.Sprintf("the bridge '%s' is somebody else's and bears the marks of this network", bridge),
 			})
 		}
 		for _, p := range k.kept[n.ID].Waits() {
+			j.restless[n.ID] = true // until its device changes
 			k.comeBack(want, n, p, actual, j)
 		}
 	}

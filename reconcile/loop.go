@@ -88,6 +88,10 @@ type Loop struct {
 	keep *keeper
 	// guardian judges isolation.
 	guardian guardian
+	// wishes are those of the newest desired state.
+	wishes wishes
+	// stated is what was last stated of bridges' flows, by their names.
+	stated map[string]plan.Forwarding
 	// closing are the tries to close ways out, sending those of all other
 	// transactions, of which flight is the one under way.
 	closing, sending attempts
@@ -161,7 +165,6 @@ func (l *Loop) pass(ctx context.Context) time.Duration {
 		return never
 	}
 	start := time.Now()
-	actual = l.owners.settle(actual)
 	desired := l.store.Snapshot()
 	host, known := desired.Hosts[model.HostID(actual.SystemID)]
 	if !known && actual.Standby {
@@ -171,9 +174,15 @@ func (l *Loop) pass(ctx context.Context) time.Duration {
 	if !known {
 		return l.register(ctx, actual.SystemID)
 	}
-	want := wanted(desired, host, actual)
-	judged := l.guardian.judge(&want, actual, l.sw.Flows(), start)
-	l.keep.look(&want, desired, actual, &judged)
+	if l.wishes.desired != desired || l.wishes.host.ID != host.ID {
+		l.wishes = newWishes(desired, host.ID)
+	}
+	flows, calm := l.sw.Flows(), &l.guardian.calm
+	open := calm.wake(l.wishes.networks, actual, flows)
+	actual = l.owners.settle(actual, calm.bridges)
+	want := l.wishes.want(open, calm.bridges, actual)
+	judged := l.guardian.judge(&want, actual, flows, start)
+	l.keep.look(&want, desired, actual, calm, &judged)
 	l.forward(want, actual, &judged)
 	p := plan.Diff(want, actual)
 	again := never
@@ -187,7 +196,7 @@ func (l *Loop) pass(ctx context.Context) time.Duration {
 		again = sooner(closing, l.send(ctx, rest, desired.Revision))
 	}
 	err := errors.Join(l.closing.err, l.sending.err)
-	seen := l.Status().Revision
+	seen := l.status.Load().Revision
 	settled := p.Empty() && l.flight == nil
 	if settled || actual.Standby || err != nil { // else nobody is to take what there is for the result
 		seen = desired.Revision
@@ -197,12 +206,24 @@ func (l *Loop) pass(ctx context.Context) time.Duration {
 	case err != nil:
 		l.observer.ObserveReconcile(time.Since(start), "error")
 	case settled:
+		if !actual.Standby {
+			l.rest(want, actual, flows, judged)
+		}
 		l.observer.ObserveReconcile(time.Since(start), "unchanged")
 		if !actual.Standby && !want.Open() { // else what differs is not drift
 			l.settled = desired.Revision
 		}
 	}
 	return judged.until(again)
+}
+
+// rest makes the networks calm of which a pass has left nothing open.
+func (l *Loop) rest(want plan.Want, actual *plan.Actual, flows map[string]plan.Flows, judged judgement) {
+	networks := l.status.Load().Networks
+	former := func(id model.ID) map[string][]int { return l.guardian.memory.networks[id].opened }
+	l.guardian.calm.settle(want.Networks, actual, flows, former, func(n model.Network) bool {
+		return networks[n.ID].State == Active && !judged.restless[n.ID]
+	})
 }
 
 // register makes this host known to the store.
@@ -230,6 +251,7 @@ func (l *Loop) register(ctx context.Context, systemID string) time.Duration {
 
 // judge publishes the verdicts on the wanted networks.
 func (l *Loop) judge(host model.ID, revision int64, want plan.Want, p plan.Plan, actual *plan.Actual, judged judgement, err error) {
+	calm := &l.guardian.calm
 	verdicts := l.verdicts(want, p, actual)
 	for id, reason := range judged.late {
 		if v, wanted := verdicts[id]; wanted && v.State != Failed {
@@ -257,12 +279,13 @@ func (l *Loop) judge(host model.ID, revision int64, want plan.Want, p plan.Plan,
 		verdicts[n.ID] = v
 	}
 	l.tell(events)
+	networks, devices := merged(calm, before, verdicts), merged(calm, l.status.Load().Devices, judged.devices)
 	l.publish(func(s *Status) {
 		s.remember(events)
 		s.setConnected(true)
 		s.Standby = actual.Standby
-		s.HostID, s.Revision, s.Networks, s.Held, s.Actual = host, revision, verdicts, p.Held, actual
-		s.Devices = judged.devices
+		s.HostID, s.Revision, s.Networks, s.Held, s.Actual = host, revision, networks, p.Held, actual
+		s.Devices = devices
 		s.LastError = ""
 		if err != nil {
 			s.LastError = err.Error()
@@ -401,10 +424,13 @@ func (s Status) unsettled(revision int64, networks []model.ID) (string, error) {
 	case s.Revision < revision:
 		return "the change has not been looked at", nil
 	}
-	bridges := map[model.ID]string{}
-	for name, b := range s.Actual.Bridges {
-		bridges[plan.NetworkOf(b)] = name
-	}
+	bridges := sync.OnceValue(func() map[model.ID]string {
+		names := map[model.ID]string{}
+		for name, b := range s.Actual.Bridges {
+			names[plan.NetworkOf(b)] = name
+		}
+		return names
+	})
 	var open []string
 	failure := &RealiseError{}
 	for _, id := range networks {
@@ -415,14 +441,14 @@ func (s Status) unsettled(revision int64, networks []model.ID) (string, error) {
 			failure.conflict = failure.conflict || verdict.conflict
 		case wanted && (verdict.State == Pending || verdict.State == Unknown):
 			open = append(open, verdict.Reason)
-		case !wanted && bridges[id] != "":
+		case !wanted && bridges()[id] != "":
 			if ports := s.heldBy(id); ports != nil {
 				failure.Problems = append(failure.Problems, plan.Problem{NetworkID: id, Final: true, Reason: fmt.Sprintf(
-					"the bridge '%s' is in use by the ports %s: unplug them, or remove it by force", bridges[id], strings.Join(ports, ", "))})
+					"the bridge '%s' is in use by the ports %s: unplug them, or remove it by force", bridges()[id], strings.Join(ports, ", "))})
 				failure.conflict = true
 				continue
 			}
-			open = append(open, fmt.Sprintf("the bridge '%s' is still there", bridges[id]))
+			open = append(open, fmt.Sprintf("the bridge '%s' is still there", bridges()[id]))
 		}
 	}
 	if len(failure.Problems) > 0 {

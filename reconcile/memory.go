@@ -107,10 +107,10 @@ func (m memory) leave(network model.ID, now time.Time) {
 	}
 }
 
-// forget drops what is of no use any more; networks are those that were judged.
-func (m memory) forget(networks map[model.ID][]plan.Port, now time.Time) {
+// forget drops what is of no use any more: of networks that are not known.
+func (m memory) forget(known func(model.ID) bool, now time.Time) {
 	for network := range m.networks {
-		if _, judged := networks[network]; !judged {
+		if !known(network) {
 			m.leave(network, now)
 			delete(m.networks, network)
 		}

@@ -62,7 +62,10 @@ func (o *owners) all() plan.Owners {
 func marked(actual *plan.Actual) map[model.ID][]string {
 	found := map[model.ID][]string{}
 	for name, b := range actual.Bridges {
-		if id := plan.MarkedFor(b); b.Network == "" && id != "" {
+		if b.Network != "" {
+			continue
+		}
+		if id := plan.MarkedFor(b); id != "" {
 			found[id] = append(found[id], name)
 		}
 	}
@@ -126,13 +129,16 @@ func (o *owners) intend(p plan.Plan) {
 }
 
 // settle returns what the switch has, with every bridge's owner.
-func (o *owners) settle(actual *plan.Actual) *plan.Actual {
+func (o *owners) settle(actual *plan.Actual, calm map[string]bool) *plan.Actual {
 	networks := o.networks()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	settled := actual
 	o.last = actual
 	for name, b := range actual.Bridges {
+		if calm[name] {
+			continue
+		}
 		owner := o.of(b, networks)
 		if owner == b.Network {
 			continue

@@ -3,6 +3,8 @@ package reconcile
 import (
 	"cmp"
 	"fmt"
+	"maps"
+	"reflect"
 	"slices"
 	"time"
 
@@ -34,7 +36,8 @@ func (l *Loop) forward(want plan.Want, actual *plan.Actual, j *judgement) {
 		if !there || unclear || b.DatapathType == plan.ResetDatapath || !opened(b) {
 			continue
 		}
-		w := l.forwarding(n, b, j)
+		var w plan.Forwarding
+		j.about(n.ID, func() { w = l.forwarding(n, b, j) })
 		w.Report = w.Report || actual.Standby
 		networks[b.Name] = n
 		list = append(list, w)
@@ -43,7 +46,7 @@ func (l *Loop) forward(want plan.Want, actual *plan.Actual, j *judgement) {
 	for _, b := range inspected {
 		list = append(list, plan.Forwarding{Bridge: b.Name, Report: true})
 	}
-	l.sw.Forward(list...)
+	l.state(list)
 	states := l.sw.Flows()
 	for id, b := range inspected {
 		want.Adopt[id] = inspect(want.Adopt[id], b, states[b.Name], j.late, id)
@@ -54,6 +57,29 @@ func (l *Loop) forward(want plan.Want, actual *plan.Actual, j *judgement) {
 		}
 	}
 	l.putBack(networks, states)
+}
+
+// state states what these bridges must forward by, and what the calm ones must as
+// before, if that is not what was stated last.
+func (l *Loop) state(list []plan.Forwarding) {
+	calm := l.guardian.calm.bridges
+	same := len(l.stated) == len(calm)+len(list)
+	for _, w := range list {
+		before, stated := l.stated[w.Bridge]
+		same = same && stated && reflect.DeepEqual(before, w)
+	}
+	if same {
+		return
+	}
+	stated := make(map[string]plan.Forwarding, len(calm)+len(list))
+	for bridge := range calm {
+		stated[bridge] = l.stated[bridge]
+	}
+	for _, w := range list {
+		stated[w.Bridge] = w
+	}
+	l.stated = stated
+	l.sw.Forward(slices.Collect(maps.Values(stated))...)
 }
 
 // forwarding returns what a network's bridge must forward by.
@@ -95,17 +121,18 @@ func flowsOf(network model.ID) plan.Subject {
 // putBack records that flows of somebody else were put back.
 func (l *Loop) putBack(networks map[string]model.Network, states map[string]plan.Flows) {
 	var j judgement
-	restored := map[string]uint64{}
 	for name, n := range networks {
-		state := states[name]
-		restored[name] = state.Restored
-		if state.Restored <= l.restored[name] {
+		state, told := states[name], l.restored[name]
+		l.restored[name] = state.Restored
+		if state.Restored <= told {
 			continue
 		}
 		e := newEvent(n, isolation.Finding{Reason: isolation.ForeignFlows, Column: isolation.FlowsColumn, Detail: state.Last}, Restored, time.Now())
 		j.repairs = append(j.repairs, repair{e, flowsOf(n.ID)})
 	}
-	l.restored = restored
+	if len(l.restored) > len(states) {
+		maps.DeleteFunc(l.restored, func(name string, _ uint64) bool { _, there := states[name]; return !there })
+	}
 	l.repaired(j)
 }
 

@@ -3,7 +3,6 @@ package isolation
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -57,8 +56,7 @@ type Host struct {
 // HostOf gathers the facts of a host.
 func HostOf(actual *plan.Actual) Host {
 	h := Host{Managers: actual.Managers, Restoring: actual.Restoring, Offloads: actual.Offloads}
-	for _, name := range slices.Sorted(maps.Keys(actual.Bridges)) {
-		b := actual.Bridges[name]
+	for name, b := range actual.Bridges {
 		if b.DatapathType != userspace || plan.NetworkOf(b) != "" {
 			continue
 		}
@@ -70,6 +68,7 @@ func HostOf(actual *plan.Actual) Host {
 			}
 		}
 	}
+	slices.Sort(h.Tunnels)
 	return h
 }
 

@@ -2,7 +2,6 @@ package plan
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -13,6 +12,9 @@ import (
 // Want is what a host must have.
 type Want struct {
 	Networks []model.Network
+	// Calm are the names of bridges of further networks, of which it is known that
+	// they are as they must be.
+	Calm map[string]bool
 	// Evicted are networks whose bridges go even with live ports.
 	Evicted []model.ID
 	// Leaving are networks that are not wanted any more and whose bridges are
@@ -45,17 +47,17 @@ func Diff(want Want, have *Actual) Plan {
 	for _, n := range want.Networks {
 		wanted[n.ID] = n
 	}
-	for _, name := range slices.Sorted(maps.Keys(have.Bridges)) {
-		b := have.Bridges[name]
+	for name, b := range have.Bridges {
 		id := NetworkOf(b)
 		switch n, ok := wanted[id]; {
-		case id == "":
+		case id == "" || want.Calm[name]:
 		case ok && n.VdsmName == b.Name:
 			ours[id] = b
 		default:
 			surplus = append(surplus, b)
 		}
 	}
+	slices.SortFunc(surplus, func(a, b Bridge) int { return strings.Compare(a.Name, b.Name) })
 	holders := sync.OnceValue(have.holders)
 	for _, n := range want.Networks {
 		spec := NewSpec(n, have.DatapathType)
