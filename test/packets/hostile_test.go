@@ -12,6 +12,7 @@ import (
 
 	"github.com/isonet/isonet/api"
 	"github.com/isonet/isonet/internal/ovstest"
+	"github.com/isonet/isonet/model/isolation"
 	"github.com/isonet/isonet/reconcile"
 )
 
@@ -257,7 +258,11 @@ func (s *side) rests() {
 	s.Helper()
 	s.until("at rest", func(n api.NetworkStatus, _ []api.IsolationEvent) bool {
 		return n.State == reconcile.Active && len(n.Isolation.Pending) == 0 &&
-			!slices.ContainsFunc(n.Isolation.Findings, func(f api.FindingStatus) bool { return !f.Notice && !f.Quarantined })
+			!slices.ContainsFunc(n.Isolation.Findings, func(f api.FindingStatus) bool {
+				// What is cut off first may have to go after the grace time.
+				entry, _ := isolation.Find(f.Reason)
+				return !f.Notice && (!f.Quarantined || entry.Enforce == isolation.Remove)
+			})
 	})
 	s.applied()
 }
