@@ -139,7 +139,7 @@ func (a *API) sendPlan(c *call, desired *model.Desired) error {
 	if status.HostID == "" || !status.Connected || status.Actual == nil {
 		return unreachable(status)
 	}
-	p := reconcile.Foresee(desired, status.HostID, status.Actual)
+	p := reconcile.Foresee(desired, status)
 	return c.sendJSON(http.StatusOK, nativePlan(desired, status, p))
 }
 

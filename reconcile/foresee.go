@@ -7,14 +7,22 @@ import (
 	"github.com/isonet/isonet/model/plan"
 )
 
-// Foresee returns what the loop would change so that a host becomes what a
+// Foresee returns what the loop would change so that its host becomes what a
 // desired state asks for. What the loop puts off, because somebody keeps
 // breaking it, is in it.
-func Foresee(desired *model.Desired, host model.ID, actual *plan.Actual) plan.Plan {
-	want := wantedOf(desired, host, actual)
+func Foresee(desired *model.Desired, s Status) plan.Plan {
+	want := wantedOf(desired, s.HostID, s.Actual)
 	g := guardian{memory: newMemory()}
-	g.judge(&want, actual, nil, time.Now())
-	return plan.Diff(want, actual)
+	g.judge(&want, s.Actual, nil, time.Now())
+	want.Plug = map[model.ID][]plan.Port{}
+	for _, n := range want.Networks {
+		for _, p := range s.Waiting[n.ID] {
+			if port := p.Again(s.Actual.Links); obstacle(n, p, port, s.Actual) == "" {
+				want.Plug[n.ID] = append(want.Plug[n.ID], port)
+			}
+		}
+	}
+	return plan.Diff(want, s.Actual)
 }
 
 // Conflicts returns the networks that a host must have by a desired state and

@@ -124,6 +124,8 @@ type judgement struct {
 	// others' are not.
 	strict map[model.ID]bool
 	late   map[model.ID]string
+	// waiting are the ports that are to be plugged in again, by network.
+	waiting map[model.ID][]plan.KeptPort
 	// repairs are what the plan repairs.
 	repairs []repair
 	// wake is when to judge anew at the latest; zero is never. Restless are the

@@ -96,6 +96,12 @@ func (k *keeper) look(want *plan.Want, desired *model.Desired, actual *plan.Actu
 		}
 		k.keep(id, kept)
 	}
+	j.waiting = map[model.ID][]plan.KeptPort{}
+	for id, kept := range k.kept {
+		if waits := kept.Waits(); len(waits) > 0 {
+			j.waiting[id] = waits
+		}
+	}
 	forged := marked(actual)
 	for _, n := range want.Networks {
 		for _, bridge := range slices.Sorted(slices.Values(forged[n.ID])) {
@@ -105,7 +111,7 @@ func (k *keeper) look(want *plan.Want, desired *model.Desired, actual *plan.Actu
 				Detail: fmt.Sprintf("the bridge '%s' is somebody else's and bears the marks of this network", bridge),
 			})
 		}
-		for _, p := range k.kept[n.ID].Waits() {
+		for _, p := range j.waiting[n.ID] {
 			j.restless[n.ID] = true // until its device changes
 			k.comeBack(want, n, p, actual, j)
 		}

@@ -285,7 +285,7 @@ func (l *Loop) judge(host model.ID, revision int64, want plan.Want, p plan.Plan,
 		s.setConnected(true)
 		s.Standby = actual.Standby
 		s.HostID, s.Revision, s.Networks, s.Held, s.Actual = host, revision, networks, p.Held, actual
-		s.Devices = devices
+		s.Devices, s.Waiting = devices, judged.waiting
 		s.LastError = ""
 		if err != nil {
 			s.LastError = err.Error()

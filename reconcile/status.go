@@ -63,6 +63,9 @@ type Status struct {
 	Revision int64
 	// Networks holds a verdict for every network that this host must have.
 	Networks map[model.ID]NetworkStatus
+	// Waiting are the ports that are to be plugged in again, of networks that have
+	// no bridge too.
+	Waiting map[model.ID][]plan.KeptPort
 	// Held are bridges that should go and stay because ports are in use.
 	Held []plan.Held
 	// Repairs counts the changes that put back what somebody else had changed.

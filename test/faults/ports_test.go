@@ -109,6 +109,11 @@ func TestPortsComeBack(t *testing.T) {
 				}},
 				{"the network is detached by force, and attached", func() {
 					h.Must("POST", h.Path()+"/setupnetworks", hosttest.Detaching("red"))
+					foreseen := h.Answer("POST", "/isonet/plan", fmt.Sprintf(`{"requests":[{"method":"POST","path":%q,"body":%s}]}`,
+						h.Path()+"/setupnetworks", hosttest.Attaching("red"))).Text
+					if strings.Count(foreseen, `"plug-port"`) != 2 {
+						t.Errorf("of attaching it is foreseen: %s", foreseen)
+					}
 					h.Attach("red")
 				}},
 			} {
