@@ -169,7 +169,7 @@ func TestCrashAtEveryPointOfADetach(t *testing.T) {
 	run(t, all, func(t *testing.T, p point) {
 		h := host.For(t)
 		h.Attach("blue")
-		h.OVS.Plug(vm, "blue")
+		h.OVS.Vsctl("--may-exist", "add-port", "blue", vm.Device) // it comes back by itself when it was there before
 		h.Await("the port is in use", func(s hosttest.Status) bool { return s.Live("blue") == 1 })
 		p.die(h, func() <-chan error { return h.Go("POST", h.Path()+"/setupnetworks", hosttest.Detaching("blue")) })
 		stream.Flows(t)
@@ -181,7 +181,7 @@ func TestCrashAtEveryPointOfADetach(t *testing.T) {
 		h.Converges("red")
 		// What was allowed for that write is not for another one.
 		h.Attach("blue")
-		h.OVS.Plug(vm, "blue")
+		h.OVS.Vsctl("--may-exist", "add-port", "blue", vm.Device) // it comes back by itself when it was there before
 		h.Await("the port is in use", func(s hosttest.Status) bool { return s.Live("blue") == 1 })
 		gently := strings.Replace(hosttest.Detaching("blue"), `"force":"true",`, "", 1)
 		if reply := h.Answer("POST", h.Path()+"/setupnetworks", gently); reply.Code != 409 {
