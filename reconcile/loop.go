@@ -118,7 +118,7 @@ func New(store Store, sw Switch, observer Observer, log *slog.Logger) *Loop {
 		guardian: guardian{memory: newMemory()},
 	}
 	l.guardian.kept = l.keep.of
-	l.owners = newOwners(store, l.keep.mark)
+	l.owners = newOwners(store, l.keep.mark, log)
 	l.status.Store(&Status{
 		Networks: map[model.ID]NetworkStatus{}, Since: time.Now(),
 		IsolationRepairs: map[isolation.Reason]uint64{},

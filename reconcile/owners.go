@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"log/slog"
 	"maps"
 	"sync"
 
@@ -22,10 +23,14 @@ type owners struct {
 	last *plan.Actual
 	// changed is called when there is something new to remember.
 	changed func()
+	log     *slog.Logger
+	// told are the bridges of others with marks that were logged, by the UUIDs of
+	// their rows.
+	told map[string]bool
 }
 
-func newOwners(store Store, changed func()) *owners {
-	return &owners{store: store, known: plan.Owners{}, intents: map[string]model.ID{}, changed: changed}
+func newOwners(store Store, changed func(), log *slog.Logger) *owners {
+	return &owners{store: store, known: plan.Owners{}, intents: map[string]model.ID{}, changed: changed, log: log, told: map[string]bool{}}
 }
 
 // maxOwners bounds how many bridges are remembered, those that are gone included:
@@ -54,6 +59,7 @@ func (o *owners) all() plan.Owners {
 	maps.DeleteFunc(o.known, func(uuid string, owner model.ID) bool {
 		return !there[uuid] && (owner == "" || len(o.known) > maxOwners)
 	})
+	maps.DeleteFunc(o.told, func(uuid string, _ bool) bool { return !there[uuid] })
 	return maps.Clone(o.known)
 }
 
@@ -103,8 +109,16 @@ func (o *owners) of(b plan.Bridge, networks map[model.ID]model.Network) model.ID
 		}
 		return networks[id].VdsmName
 	})
-	if decided && networks != nil {
+	if networks == nil {
+		return owner
+	}
+	if decided {
 		o.remember(b, owner)
+	}
+	if marked := plan.MarkedFor(b); owner == "" && marked != "" && !o.told[b.UUID] {
+		o.told[b.UUID] = true
+		o.log.Warn("a bridge that isonet did not make, or of a network that it does not know, bears its marks; it is left alone: remove its marks, or the bridge if it is left over",
+			"bridge", b.Name, "network", marked)
 	}
 	return owner
 }

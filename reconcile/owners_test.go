@@ -2,10 +2,12 @@ package reconcile_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/isonet/isonet/internal/ovstest"
+	"github.com/isonet/isonet/model/isolation"
 	"github.com/isonet/isonet/reconcile"
 )
 
@@ -68,6 +70,12 @@ func TestForgedMarksTakeNothing(t *testing.T) {
 	status := s.until("all is looked at", func(st reconcile.Status) bool {
 		return st.Actual.CurCfg == st.Actual.NextCfg && st.Networks[ids[0]].State == reconcile.Active
 	})
+	told := slices.ContainsFunc(status.Networks[ids[0]].Isolation.Findings, func(f isolation.Finding) bool {
+		return f.Reason == isolation.ForeignMarks && f.Bridge == "br-ex"
+	})
+	if !told {
+		t.Errorf("of the network it is found: %+v", status.Networks[ids[0]].Isolation.Findings)
+	}
 	if got := status.Networks[blue[0]].State; got != reconcile.Failed {
 		t.Errorf("the network whose name somebody else has is %s", got)
 	}
