@@ -83,7 +83,7 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 	})
 	d.loop = reconcile.New(d.store, d.sw, metrics, log.With("component", "reconcile"))
 	d.memory = memory(cfg.StateDir, log.With("component", "memory"))
-	d.nics = nic.New(log.With("component", "nic"))
+	d.nics = nic.New(d.links, log.With("component", "nic"))
 	d.notify = &notifier{store: d.store, sw: d.sw, loop: d.loop, log: log.With("component", "notify")}
 	apiLog := log.With("component", "api")
 	rest, err := api.New(api.Config{

@@ -1,3 +1,3 @@
-// Package nic watches the network interfaces of the host itself through
-// rtnetlink(7), with their counters. It changes nothing.
+// Package nic is a view of the network devices of the host: those that are
+// interfaces of the host itself, with their counters. It changes nothing.
 package nic

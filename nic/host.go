@@ -1,99 +1,74 @@
 package nic
 
 import (
-	"net/netip"
 	"slices"
 	"strings"
 
 	"github.com/vishvananda/netlink"
 
 	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/model/plan"
 )
 
-// host holds the links of a network namespace at one moment.
+// host tells the interfaces of the host itself from all other devices of its
+// network namespace.
 type host struct {
-	links     map[int]netlink.Link // by index
-	addresses map[int][]netip.Prefix
+	devices *plan.Links
+	bases   map[int]int // of what is stacked on another device, by ifindex
 }
 
-func newHost(links []netlink.Link, addresses []netlink.Addr) *host {
-	h := &host{links: make(map[int]netlink.Link, len(links)), addresses: map[int][]netip.Prefix{}}
-	for _, l := range links {
-		h.links[l.Attrs().Index] = l
-	}
-	for _, a := range addresses {
-		if prefix, ok := prefixOf(a); ok {
-			h.addresses[a.LinkIndex] = append(h.addresses[a.LinkIndex], prefix)
+func newHost(devices *plan.Links) *host {
+	h := &host{devices: devices, bases: map[int]int{}}
+	for d := range devices.All() {
+		for _, upper := range d.Upper {
+			if !upper.Elsewhere {
+				h.bases[upper.Index] = d.Index
+			}
 		}
 	}
 	return h
 }
 
-// prefixOf returns an address with the length of its subnet's prefix. Of a
-// point-to-point address that is the local end.
-func prefixOf(a netlink.Addr) (netip.Prefix, bool) {
-	if a.IPNet == nil {
-		return netip.Prefix{}, false
-	}
-	ip, ok := netip.AddrFromSlice(a.IP)
-	length, bits := a.Mask.Size()
-	if bits == 32 {
-		ip = ip.Unmap() // net.IP holds IPv4 in two ways
-	}
-	return netip.PrefixFrom(ip, length), ok
-}
-
-// nics returns the links that are interfaces of the host itself, in the order
+// nics returns the devices that are interfaces of the host itself, in the order
 // of their names.
-func (h *host) nics() []netlink.Link {
-	var nics []netlink.Link
-	for _, l := range h.links {
-		if h.isNIC(l) {
-			nics = append(nics, l)
+func (h *host) nics() []plan.Device {
+	var nics []plan.Device
+	for d := range h.devices.All() {
+		if h.isNIC(d) {
+			nics = append(nics, d)
 		}
 	}
-	slices.SortFunc(nics, func(a, b netlink.Link) int { return strings.Compare(a.Attrs().Name, b.Attrs().Name) })
+	slices.SortFunc(nics, func(a, b plan.Device) int { return strings.Compare(a.Name, b.Name) })
 	return nics
 }
 
 // isNIC tells the interfaces of the host from what its virtual machines,
 // containers, tunnels and switches are made of: an Ethernet device has no kind
 // when it has a driver for hardware. Bonds and teams count, with whatever is in
-// them, and VLANs over what counts.
-func (h *host) isNIC(l netlink.Link) bool {
-	a := l.Attrs()
-	if aggregates(h.links[a.MasterIndex]) || aggregates(l) {
+// them, and VLANs over what counts, unless that is in another network namespace.
+func (h *host) isNIC(d plan.Device) bool {
+	if aggregates(d.Master.Kind) || aggregates(d.Kind) {
 		return true
 	}
-	switch l.Type() {
-	case "device":
-		return a.EncapType == "ether"
+	switch d.Kind {
+	case "":
+		return d.Ethernet && !d.Loopback
 	case "vlan":
-		base := h.baseOf(l)
-		return base != nil && h.isNIC(base)
+		base, there := h.devices.Index(h.bases[d.Index])
+		return there && h.isNIC(base)
 	}
 	return false
 }
 
-func aggregates(l netlink.Link) bool {
-	return l != nil && (l.Type() == "bond" || l.Type() == "team")
-}
+func aggregates(kind string) bool { return kind == "bond" || kind == "team" }
 
-// baseOf returns the link that a VLAN is over; nil if that is in another
-// network namespace.
-func (h *host) baseOf(vlan netlink.Link) netlink.Link {
-	if vlan.Attrs().NetNsID >= 0 {
-		return nil
-	}
-	return h.links[vlan.Attrs().ParentIndex]
-}
-
-// describe returns what is known of a link, without its speed and counters.
-func (h *host) describe(l netlink.Link) model.NIC {
+// describe returns what is known of a device and its link, without the speed and
+// the counters.
+func (h *host) describe(d plan.Device, l netlink.Link) model.NIC {
 	a := l.Attrs()
 	return model.NIC{
 		Name: a.Name, MAC: a.HardwareAddr.String(), MTU: a.MTU, Up: up(l),
-		Addresses: h.addresses[a.Index], VLAN: h.vlan(l), Bond: h.bond(l),
+		Addresses: d.Addresses, VLAN: h.vlan(l), Bond: h.bond(d, l),
 	}
 }
 
@@ -102,31 +77,27 @@ func (h *host) vlan(l netlink.Link) *model.VLAN {
 	if !ok {
 		return nil
 	}
-	d := &model.VLAN{ID: vlan.VlanId}
-	if base := h.baseOf(l); base != nil {
-		d.Base = base.Attrs().Name
-	}
-	return d
+	base, _ := h.devices.Index(h.bases[vlan.Index])
+	return &model.VLAN{ID: vlan.VlanId, Base: base.Name}
 }
 
-func (h *host) bond(l netlink.Link) *model.Bond {
-	if !aggregates(l) {
+func (h *host) bond(d plan.Device, l netlink.Link) *model.Bond {
+	if !aggregates(d.Kind) {
 		return nil
 	}
-	d := &model.Bond{Mode: model.NoBondMode}
-	for _, slave := range h.links {
-		if slave.Attrs().MasterIndex == l.Attrs().Index {
-			d.Slaves = append(d.Slaves, slave.Attrs().Name)
+	b := &model.Bond{Mode: model.NoBondMode}
+	for slave := range h.devices.All() {
+		if slave.Master.Index == d.Index {
+			b.Slaves = append(b.Slaves, slave.Name)
 		}
 	}
-	slices.Sort(d.Slaves)
+	slices.Sort(b.Slaves)
 	if bond, ok := l.(*netlink.Bond); ok {
-		d.Mode, d.LinkMonitoring = int(bond.Mode), bond.Miimon
+		b.Mode, b.LinkMonitoring = int(bond.Mode), bond.Miimon
 	}
-	if active := h.links[activeOf(l)]; active != nil {
-		d.Active = active.Attrs().Name
-	}
-	return d
+	active, _ := h.devices.Index(activeOf(l))
+	b.Active = active.Name
+	return b
 }
 
 // activeOf returns the index of the slave that a bond sends by; 0 if it has no

@@ -9,6 +9,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/model/plan"
 )
 
 // attrs returns what every link has, as the kernel tells it of an Ethernet
@@ -84,44 +85,57 @@ func TestWhatIsAnInterfaceOfTheHost(t *testing.T) {
 		n.Name, n.MTU, n.Up = name, 1500, true
 		want[name] = n
 	}
-	h := newHost(links, nil)
+	byIndex := map[int]netlink.Link{}
+	for _, l := range links {
+		byIndex[l.Attrs().Index] = l
+	}
+	h := newHost(devicesOf(links, nil))
 	got := map[string]model.NIC{}
 	last := ""
-	for _, l := range h.nics() {
-		got[l.Attrs().Name] = h.describe(l)
-		if l.Attrs().Name < last {
-			t.Errorf("%s comes after %s", l.Attrs().Name, last)
+	for _, d := range h.nics() {
+		got[d.Name] = h.describe(d, byIndex[d.Index])
+		if d.Name < last {
+			t.Errorf("%s comes after %s", d.Name, last)
 		}
-		last = l.Attrs().Name
+		last = d.Name
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("interfaces (-want +got):\n%s", diff)
 	}
 }
 
-func TestAddresses(t *testing.T) {
-	parse := func(text string) netlink.Addr {
-		a, err := netlink.ParseAddr(text)
-		if err != nil {
-			t.Fatal(err)
+// devicesOf describes links as package kernel/links does.
+func devicesOf(links []netlink.Link, addresses []netlink.Addr) *plan.Links {
+	devices := map[int]*plan.Device{}
+	for _, l := range links {
+		a := l.Attrs()
+		d := &plan.Device{Name: a.Name, Index: a.Index, Kind: l.Type(), Ethernet: a.EncapType == "ether", Loopback: a.EncapType == "loopback"}
+		if d.Kind == "device" {
+			d.Kind = ""
 		}
-		a.LinkIndex = 2
-		return *a
+		devices[d.Index] = d
 	}
-	elsewhere := parse("203.0.113.1/24")
-	elsewhere.LinkIndex = 3
-	pointToPoint := parse("198.51.100.1/32")
-	pointToPoint.Peer = &net.IPNet{IP: net.IPv4(198, 51, 100, 2), Mask: net.CIDRMask(30, 32)}
-	eth0 := &netlink.Device{LinkAttrs: attrs(2, "eth0")}
-	h := newHost([]netlink.Link{eth0}, []netlink.Addr{
-		parse("192.0.2.7/25"), elsewhere, pointToPoint, parse("2001:db8::7/48"), {LinkIndex: 2},
-	})
-	want := []netip.Prefix{
-		netip.MustParsePrefix("192.0.2.7/25"), netip.MustParsePrefix("198.51.100.1/32"), netip.MustParsePrefix("2001:db8::7/48"),
+	for _, l := range links {
+		a := l.Attrs()
+		d := devices[a.Index]
+		relative := plan.Relative{Index: d.Index, Name: d.Name, Kind: d.Kind}
+		if master, there := devices[a.MasterIndex]; there {
+			d.Master = plan.Relative{Index: master.Index, Name: master.Name, Kind: master.Kind}
+		}
+		if base, there := devices[a.ParentIndex]; there && a.NetNsID < 0 && d.Kind != "veth" {
+			base.Upper = append(base.Upper, relative)
+		}
 	}
-	if diff := cmp.Diff(want, h.describe(eth0).Addresses, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
-		t.Errorf("addresses (-want +got):\n%s", diff)
+	for _, a := range addresses {
+		ip, _ := netip.AddrFromSlice(a.IP)
+		length, _ := a.Mask.Size()
+		devices[a.LinkIndex].Addresses = append(devices[a.LinkIndex].Addresses, netip.PrefixFrom(ip.Unmap(), length))
 	}
+	var all []plan.Device
+	for _, d := range devices {
+		all = append(all, *d)
+	}
+	return plan.NewLinks(all...)
 }
 
 func TestUp(t *testing.T) {

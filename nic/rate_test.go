@@ -7,6 +7,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"pgregory.net/rapid"
+
+	"github.com/isonet/isonet/model/plan"
 )
 
 // Whatever a link's counters do, a rate is there exactly when two samples of
@@ -14,7 +16,7 @@ import (
 func TestRates(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		k := &scripted{}
-		tr := tracker{kernel: k}
+		tr := tracker{kernel: k, devices: k}
 		now := time.Unix(1e9, 0)
 		var before netlink.LinkStatistics
 		known := false
@@ -62,23 +64,26 @@ func near(t *rapid.T, got float64, want uint64) {
 type scripted struct {
 	index int
 	stats netlink.LinkStatistics
+	seen  *plan.Links
 }
 
-func (k *scripted) links() ([]netlink.Link, error) {
-	stats := k.stats
-	a := attrs(k.index, "eth0")
-	a.Statistics = &stats
-	return []netlink.Link{&netlink.Device{LinkAttrs: a}}, nil
+func (k *scripted) Changed() <-chan struct{} { return nil }
+
+func (k *scripted) Links() *plan.Links {
+	if _, there := k.seen.Index(k.index); !there {
+		k.seen = plan.NewLinks(plan.Device{Name: "eth0", Index: k.index, Ethernet: true})
+	}
+	return k.seen
 }
 
 func (k *scripted) link(index int) (netlink.Link, error) {
 	if index != k.index {
 		return nil, netlink.LinkNotFoundError{}
 	}
-	links, err := k.links()
-	return links[0], err
+	stats := k.stats
+	a := attrs(k.index, "eth0")
+	a.Statistics = &stats
+	return &netlink.Device{LinkAttrs: a}, nil
 }
-
-func (k *scripted) addresses() ([]netlink.Addr, error) { return nil, nil }
 
 func (k *scripted) speed(string) uint64 { return 0 }

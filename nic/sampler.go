@@ -11,20 +11,32 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/model/plan"
 )
 
 // period is the time between two samples, which rates are an average over. It
 // is the one that Open vSwitch has for its statistics.
 const period = 5 * time.Second
 
+// Devices are the network devices of the namespace that Run is started in.
+// Package kernel/links has the real ones.
+type Devices interface {
+	// Links returns the devices, nil before they are known. A change makes another
+	// value.
+	Links() *plan.Links
+	// Changed is closed when the answer of Links changes.
+	Changed() <-chan struct{}
+}
+
 // Sampler keeps the newest sample of the host's network interfaces.
 type Sampler struct {
-	log    *slog.Logger
-	sample atomic.Pointer[[]model.NIC]
+	devices Devices
+	log     *slog.Logger
+	sample  atomic.Pointer[[]model.NIC]
 }
 
 // New returns a Sampler; Run runs it.
-func New(log *slog.Logger) *Sampler { return &Sampler{log: log} }
+func New(devices Devices, log *slog.Logger) *Sampler { return &Sampler{devices: devices, log: log} }
 
 // Snapshot returns the network interfaces in the order of their names, which
 // nobody changes. There are none before the first sample, and while the kernel
@@ -53,7 +65,14 @@ func (s *Sampler) Run(ctx context.Context) {
 
 // follow publishes a sample now and after every tick.
 func (s *Sampler) follow(ctx context.Context, k kernel, ticks <-chan time.Time) {
-	t := tracker{kernel: k}
+	for changed := s.devices.Changed(); s.devices.Links() == nil; changed = s.devices.Changed() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		}
+	}
+	t := tracker{kernel: k, devices: s.devices}
 	failing := false
 	for {
 		nics, err := t.sample(time.Now())

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -25,6 +26,7 @@ import (
 
 	"github.com/isonet/isonet/internal/ovstest"
 	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/model/plan"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -35,9 +37,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type namespace struct {
 	t testing.TB
 	rtnetlink
-	name  string
-	scans int   // calls of links
-	fail  error // of links and link
+	name string
+	seen *plan.Links
+	fail error // of link
 }
 
 func newNamespace(t testing.TB) *namespace {
@@ -88,14 +90,29 @@ func resident(t testing.TB, name string) int {
 	return cmd.Process.Pid
 }
 
-func (n *namespace) links() ([]netlink.Link, error) {
-	n.scans++
-	links, err := n.rtnetlink.links()
+// Links returns the same value as before while nothing changes that it has.
+func (n *namespace) Links() *plan.Links {
+	n.t.Helper()
+	links, err := n.handle.LinkList()
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	addresses, err := n.handle.AddrList(nil, netlink.FAMILY_ALL)
+	if err != nil {
+		n.t.Fatal(err)
+	}
 	for i, l := range links {
 		links[i] = standIn(l)
 	}
-	return links, errors.Join(n.fail, err)
+	now := devicesOf(links, addresses)
+	if n.seen == nil || !reflect.DeepEqual(slices.Collect(n.seen.All()), slices.Collect(now.All())) {
+		n.seen = now
+	}
+	return n.seen
 }
+
+// Changed is nobody's, since the devices are known from the beginning.
+func (n *namespace) Changed() <-chan struct{} { return nil }
 
 func (n *namespace) link(index int) (netlink.Link, error) {
 	l, err := n.rtnetlink.link(index)
@@ -214,7 +231,7 @@ func TestInterfacesOfANamespace(t *testing.T) {
 			Name: "bond9", MAC: "52:54:00:00:00:03", MTU: 1500, Bond: &model.Bond{Mode: 1, LinkMonitoring: 100},
 		}
 	}
-	got := n.sample(&tracker{kernel: n}, start)
+	got := n.sample(&tracker{kernel: n, devices: n}, start)
 	for name, nic := range got {
 		nic.Total = model.Counters{} // of what the making of a VLAN sends
 		got[name] = nic
@@ -227,7 +244,7 @@ func TestInterfacesOfANamespace(t *testing.T) {
 func TestCountersAreThoseOfThePackets(t *testing.T) {
 	n := newNamespace(t)
 	n.nic("eth0")
-	tr := &tracker{kernel: n}
+	tr := &tracker{kernel: n, devices: n}
 	before := n.sample(tr, start)["eth0"]
 	if before.Rate != nil {
 		t.Errorf("the first sample has the rate %+v", before.Rate)
@@ -246,9 +263,6 @@ func TestCountersAreThoseOfThePackets(t *testing.T) {
 	}
 	if diff := cmp.Diff(&model.Rate{ReceivedBytes: 2 * size, TransmittedBytes: 0.3 * size}, got.Rate); diff != "" {
 		t.Errorf("rate (-want +got):\n%s", diff)
-	}
-	if n.scans != 1 {
-		t.Errorf("all links were read %d times, want once", n.scans)
 	}
 	// The next interval has its own rate.
 	if got := n.sample(tr, start.Add(11*time.Second))["eth0"]; got.Rate == nil || *got.Rate != (model.Rate{}) {
@@ -299,7 +313,7 @@ func TestChangesAreSeen(t *testing.T) {
 	n := newNamespace(t)
 	n.nic("eth0")
 	n.nic("eth1")
-	tr := &tracker{kernel: n}
+	tr := &tracker{kernel: n, devices: n}
 	now := start
 	next := func() map[string]model.NIC {
 		now = now.Add(period)
@@ -331,20 +345,10 @@ func TestChangesAreSeen(t *testing.T) {
 		t.Errorf("after a removal: %s", got)
 	}
 
-	// What is new is seen within scanEvery samples, and not at the cost of all
-	// links every time.
-	scans := n.scans
 	n.nic("eth2")
 	n.ip("address add 192.0.2.1/24 dev eth0")
-	var got map[string]model.NIC
-	for range scanEvery {
-		got = next()
-	}
-	if names(got) != "eth0 eth2" || len(got["eth0"].Addresses) != 1 {
-		t.Errorf("after %d samples: %+v", scanEvery, got)
-	}
-	if n.scans != scans+1 {
-		t.Errorf("%d samples read all links %d times, want once", scanEvery, n.scans-scans)
+	if got := next(); names(got) != "eth0 eth2" || len(got["eth0"].Addresses) != 1 || got["eth0"].Rate == nil {
+		t.Errorf("after what is new: %+v", got)
 	}
 }
 
@@ -352,7 +356,7 @@ func TestSamplerPublishes(t *testing.T) {
 	n := newNamespace(t)
 	n.nic("eth0")
 	var log bytes.Buffer
-	s := New(slog.New(slog.NewTextHandler(&log, nil)))
+	s := New(n, slog.New(slog.NewTextHandler(&log, nil)))
 	if got := s.Snapshot(); len(got) != 0 {
 		t.Errorf("before the first sample: %+v", got)
 	}
@@ -383,24 +387,43 @@ func TestSamplerPublishes(t *testing.T) {
 	}
 }
 
-// Run reads the namespace of the process, of which a test knows nothing but
-// that the loopback device is no NIC.
+// late are devices that are not known at once.
+type late struct {
+	known   chan struct{}
+	devices *plan.Links
+}
+
+func (l late) Changed() <-chan struct{} { return l.known }
+
+func (l late) Links() *plan.Links {
+	select {
+	case <-l.known:
+		return l.devices
+	default:
+		return nil
+	}
+}
+
+// Run reads the namespace of the process, in which the loopback device stands in
+// for a NIC.
 func TestRun(t *testing.T) {
 	var log bytes.Buffer
-	s := New(slog.New(slog.NewTextHandler(&log, nil)))
+	devices := late{make(chan struct{}), plan.NewLinks(plan.Device{Name: "lo", Index: 1, Ethernet: true})}
+	s := New(devices, slog.New(slog.NewTextHandler(&log, nil)))
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); s.Run(ctx) }()
+	close(devices.known)
 	ovstest.Eventually(t, "a first sample", func() error {
-		if s.Snapshot() == nil {
-			return errors.New("none")
+		if got := s.Snapshot(); len(got) != 1 || got[0].Name != "lo" {
+			return fmt.Errorf("interfaces: %+v", got)
 		}
 		return nil
 	})
 	cancel()
 	<-done
-	if slices.ContainsFunc(s.Snapshot(), func(n model.NIC) bool { return n.Name == "lo" }) || log.Len() > 0 {
-		t.Errorf("interfaces: %+v, log: %s", s.Snapshot(), log.String())
+	if log.Len() > 0 {
+		t.Errorf("log: %s", log.String())
 	}
 }
 
@@ -418,27 +441,6 @@ func TestSpeed(t *testing.T) {
 	}
 }
 
-func TestDump(t *testing.T) {
-	refused := errors.New("refused")
-	for name, test := range map[string]struct {
-		errs  []error
-		calls int
-		want  error
-	}{
-		"at once":        {[]error{nil}, 1, nil},
-		"at the second":  {[]error{netlink.ErrDumpInterrupted, nil}, 2, nil},
-		"never at rest":  {[]error{netlink.ErrDumpInterrupted, netlink.ErrDumpInterrupted, netlink.ErrDumpInterrupted}, 3, nil},
-		"refused":        {[]error{refused}, 1, refused},
-		"refused at the": {[]error{netlink.ErrDumpInterrupted, refused}, 2, refused},
-	} {
-		calls := 0
-		got, err := dump(func() ([]int, error) { calls++; return []int{calls}, test.errs[calls-1] })
-		if calls != test.calls || !errors.Is(err, test.want) || !slices.Equal(got, []int{calls}) {
-			t.Errorf("%s: %v, %v after %d calls", name, got, err, calls)
-		}
-	}
-}
-
 // A host with 1,000 devices of virtual machines and one interface.
 func BenchmarkSample(b *testing.B) {
 	n := newNamespace(b)
@@ -452,7 +454,7 @@ func BenchmarkSample(b *testing.B) {
 		b.Fatalf("%v: %s", err, out)
 	}
 	n.nic("eth0")
-	tr := &tracker{kernel: n}
+	tr := &tracker{kernel: n, devices: n}
 	now := start
 	run := func(prepare func()) func(*testing.B) {
 		return func(b *testing.B) {
@@ -466,6 +468,6 @@ func BenchmarkSample(b *testing.B) {
 			}
 		}
 	}
-	b.Run("scan", run(func() { tr.left = 0 }))
-	b.Run("refresh", run(func() { tr.left = scanEvery }))
+	b.Run("scan", run(func() { tr.seen = nil }))
+	b.Run("refresh", run(func() {}))
 }

@@ -2,6 +2,7 @@ package nic
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net"
 	"time"
@@ -9,19 +10,15 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/model/plan"
 )
-
-// scanEvery is after how many samples all links of the host are looked at. In
-// between, only the known interfaces are asked for: a host with thousands of
-// taps and bridges has a few of them. So a new interface or address shows after
-// half a minute at the latest; an interface that goes or changes at once.
-const scanEvery = 6
 
 // tracker makes samples.
 type tracker struct {
-	kernel kernel
-	known  []entry
-	left   int // samples until all links are looked at
+	kernel  kernel
+	devices Devices
+	seen    *plan.Links // when the interfaces were chosen
+	known   []entry
 }
 
 // entry is an interface at a moment.
@@ -31,16 +28,17 @@ type entry struct {
 	at   time.Time
 }
 
-// sample returns the interfaces as they are now.
+// sample returns the interfaces as they are now. Which they are is chosen anew
+// when any device has changed; a host with thousands of taps and bridges has few
+// interfaces, and only these are asked for.
 func (t *tracker) sample(now time.Time) ([]model.NIC, error) {
-	if t.left == 0 || !t.refresh(now) {
-		if err := t.scan(now); err != nil {
-			t.known, t.left = nil, 0
+	devices := t.devices.Links()
+	if devices != t.seen || !t.refresh(now) {
+		if err := t.scan(devices, now); err != nil {
+			t.known, t.seen = nil, nil
 			return nil, err
 		}
-		t.left = scanEvery
 	}
-	t.left--
 	nics := make([]model.NIC, len(t.known))
 	for i, e := range t.known {
 		nics[i] = e.nic
@@ -64,28 +62,28 @@ func (t *tracker) refresh(now time.Time) bool {
 	return true
 }
 
-// scan looks at all links.
-func (t *tracker) scan(now time.Time) error {
-	links, err := t.kernel.links()
-	if err != nil {
-		return fmt.Errorf("list the links: %w", err)
-	}
-	addresses, err := t.kernel.addresses()
-	if err != nil {
-		return fmt.Errorf("list the addresses: %w", err)
-	}
+// scan chooses the interfaces among the devices.
+func (t *tracker) scan(devices *plan.Links, now time.Time) error {
 	before := make(map[int]entry, len(t.known))
 	for _, e := range t.known {
 		before[e.link.Attrs().Index] = e
 	}
-	h := newHost(links, addresses)
-	t.known = nil
-	for _, link := range h.nics() {
-		e := entry{link: link, nic: h.describe(link), at: now}
+	h := newHost(devices)
+	var known []entry
+	for _, d := range h.nics() {
+		link, err := t.kernel.link(d.Index)
+		if _, gone := errors.AsType[netlink.LinkNotFoundError](err); gone {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("read the interface '%s': %w", d.Name, err)
+		}
+		e := entry{link: link, nic: h.describe(d, link), at: now}
 		e.nic.Speed = t.kernel.speed(e.nic.Name)
-		e.measure(before[link.Attrs().Index])
-		t.known = append(t.known, e)
+		e.measure(before[d.Index])
+		known = append(known, e)
 	}
+	t.known, t.seen = known, devices
 	return nil
 }
 
