@@ -181,8 +181,15 @@ func TestTheWatchdogIsFedWhileOpenVSwitchHangs(t *testing.T) {
 	for range 10 {
 		m.await("WATCHDOG=1")
 	}
-	if status := <-answered; status != 503 {
-		t.Errorf("the request was answered with %d", status)
+	for status := 0; status == 0; {
+		select {
+		case status = <-answered:
+			if status != 503 {
+				t.Errorf("the request was answered with %d", status)
+			}
+		default:
+			m.await("WATCHDOG=1") // a service manager that does not listen would hold isonetd up
+		}
 	}
 	h.ovs.SignalServer(syscall.SIGCONT)
 }
