@@ -23,6 +23,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/isonet/isonet/api"
+	"github.com/isonet/isonet/model/plan"
 	"github.com/isonet/isonet/ovs"
 	"github.com/isonet/isonet/ovsdb"
 )
@@ -166,6 +167,9 @@ func (o Options) Parse() (Config, error) {
 	}
 	if o.DatapathType != ovs.AutoDatapath && o.DatapathType != "system" && o.DatapathType != "netdev" {
 		fail("datapath-type", fmt.Errorf("%q is not auto, system or netdev", o.DatapathType))
+	}
+	if o.DatapathType == plan.KernelDatapath && !ovs.HasKernelDatapath() {
+		fail("datapath-type", errors.New("the kernel of this host has no datapath of Open vSwitch: load its module (\"modprobe openvswitch\"), or use auto or netdev"))
 	}
 	if o.HostGuard != hostGuardAuto && o.HostGuard != hostGuardOff {
 		fail("host-guard", fmt.Errorf("%q is not auto or off", o.HostGuard))

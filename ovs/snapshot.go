@@ -176,11 +176,56 @@ func chooseDatapath(wanted string) string {
 	if wanted != AutoDatapath {
 		return wanted
 	}
-	// Asking for the family by name makes the kernel load the module if it can.
-	if _, err := netlink.GenlFamilyGet("ovs_datapath"); err == nil {
-		return "system"
+	if HasKernelDatapath() {
+		return plan.KernelDatapath
 	}
-	return "netdev"
+	return plan.UserspaceDatapath
+}
+
+// HasKernelDatapath reports whether the kernel has Open vSwitch's datapath. Asking
+// for it makes the kernel load the module if it can.
+func HasKernelDatapath() bool {
+	_, err := netlink.GenlFamilyGet("ovs_datapath")
+	return err == nil
+}
+
+// place decides in which datapath the bridges are to be. What was in use when
+// isonetd began stays where it was; where isonetd is to choose, it chooses that.
+func (d *datapath) place(actual *plan.Actual) {
+	if d.kept == nil {
+		d.kept = actual.InUse()
+	}
+	if d.auto {
+		d.chosen = d.choose()
+	}
+	actual.DatapathType, actual.Kept = d.chosen, d.kept
+}
+
+// datapath is where bridges are made.
+type datapath struct {
+	auto   bool
+	chosen string
+	// kept are the types of the bridges that were in use at the first look, by the
+	// UUIDs of their rows; nil before.
+	kept map[string]string
+}
+
+// choose returns the type for "auto": that of the bridges in use if they agree.
+// The kernel may have had the module before a start, or have it only later.
+func (d *datapath) choose() string {
+	used := map[string]bool{}
+	for _, t := range d.kept {
+		used[t] = true
+	}
+	if len(used) != 1 {
+		return d.chosen
+	}
+	for t := range used {
+		if t == d.chosen || t == plan.UserspaceDatapath || HasKernelDatapath() {
+			return t
+		}
+	}
+	return d.chosen
 }
 
 func newBridge(row *bridge, tables ovsdb.Tables) plan.Bridge {

@@ -87,7 +87,8 @@ type Switch struct {
 	mu      sync.Mutex
 	session *ovsdb.Session // nil while disconnected, and without a snapshot that can be used
 	// lost says since when there is no session, and why.
-	lost plan.Sighting
+	lost     plan.Sighting
+	datapath datapath
 	// behind is how far vswitchd is behind the database.
 	behind   backlog
 	vswitchd *vswitchd
@@ -110,6 +111,7 @@ type Switch struct {
 
 // New returns a Switch; Run runs it.
 func New(cfg Config) *Switch {
+	auto := cfg.DatapathType == AutoDatapath
 	cfg.DatapathType = chooseDatapath(cfg.DatapathType)
 	if cfg.Owner == nil {
 		cfg.Owner = plan.MarkedFor
@@ -117,7 +119,8 @@ func New(cfg Config) *Switch {
 	dir := newRunDir(cfg)
 	cfg.Logger.Info("datapath of the bridges", "type", cfg.DatapathType)
 	s := &Switch{
-		cfg: cfg, changed: make(chan struct{}), lingering: map[string]bool{},
+		datapath: datapath{auto: auto, chosen: cfg.DatapathType},
+		cfg:      cfg, changed: make(chan struct{}), lingering: map[string]bool{},
 		traffic: traffic.New(), placing: make(chan struct{}, 1), placed: make(chan struct{}), vswitchd: &vswitchd{runDir: dir}, runDir: dir,
 	}
 	s.flows = newFlows(dir, cfg.Logger, s.wake)
@@ -327,6 +330,7 @@ func (s *Switch) publish(session *ovsdb.Session, actual *plan.Actual, changed []
 	s.behind.follow(actual, time.Now())
 	if session != nil {
 		s.lost = plan.Sighting{}
+		s.datapath.place(actual)
 		actual.Lingering = s.linger(actual.Links)
 	}
 	s.session, s.actual = session, actual

@@ -22,6 +22,9 @@ type Actual struct {
 	OVSVersion, SchemaVersion string
 	// DatapathType is the datapath type for new bridges: "system" or "netdev".
 	DatapathType string
+	// Kept are the datapath types, by the UUIDs of their rows, of the bridges that
+	// were in use when isonetd began: they keep them as long as they are.
+	Kept map[string]string
 	// Bridges holds every bridge of the host by its name, foreign ones too.
 	Bridges map[string]Bridge
 	// Offloads says that vswitchd is told to fill in what VMs leave to their

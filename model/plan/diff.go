@@ -60,8 +60,8 @@ func Diff(want Want, have *Actual) Plan {
 	slices.SortFunc(surplus, func(a, b Bridge) int { return strings.Compare(a.Name, b.Name) })
 	holders := sync.OnceValue(have.holders)
 	for _, n := range want.Networks {
-		spec := NewSpec(n, have.DatapathType)
 		b, exists := ours[n.ID]
+		spec := have.spec(n, b)
 		if !exists {
 			p.create(want, n, spec, have, holders)
 			continue
@@ -110,7 +110,7 @@ func (p *Plan) isolateHeld(want Want, b Bridge, have *Actual) {
 			continue
 		}
 		changes := want.portsOf(b)
-		spec := NewSpec(n, have.DatapathType)
+		spec := have.spec(n, b)
 		r, differs := spec.isolation(b, want.spares(n, changes))
 		if b.DatapathType == ResetDatapath && have.CurCfg >= have.NextCfg {
 			r.Bridge, differs = append(r.Bridge, "datapath_type"), true
@@ -278,6 +278,9 @@ func problemOf(n model.Network, have *Actual) Problem {
 	}
 	if b.DatapathType == ResetDatapath {
 		return Problem{Reason: fmt.Sprintf("the bridge '%s' is being taken down and up, because somebody had enabled RSTP on it", name)}
+	}
+	if reason := have.misplaced(b); reason != "" {
+		return Problem{Reason: reason, Final: true}
 	}
 	for _, i := range local.Interfaces {
 		switch {
