@@ -377,7 +377,7 @@ func TestAStalePortKeepsNoNetwork(t *testing.T) {
 	w := newWorld(t)
 	w.loop.ports["iso1"] = []plan.Port{{Name: "vnet9", Tag: -1, Interfaces: []plan.Interface{{UUID: "vnet9", Name: "vnet9", OFPort: 3, IfIndex: 77}}}}
 	w.loop.realise()
-	w.must(http.StatusOK, "DELETE", attachmentsPath + "/" + attachmentID(iso1), "")
+	w.must(http.StatusOK, "DELETE", attachmentsPath+"/"+attachmentID(iso1), "")
 }
 
 // A container's port is in its network namespace, where nobody knows its link.

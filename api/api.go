@@ -20,6 +20,8 @@ type Store interface {
 	// difference, all or nothing. It runs change anew when someone else was
 	// faster. An error of change is returned unchanged and nothing is written.
 	Update(ctx context.Context, change func(*model.Desired) error) (revision int64, err error)
+	// Ready is closed when Snapshot is what the database has: before, it is empty.
+	Ready() <-chan struct{}
 	// StaleSince returns since when Snapshot does not follow the database; zero
 	// when it does.
 	StaleSince() time.Time

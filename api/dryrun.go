@@ -66,6 +66,13 @@ type draft struct {
 
 func (d *draft) Snapshot() *model.Desired { return d.desired }
 
+// Ready is closed: a draft is made of a store that has been read.
+func (d *draft) Ready() <-chan struct{} {
+	ready := make(chan struct{})
+	close(ready)
+	return ready
+}
+
 func (d *draft) StaleSince() time.Time { return d.stale }
 
 func (d *draft) Update(_ context.Context, change func(*model.Desired) error) (int64, error) {

@@ -9,6 +9,8 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
+
+	"github.com/isonet/isonet/model"
 )
 
 // endpoint is the handler of one listener.
@@ -53,11 +55,36 @@ func (e *endpoint) serve(c *call) error {
 	if v := c.r.Header.Get("Version"); v != "" && v != "4" {
 		return refuse(errVersion, "The API version %q is not supported: send the header 'Version: 4' or none.", v)
 	}
+	if err := e.api.begun(c.r.Context()); err != nil {
+		return err
+	}
 	mux, err := e.api.rehearsal(c)
 	if err != nil {
 		return err
 	}
 	return c.dispatch(mux)
+}
+
+// beginTimeout is how long a request waits for the first look at the store. Who
+// starts isonetd and asks at once need not ask again, as a rule.
+const beginTimeout = time.Second
+
+// begun refuses what is asked before the store was read: there is nothing to see
+// in it, which is not the same as that nothing is there.
+func (a *API) begun(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, beginTimeout)
+	defer cancel()
+	select {
+	case <-a.store.Ready():
+		return nil
+	default:
+	}
+	select {
+	case <-a.store.Ready():
+		return nil
+	case <-ctx.Done():
+		return refuse(model.ErrUnavailable, "isonetd has not read its store yet: try again in a moment, and look at the log of isonetd if that does not end.")
+	}
 }
 
 // dispatch runs the handler that a mux has for the request.

@@ -66,6 +66,17 @@ type memory struct {
 	desired *model.Desired
 	fail    error // of the next Update
 	stale   time.Time
+	unread  bool // nobody has read the database yet
+}
+
+func (s *memory) Ready() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ready := make(chan struct{})
+	if !s.unread {
+		close(ready)
+	}
+	return ready
 }
 
 func (s *memory) StaleSince() time.Time {

@@ -65,7 +65,7 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 		Logger: log.With("component", "store"),
 	})
 	metrics := exporter.New(exporter.Sources{
-		Desired: d.store.Snapshot,
+		Desired: d.desired,
 		// The loop and the switch report to the exporter and come after it.
 		Status:   func() reconcile.Status { return d.loop.Status() },
 		Traffic:  func() map[model.ID]model.Traffic { return d.sw.Traffic() },
@@ -82,6 +82,9 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 		Owner: func(b plan.Bridge) model.ID { return d.loop.Owner(b) },
 	})
 	d.loop = reconcile.New(d.store, d.sw, metrics, log.With("component", "reconcile"))
+	if len(cfg.Store) == 0 {
+		d.loop.Alone()
+	}
 	d.memory = memory(cfg.StateDir, log.With("component", "memory"))
 	d.nics = nic.New(d.links, log.With("component", "nic"))
 	d.notify = &notifier{store: d.store, sw: d.sw, loop: d.loop, log: log.With("component", "notify")}
@@ -111,6 +114,16 @@ func (d *Daemon) ports(cfg Config) *exporter.Ports {
 	}
 }
 
+// desired returns the desired state; nil before it was read.
+func (d *Daemon) desired() *model.Desired {
+	select {
+	case <-d.store.Ready():
+		return d.store.Snapshot()
+	default:
+		return nil
+	}
+}
+
 // wanted returns the networks that are to be on the host with a system-id, and
 // whether that is known yet.
 func (d *Daemon) wanted(systemID string) (map[model.ID]bool, bool) {
@@ -120,7 +133,13 @@ func (d *Daemon) wanted(systemID string) (map[model.ID]bool, bool) {
 		return nil, false
 	}
 	networks := map[model.ID]bool{}
-	for _, n := range d.store.Snapshot().HostNetworks(model.HostID(systemID)) {
+	desired := d.store.Snapshot()
+	host := d.loop.HostID()
+	if host == "" {
+		h, _ := desired.HostOf(systemID)
+		host = h.ID
+	}
+	for _, n := range desired.HostNetworks(host) {
 		networks[n.ID] = true
 	}
 	return networks, true

@@ -20,8 +20,9 @@ import (
 const maxScrapes = 4
 
 // Sources are the snapshots that the metrics are made from. The functions are
-// called once per scrape, from several goroutines, and must not block. None of
-// them returns nil, except that Traffic may.
+// called at every scrape, from several goroutines, and must not block. None of them
+// returns nil, except that Traffic may, and Desired before it was read: there are no
+// samples then.
 type Sources struct {
 	Desired func() *model.Desired
 	Status  func() reconcile.Status

@@ -43,7 +43,11 @@ func (g *gatherer) fill() (s *sheet, done func(), err error) {
 	default:
 		s = newSheet(g.families)
 	}
-	err = s.fill(g.look())
+	if g.sources.Desired() == nil {
+		s.blank()
+	} else {
+		err = s.fill(g.look())
+	}
 	return s, func() {
 		select {
 		case g.spare <- s:
@@ -80,6 +84,14 @@ func (s *sheet) fill(v view) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// blank takes that nothing is known yet.
+func (s *sheet) blank() {
+	for _, p := range s.pages {
+		p.used = 0
+		p.sort()
+	}
 }
 
 // families returns all families that have samples, sorted by name, in the form

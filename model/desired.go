@@ -113,6 +113,19 @@ func (d *Desired) attachment(h Host, n Network) (Attachment, bool) {
 	return a, true
 }
 
+// HostOf returns the host whose Open vSwitch has a system-id.
+func (d *Desired) HostOf(systemID string) (Host, bool) {
+	if h := d.Hosts[HostID(systemID)]; h.SystemID == systemID { // as a rule
+		return h, h.ID != ""
+	}
+	for _, h := range d.Hosts {
+		if h.SystemID == systemID {
+			return h, true
+		}
+	}
+	return Host{}, false
+}
+
 // AttachmentOf returns the attachment of a network to a host, whatever its
 // cause.
 func (d *Desired) AttachmentOf(host, network ID) (Attachment, bool) {

@@ -286,6 +286,9 @@ func (s *Switch) links(ctx context.Context) (*plan.Links, <-chan struct{}, error
 // nothing when another program was faster.
 func (s *Switch) identify(ctx context.Context, session *ovsdb.Session, actual *plan.Actual) error {
 	id := uuid.NewString()
+	if before, _ := s.Actual(); before != nil && before.SystemID != "" { // somebody took it away
+		id = before.SystemID
+	}
 	_, err := session.Transact(ctx, rfc.Operation{
 		Op: rfc.OperationMutate, Table: "Open_vSwitch", Where: byUUID(actual.RootUUID),
 		Mutations: []rfc.Mutation{

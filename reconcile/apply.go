@@ -124,7 +124,9 @@ func (l *Loop) send(ctx context.Context, p plan.Plan, revision int64) time.Durat
 	f := l.depart(p, revision)
 	l.flight = f
 	go func() {
+		l.applying.start()
 		nextCfg, err := l.sw.Apply(ctx, p)
+		l.applying.stop()
 		f.landed <- landing{nextCfg, err}
 	}()
 	return never

@@ -15,7 +15,7 @@ import (
 // Ground is something that verdicts rest on.
 type Ground string
 
-// The grounds. All verdicts of a host rest on the first four, those on one
+// The grounds. All verdicts of a host rest on the first five, those on one
 // network on its flows as well, and the host guard on the rules.
 const (
 	// OnDatabase is the session with Open vSwitch's database, with a snapshot of it
@@ -25,6 +25,8 @@ const (
 	OnVSwitchd Ground = "vswitchd"
 	// OnDevices is the kernel's table of network devices.
 	OnDevices Ground = "devices"
+	// OnIdentity is which host of the desired state this machine is.
+	OnIdentity Ground = "identity"
 	// OnLoop is the reconcile loop itself, which makes the verdicts.
 	OnLoop Ground = "loop"
 	// OnFlows are the flows of a network's bridge.
@@ -34,7 +36,9 @@ const (
 )
 
 // Grounds returns those on which verdicts on the whole host rest, by weight.
-func Grounds() []Ground { return []Ground{OnDatabase, OnVSwitchd, OnDevices, OnLoop, OnRules} }
+func Grounds() []Ground {
+	return []Ground{OnDatabase, OnVSwitchd, OnDevices, OnIdentity, OnLoop, OnRules}
+}
 
 const (
 	// freshness is how old evidence may be. With the second in which a new age is
@@ -130,6 +134,14 @@ func (g *Guarding) sighting(now time.Time) plan.Sighting {
 	return plan.Sighting{Seen: g.Verified}
 }
 
+// identity says whether it is known which host this machine is.
+func (l *Loop) identity(now time.Time) plan.Sighting {
+	if stranger := l.stranger.Load(); stranger != nil {
+		return *stranger
+	}
+	return plan.Sighting{Seen: now}
+}
+
 // grounds returns what is missing of the host, by its weight: the first explains
 // the others.
 func (l *Loop) grounds(s Status, e plan.Evidence, now time.Time) []Missing {
@@ -141,6 +153,7 @@ func (l *Loop) grounds(s Status, e plan.Evidence, now time.Time) []Missing {
 		{OnDatabase, e.Database},
 		{OnVSwitchd, e.VSwitchd},
 		{OnDevices, e.Devices},
+		{OnIdentity, l.identity(now)},
 		{OnLoop, l.work.sighting(now, "a pass of isonetd over the host's networks")},
 		{OnLoop, l.applying.sighting(now, "a change of Open vSwitch's database")},
 		{OnRules, s.Guard.sighting(now)},
@@ -180,7 +193,7 @@ func (l *Loop) fold(s Status, now time.Time) Status {
 // Lacks returns what all verdicts on the host rest on and is missing, the weightiest
 // of it; nil if nothing is.
 func (s Status) Lacks() *Missing {
-	m := s.lacks(OnDatabase, OnVSwitchd, OnDevices, OnLoop)
+	m := s.lacks(OnDatabase, OnVSwitchd, OnDevices, OnIdentity, OnLoop)
 	if m == nil && (!s.Connected || s.Actual == nil) {
 		lost := newMissing(OnDatabase, plan.Sighting{}, s.Since)
 		m = &lost
@@ -231,7 +244,7 @@ func (s Status) lacks(grounds ...Ground) *Missing {
 // takes has been missing for longer than a restart takes, and not because it is
 // at work.
 func (s Status) CannotRealise() error {
-	m := s.lacks(OnDatabase, OnVSwitchd, OnDevices)
+	m := s.lacks(OnDatabase, OnVSwitchd, OnDevices, OnIdentity)
 	if m == nil || m.Busy || time.Since(m.Since) <= freshness {
 		return nil
 	}

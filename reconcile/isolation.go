@@ -85,6 +85,8 @@ const (
 	Reported Deed = "reported"
 	// Contested: from now on repairs wait, because somebody keeps breaking it.
 	Contested Deed = "contested"
+	// Identified: the host has another system-id.
+	Identified Deed = "identified"
 	// Settled: it has been quiet for long enough.
 	Settled Deed = "settled"
 )

@@ -31,6 +31,8 @@ type keeper struct {
 	// boot names the run of the kernel in which the ports' devices are.
 	boot    string
 	nextCfg int
+	// host is the host that this machine is; "" before that is known.
+	host model.ID
 	// changed holds a value when there is something new to save.
 	changed chan struct{}
 	// forgot holds a value when the verdicts rest on what is forgotten.
@@ -154,6 +156,22 @@ func (k *keeper) of(id model.ID) plan.Kept {
 
 // mark says that there is something new to save.
 func (k *keeper) mark() { yield(k.changed) }
+
+// hostID returns the host that this machine was last.
+func (k *keeper) hostID() model.ID {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.host
+}
+
+func (k *keeper) setHost(id model.ID) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.host != id {
+		k.host = id
+		k.mark()
+	}
+}
 
 // yield puts a value into a channel of one, if it has none.
 func yield(to chan struct{}) {
@@ -282,7 +300,7 @@ func (k *keeper) forget(network model.ID) []string {
 // before Run.
 func (l *Loop) Recall(m plan.Memory, boot string) {
 	l.owners.recall(m.Owners)
-	l.keep.boot, l.keep.nextCfg = boot, m.NextCfg
+	l.keep.boot, l.keep.nextCfg, l.keep.host = boot, m.NextCfg, m.Host
 	if boot == "" || m.Boot != boot {
 		return
 	}
@@ -296,7 +314,7 @@ func (l *Loop) Memory() plan.Memory {
 	m := plan.Memory{Owners: l.owners.all()}
 	l.keep.mu.Lock()
 	defer l.keep.mu.Unlock()
-	m.Boot, m.NextCfg, m.Networks = l.keep.boot, l.keep.nextCfg, maps.Clone(l.keep.kept)
+	m.Boot, m.NextCfg, m.Host, m.Networks = l.keep.boot, l.keep.nextCfg, l.keep.host, maps.Clone(l.keep.kept)
 	return m
 }
 

@@ -66,6 +66,10 @@ type Loop struct {
 	changed chan struct{}
 	// asked is whom Alive asks.
 	asked chan struct{}
+	// alone says that the store is of this machine only, stranger why it is not
+	// known which host it is.
+	alone    bool
+	stranger atomic.Pointer[plan.Sighting]
 	// began is when there could have been evidence at the earliest; work and
 	// applying time what is made of it.
 	began          time.Time
@@ -80,6 +84,8 @@ type Loop struct {
 	// settled is the newest desired revision for which nothing was left to do:
 	// a difference that shows up for it later was made by somebody else.
 	settled int64
+	// systemID is the one that the host was found to have instead of its own.
+	systemID string
 	// touched holds the next_cfg of the last transaction about a network.
 	touched map[model.ID]int
 	// owners knows whose bridges are.
@@ -166,7 +172,7 @@ func (l *Loop) pass(ctx context.Context) time.Duration {
 	}
 	start := time.Now()
 	desired := l.store.Snapshot()
-	host, known := desired.Hosts[model.HostID(actual.SystemID)]
+	host, known := l.identify(desired, actual)
 	if !known && actual.Standby {
 		l.publish(func(s *Status) { s.setConnected(true); s.Standby, s.Actual = true, actual })
 		return never
@@ -235,9 +241,13 @@ func (l *Loop) register(ctx context.Context, systemID string) time.Duration {
 	err = l.elsewhere(func() error {
 		_, err := l.store.Update(ctx, func(d *model.Desired) error {
 			id := model.HostID(systemID)
-			if _, known := d.Hosts[id]; !known {
-				d.Hosts[id] = model.Host{ID: id, SystemID: systemID, Name: name}
+			if _, known := d.HostOf(systemID); known {
+				return nil
 			}
+			if _, taken := d.Hosts[id]; taken { // by one whose system-id has changed
+				id = model.NewID()
+			}
+			d.Hosts[id] = model.Host{ID: id, SystemID: systemID, Name: name}
 			return nil
 		})
 		return err

@@ -58,6 +58,11 @@ func diagnosis(t *table, s client.Status) {
 	if s.LastError != "" {
 		t.line("isonetd cannot apply a change: %s", s.LastError)
 	}
+	for _, e := range s.Events {
+		if e.Deed == "identified" {
+			t.line("notice, %s: %s", moment(e.Time), e.Detail)
+		}
+	}
 	for _, n := range s.Networks {
 		t.line("network '%s': %s, %s", n.Name, n.State, isolated(n.Isolation))
 		if !n.Active() {

@@ -18,6 +18,8 @@ type Memory struct {
 	// saved. A database that has a smaller one is another, or an older copy.
 	NextCfg int
 	Owners  Owners
+	// Host is the id of the host that this machine is in the desired state.
+	Host model.ID
 	// Networks are the ports of the networks that are or were on the host.
 	Networks map[model.ID]Kept
 }

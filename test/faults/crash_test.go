@@ -244,6 +244,7 @@ func TestCrashAtEveryPointOfTheFirstStart(t *testing.T) {
 	), func(t *testing.T, p point) {
 		t.Parallel()
 		h := newHost(t)
+		h.OVS.Vsctl("remove", "Open_vSwitch", ".", "external_ids", "system-id")
 		p.die(h, func() <-chan error {
 			h.Launch()
 			nobody := make(chan error, 1)

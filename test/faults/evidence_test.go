@@ -259,3 +259,78 @@ func (m *manager) last() string {
 		}
 	}
 }
+
+// TestTheSystemIDIsTakenAway empties it, as the start of ovs-ctl without one does,
+// and removes it: it comes back, and an uplink that was plugged in is removed.
+func TestTheSystemIDIsTakenAway(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.Start()
+	h.Create("red")
+	h.Attach("red")
+	id := h.OVS.Vsctl("get", "Open_vSwitch", ".", "external_ids:system-id")
+	for _, take := range [][]string{
+		{"set", "Open_vSwitch", ".", `external_ids:system-id=""`}, {"remove", "Open_vSwitch", ".", "external_ids", "system-id"},
+	} {
+		h.OVS.Vsctl(append(take, "--", "del-br", "red")...)
+		ovstest.Eventually(t, "the host has its system-id again", func() error {
+			if got := h.OVS.Vsctl("get", "Open_vSwitch", ".", "external_ids"); !strings.Contains(got, "system-id="+id) {
+				return fmt.Errorf("external_ids are %s", got)
+			}
+			return nil
+		})
+		h.Converges("red")
+	}
+}
+
+// TestTheSystemIDChanges gives Open vSwitch another system-id, while isonetd runs
+// and while it does not. Nothing is deleted. In a store of its own the host has the
+// new one from then on; in a shared one people are told, and may put it back.
+func TestTheSystemIDChanges(t *testing.T) {
+	t.Parallel()
+	for name, shared := range map[string]bool{"a store of its own": false, "a shared store": true} {
+		for when, down := range map[string]bool{"while isonetd runs": false, "while it does not": true} {
+			t.Run(name+" "+when, func(t *testing.T) {
+				t.Parallel()
+				var options []hosttest.Option
+				if !shared {
+					options = append(options, hosttest.OwnStore(""))
+				}
+				h := newHost(t, options...)
+				h.Start()
+				h.Create("red", "idle")
+				h.Attach("red", "idle")
+				h.Converges("red", "idle")
+				first := h.OVS.Vsctl("get", "Open_vSwitch", ".", "external_ids:system-id")
+				if down {
+					h.Rests()
+					h.Kill()
+				}
+				h.OVS.Vsctl("set", "Open_vSwitch", ".", "external_ids:system-id=another")
+				if down {
+					h.Launch()
+				}
+				if shared {
+					h.Await("people are told", func(s hosttest.Status) bool {
+						return len(s.Missing) == 1 && s.Missing[0].Ground == "identity" && strings.Contains(s.Missing[0].Remedy, strings.Trim(first, `"`)) &&
+							len(s.Networks) == 2 && s.Networks[0].State == "unknown"
+					})
+					if got := h.Own(); len(got) != 2 {
+						t.Errorf("isonet's bridges are %v", got)
+					}
+					h.OVS.Vsctl("set", "Open_vSwitch", ".", "external_ids:system-id="+first)
+				} else {
+					ovstest.Eventually(t, "the host has the new system-id", func() error {
+						reply, err := h.Ask("GET", "/isonet/status", "")
+						if err != nil {
+							return err
+						}
+						return says(reply.Text, true, []string{"changed from " + strings.Trim(first, `"`) + " to another"}, nil)
+					})
+				}
+				h.AwaitReady()
+				h.Converges("idle", "red")
+			})
+		}
+	}
+}

@@ -1,0 +1,88 @@
+package reconcile
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/model/plan"
+)
+
+// systemIDChanged is the reason of the event that tells of it.
+const systemIDChanged = "system_id"
+
+// Alone says that the desired state is of this one machine, so that whatever
+// system-id its Open vSwitch has is that of its host. Call it before Run.
+func (l *Loop) Alone() { l.alone = true }
+
+// HostID returns the host that this machine was found to be last; "" before.
+func (l *Loop) HostID() model.ID { return l.status.Load().HostID }
+
+// identify returns the host that this machine is in the desired state, and whether
+// there is one. A host does not go because the system-id of its Open vSwitch has
+// changed, as it does when ovs-ctl gives it the one of its own file: all that is on
+// it would go with it.
+//
+// In a store that only this machine has, its host stays what it is, whatever the
+// system-id. In a shared one the new system-id may be a mistake, or another
+// machine's: isonetd goes on as the host that it was, and leaves the choice to
+// people.
+func (l *Loop) identify(desired *model.Desired, actual *plan.Actual) (host model.Host, known bool) {
+	host, known = desired.HostOf(actual.SystemID)
+	was, remembered := desired.Hosts[l.keep.hostID()]
+	if l.alone && !remembered {
+		was, remembered = only(desired)
+	}
+	if !remembered || known && host.ID == was.ID || l.alone && known && !bare(desired, host) {
+		l.stranger.Store(nil)
+		if known {
+			l.keep.setHost(host.ID)
+		}
+		return host, known
+	}
+	if l.alone {
+		l.renamed(was, actual.SystemID)
+		return was, true
+	}
+	l.stranger.Store(&plan.Sighting{
+		Cause: fmt.Sprintf("the system-id of Open vSwitch changed from %s to %s, and isonetd goes on as the host '%s'", was.SystemID, actual.SystemID, was.Name),
+		Remedy: fmt.Sprintf("put it back (\"ovs-vsctl set Open_vSwitch . external_ids:system-id=%s\"), or remove the host '%s' if this machine is to be another one",
+			was.SystemID, was.Name),
+	})
+	return was, true
+}
+
+// only returns the one host that a store has, hosts with nothing on them aside.
+func only(desired *model.Desired) (model.Host, bool) {
+	var found []model.Host
+	for _, h := range desired.Hosts {
+		if !bare(desired, h) || len(desired.Hosts) == 1 {
+			found = append(found, h)
+		}
+	}
+	if len(found) != 1 {
+		return model.Host{}, false
+	}
+	return found[0], true
+}
+
+// bare says that nothing would be lost with a host.
+func bare(desired *model.Desired, h model.Host) bool {
+	return len(h.Labels) == 0 && len(desired.On(h.ID)) == 0
+}
+
+// renamed tells that the host of a store of its own has another system-id.
+func (l *Loop) renamed(host model.Host, systemID string) {
+	l.stranger.Store(nil)
+	l.keep.setHost(host.ID)
+	if l.systemID == systemID {
+		return
+	}
+	l.systemID = systemID
+	e := Event{
+		Time: time.Now(), Reason: systemIDChanged, Deed: Identified,
+		Detail: fmt.Sprintf("the system-id of Open vSwitch changed from %s to %s; the host '%s' keeps its id, its labels and its networks", host.SystemID, systemID, host.Name),
+	}
+	l.tell([]Event{e})
+	l.publish(func(s *Status) { s.remember([]Event{e}) })
+}
