@@ -348,20 +348,20 @@ func hostFamilies() []family {
 	}, {
 		Metric{
 			"isonet_statistics_update_interval_seconds", gauge, nil,
-			"Time in seconds between two publications of the counters (OVS Open_vSwitch other_config:stats-update-interval). Absent while Open vSwitch's state is not known.",
+			"Time in seconds between two publications of the counters (OVS Open_vSwitch other_config:stats-update-interval). Absent without a connection to OVSDB.",
 		},
 		func(v view, emit func(sample)) {
-			if v.connected() {
+			if v.session() {
 				emit(sample{value: v.interval.Seconds()})
 			}
 		},
 	}, {
 		Metric{
 			"isonet_ovs_config_pending", gauge, nil,
-			"Configuration changes that ovs-vswitchd has not applied yet (OVS Open_vSwitch next_cfg minus cur_cfg). Absent while Open vSwitch's state is not known.",
+			"Configuration changes that ovs-vswitchd has not applied yet (OVS Open_vSwitch next_cfg minus cur_cfg). Absent without a connection to OVSDB.",
 		},
 		func(v view, emit func(sample)) {
-			if v.connected() {
+			if v.session() {
 				emit(sample{value: float64(v.status.Actual.NextCfg - v.status.Actual.CurCfg)})
 			}
 		},
@@ -369,10 +369,10 @@ func hostFamilies() []family {
 		Metric{
 			"isonet_ovs_info", gauge,
 			[]string{"ovs_version", "schema_version"},
-			"Version of Open vSwitch and of its database schema (OVS Open_vSwitch ovs_version and db_version); always 1. Absent while Open vSwitch's state is not known.",
+			"Version of Open vSwitch and of its database schema (OVS Open_vSwitch ovs_version and db_version); always 1. Absent without a connection to OVSDB.",
 		},
 		func(v view, emit func(sample)) {
-			if v.connected() {
+			if v.session() {
 				emit(one(v.status.Actual.OVSVersion, v.status.Actual.SchemaVersion))
 			}
 		},

@@ -140,6 +140,9 @@ func mtus(b plan.Bridge) (least, most int) {
 // connected says whether Actual is the present.
 func (v view) connected() bool { return v.status.Present() }
 
+// session says whether the database is followed, whoever realises what it says.
+func (v view) session() bool { return v.status.Connected && v.status.Actual != nil }
+
 // live returns the networks if what is known of their bridges is the present.
 func (v view) live() []*network {
 	if !v.connected() {

@@ -1,0 +1,65 @@
+package reconcile_test
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/isonet/isonet/model/plan"
+	"github.com/isonet/isonet/reconcile"
+)
+
+// hanging is a switch whose Apply does not return before it is released.
+type hanging struct {
+	*world
+	released chan struct{}
+}
+
+func (s hanging) Apply(context.Context, plan.Plan) (int, error) {
+	<-s.released
+	return 0, nil
+}
+
+// A change that does not come to an end makes verdicts unknown although everything
+// answers, and those who wait for a change are told.
+func TestAStuckLoopKnowsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, n := newWorld(t, plan.Port{UUID: "p", Name: "vm", Tag: -1, Interfaces: []plan.Interface{{UUID: "i", Name: "vm", OFPort: 3, MTURequest: 1500}}}, tap("vm"))
+		s := hanging{w, make(chan struct{})}
+		loop := reconcile.New(w, s, ignore{}, slog.New(slog.DiscardHandler))
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- loop.Run(ctx) }()
+		synctest.Wait()
+		if got := loop.Status().Network(n.ID); got.State != reconcile.Active || !got.Isolation.Isolated() {
+			t.Fatalf("at first: %+v", got)
+		}
+		w.change(func(a *plan.Actual) { // drift, which the loop puts back
+			b := a.Bridges["red"]
+			b.McastSnooping = true
+			a.Bridges["red"] = b
+		})
+		time.Sleep(time.Second)
+		changed := loop.Changed()
+		select {
+		case <-changed:
+		case <-time.After(5 * time.Second):
+			t.Error("nobody is told within five seconds")
+		}
+		got, missing := loop.Status().Network(n.ID), loop.Status().Missing
+		if got.State != reconcile.Unknown || got.Isolation.Verdict != reconcile.IsolationUnknown || len(missing) != 1 || missing[0].Ground != reconcile.OnLoop {
+			t.Errorf("verdict %+v, missing %+v", got, missing)
+		}
+		close(s.released)
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+type ignore struct{}
+
+func (ignore) ObserveReconcile(time.Duration, string) {}
