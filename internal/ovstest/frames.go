@@ -211,6 +211,17 @@ func (p *Probe) Stream(ctx context.Context, to net.HardwareAddr, mark func(numbe
 	return p.pace(ctx, func(number int) []byte { return p.Frame(to, mark(number)) }, perSecond)
 }
 
+// Flood sends broadcasts at a rate until ctx ends, each from another address, and
+// returns how many.
+func (p *Probe) Flood(ctx context.Context, perSecond int) (int, error) {
+	frame := p.Frame(broadcastMAC(), "flood")
+	return p.pace(ctx, func(number int) []byte {
+		from := binary.BigEndian.AppendUint32([]byte{2, 0}, uint32(number)) // a local address that is no group's
+		copy(frame[6:12], from)
+		return frame
+	}, perSecond)
+}
+
 func (p *Probe) pace(ctx context.Context, frame func(number int) []byte, perSecond int) (int, error) {
 	const tick = time.Millisecond
 	ticker := time.NewTicker(tick)

@@ -166,14 +166,19 @@ func (d *isonetd) setMTU(mtu int) time.Duration {
 
 func (d *isonetd) setup(what string) time.Duration {
 	d.Helper()
+	body := d.setupOf(what)
+	start := time.Now()
+	d.post(d.host+"/setupnetworks", body)
+	return time.Since(start)
+}
+
+// setupOf is the body of a request about all networks.
+func (d *isonetd) setupOf(what string) string {
 	items := make([]string, len(d.names))
 	for i, name := range d.names {
 		items[i] = `{"network":{"name":"` + name + `"}}`
 	}
-	body := fmt.Sprintf(`{"connectivity_timeout":"600",%q:{"network_attachment":[%s]}}`, what, strings.Join(items, ","))
-	start := time.Now()
-	d.post(d.host+"/setupnetworks", body)
-	return time.Since(start)
+	return fmt.Sprintf(`{"connectivity_timeout":"600",%q:{"network_attachment":[%s]}}`, what, strings.Join(items, ","))
 }
 
 func (d *isonetd) post(path, body string) []byte {

@@ -98,8 +98,12 @@ func (s *leakSide) trial(n int) leak {
 		s.Helper()
 		must(s.B, exec.CommandContext(s.Context(), "ip", append([]string{"-n", s.ovs.namespace}, strings.Fields(args)...)...))
 	}
-	ip("link add " + uplink + " type veth peer name " + far)
+	near := fmt.Sprintf("near%d", n)
+	ip("link add " + near + " type veth peer name " + far)
+	defer ip("link delete " + near)
+	ip("link add " + uplink + " type bridge") // which is removed at once, unlike a veth
 	defer ip("link delete " + uplink)
+	ip("link set " + near + " up master " + uplink)
 	ip("link set " + uplink + " up")
 	ip("link set " + far + " up")
 	outside := ovstest.NewProbe(s, s.ovs.namespace, far)
@@ -125,8 +129,13 @@ func (s *leakSide) trial(n int) leak {
 		s.Fatal(err)
 	}
 	last := "last of " + mark
-	s.atA.Broadcast(last, 1)
-	s.atB.Await(last) // so all before it was forwarded
+	ovstest.Eventually(s, "what was sent is forwarded", func() error {
+		s.atA.Broadcast(last, 1) // one may be lost where many wait
+		if s.atB.Count(last) == 0 {
+			return errors.New("the last frame has not come")
+		}
+		return nil
+	})
 	knock := "knock of " + mark
 	outside.Broadcast(knock, 1)
 	outside.Await(knock) // so all before it was counted
