@@ -106,7 +106,7 @@ func (s networkState) step(in input, out output) (bool, any) {
 		if !there {
 			return is(http.StatusBadRequest), s
 		}
-		s.explicit = true
+		s.explicit = s.explicit || s.label == "" // what a label attached stays so
 		return is(http.StatusOK), s
 	case "detach":
 		switch {

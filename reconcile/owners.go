@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"log/slog"
 	"maps"
 	"sync"
@@ -19,6 +20,10 @@ type owners struct {
 	// their rows: the network that adopts one, or "" for a release. The marks on
 	// the row tell when it has.
 	intents map[string]model.ID
+	// made are the names of the bridges that transactions made or are about to make,
+	// by network: one can be seen for the first time when its network has been
+	// removed again.
+	made map[model.ID]string
 	// last is what was settled last.
 	last *plan.Actual
 	// changed is called when there is something new to remember.
@@ -30,7 +35,7 @@ type owners struct {
 }
 
 func newOwners(store Store, changed func(), log *slog.Logger) *owners {
-	return &owners{store: store, known: plan.Owners{}, intents: map[string]model.ID{}, changed: changed, log: log, told: map[string]bool{}}
+	return &owners{store: store, known: plan.Owners{}, intents: map[string]model.ID{}, made: map[model.ID]string{}, changed: changed, log: log, told: map[string]bool{}}
 }
 
 // maxOwners bounds how many bridges are remembered, those that are gone included:
@@ -107,7 +112,7 @@ func (o *owners) of(b plan.Bridge, networks map[model.ID]model.Network) model.ID
 		if networks == nil {
 			return b.Name
 		}
-		return networks[id].VdsmName
+		return cmp.Or(networks[id].VdsmName, o.made[id])
 	})
 	if networks == nil {
 		return owner
@@ -134,6 +139,9 @@ func (o *owners) remember(b plan.Bridge, owner model.ID) {
 func (o *owners) intend(p plan.Plan) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	for _, s := range p.Create {
+		o.made[s.NetworkID] = s.Name
+	}
 	for _, r := range p.Adopt {
 		o.intents[r.Have.UUID] = r.Spec.NetworkID
 	}
@@ -149,6 +157,9 @@ func (o *owners) settle(actual *plan.Actual, calm map[string]bool) *plan.Actual 
 	defer o.mu.Unlock()
 	settled := actual
 	o.last = actual
+	if len(o.made) > maxOwners {
+		maps.DeleteFunc(o.made, func(id model.ID, _ string) bool { return networks[id].ID == "" })
+	}
 	for name, b := range actual.Bridges {
 		if calm[name] {
 			continue

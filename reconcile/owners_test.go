@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/isonet/isonet/internal/ovstest"
+	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/isolation"
 	"github.com/isonet/isonet/reconcile"
 )
@@ -87,4 +88,24 @@ func TestForgedMarksTakeNothing(t *testing.T) {
 			t.Errorf("the setting of the bridge %s was changed", bridge)
 		}
 	}
+}
+
+// TestANetworkThatIsRemovedAtOnceLeavesNoBridge removes networks while their
+// bridges are being made, so that some bridges are seen for the first time when
+// the store does not have their networks any more.
+func TestANetworkThatIsRemovedAtOnceLeavesNoBridge(t *testing.T) {
+	s := start(t)
+	for round := range 50 {
+		_, ids := s.attach(fmt.Sprintf("red%d", round))
+		_, err := s.store.Update(t.Context(), func(d *model.Desired) error { return d.RemoveNetwork(ids[0]) })
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	ovstest.Eventually(t, "no bridge is left", func() error {
+		if left := s.ovs.Vsctl("list-br"); left != "" {
+			return fmt.Errorf("bridges %s", strings.Fields(left))
+		}
+		return nil
+	})
 }
