@@ -27,6 +27,7 @@ func example() plan.Memory {
 				}},
 			},
 		}}}},
+		Opened: map[model.ID]map[string][]int{"red": {"interface": {5, 7}}},
 	}
 }
 

@@ -28,6 +28,9 @@ const plugged = "plugged"
 type keeper struct {
 	mu   sync.Mutex
 	kept map[model.ID]plan.Kept
+	// opened are the devices that interfaces have had, as the guardian's memory has
+	// them.
+	opened map[model.ID]map[string][]int
 	// boot names the run of the kernel in which the ports' devices are.
 	boot    string
 	nextCfg int
@@ -59,16 +62,17 @@ type sight struct {
 
 func newKeeper() *keeper {
 	return &keeper{
-		kept: map[model.ID]plan.Kept{}, changed: make(chan struct{}, 1), forgot: make(chan struct{}, 1),
+		kept: map[model.ID]plan.Kept{}, opened: map[model.ID]map[string][]int{}, changed: make(chan struct{}, 1), forgot: make(chan struct{}, 1),
 		seen: map[model.ID]sight{}, failed: map[plan.Subject]failure{},
 	}
 }
 
 // look remembers the ports that were accepted, and adds to want those that are to
 // be plugged in again, and to the verdicts those that cannot be.
-func (k *keeper) look(want *plan.Want, desired *model.Desired, actual *plan.Actual, c *calm, j *judgement) {
+func (k *keeper) look(want *plan.Want, desired *model.Desired, actual *plan.Actual, g *guardian, j *judgement) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	c := &g.calm
 	replaced := actual.NextCfg < k.nextCfg
 	k.nextCfg = actual.NextCfg
 	bridges := map[model.ID]plan.Bridge{}
@@ -80,6 +84,7 @@ func (k *keeper) look(want *plan.Want, desired *model.Desired, actual *plan.Actu
 	for id, accepted := range j.accepted {
 		k.remember(id, bridges[id], accepted, actual.Links, replaced)
 	}
+	k.copyOpened(g.memory.networks, j)
 	want.Plug = map[model.ID][]plan.Port{}
 	on := sync.OnceValue(func() map[string]bool { return portsOn(actual) })
 	for id, kept := range k.kept {
@@ -131,6 +136,21 @@ func (k *keeper) remember(id model.ID, b plan.Bridge, accepted []plan.Port, link
 	}
 	k.seen[id] = s
 	k.keep(id, k.kept[id].Remember(b, accepted, links, replaced))
+}
+
+// copyOpened takes over which devices the interfaces of the networks that were
+// judged have had. The caller has the lock.
+func (k *keeper) copyOpened(networks map[model.ID]past, j *judgement) {
+	for id := range j.accepted {
+		if opened := networks[id].opened; !maps.EqualFunc(k.opened[id], opened, slices.Equal) {
+			k.opened[id] = opened
+			k.mark()
+		}
+	}
+	if len(k.opened) > len(networks) {
+		maps.DeleteFunc(k.opened, func(id model.ID, _ map[string][]int) bool { _, known := networks[id]; return !known })
+		k.mark()
+	}
 }
 
 // keep replaces what is kept of a network. The caller has the lock.
@@ -307,6 +327,9 @@ func (l *Loop) Recall(m plan.Memory, boot string) {
 	for id, kept := range m.Networks {
 		l.keep.kept[id] = kept.Without(func(p plan.KeptPort) bool { return !p.Valid() })
 	}
+	for id, opened := range m.Opened {
+		l.keep.opened[id], l.guardian.memory.networks[id] = opened, past{opened: opened}
+	}
 }
 
 // Memory returns what is to be remembered when the program ends.
@@ -315,6 +338,7 @@ func (l *Loop) Memory() plan.Memory {
 	l.keep.mu.Lock()
 	defer l.keep.mu.Unlock()
 	m.Boot, m.NextCfg, m.Host, m.Networks = l.keep.boot, l.keep.nextCfg, l.keep.host, maps.Clone(l.keep.kept)
+	m.Opened = maps.Clone(l.keep.opened)
 	return m
 }
 

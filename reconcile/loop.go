@@ -188,7 +188,7 @@ func (l *Loop) pass(ctx context.Context) time.Duration {
 	actual = l.owners.settle(actual, calm.bridges)
 	want := l.wishes.want(open, calm.bridges, actual)
 	judged := l.guardian.judge(&want, actual, flows, start)
-	l.keep.look(&want, desired, actual, calm, &judged)
+	l.keep.look(&want, desired, actual, &l.guardian, &judged)
 	l.forward(want, actual, &judged)
 	p := plan.Diff(want, actual)
 	again := never

@@ -130,3 +130,44 @@ func TestAVethThatIsMovedAfterItWasPluggedIn(t *testing.T) {
 		})
 	}
 }
+
+// An internal port that a container had comes back to the host under another name,
+// while isonet is down, or after it was started anew in between.
+func TestAnInternalPortThatComesBackByAnotherName(t *testing.T) {
+	for name, down := range map[string]bool{"while isonet is down": true, "after isonet was started anew": false} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, nil)
+			id := s.attachNetwork(model.Network{Name: "red", Strict: true})
+			vms := s.vms("vm-a", "vm-b")
+			reaches(t, vms[0], vms[1])
+			container := s.ovs.NewVM("other", "10.0.0.77/24") // for its namespace
+			s.ovs.Vsctl("add-port", "red", "int0", "--", "set", "interface", "int0", "type=internal")
+			s.ip("link", "set", "int0", "netns", container.Namespace())
+			s.inside(container, "link", "set", "eth0", "down")
+			s.inside(container, "address", "add", "10.0.0.9/24", "dev", "int0")
+			s.inside(container, "link", "set", "int0", "up")
+			reaches(t, vms[0], &ovstest.VM{Device: "int0", Address: "10.0.0.9"})
+			s.stop()
+			if !down {
+				s.start()
+				s.until("isolated", func(st reconcile.Status) bool { return st.Networks[id].Isolation.Isolated() })
+			}
+			s.inside(container, "link", "set", "int0", "down")
+			s.inside(container, "link", "set", "int0", "name", "hidden")
+			s.inside(container, "link", "set", "hidden", "netns", s.namespace)
+			s.ip("address", "add", "10.0.0.9/24", "dev", "hidden")
+			s.ip("link", "set", "hidden", "up")
+			if down {
+				s.start()
+			}
+			s.until("the port is cut off", func(st reconcile.Status) bool {
+				f := violations(st, id)
+				return len(f) == 1 && f[0].Reason == isolation.HostInternalPort && f[0].Quarantined
+			})
+			if vms[0].Pings("10.0.0.9") {
+				t.Error("a VM reaches the host")
+			}
+			reaches(t, vms[0], vms[1])
+		})
+	}
+}

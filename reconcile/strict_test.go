@@ -17,6 +17,7 @@ import (
 	"github.com/isonet/isonet/kernel/links"
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/isolation"
+	"github.com/isonet/isonet/model/plan"
 	"github.com/isonet/isonet/ovs"
 	"github.com/isonet/isonet/reconcile"
 	"github.com/isonet/isonet/store"
@@ -29,6 +30,7 @@ type site struct {
 	namespace string
 	stateDir  string
 	protector reconcile.Protector
+	memory    plan.Memory // of the isonet before
 	stop      func()
 }
 
@@ -55,6 +57,7 @@ func (s *site) start() {
 		Devices: devices, RunDir: s.ovs.Dir(),
 	})
 	s.loop = reconcile.New(s.store, sw, s.seen, log)
+	s.loop.Recall(s.memory, "this run of the kernel")
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	run := func(run func() error) {
@@ -84,6 +87,7 @@ func (s *site) start() {
 			stopped = true
 			cancel()
 			running.Wait()
+			s.memory = s.loop.Memory()
 		}
 	}
 	s.host = s.until("the host is known", func(st reconcile.Status) bool { return st.Connected && st.HostID != "" }).HostID

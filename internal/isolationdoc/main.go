@@ -35,7 +35,8 @@ What it finds is in ` + "`isonet status`, `isonet doctor`, `/isonet/status`" + `
   network namespace, a vhost-user port, and an internal port that was moved into another namespace. What lies behind the other end of a veth or
   inside a VM is out of sight.
 - **A port is the device that Open vSwitch opened**: Interface ` + "`ifindex`" + `, where Open vSwitch tells it, else its name or an altname. A rename changes nothing,
-  and a device whose name another one got stays the port's as well: Open vSwitch goes on receiving from it. A device has left the host when the kernel says so.
+  and a device whose name another one got stays the port's as well: Open vSwitch goes on receiving from it. isonetd
+  remembers which devices a port has had, also while it does not run. A device has left the host when the kernel says so.
 - **Other network namespaces** tell of what is stacked on a port's device there, such as a container's macvlan, if the host has an id for them (ip-netns(8)). It
   has one as soon as a device was moved there from the host, or a veth joins the two. What was made right in a namespace without an id is not seen.
 - **Not known yet** is pending and not a finding: a port that Open vSwitch has not opened, a device that is not seen, an internal port still with the

@@ -22,6 +22,10 @@ type Memory struct {
 	Host model.ID
 	// Networks are the ports of the networks that are or were on the host.
 	Networks map[model.ID]Kept
+	// Opened are the ifindexes of the devices that the interfaces on the networks'
+	// bridges have had, by the UUIDs of their rows: one that left may come back by
+	// another name.
+	Opened map[model.ID]map[string][]int
 }
 
 // Kept are the ports that were accepted on a network's bridge.
