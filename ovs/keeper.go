@@ -56,9 +56,12 @@ type keeper struct {
 	// when certain settings are changed. That is known within some time of since.
 	removed      string
 	removedSince time.Time
-	// spare spaces repairs.
+	// spare spaces repairs, but for the first one after a change of what the bridge
+	// must forward by: vswitchd itself removes all flows when a network becomes
+	// strict or ordinary.
 	spare    *backoff.ExponentialBackOff
 	repaired time.Time
+	settled  *plan.Pipeline
 	counted  map[int]plan.MemberCounters // as vswitchd counts them
 	learning learning
 }
@@ -223,6 +226,9 @@ func (k *keeper) settle(x *exchange) error {
 	k.flows.mu.Unlock()
 	if err := k.learning.settle(x); err != nil {
 		return err
+	}
+	if !reflect.DeepEqual(w.Pipeline, k.settled) {
+		k.settled, k.repaired = w.Pipeline, time.Time{}
 	}
 	want := newProgram(w, k.learning.full)
 	var err error
