@@ -12,6 +12,10 @@ import (
 	"github.com/isonet/isonet/ovs/totals"
 )
 
+// placeRest is how long the counters wait until they are told what is where. It is
+// little beside the interval in which vswitchd counts.
+const placeRest = 20 * time.Millisecond
+
 // restore goes on from the totals that were saved before the program ended. The
 // function that it returns saves them again.
 func (s *Switch) restore() (save func()) {
@@ -68,6 +72,11 @@ func (s *Switch) place(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-s.placing:
+		}
+		select { // what is out of place may have to be repaired, and that goes first
+		case <-ctx.Done():
+			return
+		case <-time.After(placeRest):
 		}
 		actual, _ := s.Actual()
 		bridges := make([]traffic.Bridge, 0, len(actual.Bridges))

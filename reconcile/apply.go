@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"runtime"
 	"slices"
 	"time"
 
@@ -129,6 +130,9 @@ func (l *Loop) send(ctx context.Context, p plan.Plan, revision int64) time.Durat
 		l.applying.stop()
 		f.landed <- landing{nextCfg, err}
 	}()
+	// It goes first: those who are told of the status have more to do, and each of
+	// them would be served before it.
+	runtime.Gosched()
 	return never
 }
 
