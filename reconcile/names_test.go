@@ -171,3 +171,33 @@ func TestAnInternalPortThatComesBackByAnotherName(t *testing.T) {
 		})
 	}
 }
+
+// A VM's device leaves for another network namespace and comes back: it has the
+// flag that Open vSwitch set, and Open vSwitch does not receive from it any more.
+func TestADeviceThatWasAwayIsNotReceivedFrom(t *testing.T) {
+	s := newSite(t, nil)
+	id := s.attachNetwork(model.Network{Name: "red"})
+	vms := s.vms("vm-a", "vm-b")
+	reaches(t, vms[0], vms[1])
+	elsewhere := ovstest.Namespace(t)
+	s.ip("link", "set", "vm-b", "netns", elsewhere)
+	s.ip("-n", elsewhere, "link", "set", "vm-b", "netns", s.namespace)
+	s.ip("link", "set", "vm-b", "addrgenmode", "none") // it was forgotten
+	s.ip("link", "set", "vm-b", "up")
+	s.until("it is told", func(st reconcile.Status) bool {
+		f := violations(st, id)
+		return len(f) == 1 && f[0].Reason == isolation.OtherDevice && f[0].Port == "vm-b"
+	})
+	s.ovs.Vsctl("del-port", "vm-b")
+	s.ovs.Vsctl("add-port", "red", "vm-b")
+	reaches(t, vms[0], vms[1])
+	s.until("isolated", func(st reconcile.Status) bool { return st.Networks[id].Isolation.Isolated() })
+	// A flag that somebody switches off is no reason to cut a VM off.
+	s.ip("link", "set", "vm-b", "promisc", "off")
+	s.ovs.Vsctl("add-port", "red", "up0", "--", "set", "interface", "up0", "type=patch", "options:peer=none")
+	s.until("a later change was judged", func(st reconcile.Status) bool { return st.IsolationRepairs[isolation.PatchPort] == 1 })
+	reaches(t, vms[0], vms[1])
+	if f := violations(s.loop.Status(), id); len(f) > 0 {
+		t.Errorf("found: %v", f)
+	}
+}

@@ -68,13 +68,16 @@ type table struct {
 	// namespaces are other ones, by the ids that this one has for them, in which
 	// something may have changed.
 	namespaces map[int]struct{}
+	// unsure are the devices whose IFF_PROMISC is in doubt, with whether packet
+	// sockets receive from them.
+	unsure map[int]bool
 }
 
 func newTable() *table {
 	return &table{
 		links: map[int]link{}, addresses: map[int]map[address]struct{}{},
 		children: set{}, slaves: set{}, touched: map[int]struct{}{}, doubtful: map[int]struct{}{},
-		above: above{}, namespaces: map[int]struct{}{},
+		above: above{}, namespaces: map[int]struct{}{}, unsure: map[int]bool{},
 	}
 }
 
@@ -90,6 +93,7 @@ func (t *table) put(index int, l link) {
 		t.unhook(index, before)
 	}
 	t.links[index] = l
+	t.doubtFlag(index, before, known, l)
 	t.hook(index, l)
 	t.returned(index, l)
 	if l.unfinished {
@@ -177,6 +181,9 @@ func (t *table) device(index int) (plan.Device, bool) {
 		return plan.Device{}, false
 	}
 	device := l.device
+	if received, unsure := t.unsure[index]; unsure {
+		device.Promiscuous = received
+	}
 	if master := t.relative(l.master); master.Kind != "openvswitch" {
 		device.Master = master
 	}

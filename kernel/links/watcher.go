@@ -36,12 +36,14 @@ type Watcher struct {
 	suspect []int  // ids of other namespaces to look into
 	wake    func() // ends a receive; nil without a subscription
 
-	above above // of Run's goroutine: what cannot be read anew
+	// Of Run's goroutine: what cannot be read anew.
+	above  above
+	unsure map[int]bool
 }
 
 // New returns a Watcher; Run runs it.
 func New(logger *slog.Logger) *Watcher {
-	return &Watcher{logger: logger, receiveBuffer: receiveBuffer, changed: make(chan struct{}), above: above{}}
+	return &Watcher{logger: logger, receiveBuffer: receiveBuffer, changed: make(chan struct{}), above: above{}, unsure: map[int]bool{}}
 }
 
 // Run follows the devices of the network namespace of its thread until ctx
@@ -119,7 +121,10 @@ func (w *Watcher) follow(ctx context.Context) error {
 		return err
 	}
 	t.forgetAbove()
+	t.unsure = w.unsure
 	w.touchKnown(t)
+	again := time.AfterFunc(askAgain, s.wake)
+	defer again.Stop()
 	for wait := false; ; wait = true {
 		messages, err := s.receive(wait)
 		if err != nil {
@@ -129,10 +134,13 @@ func (w *Watcher) follow(ctx context.Context) error {
 			m.change(t)
 		}
 		w.takeDoubted(t)
-		if err := errors.Join(reread(t), t.lookElsewhere()); err != nil {
+		if err := errors.Join(reread(t), t.lookElsewhere(), t.askSockets()); err != nil {
 			return err
 		}
 		w.publish(t)
+		if len(t.unsure) > 0 {
+			again.Reset(askAgain)
+		}
 	}
 }
 

@@ -473,6 +473,7 @@ func TestInternalPort(t *testing.T) {
 	await(t, w, "the internal port moved away", func(l map[string]plan.Device) bool { _, ok := l["int0"]; return !ok })
 	ip(t, vm, "link set int0 netns "+host)
 	await(t, w, "the internal port is back", func(l map[string]plan.Device) bool { return l["int0"].Tap })
+	ip(t, host, "link set int0 promisc off") // it has the flag from before, and never had a packet socket
 	agree(t, w, host)
 }
 

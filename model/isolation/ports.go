@@ -206,12 +206,12 @@ func deviceRules() []portRule {
 	}, {
 		Entry{
 			Reason: OtherDevice, Enforce: Quarantine,
-			What:     "A device that Open vSwitch has not opened: it got the name of another one that was plugged in, or was made anew while the port was left plugged in",
-			Evidence: "kernel: the flag IFF_PROMISC, which the userspace datapath sets on what it opens, is missing for more than a second",
-			Remedy:   "Unplug the port and plug it in again; if somebody switched the flag off, 'ip link set dev DEVICE promisc on'",
+			What:     "A device that Open vSwitch does not receive from: it got the name of another one that was plugged in, was made anew while the port was left plugged in, or left for another network namespace and came back",
+			Evidence: "kernel: the flag IFF_PROMISC, which the userspace datapath sets on what it opens, is missing for more than a second; of a device that came back or lost the flag: no packet socket receives from it",
+			Remedy:   "Unplug the port and plug it in again",
 		},
 		func(f facts) string {
-			return when(f.unopened() && f.age >= settle, "Open vSwitch has not opened the device that has the name now")
+			return when(f.unopened() && f.age >= settle, "Open vSwitch does not receive from the device that has the name now")
 		},
 	}, {
 		Entry{

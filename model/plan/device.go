@@ -33,8 +33,10 @@ type Device struct {
 	PeerElsewhere bool
 	// Up says that the device is administratively up.
 	Up bool
-	// Promiscuous says that somebody set IFF_PROMISC, as Open vSwitch's userspace
-	// datapath does with what it opens.
+	// Promiscuous says that somebody receives all frames of the device, as Open
+	// vSwitch's userspace datapath does of what it opens: it has set IFF_PROMISC. Of
+	// a device that came back from another network namespace, or that lost the flag,
+	// packet sockets tell: from internal ports it receives otherwise.
 	Promiscuous bool
 	// IPv6 says that the kernel talks IPv6 on the device: it knows the protocol,
 	// and disable_ipv6 is 0.
