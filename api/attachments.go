@@ -18,7 +18,7 @@ func (v *view) attachment(a model.Attachment, f follow) *attachmentDTO {
 	reported := v.reported(a)
 	var inSync *boolean
 	if verdict := v.status.Network(a.Network); v.here(a.Host) && verdict.State != reconcile.Unknown {
-		inSync = new(boolean(verdict.State == reconcile.Active && !slices.ContainsFunc(reported, func(r reportedConfiguration) bool { return !bool(r.InSync) })))
+		inSync = new(boolean(verdict.State == reconcile.Active && !slices.ContainsFunc(reported, func(r reportedConfiguration) bool { return r.InSync == nil || !bool(*r.InSync) })))
 	}
 	d := &attachmentDTO{
 		entity:                 e,
@@ -64,9 +64,9 @@ func (v *view) reported(a model.Attachment) []reportedConfiguration {
 	bridged := reportedConfiguration{Name: "bridged", ExpectedValue: "true"}
 	if v.here(a.Host) {
 		bridge, exists := v.status.Actual.Bridge(n)
-		bridged.ActualValue, bridged.InSync = strconv.FormatBool(exists), boolean(exists)
+		bridged.ActualValue, bridged.InSync = strconv.FormatBool(exists), new(boolean(exists))
 		if actual := actualMTU(bridge); actual != 0 {
-			mtu.ActualValue, mtu.InSync = strconv.Itoa(actual), actual == n.EffectiveMTU()
+			mtu.ActualValue, mtu.InSync = strconv.Itoa(actual), new(boolean(actual == n.EffectiveMTU()))
 		}
 	}
 	return []reportedConfiguration{mtu, bridged}

@@ -68,9 +68,10 @@ type reportedConfigurations struct {
 	ReportedConfiguration []reportedConfiguration `xml:"reported_configuration" json:"reported_configuration,omitempty"`
 }
 
+// reportedConfiguration is without ActualValue and InSync as long as nobody can tell.
 type reportedConfiguration struct {
-	ActualValue   string  `xml:"actual_value,omitempty" json:"actual_value,omitempty"`
-	ExpectedValue string  `xml:"expected_value" json:"expected_value"`
-	InSync        boolean `xml:"in_sync" json:"in_sync"`
-	Name          string  `xml:"name" json:"name"`
+	ActualValue   string   `xml:"actual_value,omitempty" json:"actual_value,omitempty"`
+	ExpectedValue string   `xml:"expected_value" json:"expected_value"`
+	InSync        *boolean `xml:"in_sync" json:"in_sync,omitempty"`
+	Name          string   `xml:"name" json:"name"`
 }

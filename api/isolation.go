@@ -126,7 +126,7 @@ func strictState(n model.Network, s reconcile.NetworkStatus) string {
 func (v *view) reportedIsolation(a model.Attachment) reportedConfiguration {
 	r := reportedConfiguration{Name: "isolation", ExpectedValue: "true"}
 	if d := v.isolation(a); d != nil && d.Verdict != string(reconcile.IsolationUnknown) {
-		r.ActualValue, r.InSync = strconv.FormatBool(bool(d.Isolated)), d.Isolated
+		r.ActualValue, r.InSync = strconv.FormatBool(bool(d.Isolated)), new(d.Isolated)
 	}
 	return r
 }

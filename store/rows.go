@@ -113,8 +113,7 @@ func optional(text string) rfc.OvsSet {
 }
 
 func host(r *schema.Host) model.Host {
-	h := model.Host{ID: model.ID(r.UUID), SystemID: r.SystemID, Name: r.Name, Named: r.Named, Labels: slices.Clone(r.Labels)}
-	slices.Sort(h.Labels)
+	h := model.Host{ID: model.ID(r.UUID), SystemID: r.SystemID, Name: r.Name, Named: r.Named, Labels: slices.Sorted(slices.Values(r.Labels))} // none is nil
 	h.Evicted, h.Released = ids(r.Evicted), ids(r.Released)
 	return h
 }
