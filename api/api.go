@@ -75,6 +75,8 @@ type Config struct {
 	// CA holds the certificates in PEM form by which clients can trust Remote.
 	// Everybody may have it.
 	CA []byte
+	// StrictDefault says that a new network is strict unless its request says.
+	StrictDefault bool
 	// Now is the clock by which tokens expire; nil is time.Now.
 	Now func() time.Time
 }
@@ -90,9 +92,10 @@ type API struct {
 	version string
 	mux     *http.ServeMux
 
-	tokenTimeout time.Duration
-	ca           []byte
-	now          func() time.Time
+	tokenTimeout  time.Duration
+	strictDefault bool
+	ca            []byte
+	now           func() time.Time
 }
 
 // New returns the API over the given parts.
@@ -102,7 +105,7 @@ func New(c Config) (*API, error) {
 	}
 	a := &API{
 		store: c.Store, loop: c.Loop, traffic: c.Traffic, nics: c.NICs, logger: c.Logger, version: c.Version,
-		tokenTimeout: c.TokenTimeout, ca: c.CA, now: c.Now,
+		tokenTimeout: c.TokenTimeout, strictDefault: c.StrictDefault, ca: c.CA, now: c.Now,
 	}
 	if a.tokenTimeout == 0 {
 		a.tokenTimeout = DefaultTokenTimeout

@@ -151,7 +151,7 @@ func (a *API) addNetwork(c *call) (document, error) {
 	var made model.Network
 	after, err := a.write(c, options{}, func(d *model.Desired) error {
 		var err error
-		made, err = body.made(a.ownNICs(), d.AddNetwork)
+		made, err = body.made(a.ownNICs(), a.strictDefault, d.AddNetwork)
 		return err
 	})
 	if err != nil {
@@ -233,10 +233,14 @@ func (d *networkDTO) refuseForm() error {
 }
 
 // made returns the new network that the body asks for, as add has filed it, and
-// all that is wrong with it.
-func (d *networkDTO) made(own ownNICs, add func(model.Network) (model.Network, error)) (model.Network, error) {
+// all that is wrong with it. Strict is for a body that does not say. Who asks for
+// the policy to report wants nothing to be held off, and so nothing strict.
+func (d *networkDTO) made(own ownNICs, strict bool, add func(model.Network) (model.Network, error)) (model.Network, error) {
 	var n model.Network
 	wrong := d.apply("add", own, &n)
+	if d.Strict == nil {
+		n.Strict = strict && n.EffectiveIsolation() != model.PolicyReport
+	}
 	made, err := add(n)
 	if err == nil {
 		err = model.Join(made.Validate(), d.sameBridge(made))

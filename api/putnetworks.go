@@ -56,7 +56,7 @@ func (a *API) putNetworks(c *call) error {
 	var done PutNetworks
 	_, err = a.write(c, o, func(d *model.Desired) error {
 		var wrong []error
-		done, wrong = putAll(d, a.ownNICs(), request.Network)
+		done, wrong = putAll(d, a.ownNICs(), a.strictDefault, request.Network)
 		if len(wrong) > 0 { // else names are left to Validate
 			wrong = append(wrong, d.ValidateNames())
 		}
@@ -84,7 +84,7 @@ func (r *networksRequest) options() (options, error) {
 
 // putAll puts all entries and returns what became of them, with all that is
 // wrong. The names of entries are those from before the request.
-func putAll(d *model.Desired, own ownNICs, items []*networkDTO) (PutNetworks, []error) {
+func putAll(d *model.Desired, own ownNICs, strict bool, items []*networkDTO) (PutNetworks, []error) {
 	byName := make(map[string]model.Network, len(d.Networks)+len(items))
 	for _, n := range d.Networks {
 		byName[n.Name] = n
@@ -101,7 +101,7 @@ func putAll(d *model.Desired, own ownNICs, items []*networkDTO) (PutNetworks, []
 			wrong = append(wrong, about(i, item, err)...)
 			continue
 		}
-		put, err := item.put(d, own, have)
+		put, err := item.put(d, own, strict, have)
 		wrong = append(wrong, about(i, item, err)...)
 		seen[put.ID] = true
 		outcome := Changed
@@ -135,9 +135,9 @@ func (d *networkDTO) present(desired *model.Desired, byName map[string]model.Net
 }
 
 // put makes the network that an entry asks for, or changes the one that is there.
-func (d *networkDTO) put(desired *model.Desired, own ownNICs, have model.Network) (model.Network, error) {
+func (d *networkDTO) put(desired *model.Desired, own ownNICs, strict bool, have model.Network) (model.Network, error) {
 	if have.ID == "" {
-		return d.made(own, desired.PutNetwork)
+		return d.made(own, strict, desired.PutNetwork)
 	}
 	var put model.Network
 	err := d.change(have, own, func(n model.Network) (err error) {

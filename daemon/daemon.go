@@ -91,7 +91,7 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 	apiLog := log.With("component", "api")
 	rest, err := api.New(api.Config{
 		Store: d.store, Loop: d.loop, Traffic: d.sw, NICs: d.nics, Logger: apiLog, Version: version.Version(),
-		TokenTimeout: cfg.TokenTimeout, CA: cfg.CA,
+		TokenTimeout: cfg.TokenTimeout, CA: cfg.CA, StrictDefault: cfg.StrictDefault,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up the API: %w", err)

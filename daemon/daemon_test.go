@@ -38,6 +38,7 @@ func newHost(t *testing.T, change func(*daemon.Options), how ...ovstest.Option) 
 	t.Helper()
 	h := &host{T: t, ovs: ovstest.Start(t, how...)}
 	options := daemon.DefaultOptions()
+	options.StrictDefault = "false" // what is plugged in is a device of the host itself, or of Open vSwitch
 	options.OVSDB = h.ovs.Endpoint()
 	options.StateDir = t.TempDir()
 	options.Socket = filepath.Join(h.ovs.Dir(), "run", "api.sock")

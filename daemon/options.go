@@ -53,6 +53,7 @@ type Options struct {
 	PortsInclude  string `yaml:"metrics-ports-include"`
 	PortsExclude  string `yaml:"metrics-ports-exclude"`
 	DatapathType  string `yaml:"datapath-type"`
+	StrictDefault string `yaml:"strict-default"`
 	HostGuard     string `yaml:"host-guard"`
 	LogLevel      string `yaml:"log-level"`
 	LogFormat     string `yaml:"log-format"`
@@ -68,6 +69,7 @@ func DefaultOptions() Options {
 		MetricsListen: "127.0.0.1:9475",
 		MetricsPorts:  "false",
 		DatapathType:  ovs.AutoDatapath,
+		StrictDefault: "true",
 		HostGuard:     hostGuardAuto,
 		LogLevel:      "info",
 		LogFormat:     "text",
@@ -108,9 +110,11 @@ type Config struct {
 	MetricsInclude   *regexp.Regexp // of ports; nil is all
 	MetricsExclude   *regexp.Regexp // of ports; nil is none
 	DatapathType     string
-	HostGuardOff     bool
-	LogLevel         slog.Level
-	JSONLog          bool
+	// StrictDefault says that a new network is strict unless its request says.
+	StrictDefault bool
+	HostGuardOff  bool
+	LogLevel      slog.Level
+	JSONLog       bool
 }
 
 // Parse checks the settings and reads the files that they name. Its error
@@ -170,6 +174,9 @@ func (o Options) Parse() (Config, error) {
 	}
 	if o.DatapathType == plan.KernelDatapath && !ovs.HasKernelDatapath() {
 		fail("datapath-type", errors.New("the kernel of this host has no datapath of Open vSwitch: load its module (\"modprobe openvswitch\"), or use auto or netdev"))
+	}
+	if cfg.StrictDefault, err = strconv.ParseBool(o.StrictDefault); err != nil {
+		fail("strict-default", fmt.Errorf("%q is not true or false", o.StrictDefault))
 	}
 	if o.HostGuard != hostGuardAuto && o.HostGuard != hostGuardOff {
 		fail("host-guard", fmt.Errorf("%q is not auto or off", o.HostGuard))

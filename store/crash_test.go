@@ -614,21 +614,6 @@ func TestSecondInstanceIsRefused(t *testing.T) {
 	embedded(t, dir)
 }
 
-// Two servers would take each other the socket away, and an isonetd would work on
-// the desired state of the other one.
-func TestASecondInstanceWithTheSameSocketsIsRefused(t *testing.T) {
-	run := tempDir(t)
-	first := tempDir(t)
-	s := open(t, store.Config{StateDir: first, RunDir: run})
-	err := store.New(store.Config{StateDir: tempDir(t), RunDir: run, Logger: slog.New(slog.DiscardHandler)}).Run(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "directory of sockets "+filepath.Join(run, "ovsdb")+" is in use by ovsdb-server (process ") {
-		t.Errorf("Run returned %v; want an error that names the directory of sockets and who has it", err)
-	}
-	s.must(adding("undisturbed"))
-	s.stop()
-	open(t, store.Config{StateDir: first, RunDir: run})
-}
-
 // The message names the process that has the directory, and not one that died.
 func TestTheStateDirectorysHolderIsNamed(t *testing.T) {
 	dir := tempDir(t)
@@ -657,7 +642,7 @@ func TestTheStateDirectorysHolderIsNamed(t *testing.T) {
 }
 
 // A server that is stopped when its isonetd is killed would hold the directory
-// for ever. It takes its signal to end either before it stops or after it goes on.
+// for ever.
 func TestAStoppedServerOfADeadProcessIsNoObstacle(t *testing.T) {
 	dir := tempDir(t)
 	cmd := exec.CommandContext(t.Context(), os.Args[0])

@@ -54,19 +54,18 @@ func (f files) database() string { return filepath.Join(f.dir, "isonet.db") }
 
 func (f files) backup(version string) string { return f.database() + ".backup-" + version }
 
-// lock makes this process the only user of a directory, the state's or the
-// sockets', for as long as the file is open here or in a child process. Kind names
-// the directory in messages.
-func (f files) lock(ctx context.Context, kind, dir string) (*os.File, error) {
-	file, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+// lock makes this process the only user of the state directory, for as long as
+// the file is open here or in a child process.
+func (f files) lock(ctx context.Context) (*os.File, error) {
+	file, err := os.OpenFile(filepath.Join(f.dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("lock the %s: %w", kind, err)
+		return nil, fmt.Errorf("lock the state directory: %w", err)
 	}
-	if err := f.takeLock(ctx, kind, file); err != nil {
+	if err := f.takeLock(ctx, file); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
 	if err := errors.Join(file.Truncate(0), write(file, strconv.Itoa(os.Getpid()))); err != nil {
-		return nil, errors.Join(fmt.Errorf("lock the %s: %w", kind, err), file.Close())
+		return nil, errors.Join(fmt.Errorf("lock the state directory: %w", err), file.Close())
 	}
 	return file, nil
 }
@@ -76,7 +75,7 @@ func write(file *os.File, text string) error {
 	return err
 }
 
-func (f files) takeLock(ctx context.Context, kind string, file *os.File) error {
+func (f files) takeLock(ctx context.Context, file *os.File) error {
 	ctx, done := context.WithTimeout(ctx, lockPatience)
 	defer done()
 	ticker := time.NewTicker(10 * time.Millisecond)
@@ -87,7 +86,7 @@ func (f files) takeLock(ctx context.Context, kind string, file *os.File) error {
 			return nil
 		}
 		if !errors.Is(err, syscall.EWOULDBLOCK) {
-			return fmt.Errorf("lock the %s: %w", kind, err)
+			return fmt.Errorf("lock the state directory: %w", err)
 		}
 		select {
 		case <-ticker.C:
@@ -96,7 +95,7 @@ func (f files) takeLock(ctx context.Context, kind string, file *os.File) error {
 			}
 		case <-ctx.Done():
 			owner, _ := os.ReadFile(file.Name()) // for the message only
-			return inUse(kind, file.Name(), string(owner))
+			return inUse(file.Name(), string(owner))
 		}
 	}
 }

@@ -1,12 +1,10 @@
 package store
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -71,43 +69,35 @@ func holders(path string) []process {
 }
 
 // rouse lets the server of an isonetd that was killed end, if it was stopped
-// before: it holds the state directory, and its signal to end waits for it. That
-// signal is not to be seen when the server took it on its way into the stop, and
-// then it is one whose isonetd holds the directory no longer.
+// before: the signal to end waits for it, and it holds the state directory.
 func rouse(path string, log *slog.Logger) {
-	all := holders(path)
-	for _, p := range all {
-		if !p.stopped() || p.name != serverName || !p.ending && !orphans(all) {
+	for _, p := range holders(path) {
+		if !p.stopped() || !p.ending || p.name != serverName {
 			continue
 		}
-		if err := errors.Join(syscall.Kill(p.pid, syscall.SIGTERM), syscall.Kill(p.pid, syscall.SIGCONT)); err == nil {
+		if err := syscall.Kill(p.pid, syscall.SIGCONT); err == nil {
 			log.Warn("the ovsdb-server of an isonetd that has ended was stopped and is to end: it was continued", "pid", p.pid)
 		}
 	}
 }
 
-// orphans says that those who hold a directory are servers without their isonetd,
-// which would hold it, too.
-func orphans(all []process) bool {
-	return !slices.ContainsFunc(all, func(p process) bool { return p.name != serverName || p.parent == os.Getpid() })
-}
-
-// inUse says who holds a directory of this kind by its file path, and what to do.
-func inUse(kind, path, owner string) error {
+// inUse says who holds a state directory, and what to do.
+func inUse(path, owner string) error {
 	all := holders(path)
 	if len(all) == 0 {
-		return fmt.Errorf("the %s is in use by another isonetd or by its ovsdb-server (process %s): stop it, or use another directory", kind, owner)
+		return fmt.Errorf("the state directory is in use by another isonetd or by its ovsdb-server (process %s): stop it, or use another directory", owner)
 	}
-	who := make([]string, len(all))
+	who, orphans := make([]string, len(all)), true
 	for i, p := range all {
 		who[i] = fmt.Sprintf("%s (process %d, %s)", p.name, p.pid, p.state)
+		orphans = orphans && p.name == serverName && p.parent != os.Getpid()
 	}
 	todo := "stop it"
-	if orphans(all) {
+	if orphans { // their isonetd would hold it too
 		todo = fmt.Sprintf("its isonetd has ended, so end it ('kill %d')", all[0].pid)
 		if all[0].stopped() {
 			todo = fmt.Sprintf("its isonetd has ended, so end it ('kill %[1]d' and 'kill -CONT %[1]d')", all[0].pid)
 		}
 	}
-	return fmt.Errorf("the %s is in use by %s: %s, or use another directory", kind, strings.Join(who, " and "), todo)
+	return fmt.Errorf("the state directory is in use by %s: %s, or use another directory", strings.Join(who, " and "), todo)
 }

@@ -44,7 +44,7 @@ type server struct {
 	socket  string // where OVSDB clients connect
 	control string // where commands go, see ovs-appctl(8)
 	log     *slog.Logger
-	locks   []*os.File
+	lock    *os.File
 	pid     atomic.Int64 // of the running child; 0 while there is none
 	halt    func()       // stops the running child
 }
@@ -78,36 +78,22 @@ func startServer(ctx context.Context, cfg Config) (*server, error) {
 	if err := os.Chmod(sockets, 0o700); err != nil {
 		return nil, fmt.Errorf("protect the sockets: %w", err)
 	}
-	// Two servers with different databases on one socket: either isonetd would work
-	// on the other one's desired state.
-	for _, used := range []struct{ kind, dir string }{{"state directory", s.files.dir}, {"directory of sockets " + sockets, sockets}} {
-		lock, err := s.files.lock(ctx, used.kind, used.dir)
-		if err != nil {
-			return nil, errors.Join(err, s.unlock())
-		}
-		s.locks = append(s.locks, lock)
+	if s.lock, err = s.files.lock(ctx); err != nil {
+		return nil, err
 	}
 	if err := s.begin(ctx); err != nil {
-		return nil, errors.Join(err, s.unlock())
+		return nil, errors.Join(err, s.lock.Close())
 	}
 	return s, nil
 }
 
-func (s *server) unlock() error {
-	var all error
-	for _, lock := range s.locks {
-		all = errors.Join(all, lock.Close())
-	}
-	return all
-}
-
 func (s *server) endpoint() string { return "unix:" + s.socket }
 
-// stop ends the server and gives its directories free.
+// stop ends the server and gives the state directory free.
 func (s *server) stop() {
 	s.halt()
-	if err := s.unlock(); err != nil {
-		s.log.Error("cannot unlock the directories of the store", "error", err)
+	if err := s.lock.Close(); err != nil {
+		s.log.Error("cannot unlock the state directory", "error", err)
 	}
 }
 
@@ -231,9 +217,9 @@ func (s *server) run(ctx context.Context) error {
 		"--remote=punix:"+s.socket, "--unixctl="+s.control, "--no-chdir",
 		"-vsyslog:off", "-vfile:off", "-vconsole:warn", "-vPATTERN:console:%p|%c|%m")
 	cmd.Stderr = output
-	// The child holds the locks too: whoever takes them knows that no server of a
+	// The child holds the lock too: whoever takes it knows that no server of a
 	// predecessor is left.
-	cmd.ExtraFiles = s.locks
+	cmd.ExtraFiles = []*os.File{s.lock}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = stopPatience

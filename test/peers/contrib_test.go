@@ -138,6 +138,9 @@ func TestTargetsAndMetrics(t *testing.T) {
 	h := newHost(t)
 	h.addNetwork()
 	h.ovs.Plug(h.newVM("vm1", "10.0.0.1/24"), "red")
+	h.addNetworkOf(object{"name": "locked", "strict": true, "mac_lock": true, "broadcast_limit": 1000})
+	h.ovs.Plug(h.newVM("vm2", "10.0.0.2/24"), "locked")
+	h.ovs.Vsctl("set", "Interface", "vm2", "external_ids:attached-mac=02:00:00:00:00:02")
 	inventory := h.serveInside(`[{"targets": ["127.0.0.3:` + metricsPort + `"], "labels": {"site": "berlin"}}]`)
 	s := newServer(h, func(dir, config string) string {
 		targets := "- targets: [127.0.0.2:" + metricsPort + "]\n"
@@ -154,6 +157,8 @@ func TestTargetsAndMetrics(t *testing.T) {
 	s.holds(`isonet_network_info{instance="127.0.0.3", site="berlin", network="red"}`)
 	s.holds(`isonet_network_mtu_actual_bytes{network="red"} == 1500`)
 	s.holds(`isonet_port_receive_bytes_total{instance="127.0.0.1", network="red"} >= 0`)
+	s.holds(`isonet_network_mac_lock_drops_total{network="locked"} >= 0`)
+	s.holds(`isonet_network_broadcast_limit_drops_total{network="locked"} >= 0`)
 	s.holds(`isonet_statistics_last_update_timestamp_seconds > 0`) // once Open vSwitch has published
 
 	h.lintMetrics()

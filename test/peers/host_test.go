@@ -175,10 +175,12 @@ type object map[string]any
 
 // addNetwork creates the network red and attaches it. It returns the network's
 // id.
-func (h *host) addNetwork() (id string) {
+func (h *host) addNetwork() (id string) { return h.addNetworkOf(object{"name": "red"}) }
+
+func (h *host) addNetworkOf(attributes object) (id string) {
 	h.Helper()
 	var network struct{ ID string }
-	if err := h.call(http.MethodPost, "/networks", object{"name": "red"}, &network); err != nil {
+	if err := h.call(http.MethodPost, "/networks", attributes, &network); err != nil {
 		h.Fatal(err)
 	}
 	attachment := object{"network_attachment": []object{{"network": object{"id": network.ID}}}}
