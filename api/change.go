@@ -122,8 +122,8 @@ func (a *API) commit(ctx context.Context, o options, edit func(*model.Desired) e
 // check finds what the change means for the local host, and refuses what its
 // Open vSwitch would refuse. With force it evicts the lost networks.
 func (ch *change) check(d *model.Desired, status reconcile.Status, o options) error {
-	if status.Standby {
-		return reconcile.ErrStandby
+	if err := status.Idle(); err != nil {
+		return err
 	}
 	if status.HostID == "" {
 		return ch.checkUnknownHost(d, status)

@@ -84,6 +84,10 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 	d.loop = reconcile.New(d.store, d.sw, metrics, log.With("component", "reconcile"))
 	if len(cfg.Store) == 0 {
 		d.loop.Alone()
+	} else if run := boot(d.log); run != "" {
+		d.loop.Among(func(ctx context.Context, host model.ID, tell func(bool)) error {
+			return d.store.Hold(ctx, host, run, tell)
+		})
 	}
 	d.memory = memory(cfg.StateDir, log.With("component", "memory"))
 	d.nics = nic.New(d.links, log.With("component", "nic"))

@@ -26,7 +26,7 @@ func (d *Daemon) followName(ctx context.Context) error {
 		name, err := os.Hostname()
 		status := d.loop.Status()
 		host, known := d.store.Snapshot().Hosts[status.HostID]
-		if err != nil || name == "" || !known || status.Standby || host.Named || host.Name == name {
+		if err != nil || name == "" || !known || status.Idle() != nil || host.Named || host.Name == name {
 			continue
 		}
 		_, err = d.store.Update(ctx, func(desired *model.Desired) error {

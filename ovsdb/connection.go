@@ -264,6 +264,19 @@ func (c *connection) ask(ctx context.Context) error {
 	return nil
 }
 
+// steal takes the lock that was asked for, for which the server wants the wish
+// withdrawn first.
+func (c *connection) steal(ctx context.Context) error {
+	for _, method := range []string{"unlock", "steal"} {
+		var reply json.RawMessage
+		if err := c.call(ctx, method, ovsdb.NewLockArgs(c.lock), &reply); err != nil {
+			return fmt.Errorf("%s %q: %w", method, c.lock, err)
+		}
+	}
+	c.held.Store(true)
+	return nil
+}
+
 // transact makes one transaction, which the server refuses without the lock if
 // there is one.
 func (c *connection) transact(ctx context.Context, operations []ovsdb.Operation) ([]ovsdb.OperationResult, error) {

@@ -141,3 +141,23 @@ func TestSessionsBeginWhileTheDatabaseChanges(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestALockIsStolen(t *testing.T) {
+	s := startServer(t)
+	first, stopFirst := locking(t, s)
+	second, stopSecond := locking(t, s)
+	if err := second.Steal(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := until(t.Context(), first, func() bool { return !first.Owner() }); err != nil || !second.Owner() {
+		t.Fatalf("the thief has the lock: %t, %v", second.Owner(), err)
+	}
+	if _, err := second.Transact(t.Context(), insert("A", "x", 1)); err != nil {
+		t.Errorf("the thief's transaction: %v", err)
+	}
+	stopSecond()
+	if err := until(t.Context(), first, first.Owner); err != nil {
+		t.Errorf("the victim does not get the lock back: %v", err)
+	}
+	stopFirst()
+}

@@ -142,6 +142,10 @@ func (s *Session) mark() {
 // for the lock and gets it when the session before it ends; Changed tells.
 func (s *Session) Owner() bool { return s.connection.lock == "" || s.connection.held.Load() }
 
+// Steal takes Config.Lock from the session that has it (RFC 7047 section 4.1.9),
+// which waits for it from then on.
+func (s *Session) Steal(ctx context.Context) error { return s.connection.steal(ctx) }
+
 // Changed receives a value after the copy or Owner changed. Many changes may
 // make one.
 func (s *Session) Changed() <-chan struct{} { return s.changed }

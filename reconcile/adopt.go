@@ -61,6 +61,9 @@ func (l *Loop) Prune(ctx context.Context, network model.ID) ([]string, error) {
 		case actual.Standby:
 			return nil, ErrStandby
 		}
+		if err := l.Status().Idle(); err != nil {
+			return nil, err
+		}
 		b, _ := actual.BridgeOf(network)
 		var p plan.Plan
 		var names []string

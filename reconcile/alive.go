@@ -38,6 +38,8 @@ func (l *Loop) await(ctx context.Context, store, sw <-chan struct{}, timer <-cha
 			return
 		case <-l.keep.forgot:
 			return
+		case <-l.tenures.told:
+			return
 		case came := <-landed:
 			l.arrived(ctx, came)
 			return

@@ -244,6 +244,9 @@ func (s Status) lacks(grounds ...Ground) *Missing {
 // takes has been missing for longer than a restart takes, and not because it is
 // at work.
 func (s Status) CannotRealise() error {
+	if s.Occupied {
+		return s.Idle()
+	}
 	m := s.lacks(OnDatabase, OnVSwitchd, OnDevices, OnIdentity)
 	if m == nil || m.Busy || time.Since(m.Since) <= freshness {
 		return nil

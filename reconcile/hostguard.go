@@ -147,7 +147,7 @@ func (l *Loop) GuardHost(ctx context.Context, p Protector) error {
 	for {
 		changed := l.Changed()
 		var retry <-chan time.Time
-		if status := l.Status(); status.Actual != nil && !status.Standby {
+		if status := l.Status(); status.Actual != nil && status.Idle() == nil {
 			if wait := g.guard(ctx, status, look); wait > 0 {
 				retry = time.After(wait)
 			}
@@ -371,8 +371,8 @@ func (s Status) Releasable(device string) error {
 	switch {
 	case s.Actual == nil || !s.Connected:
 		return ErrUnreachable
-	case s.Standby:
-		return ErrStandby
+	case s.Idle() != nil:
+		return s.Idle()
 	case s.Guard == nil:
 		return model.NotFoundf("The host guard is on no device '%s'.", device)
 	}

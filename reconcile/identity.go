@@ -26,12 +26,16 @@ func (l *Loop) HostID() model.ID { return l.status.Load().HostID }
 // In a store that only this machine has, its host stays what it is, whatever the
 // system-id. In a shared one the new system-id may be a mistake, or another
 // machine's: isonetd goes on as the host that it was, and leaves the choice to
-// people.
+// people, unless another machine is that host.
 func (l *Loop) identify(desired *model.Desired, actual *plan.Actual) (host model.Host, known bool) {
 	host, known = desired.HostOf(actual.SystemID)
 	was, remembered := desired.Hosts[l.keep.hostID()]
 	if l.alone && !remembered {
 		was, remembered = only(desired)
+	}
+	if remembered && host.ID != was.ID && l.tenures.deniedFor(was.ID) { // it never was: its Open vSwitch is a copy
+		l.keep.setHost("")
+		remembered = false
 	}
 	if !remembered || known && host.ID == was.ID || l.alone && known && !bare(desired, host) {
 		l.stranger.Store(nil)

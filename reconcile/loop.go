@@ -70,6 +70,7 @@ type Loop struct {
 	// known which host it is.
 	alone    bool
 	stranger atomic.Pointer[plan.Sighting]
+	tenures  tenures
 	// began is when there could have been evidence at the earliest; work and
 	// applying time what is made of it.
 	began          time.Time
@@ -122,6 +123,7 @@ func New(store Store, sw Switch, observer Observer, log *slog.Logger) *Loop {
 		since: -1, restored: map[string]uint64{},
 		keep:     newKeeper(),
 		guardian: guardian{memory: newMemory()},
+		tenures:  tenures{told: make(chan struct{}, 1)},
 	}
 	l.guardian.kept = l.keep.of
 	l.owners = newOwners(store, l.keep.mark, log)
@@ -157,6 +159,7 @@ func (l *Loop) Run(ctx context.Context) error {
 	if l.flight != nil {
 		<-l.flight.landed // ctx ends it
 	}
+	l.tenures.running.Wait()
 	return nil
 }
 
@@ -179,6 +182,10 @@ func (l *Loop) pass(ctx context.Context) time.Duration {
 	}
 	if !known {
 		return l.register(ctx, actual.SystemID)
+	}
+	if t := l.claim(ctx, host.ID, actual.Standby); t.answer.Load() != granted {
+		l.wait(t, host, desired, actual)
+		return never
 	}
 	if l.wishes.desired != desired || l.wishes.host.ID != host.ID {
 		l.wishes = newWishes(desired, host.ID)
@@ -293,7 +300,7 @@ func (l *Loop) judge(host model.ID, revision int64, want plan.Want, p plan.Plan,
 	l.publish(func(s *Status) {
 		s.remember(events)
 		s.setConnected(true)
-		s.Standby = actual.Standby
+		s.Standby, s.Occupied = actual.Standby, false
 		s.HostID, s.Revision, s.Networks, s.Held, s.Actual = host, revision, networks, p.Held, actual
 		s.Devices, s.Waiting = devices, judged.waiting
 		s.LastError = ""

@@ -59,6 +59,9 @@ type Status struct {
 	// Standby says that another isonetd manages this host's Open vSwitch, so
 	// that this one only looks.
 	Standby bool
+	// Occupied says that another machine is this host, so that this one touches
+	// nothing.
+	Occupied bool
 	// Revision is the desired revision that the verdicts were made for.
 	Revision int64
 	// Networks holds a verdict for every network that this host must have.

@@ -57,6 +57,10 @@ type Option func(*Host)
 // directory; "" is one of the host's own.
 func OwnStore(dir string) Option { return func(h *Host) { h.ownStore, h.stateDir = true, dir } }
 
+// Sharing lets isonetd have the desired state of another host, which keeps its
+// server.
+func Sharing(other *Host) Option { return func(h *Host) { h.Store = other.Store } }
+
 // With gives isonetd further options.
 func With(options ...string) Option {
 	return func(h *Host) { h.options = append(h.options, options...) }
@@ -87,7 +91,10 @@ func New(t testing.TB, program string, options ...Option) *Host {
 	}
 	h.log = h.path("isonetd.log")
 	h.ToOVS = NewWire(t, h.path("wire.sock"), h.OVS.Server().Socket())
-	if !h.ownStore {
+	switch {
+	case h.Store != nil:
+		h.ToStore = NewWire(t, h.path("store-wire.sock"), h.Store.Socket())
+	case !h.ownStore:
 		h.startStore()
 	}
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
