@@ -17,10 +17,11 @@ func (a *app) doctorCommand() *cobra.Command {
 		Short: "Say what is wrong with the host's networks, and what to do",
 		Long: `Say what is wrong with the networks of the host, or with one of them: why it is
 not active, and each finding about its isolation with the evidence, what isonetd
-does about it, and what to do. Stale ports are named too.
+does about it, and what to do. Stale ports are named too, and devices that left
+the networks and that the host guard stays on.
 
-The exit code is 0 if nothing is wrong, and 3 if something is. Notices and
-stale ports are not wrong.`,
+The exit code is 0 if nothing is wrong, and 3 if something is or if that is not
+known. Notices, stale ports and guarded devices are not wrong.`,
 		Args:              arguments(0, 1, ""),
 		ValidArgsFunction: a.completeAttached,
 		RunE: a.with(func(ctx context.Context, s session) error {
@@ -74,6 +75,10 @@ func diagnosis(t *table, s client.Status) {
 		staleRemedy(t, n)
 		mtuRemedy(t, n)
 	}
+	for _, device := range s.LeftGuarded {
+		t.line("notice: the device %s left the networks, and the host guard still keeps it apart from the host", device)
+		t.line("  if the host is to reach it: isonet guard release '%s'", device)
+	}
 	switch {
 	case sound(s) && noticed(s):
 		t.line("nothing breaks the isolation; what is above is worth a look")
@@ -99,7 +104,7 @@ func otherMTU(n client.NetworkStatus) []client.Port {
 
 // noticed says that there is something to tell, be it a notice.
 func noticed(s client.Status) bool {
-	return slices.ContainsFunc(s.Networks, func(n client.NetworkStatus) bool {
+	return len(s.LeftGuarded) > 0 || slices.ContainsFunc(s.Networks, func(n client.NetworkStatus) bool {
 		return n.Isolation != nil && len(n.Isolation.Findings) > 0 || len(otherMTU(n)) > 0
 	})
 }

@@ -91,7 +91,7 @@ func narrow(s *client.Status, reference string) error {
 	if err != nil {
 		return err
 	}
-	s.Networks = []client.NetworkStatus{n}
+	s.Networks, s.LeftGuarded = []client.NetworkStatus{n}, []string{}
 	s.Events = slices.DeleteFunc(s.Events, func(e client.Event) bool { return e.NetworkID != n.ID })
 	return nil
 }
