@@ -141,3 +141,27 @@ func TestStrictNetworkAndHostGuardOfTheProgram(t *testing.T) {
 	}
 	reach()
 }
+
+// TestWithoutCapabilities runs isonetd as root without any: it judges and repairs,
+// and says what it cannot do.
+func TestWithoutCapabilities(t *testing.T) {
+	h := newHost(t, nil)
+	namespace := ovstest.Namespace(t)
+	h.ovs = ovstest.Start(t, ovstest.InNamespace(namespace))
+	h.isonetd(program(t), namespace, "setpriv", "--bounding-set=-all", "--inh-caps=-all")
+	h.network(`{"name":"red","data_center":{"name":"Default"}}`)
+	h.must("POST", h.path()+"/setupnetworks", attachAll("red"))
+	h.ovs.Vsctl("set", "Bridge", "red", "stp_enable=true")
+	ovstest.Eventually(t, "it is put back", func() error {
+		if on := h.ovs.Vsctl("get", "Bridge", "red", "stp_enable"); on != "false" {
+			return fmt.Errorf("stp_enable is %s", on)
+		}
+		return nil
+	})
+	h.red("the network is isolated", func(network map[string]any) error {
+		if isolation, _ := network["isolation"].(map[string]any); isolation["isolated"] != true {
+			return fmt.Errorf("isolation %v", isolation)
+		}
+		return nil
+	})
+}

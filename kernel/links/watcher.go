@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+	"golang.org/x/sys/unix"
 
 	"github.com/isonet/isonet/model/plan"
 )
@@ -164,8 +165,13 @@ func (w *Watcher) takeDoubted(t *table) {
 
 // followElsewhere has what happens in other namespaces looked into until the
 // function that it returns is called. When it fails, so does the subscription.
+// Without the capability that it takes nothing is told of them.
 func (w *Watcher) followElsewhere(ctx context.Context, s *socket) (stop func(), err error) {
 	other, err := subscribeElsewhere()
+	if errors.Is(err, unix.EPERM) {
+		w.logger.Warn("what is stacked on devices of VMs in other network namespaces is not seen: give isonetd CAP_NET_BROADCAST (systemd: AmbientCapabilities and CapabilityBoundingSet)", "error", err)
+		return func() {}, nil
+	}
 	if err != nil {
 		return nil, err
 	}
