@@ -58,8 +58,8 @@ func read(t tables) (*model.Desired, map[string]string) {
 	return valid(all)
 }
 
-// valid adds what all has bit by bit and leaves out what does not fit to the
-// rest. The order is the same every time.
+// valid adds what all has in an order that is the same every time, and leaves out
+// what does not fit to what was added before.
 func valid(all *model.Desired) (*model.Desired, map[string]string) {
 	good, invalid := model.NewDesired(), map[string]string{}
 	keepValid(good, good.Networks, all.Networks, schema.NetworkTable, invalid)
@@ -69,13 +69,28 @@ func valid(all *model.Desired) (*model.Desired, map[string]string) {
 }
 
 func keepValid[V any](whole *model.Desired, into, from map[model.ID]V, table string, invalid map[string]string) {
-	for _, id := range slices.Sorted(maps.Keys(from)) {
-		into[id] = from[id]
-		if err := whole.Validate(); err != nil {
-			delete(into, id)
-			invalid[table+" "+string(id)] = err.Error()
+	// What is valid stays so when some of it is left out: rows that are valid
+	// together are so one by one, and need not be tried like that.
+	var add func(ids []model.ID)
+	add = func(ids []model.ID) {
+		for _, id := range ids {
+			into[id] = from[id]
 		}
+		err := whole.Validate()
+		if err == nil {
+			return
+		}
+		for _, id := range ids {
+			delete(into, id)
+		}
+		if len(ids) == 1 {
+			invalid[table+" "+string(ids[0])] = err.Error()
+			return
+		}
+		add(ids[:len(ids)/2])
+		add(ids[len(ids)/2:])
 	}
+	add(slices.Sorted(maps.Keys(from)))
 }
 
 func network(r *schema.Network) model.Network {

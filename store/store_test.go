@@ -611,6 +611,34 @@ func TestRowsThatIsonetDidNotWrite(t *testing.T) {
 	s.until("the corrected host is there", func(d *model.Desired) bool { return len(d.Hosts) == 1 })
 }
 
+// TestBadRowsAmongMany leaves out no more than what is wrong: of two rows that are
+// in each other's way one stays.
+func TestBadRowsAmongMany(t *testing.T) {
+	dir := tempDir(t)
+	s := embedded(t, dir)
+	const many = 100
+	s.must(func(d *model.Desired) error {
+		for i := range many {
+			if err := adding(fmt.Sprint("good", i))(d); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	transact(t, dir, `{"op":"insert","table":"Network","row":{"name":"bond7","vdsm_name":"bond7"}},
+		{"op":"insert","table":"Network","row":{"name":"left","vdsm_name":"right"}},
+		{"op":"insert","table":"Network","row":{"name":"right","vdsm_name":"left"}}`)
+	d := s.until("one of the two is there", func(d *model.Desired) bool { return len(d.Networks) > many })
+	_, left := d.NetworkByName("left")
+	_, right := d.NetworkByName("right")
+	if len(d.Networks) != many+1 || left == right {
+		t.Errorf("%d networks; left is there: %t, right: %t; want %d with one of the two", len(d.Networks), left, right, many+1)
+	}
+	if n := strings.Count(s.logs.String(), "ignoring a row"); n != 2 {
+		t.Errorf("%d warnings; want 2:\n%s", n, s.logs)
+	}
+}
+
 // TestDeletedRootRow makes several stores create the root row at once, as they
 // do when they are the first on a new database.
 func TestDeletedRootRow(t *testing.T) {
