@@ -61,7 +61,7 @@ type size struct {
 	networks, rounds    int
 	ways                []*way
 	answered            []float64 // ms until isonet answers a removal
-	repairs             []repair
+	repairs, floor      []repair  // by isonet, and by one raw transaction
 	started             time.Duration
 	memory, storeMemory float64
 }
@@ -125,6 +125,9 @@ func (d *isonetd) keep() (*size, []wanted) {
 		d.Fatalf("isonetd started with %d networks and changed Open vSwitch %d times", s.networks, wrote)
 	}
 	s.memory, s.storeMemory = d.memory()
+	d.stop()
+	s.floor = o.rawDrift(want)
+	d.start()
 	d.removeAll()
 	d.stop()
 	o.awaitIdle(want)
@@ -255,16 +258,19 @@ func growth(numbers []int, values []float64) string {
 // printSizes prints what is isonet's alone.
 func printSizes(sizes []*size) {
 	fmt.Printf("\nisonet alone; %d repairs of a bridge that was deleted; goal: a median of the commit under %.0f ms\n\n", driftRepairs, repairGoal)
-	fmt.Println("| networks | repair committed ms: median | slowest | bridge in use ms: median | slowest | removal answered ms | start ms | RSS isonetd MiB | RSS its store MiB | rounds |")
-	fmt.Println("|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
+	fmt.Println("| networks | repair committed ms: median | slowest | the floor: median | isonet / floor | bridge in use ms: median | slowest | removal answered ms | start ms | RSS isonetd MiB | RSS its store MiB | rounds |")
+	fmt.Println("|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
 	for _, s := range sizes {
-		var committed, realised []float64
+		var committed, realised, floor []float64
 		for _, r := range s.repairs {
 			committed = append(committed, milliseconds(r.committed))
 			realised = append(realised, milliseconds(r.realised))
 		}
-		fmt.Printf("| %d | %.1f | %.1f | %.1f | %.1f | %.0f | %.0f | %.1f | %.1f | %d |\n", s.networks,
-			median(committed), slices.Max(committed), median(realised), slices.Max(realised),
+		for _, r := range s.floor {
+			floor = append(floor, milliseconds(r.committed))
+		}
+		fmt.Printf("| %d | %.1f | %.1f | %.1f | %.2f | %.1f | %.1f | %.0f | %.0f | %.1f | %.1f | %d |\n", s.networks,
+			median(committed), slices.Max(committed), median(floor), median(committed)/median(floor), median(realised), slices.Max(realised),
 			median(s.answered), milliseconds(s.started), s.memory, s.storeMemory, s.rounds)
 	}
 	fmt.Println()

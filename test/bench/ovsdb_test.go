@@ -254,13 +254,35 @@ type repair struct{ committed, realised time.Duration }
 // isonet can answer it, and does not tell of both in one message.
 func (o *openvswitch) drift(events <-chan event, names []string) []repair {
 	o.Helper()
+	return o.repairs(events, names, func(int) {})
+}
+
+// rawDrift does the same while isonet does not run: what tells of the deletion
+// puts the bridge back, with one transaction that was ready before. It is the floor
+// of a repair.
+func (o *openvswitch) rawDrift(want []wanted) []repair {
+	o.Helper()
+	c, events := o.monitor()
+	defer c.Close()
+	names, ready := make([]string, len(want)), make([][]ovsdb.Operation, len(want))
+	for i, w := range want {
+		names[i], ready[i] = w.name, insert([]wanted{w})
+	}
+	return o.repairs(events, names, func(i int) { o.transact(c, ready[i]) })
+}
+
+// repairs deletes bridges one after the other, and calls mend with the index of
+// each when its deletion was seen.
+func (o *openvswitch) repairs(events <-chan event, names []string, mend func(int)) []repair {
+	o.Helper()
 	var repairs []repair
-	for i := range driftRepairs {
-		name := names[i%len(names)]
-		o.Vsctl("--no-wait", "del-br", name)
-		deleted := o.seen(events, "deleted", name)
-		added := o.seen(events, "added", name)
-		used := o.seen(events, "in use", name)
+	for n := range driftRepairs {
+		i := n % len(names)
+		o.Vsctl("--no-wait", "del-br", names[i])
+		deleted := o.seen(events, "deleted", names[i])
+		mend(i)
+		added := o.seen(events, "added", names[i])
+		used := o.seen(events, "in use", names[i])
 		repairs = append(repairs, repair{added.Sub(deleted), used.Sub(deleted)})
 	}
 	return repairs
