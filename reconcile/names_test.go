@@ -47,6 +47,13 @@ func TestANameThatAnotherDeviceTookWhileIsonetWasDown(t *testing.T) {
 		f := violations(st, id)
 		return len(f) == 1 && f[0].Reason == isolation.OtherDevice && f[0].Port == "up0" && f[0].Quarantined
 	})
+	// A flag that somebody sets lets nobody in.
+	s.ip("link", "set", "up0", "promisc", "on")
+	s.ovs.Vsctl("add-port", "red", "patch", "--", "set", "interface", "patch", "type=patch", "options:peer=none")
+	s.until("a later change was judged", func(st reconcile.Status) bool { return st.IsolationRepairs[isolation.PatchPort] == 1 })
+	if f := violations(s.loop.Status(), id); len(f) != 1 || !f[0].Quarantined {
+		t.Errorf("found: %v", f)
+	}
 	reaches(t, a, b)
 	received := a.Received()
 	stranger.Shout(50)

@@ -6,51 +6,68 @@ import (
 	"os"
 	"strconv"
 	"time"
+
+	"github.com/isonet/isonet/model/plan"
 )
 
 // Open vSwitch's userspace datapath sets IFF_PROMISC on a device that it opens, and
 // receives from it by a packet socket (packet(7)). Two things come between the two:
 // a device that leaves for another network namespace loses the socket and comes back
-// with the flag, and anybody can switch the flag off. The kernel tells of flags and
-// not of sockets, so it is asked about sockets where the flag is in doubt.
+// with the flag, and anybody can switch the flag on and off. The kernel tells of
+// flags and not of sockets, so it is asked about sockets when a flag has changed.
 
-// askAgain is how often the kernel is asked while a flag and the sockets differ.
-const askAgain = 250 * time.Millisecond
+// How soon the kernel is asked again while a flag and the sockets differ: Open
+// vSwitch sets the flag first.
+const (
+	firstAsk = 5 * time.Millisecond
+	maxAsk   = 250 * time.Millisecond
+)
 
 // allProtocols is ETH_P_ALL as the kernel writes it.
 const allProtocols = "0003"
 
-// doubtFlag notes a device whose flag does not tell whether it is received from: it
-// appeared with the flag, which no new device has, or lost it.
-func (t *table) doubtFlag(index int, before link, known bool, now link) {
-	if known == before.device.Promiscuous && now.device.Promiscuous != known {
-		t.unsure[index] = before.device.Promiscuous
-	}
+// doubts are devices, by ifindex, of which the flag does not tell whether they are
+// received from.
+type doubts struct {
+	devices map[int]plan.Sockets
+	pause   time.Duration
 }
 
-// askSockets finds out which of the devices in doubt are received from. Those of
-// which flag and sockets say the same are not in doubt any more.
-func (t *table) askSockets() error {
-	if len(t.unsure) == 0 {
-		return nil
+func newDoubts() *doubts { return &doubts{devices: map[int]plan.Sockets{}} }
+
+func (d *doubts) add(index int) {
+	d.devices[index], d.pause = plan.ReceiveNothing, firstAsk
+}
+
+// ask finds out which of the devices in doubt are received from. Those of which the
+// flag and the sockets say the same are not in doubt any more.
+func (d *doubts) ask(t *table) {
+	if len(d.devices) == 0 {
+		return
 	}
 	received, err := receivers()
-	if err != nil {
-		return err
-	}
-	for index, before := range t.unsure {
-		l, there := t.links[index]
-		now := received[index]
+	for index, before := range d.devices {
+		now := plan.ReceiveNothing
+		if received[index] {
+			now = plan.Receive
+		}
 		if now != before {
 			t.touch(index)
 		}
-		t.unsure[index] = now
-		if !there || now == l.device.Promiscuous {
-			delete(t.unsure, index)
+		d.devices[index] = now
+		// Where nobody can be asked, the flag counts.
+		if l, there := t.links[index]; err != nil || !there || received[index] == l.device.Promiscuous {
+			delete(d.devices, index)
 			t.touch(index)
 		}
 	}
-	return nil
+}
+
+// next returns when to ask again.
+func (d *doubts) next() time.Duration {
+	pause := d.pause
+	d.pause = min(2*pause, maxAsk)
+	return pause
 }
 
 // receivers returns the ifindexes of the devices of which packet sockets receive

@@ -40,7 +40,7 @@ func TestWhetherADeviceIsReceivedFrom(t *testing.T) {
 		t.Helper()
 		return await(t, w, what, func(links map[string]plan.Device) bool {
 			d, there := links["v0"]
-			return there && d.Promiscuous == is
+			return there && (d.Sockets == plan.Receive || d.Sockets == plan.Unasked && d.Promiscuous) == is
 		})["v0"]
 	}
 	d := received("the device is new", false)
@@ -53,9 +53,11 @@ func TestWhetherADeviceIsReceivedFrom(t *testing.T) {
 	received("the flag was switched off", true)
 	end()
 	received("it was closed", false)
+	ip(t, namespace, "link set v0 promisc on")
+	await(t, w, "the flag is on", func(links map[string]plan.Device) bool { return links["v0"].Promiscuous })
+	received("somebody switched the flag on", false)
 
 	end = receive(t, namespace, d.Index)
-	ip(t, namespace, "link set v0 promisc on")
 	received("it was opened again", true)
 	ip(t, namespace, "link set v0 netns "+other)
 	await(t, w, "the device is away", func(links map[string]plan.Device) bool { _, there := links["v0"]; return !there })

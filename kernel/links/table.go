@@ -68,16 +68,14 @@ type table struct {
 	// namespaces are other ones, by the ids that this one has for them, in which
 	// something may have changed.
 	namespaces map[int]struct{}
-	// unsure are the devices whose IFF_PROMISC is in doubt, with whether packet
-	// sockets receive from them.
-	unsure map[int]bool
+	doubts     *doubts
 }
 
 func newTable() *table {
 	return &table{
 		links: map[int]link{}, addresses: map[int]map[address]struct{}{},
 		children: set{}, slaves: set{}, touched: map[int]struct{}{}, doubtful: map[int]struct{}{},
-		above: above{}, namespaces: map[int]struct{}{}, unsure: map[int]bool{},
+		above: above{}, namespaces: map[int]struct{}{}, doubts: newDoubts(),
 	}
 }
 
@@ -93,7 +91,9 @@ func (t *table) put(index int, l link) {
 		t.unhook(index, before)
 	}
 	t.links[index] = l
-	t.doubtFlag(index, before, known, l)
+	if before.device.Promiscuous != l.device.Promiscuous { // no new device has the flag
+		t.doubts.add(index)
+	}
 	t.hook(index, l)
 	t.returned(index, l)
 	if l.unfinished {
@@ -181,9 +181,7 @@ func (t *table) device(index int) (plan.Device, bool) {
 		return plan.Device{}, false
 	}
 	device := l.device
-	if received, unsure := t.unsure[index]; unsure {
-		device.Promiscuous = received
-	}
+	device.Sockets = t.doubts.devices[index]
 	if master := t.relative(l.master); master.Kind != "openvswitch" {
 		device.Master = master
 	}

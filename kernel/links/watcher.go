@@ -39,12 +39,12 @@ type Watcher struct {
 
 	// Of Run's goroutine: what cannot be read anew.
 	above  above
-	unsure map[int]bool
+	doubts *doubts
 }
 
 // New returns a Watcher; Run runs it.
 func New(logger *slog.Logger) *Watcher {
-	return &Watcher{logger: logger, receiveBuffer: receiveBuffer, changed: make(chan struct{}), above: above{}, unsure: map[int]bool{}}
+	return &Watcher{logger: logger, receiveBuffer: receiveBuffer, changed: make(chan struct{}), above: above{}, doubts: newDoubts()}
 }
 
 // Run follows the devices of the network namespace of its thread until ctx
@@ -122,9 +122,9 @@ func (w *Watcher) follow(ctx context.Context) error {
 		return err
 	}
 	t.forgetAbove()
-	t.unsure = w.unsure
+	t.doubts = w.doubts // what the dump tells is no change
 	w.touchKnown(t)
-	again := time.AfterFunc(askAgain, s.wake)
+	again := time.AfterFunc(maxAsk, s.wake)
 	defer again.Stop()
 	for wait := false; ; wait = true {
 		messages, err := s.receive(wait)
@@ -135,12 +135,13 @@ func (w *Watcher) follow(ctx context.Context) error {
 			m.change(t)
 		}
 		w.takeDoubted(t)
-		if err := errors.Join(reread(t), t.lookElsewhere(), t.askSockets()); err != nil {
+		if err := errors.Join(reread(t), t.lookElsewhere()); err != nil {
 			return err
 		}
+		t.doubts.ask(t)
 		w.publish(t)
-		if len(t.unsure) > 0 {
-			again.Reset(askAgain)
+		if len(t.doubts.devices) > 0 {
+			again.Reset(t.doubts.next())
 		}
 	}
 }

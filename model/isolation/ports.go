@@ -207,7 +207,7 @@ func deviceRules() []portRule {
 		Entry{
 			Reason: OtherDevice, Enforce: Quarantine,
 			What:     "A device that Open vSwitch does not receive from: it got the name of another one that was plugged in, was made anew while the port was left plugged in, or left for another network namespace and came back",
-			Evidence: "kernel: the flag IFF_PROMISC, which the userspace datapath sets on what it opens, is missing for more than a second; of a device that came back or lost the flag: no packet socket receives from it",
+			Evidence: "kernel: the flag IFF_PROMISC, which the userspace datapath sets on what it opens, is missing for more than a second; of a device that came back or whose flag was changed: no packet socket receives from it",
 			Remedy:   "Unplug the port and plug it in again",
 		},
 		func(f facts) string {
@@ -317,7 +317,13 @@ func (f facts) waited() bool { return f.age >= Grace }
 
 // unopened says that the userspace datapath has not opened the device.
 func (f facts) unopened() bool {
-	return f.isDevice() && f.seen && f.userspace && f.OFPort > 0 && f.Error == "" && !f.device.Promiscuous
+	if !f.isDevice() || !f.seen || !f.userspace || f.OFPort <= 0 || f.Error != "" {
+		return false
+	}
+	if bySocket := f.Type == "" || f.Type == "system"; bySocket && f.device.Sockets != plan.Unasked {
+		return f.device.Sockets == plan.ReceiveNothing
+	}
+	return !f.device.Promiscuous
 }
 
 // vanished says that the device is gone, by what both the kernel and Open vSwitch

@@ -33,11 +33,12 @@ type Device struct {
 	PeerElsewhere bool
 	// Up says that the device is administratively up.
 	Up bool
-	// Promiscuous says that somebody receives all frames of the device, as Open
-	// vSwitch's userspace datapath does of what it opens: it has set IFF_PROMISC. Of
-	// a device that came back from another network namespace, or that lost the flag,
-	// packet sockets tell: from internal ports it receives otherwise.
+	// Promiscuous says that somebody set IFF_PROMISC, as Open vSwitch's userspace
+	// datapath does with what it opens.
 	Promiscuous bool
+	// Sockets says whether packet sockets receive from the device, where the flag is
+	// in doubt.
+	Sockets Sockets
 	// IPv6 says that the kernel talks IPv6 on the device: it knows the protocol,
 	// and disable_ipv6 is 0.
 	IPv6 bool
@@ -53,6 +54,18 @@ type Device struct {
 	// Sorted.
 	Addresses []netip.Prefix
 }
+
+// Sockets is whether packet sockets (packet(7)) receive every frame of a device. Open
+// vSwitch's userspace datapath receives by them from the devices that others made,
+// but not from its internal ports and by AF_XDP.
+type Sockets int
+
+// What is known of sockets.
+const (
+	Unasked Sockets = iota
+	Receive
+	ReceiveNothing
+)
 
 // Relative is a device that another one is stacked on or enslaved to, or the
 // other way round.
