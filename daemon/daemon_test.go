@@ -346,7 +346,13 @@ func TestMetrics(t *testing.T) {
 	d := h.start()
 	h.network(`{"name":"red","data_center":{"name":"Default"}}`)
 	h.must("POST", h.path()+"/setupnetworks", attachAll("red"))
-	text := h.metrics(d)
+	var text string
+	ovstest.Eventually(t, "the network counts", func() error {
+		if text = h.metrics(d); !strings.Contains(text, "isonet_network_receive_bytes_total") {
+			return errors.New("it does not")
+		}
+		return nil
+	})
 	for _, want := range []string{
 		`isonet_network_receive_bytes_total{network="red"} 0`,
 		`isonet_network_ready{network="red"} 1`,

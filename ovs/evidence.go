@@ -45,7 +45,13 @@ func (s *Switch) Evidence() plan.Evidence {
 	e.Flows = s.flows.unread()
 	if b := s.behind; !b.since.IsZero() && b.since.Before(e.VSwitchd.Seen) {
 		e.VSwitchd.Seen = b.since
-		if e.VSwitchd.Cause == "" {
+		switch {
+		case e.VSwitchd.Cause != "":
+		case e.VSwitchd.Busy && now.Sub(b.since) < longestWork:
+			e.VSwitchd.Cause = fmt.Sprintf("ovs-vswitchd is at work, and has not applied %d change(s) of its configuration", b.nextCfg-b.curCfg)
+			e.VSwitchd.Remedy = "wait until it has done what it was asked to do"
+		default:
+			e.VSwitchd.Busy = false
 			e.VSwitchd.Cause = fmt.Sprintf("ovs-vswitchd answers, but has not applied %d change(s) of its configuration", b.nextCfg-b.curCfg)
 			e.VSwitchd.Remedy = "see its log: perhaps it cannot write to its database, or another ovs-vswitchd has the database"
 		}

@@ -85,8 +85,7 @@ func (v *vswitchd) accompany(ctx context.Context, c *call, tick <-chan time.Time
 					return
 				}
 				waiting = false
-				v.seen.Store(&plan.Sighting{Seen: time.Now()})
-				work.rest()
+				v.seen.Store(&plan.Sighting{Seen: time.Now(), Busy: work.rest()})
 			case <-tick:
 				cause, remedy, busy := work.judge(time.Now())
 				v.miss(cause, remedy, busy)
@@ -125,7 +124,16 @@ type labour struct {
 	since time.Time // of the first look without an answer
 }
 
-func (l *labour) rest() { l.since = time.Time{} }
+// rest begins anew after an answer, and says whether the process has worked since
+// the look before.
+func (l *labour) rest() (worked bool) {
+	l.since = time.Time{}
+	before := l.used
+	if _, used, err := mainThread(l.pid); err == nil {
+		l.used = used
+	}
+	return before > 0 && l.used-before >= leastWork
+}
 
 // judge says what a process that does not answer is doing.
 func (l *labour) judge(now time.Time) (cause, remedy string, busy bool) {
