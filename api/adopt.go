@@ -168,7 +168,7 @@ func existing(d *model.Desired, reference string) (model.Network, error) {
 	}
 	n, exists := named(d, reference)
 	if !exists {
-		return model.Network{}, model.NotFoundf("Entity not found: %s", reference)
+		return model.Network{}, model.NotFoundf("There is no network '%s'; see 'isonet network list'.", reference)
 	}
 	return n, nil
 }

@@ -254,7 +254,7 @@ func TestReleaseRefusals(t *testing.T) {
 		status  int
 		says    string
 	}{
-		"unknown":    {`{"network":"nosuch"}`, nil, 404, "Entity not found: nosuch"},
+		"unknown":    {`{"network":"nosuch"}`, nil, 404, "There is no network 'nosuch'; see 'isonet network list'."},
 		"nothing":    {`{}`, nil, 400, "needs the name or id of a network"},
 		"not here":   {`{"network":"iso4"}`, nil, 409, "It has no bridge on this host that is isonet's"},
 		"by a label": {`{"network":"iso3"}`, nil, 409, "attach the network by itself"},

@@ -374,16 +374,16 @@ func (s Status) Releasable(device string) error {
 	case s.Idle() != nil:
 		return s.Idle()
 	case s.Guard == nil:
-		return model.NotFoundf("The host guard is on no device '%s'.", device)
+		return model.NotFoundf("The host guard is on no device '%s' that left the networks; see 'isonet guard list'.", device)
 	}
 	named := func(d ProtectedDevice) bool { return d.Name == device && d.Index != 0 }
 	switch {
 	case slices.ContainsFunc(s.Guard.Left, named):
 		return nil
 	case slices.ContainsFunc(s.Guard.Devices, named):
-		return model.Conflictf("Cannot release the device '%s'. It is plugged into a network: remove its port first.", device)
+		return model.Conflictf("Cannot release the device '%s'. It is plugged into a network: remove its port first ('ovs-vsctl del-port %s').", device, device)
 	}
-	return model.NotFoundf("The host guard is on no device '%s'.", device)
+	return model.NotFoundf("The host guard is on no device '%s' that left the networks; see 'isonet guard list'.", device)
 }
 
 // ReleaseDevice takes the host guard off a device that is on none of isonet's

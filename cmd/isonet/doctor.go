@@ -65,12 +65,12 @@ func diagnosis(t *table, s client.Status) {
 		}
 	}
 	for _, n := range s.Networks {
-		t.line("network '%s': %s, %s", n.Name, n.State, isolated(n.Isolation))
-		if !n.Active() {
+		t.line("network '%s': %s, %s", n.Name, n.State, verdict(n.Isolation))
+		if !n.Active() && !isMissing(s, n.Reason) {
 			t.line("  %s", n.Reason)
 		}
 		if n.Isolation != nil {
-			findings(t, *n.Isolation)
+			findings(t, s, *n.Isolation)
 		}
 		staleRemedy(t, n)
 		mtuRemedy(t, n)
@@ -109,13 +109,13 @@ func noticed(s client.Status) bool {
 	})
 }
 
-func findings(t *table, i client.Isolation) {
+func findings(t *table, s client.Status, i client.Isolation) {
 	for _, f := range i.Findings {
 		t.line("  %s%s: %s", f.Reason, where(f.Port, f.Setting), f.Detail)
 		t.line("    isonetd: %s", doing(i, f))
 		t.line("    remedy: %s", f.Remedy)
 	}
-	if i.HostGuard.Exposed() {
+	if i.HostGuard.Exposed() && !isMissing(s, i.HostGuard.Reason) {
 		t.line("  host guard %s", hostGuard(*i.HostGuard))
 	}
 	for _, port := range i.Pending {
@@ -154,13 +154,26 @@ func where(port, setting string) string {
 	return text
 }
 
+// verdict is isolated for a sentence, where no heading says what is unknown.
+func verdict(i *client.Isolation) string {
+	if text := isolated(i); text != "UNKNOWN" {
+		return text
+	}
+	return "isolation UNKNOWN"
+}
+
+// isMissing says that a reason is one that is told of the whole host already.
+func isMissing(s client.Status, reason string) bool {
+	return slices.ContainsFunc(s.Missing, func(m client.Missing) bool { return reason == m.Cause+": "+m.Remedy })
+}
+
 // isolated says in a few words how the isolation stands.
 func isolated(i *client.Isolation) string {
 	switch {
 	case i == nil:
 		return "unknown" // the daemon is older
 	case i.Verdict == "unknown" && len(i.Pending) == 0:
-		return "isolation UNKNOWN"
+		return "UNKNOWN"
 	case i.Isolated && !i.Contested && i.HostGuard.Exposed():
 		return "isolated, host guard " + i.HostGuard.State
 	case i.Contested && i.Isolated:

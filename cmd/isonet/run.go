@@ -87,7 +87,9 @@ func (a *app) exit(err error) int {
 
 // complain writes one line to stderr.
 func (a *app) complain(text string) {
-	_, _ = fmt.Fprintf(a.stderr, "isonet: %s\n", oneLine(text)) // there is nowhere left to tell
+	// What the API calls force=true is a flag here.
+	text = strings.ReplaceAll(oneLine(text), "force=true", "--force")
+	_, _ = fmt.Fprintf(a.stderr, "isonet: %s\n", text) // there is nowhere left to tell
 }
 
 func (a *app) rootCommand() *cobra.Command {
@@ -98,8 +100,8 @@ with --url.
 
 Networks may be named by name or by id; an id comes first.
 
-Exit codes: 0 success, 1 error, 2 wrong use, 3 a network is not active or
-Open vSwitch is not connected ('isonet status' only), 4 a leak, 5 no proof and
+Exit codes: 0 success, 1 error, 2 wrong use, 3 a network is not active,
+not isolated or not known ('isonet status' and 'isonet doctor'), 4 a leak, 5 no proof and
 6 isolated but impaired ('isonet prove' only).`)
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetIn(a.stdin)

@@ -284,7 +284,7 @@ func TestRefusals(t *testing.T) {
 		{"native-values", "network list", "GET /networks?follow=network_labels", ok(`{"network": [{"name": "n", "mtu": 1400, "port_isolation": true}]}`)},
 		{"refused-adopt", "adopt br-old red", "POST /isonet/adopt", refusal(http.StatusConflict, "[Cannot adopt Bridge. The bridge 'br-old' cannot be adopted: a; b.]")},
 		{"refused-release", "release blue", "POST /isonet/release", refusal(http.StatusConflict, "[Cannot release the network 'blue'. It is strict.]")},
-		{"refused-guard-release", "guard release vnet4", "POST /isonet/guard/release", refusal(http.StatusConflict, "[Cannot release the device 'vnet4'. It is plugged into a network: remove its port first.]")},
+		{"refused-guard-release", "guard release vnet4", "POST /isonet/guard/release", refusal(http.StatusConflict, "[Cannot release the device 'vnet4'. It is plugged into a network: remove its port first ('ovs-vsctl del-port vnet4').]")},
 		{"nothing-to-prune", "port prune blue", "POST /isonet/prune", ok(`{"network":{"id":"x","name":"blue"},"ports":[]}`)},
 		{"no-networks", "network list -o json", "GET /networks?follow=network_labels", ok(`{}`)},
 		{"no-labels", "label list -o json", "GET /hosts/" + hostID + "/networklabels", ok(`{}`)},

@@ -59,6 +59,15 @@ func missing(t *table, s client.Status) {
 	}
 }
 
+// reason is the text of a reason, which points at the head of the status if it
+// stands there already.
+func reason(s client.Status, text string) string {
+	if isMissing(s, text) {
+		return "see MISSING"
+	}
+	return text
+}
+
 // printNetworkStatus prints one network and leaves only that in the status.
 func (a *app) printNetworkStatus(s *client.Status, reference string) error {
 	if err := narrow(s, reference); err != nil {
@@ -70,7 +79,7 @@ func (a *app) printNetworkStatus(s *client.Status, reference string) error {
 			t.row("Open vSwitch:", disconnected(*s))
 		}
 		missing(t, *s)
-		networkDetail(t, n)
+		networkDetail(t, *s, n)
 	})
 }
 
@@ -106,23 +115,23 @@ func attachedNetwork(s client.Status, reference string) (client.NetworkStatus, e
 	}
 	found, err := resolve(networks, []string{reference})
 	if err != nil {
-		return client.NetworkStatus{}, fmt.Errorf("network '%s' is not attached to this host: attach it with 'isonet attach'", reference)
+		return client.NetworkStatus{}, fmt.Errorf("no network '%s' is attached to this host: see 'isonet network list', and attach it with 'isonet attach'", reference)
 	}
 	return byID[found[0].ID], nil
 }
 
-func networkDetail(t *table, n client.NetworkStatus) {
+func networkDetail(t *table, s client.Status, n client.NetworkStatus) {
 	received, transmitted := traffic(n.Traffic)
 	t.row("network:", n.Name)
 	t.row("id:", n.ID)
 	t.row("state:", fmt.Sprintf("%s since %s", n.State, moment(n.Since)))
-	t.row("reason:", n.Reason)
+	t.row("reason:", reason(s, n.Reason))
 	t.row("isolation:", isolated(n.Isolation))
 	if i := n.Isolation; i != nil && i.StrictState != "" {
 		t.row("strict:", i.StrictState)
 	}
 	if i := n.Isolation; i != nil && i.HostGuard != nil {
-		t.row("host guard:", hostGuard(*i.HostGuard))
+		t.row("host guard:", hostGuard(client.HostGuard{State: i.HostGuard.State, Reason: reason(s, i.HostGuard.Reason)}))
 	}
 	t.row("bridge:", n.Bridge)
 	t.row("mtu:", mtuStatus(n.MTU))
@@ -163,7 +172,7 @@ func statusTable(t *table, s client.Status) {
 		t.line("no network is attached to this host")
 		return
 	}
-	networkTable(t, s.Networks)
+	networkTable(t, s)
 	eventTable(t, s.Events)
 }
 
@@ -179,12 +188,12 @@ func disconnected(s client.Status) string {
 	return fmt.Sprintf("NOT CONNECTED since %s; what follows is the past", moment(s.Since))
 }
 
-func networkTable(t *table, networks []client.NetworkStatus) {
+func networkTable(t *table, s client.Status) {
 	t.line("Traffic is what the ports received and transmitted in all (and now), in binary units: 1 KiB = 1024 B.")
 	t.row("NETWORK", "STATE", "ISOLATION", "BRIDGE", "MTU", "PORTS", "CAUSE", "RECEIVED", "TRANSMITTED", "REASON")
-	for _, n := range networks {
+	for _, n := range s.Networks {
 		received, transmitted := traffic(n.Traffic)
-		t.row(n.Name, n.State, isolated(n.Isolation), n.Bridge, mtuStatus(n.MTU), ports(n.Ports), cause(n.Cause), received, transmitted, n.Reason)
+		t.row(n.Name, n.State, isolated(n.Isolation), n.Bridge, mtuStatus(n.MTU), ports(n.Ports), cause(n.Cause), received, transmitted, reason(s, n.Reason))
 	}
 }
 

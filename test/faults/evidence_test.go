@@ -197,7 +197,7 @@ func (b blindness) runs(h *hosttest.Host, blind bool, command string) error {
 	if _, failed := errors.AsType[*exec.ExitError](err); err != nil && !failed {
 		return err
 	}
-	return says(string(out), blind, []string{b.cause, "isolation UNKNOWN"}, []string{"active"})
+	return says(string(out), blind, []string{b.cause, "UNKNOWN"}, []string{"active"})
 }
 
 // says reports what is missing of a text: all of unknown and nothing of known when
