@@ -230,6 +230,25 @@ func TestStalePorts(t *testing.T) {
 	}
 }
 
+// TestWhatIsMissingIsToldOnce checks that a cause which concerns the whole host is
+// not told again with each network.
+func TestWhatIsMissingIsToldOnce(t *testing.T) {
+	answers := standard(t)
+	status := strings.ReplaceAll(recorded(t, "status"), `"reason": ""`, `"reason": "ovs-vswitchd does not run: start it"`)
+	status = strings.ReplaceAll(status, `"state": "active"`, `"state": "unknown"`)
+	status = strings.ReplaceAll(status, `"isolated": true`, `"isolated": false, "verdict": "unknown"`)
+	status = strings.Replace(status, `"revision"`,
+		`"missing": [{"ground": "vswitchd", "since": "2026-11-23T09:00:01Z", "cause": "ovs-vswitchd does not run", "remedy": "start it"}], "revision"`, 1)
+	answers["GET /isonet/status"] = ok(status)
+	for _, tt := range []struct{ name, args string }{
+		{"missing-status", "status"},
+		{"missing-status-network", "status blue"},
+		{"missing-doctor", "doctor"},
+	} {
+		t.Run(tt.name, func(t *testing.T) { check(t, tt.name, command{args: words(tt.args)}, answers) })
+	}
+}
+
 // TestPortsElsewhere checks how a container's port is shown.
 func TestPortsElsewhere(t *testing.T) {
 	answers := standard(t)
