@@ -50,7 +50,7 @@ type HostStatus struct {
 
 // MissingGround is something that verdicts rest on and that is not there.
 type MissingGround struct {
-	// Ground is database, vswitchd, devices, identity, loop or rules.
+	// Ground is database, vswitchd, devices, identity, loop, rules or store.
 	Ground reconcile.Ground `json:"ground"`
 	// Since is when it was seen last.
 	Since time.Time `json:"since,omitzero"`

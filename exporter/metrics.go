@@ -306,7 +306,7 @@ func hostFamilies() []family {
 		Metric{
 			"isonet_evidence_missing", gauge,
 			[]string{"ground"},
-			"Whether something that verdicts rest on is gone or was not seen for four seconds (1) or not (0): database, vswitchd, devices, identity of the host, loop, or rules of the host guard.",
+			"Whether something that verdicts rest on is gone or was not seen for four seconds (1) or not (0): database, vswitchd, devices, identity of the host, loop, rules of the host guard, or store of the desired state.",
 		},
 		func(v view, emit func(sample)) {
 			for _, ground := range reconcile.Grounds() {

@@ -16,7 +16,8 @@ import (
 type Ground string
 
 // The grounds. All verdicts of a host rest on the first five, those on one
-// network on its flows as well, and the host guard on the rules.
+// network on its flows as well, and the host guard on the rules. Without the store
+// the networks are known, as far as they were asked for when it was there last.
 const (
 	// OnDatabase is the session with Open vSwitch's database, with a snapshot of it
 	// that can be used.
@@ -33,11 +34,13 @@ const (
 	OnFlows Ground = "flows"
 	// OnRules are the host guard's rules in the kernel.
 	OnRules Ground = "rules"
+	// OnStore is the session with the database of the desired state.
+	OnStore Ground = "store"
 )
 
 // Grounds returns those on which verdicts on the whole host rest, by weight.
 func Grounds() []Ground {
-	return []Ground{OnDatabase, OnVSwitchd, OnDevices, OnIdentity, OnLoop, OnRules}
+	return []Ground{OnDatabase, OnVSwitchd, OnDevices, OnIdentity, OnLoop, OnRules, OnStore}
 }
 
 const (
@@ -142,6 +145,18 @@ func (l *Loop) identity(now time.Time) plan.Sighting {
 	return plan.Sighting{Seen: now}
 }
 
+// following says whether the desired state is the present one.
+func (l *Loop) following(now time.Time) plan.Sighting {
+	since, err := l.store.Trouble()
+	if err == nil {
+		return plan.Sighting{Seen: now}
+	}
+	return plan.Sighting{
+		Seen: since, Cause: fmt.Sprintf("isonetd cannot read or write the desired state (%v)", err),
+		Remedy: "check that the ovsdb-server of its database runs, and see the log of isonetd; until then nobody can change networks, and the host stays as it is",
+	}
+}
+
 // grounds returns what is missing of the host, by its weight: the first explains
 // the others.
 func (l *Loop) grounds(s Status, e plan.Evidence, now time.Time) []Missing {
@@ -157,6 +172,7 @@ func (l *Loop) grounds(s Status, e plan.Evidence, now time.Time) []Missing {
 		{OnLoop, l.work.sighting(now, "a pass of isonetd over the host's networks")},
 		{OnLoop, l.applying.sighting(now, "a change of Open vSwitch's database")},
 		{OnRules, s.Guard.sighting(now)},
+		{OnStore, l.following(now)},
 	} {
 		if m, is := missing(g.ground, g.seen, l.began, now); is {
 			list = append(list, m)

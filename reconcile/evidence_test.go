@@ -2,7 +2,9 @@ package reconcile_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -53,6 +55,40 @@ func TestAStuckLoopKnowsNothing(t *testing.T) {
 			t.Errorf("verdict %+v, missing %+v", got, missing)
 		}
 		close(s.released)
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Without the store the networks are known still, and it is told that what they
+// should be is not.
+func TestTheStoreIsMissed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, n := newWorld(t, plan.Port{UUID: "p", Name: "vm", Tag: -1, Interfaces: []plan.Interface{{UUID: "i", Name: "vm", OFPort: 3, MTURequest: 1500}}}, tap("vm"))
+		loop := reconcile.New(w, w, ignore{}, slog.New(slog.DiscardHandler))
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- loop.Run(ctx) }()
+		synctest.Wait()
+		w.mu.Lock()
+		w.lost, w.trouble = time.Now(), errors.New("its server was stopped")
+		w.mu.Unlock()
+		time.Sleep(time.Second)
+		if missing := loop.Status().Missing; len(missing) > 0 {
+			t.Errorf("after a second %+v is missing", missing)
+		}
+		changed := loop.Changed()
+		select {
+		case <-changed:
+		case <-time.After(5 * time.Second):
+			t.Error("nobody is told within five seconds")
+		}
+		got, missing := loop.Status().Network(n.ID), loop.Status().Missing
+		if got.State != reconcile.Active || len(missing) != 1 || missing[0].Ground != reconcile.OnStore || !strings.Contains(missing[0].Cause, "its server was stopped") {
+			t.Errorf("verdict %+v, missing %+v", got, missing)
+		}
 		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)

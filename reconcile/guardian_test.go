@@ -86,6 +86,8 @@ type world struct {
 	actual  *plan.Actual
 	changed chan struct{}
 	applied []plan.Plan
+	lost    time.Time // since when the store is away, for the reason of trouble
+	trouble error
 	after   func(*plan.Actual, plan.Plan)
 }
 
@@ -95,6 +97,12 @@ func (w *world) Ready() <-chan struct{} {
 	return ready
 }
 func (w *world) Snapshot() *model.Desired { return w.desired }
+
+func (w *world) Trouble() (time.Time, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.lost, w.trouble
+}
 
 func (w *world) Update(context.Context, func(*model.Desired) error) (int64, error) { return 0, nil }
 

@@ -23,6 +23,9 @@ type Store interface {
 	Ready() <-chan struct{}
 	Snapshot() *model.Desired
 	Changed() <-chan struct{}
+	// Trouble returns since when Snapshot does not follow the store's database, and
+	// why; nil when it does.
+	Trouble() (since time.Time, err error)
 	Update(ctx context.Context, change func(*model.Desired) error) (int64, error)
 }
 

@@ -206,6 +206,16 @@ func (s *Store) Changed() <-chan struct{} { return s.newest.Load().changed }
 // Connected says whether the store follows its database at the moment.
 func (s *Store) Connected() bool { return s.newest.Load().session != nil }
 
+// Trouble returns since when the store does not follow its database, and why; zero
+// and nil when it does.
+func (s *Store) Trouble() (since time.Time, err error) {
+	now := s.newest.Load()
+	if now.session != nil {
+		return time.Time{}, nil
+	}
+	return now.lost, now.reason()
+}
+
 // StaleSince returns since when the store does not follow its database; zero
 // when it does.
 func (s *Store) StaleSince() time.Time {

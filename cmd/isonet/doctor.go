@@ -17,8 +17,8 @@ func (a *app) doctorCommand() *cobra.Command {
 		Short: "Say what is wrong with the host's networks, and what to do",
 		Long: `Say what is wrong with the networks of the host, or with one of them: why it is
 not active, and each finding about its isolation with the evidence, what isonetd
-does about it, and what to do. Stale ports are named too, and devices that left
-the networks and that the host guard stays on.
+does about it, and what to do. Stale ports are named too, bridges that ports keep,
+and devices that left the networks and that the host guard stays on.
 
 The exit code is 0 if nothing is wrong, and 3 if something is or if that is not
 known. Notices, stale ports and guarded devices are not wrong.`,
@@ -53,8 +53,12 @@ func diagnosis(t *table, s client.Status) {
 		t.line("Open vSwitch: %s", disconnected(s))
 	}
 	for _, m := range s.Missing {
-		t.line("since %s nobody knows how the networks are: %s", moment(m.Since), m.Cause)
+		t.line("since %s %s: %s", moment(m.Since), m.Means(), m.Cause)
 		t.line("  remedy: %s", m.Remedy)
+	}
+	for _, h := range s.Held {
+		t.line("bridge '%s' should be gone and is kept by the ports %s", h.Bridge, strings.Join(h.Ports, ", "))
+		t.line("  remedy: unplug them ('ovs-vsctl del-port PORT')")
 	}
 	if s.LastError != "" {
 		t.line("isonetd cannot apply a change: %s", s.LastError)
@@ -104,8 +108,8 @@ func otherMTU(n client.NetworkStatus) []client.Port {
 
 // noticed says that there is something to tell, be it a notice.
 func noticed(s client.Status) bool {
-	return len(s.LeftGuarded) > 0 || slices.ContainsFunc(s.Networks, func(n client.NetworkStatus) bool {
-		return n.Isolation != nil && len(n.Isolation.Findings) > 0 || len(otherMTU(n)) > 0
+	return len(s.LeftGuarded)+len(s.Held) > 0 || slices.ContainsFunc(s.Networks, func(n client.NetworkStatus) bool {
+		return slices.ContainsFunc(n.Ports, func(p client.Port) bool { return p.Stale }) || n.Isolation != nil && len(n.Isolation.Findings) > 0 || len(otherMTU(n)) > 0
 	})
 }
 

@@ -101,6 +101,7 @@ func narrow(s *client.Status, reference string) error {
 		return err
 	}
 	s.Networks, s.LeftGuarded = []client.NetworkStatus{n}, []string{}
+	s.Held = slices.DeleteFunc(s.Held, func(h client.Held) bool { return h.NetworkID != n.ID })
 	s.Events = slices.DeleteFunc(s.Events, func(e client.Event) bool { return e.NetworkID != n.ID })
 	return nil
 }

@@ -53,6 +53,17 @@ type Missing struct {
 	Busy bool `json:"busy,omitempty"`
 }
 
+// Means says what is not known without it.
+func (m Missing) Means() string {
+	switch m.Ground {
+	case "store":
+		return "isonetd does not know what the networks should be"
+	case "rules":
+		return "nobody knows whether the host is kept apart from VMs"
+	}
+	return "nobody knows how the networks are"
+}
+
 // Host is the daemon's host; its ID is "" until Open vSwitch was reached once.
 type Host struct {
 	ID   string `json:"id"`
