@@ -43,10 +43,10 @@ func (g *gatherer) fill() (s *sheet, done func(), err error) {
 	default:
 		s = newSheet(g.families)
 	}
-	if g.sources.Desired() == nil {
+	if desired := g.sources.Desired(); desired == nil {
 		s.blank()
 	} else {
-		err = s.fill(g.look())
+		err = s.fill(g.look(desired))
 	}
 	return s, func() {
 		select {

@@ -40,9 +40,9 @@ type network struct {
 	counted bool
 }
 
-// look takes what the sources say now.
-func (g *gatherer) look() view {
-	v := view{desired: g.sources.Desired(), status: g.sources.Status(), resets: g.sources.Resets(), interval: g.sources.Interval()}
+// look takes what the sources say now about a desired state.
+func (g *gatherer) look(desired *model.Desired) view {
+	v := view{desired: desired, status: g.sources.Status(), resets: g.sources.Resets(), interval: g.sources.Interval()}
 	traffic := g.sources.Traffic()
 	places := g.atlas.of(v.desired, v.status.HostID, v.status.Actual)
 	networks := make([]network, len(places))
