@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -129,6 +130,12 @@ func TestRestartOfTheDaemon(t *testing.T) {
 	h.eventually("the pings run", func() error { return h.pingsUpTo(20) })
 	h.killDaemon()
 	h.startDaemon()
+	h.eventually("it has looked at all", func() error {
+		if got := h.get("/hosts/" + h.id + "/networkattachments"); strings.Contains(got, "<in_sync>false") {
+			return errors.New(got)
+		}
+		return nil
+	})
 	after := h.everything()
 	last := h.answeredPings()
 	h.eventually("the pings go on", func() error { return h.pingsUpTo(last[len(last)-1] + 50) })

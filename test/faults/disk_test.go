@@ -300,6 +300,7 @@ func TestADeviceIsLeftOfALostBridge(t *testing.T) {
 	h.OVS.Vsctl("--no-wait", "del-br", "red")
 	h.Kill()
 	h.OVS.Vsctl("--no-wait", "--if-exists", "del-br", "red")
+	h.OVS.StartVSwitchd()
 	h.Start()
 	h.Await("the device is named", func(s hosttest.Status) bool {
 		return len(s.Networks) == 1 && s.Networks[0].State == "error" && strings.Contains(s.Networks[0].Reason, "a network device 'red' exists")
@@ -307,7 +308,6 @@ func TestADeviceIsLeftOfALostBridge(t *testing.T) {
 	if out, err := h.Command("ip", "link", "delete", "red").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	h.OVS.StartVSwitchd()
 	h.Converges("red")
 }
 
