@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"os"
 	"slices"
 	"strconv"
@@ -87,18 +88,26 @@ func vxlan(s *side) exit {
 }
 
 // late opens the bridge's local port now, and looks at its device when all is
-// over: taking the bridge down and up for RSTP makes the device anew.
+// over, and at another one when Open vSwitch has made the device anew meanwhile.
 func late(s *side, open func(*side) exit) exit {
 	s.Helper()
 	open(s)
 	var out exit
+	index, earlier := 0, 0
 	look := func() exit {
-		if out.count == nil {
-			out = local(s)
+		device, err := net.InterfaceByName(s.bridge)
+		if out.count != nil && (err != nil || device.Index == index) {
+			return out
+		}
+		if out.count != nil {
+			earlier += out.count()
+		}
+		if out = local(s); err == nil { // else it is looked for again
+			index = device.Index
 		}
 		return out
 	}
-	return exit{count: func() int { return look().count() }, knock: func() { look().knock() }}
+	return exit{count: func() int { n := look().count(); return earlier + n }, knock: func() { look().knock() }}
 }
 
 // renamed lets an uplink go by another name.
