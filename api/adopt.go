@@ -116,7 +116,7 @@ func adopt(d *model.Desired, status reconcile.Status, request AdoptRequest) (Ado
 	if !there {
 		return Adoption{}, model.NotFoundf("Cannot adopt Bridge. The host has no bridge '%s'.", request.Bridge)
 	}
-	if owner := plan.NetworkOf(b); owner != "" {
+	if owner := b.Network; owner != "" {
 		return Adoption{}, model.Conflictf("Cannot adopt Bridge. The bridge '%s' is isonet's already: it belongs to the network %s.", b.Name, owner)
 	}
 	n, exists := named(d, request.Network)

@@ -157,7 +157,7 @@ func nativePlan(desired *model.Desired, status reconcile.Status, p plan.Plan) Ho
 		add(Operation{Do: PlugPort, Bridge: plug.Name, NetworkID: plug.Network, Port: plug.Port.Name})
 	}
 	for _, r := range p.Repair {
-		add(Operation{Do: RepairBridge, Bridge: r.Have.Name, NetworkID: plan.NetworkOf(r.Have), Columns: strings.Split(r.Columns(), ",")})
+		add(Operation{Do: RepairBridge, Bridge: r.Have.Name, NetworkID: r.Have.Network, Columns: strings.Split(r.Columns(), ",")})
 	}
 	for _, change := range p.Ports {
 		verbs := map[plan.PortVerb]Verb{plan.RemovePort: RemovePort, plan.QuarantinePort: QuarantinePort, plan.ReleasePort: ReleasePort}
@@ -166,16 +166,16 @@ func nativePlan(desired *model.Desired, status reconcile.Status, p plan.Plan) Ho
 		})
 	}
 	for _, m := range p.MTU {
-		add(Operation{Do: SetMTU, Bridge: m.Bridge, NetworkID: plan.NetworkOf(status.Actual.Bridges[m.Bridge]), Port: m.Interface.Name, MTU: m.Bytes})
+		add(Operation{Do: SetMTU, Bridge: m.Bridge, NetworkID: status.Actual.Bridges[m.Bridge].Network, Port: m.Interface.Name, MTU: m.Bytes})
 	}
 	for _, b := range p.Delete {
-		add(Operation{Do: RemoveBridge, Bridge: b.Name, NetworkID: plan.NetworkOf(b)})
+		add(Operation{Do: RemoveBridge, Bridge: b.Name, NetworkID: b.Network})
 	}
 	for _, r := range p.Adopt {
 		add(Operation{Do: AdoptBridge, Bridge: r.Have.Name, NetworkID: r.Spec.NetworkID, Columns: strings.Split(r.Columns(), ",")})
 	}
 	for _, r := range p.Release {
-		add(Operation{Do: ReleaseBridge, Bridge: r.Bridge.Name, NetworkID: plan.NetworkOf(r.Bridge)})
+		add(Operation{Do: ReleaseBridge, Bridge: r.Bridge.Name, NetworkID: r.Bridge.Network})
 		for _, change := range r.Ports {
 			add(Operation{Do: ReleasePort, Bridge: r.Bridge.Name, NetworkID: change.Network, Port: change.Port.Name, Reason: change.Reason})
 		}

@@ -239,7 +239,7 @@ func nativePorts(network model.ID, b plan.Bridge, traffic map[string]model.PortT
 				s.Denied = new(DeniedStatus(d))
 			}
 			// A port that just moved may still count for the other network.
-			if t, ok := traffic[i.UUID]; ok && t.Network == network && (!s.Elsewhere || b.DatapathType != "netdev") {
+			if t, ok := traffic[i.UUID]; ok && t.Network == network && (!s.Elsewhere || b.DatapathType != plan.UserspaceDatapath) {
 				s.Traffic = nativeTraffic(t.Traffic)
 			}
 			ports = append(ports, s)

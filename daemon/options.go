@@ -169,7 +169,7 @@ func (o Options) Parse() (Config, error) {
 			fail(path.setting, fmt.Errorf("%q is not an absolute path", path.value))
 		}
 	}
-	if o.DatapathType != ovs.AutoDatapath && o.DatapathType != "system" && o.DatapathType != "netdev" {
+	if o.DatapathType != ovs.AutoDatapath && o.DatapathType != plan.KernelDatapath && o.DatapathType != plan.UserspaceDatapath {
 		fail("datapath-type", fmt.Errorf("%q is not auto, system or netdev", o.DatapathType))
 	}
 	if o.DatapathType == plan.KernelDatapath && !ovs.HasKernelDatapath() {

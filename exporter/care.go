@@ -25,12 +25,7 @@ func careFamilies() []family {
 				if !v.connected() {
 					return
 				}
-				count := map[isolation.Reason]int{}
-				for _, n := range v.networks {
-					for _, f := range n.verdict.Isolation.Findings {
-						count[f.Reason]++
-					}
-				}
+				count := v.findings()
 				for _, e := range isolation.Table() {
 					if e.Notice {
 						emit(sample{value: float64(count[e.Reason]), labels: []string{string(e.Reason)}})

@@ -23,12 +23,7 @@ func isolationFamilies() []family {
 				if !v.connected() {
 					return
 				}
-				count := map[isolation.Reason]int{}
-				for _, n := range v.networks {
-					for _, f := range n.verdict.Isolation.Findings {
-						count[f.Reason]++
-					}
-				}
+				count := v.findings()
 				for _, reason := range violations() {
 					emit(sample{value: float64(count[reason]), labels: []string{string(reason)}})
 				}

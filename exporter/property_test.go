@@ -313,7 +313,7 @@ func (h *history) turn(t *rapid.T) {
 	h.actual = &plan.Actual{Bridges: bridges}
 	var placed []trafficcount.Bridge
 	for _, b := range bridges {
-		counted := trafficcount.Bridge{Network: plan.NetworkOf(b)}
+		counted := trafficcount.Bridge{Network: b.Network}
 		for _, p := range b.Ports {
 			counted.Endpoints = append(counted.Endpoints, p.Name)
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/model/isolation"
 	"github.com/isonet/isonet/model/plan"
 	"github.com/isonet/isonet/reconcile"
 )
@@ -55,6 +56,17 @@ func (g *gatherer) look(desired *model.Desired) view {
 	}
 	v.ports = v.portsOf(g.sources.Ports)
 	return v
+}
+
+// findings counts what is found of the networks, by reason.
+func (v view) findings() map[isolation.Reason]int {
+	count := map[isolation.Reason]int{}
+	for _, n := range v.networks {
+		for _, f := range n.verdict.Isolation.Findings {
+			count[f.Reason]++
+		}
+	}
+	return count
 }
 
 // atlas remembers the networks' places as long as neither operators nor Open

@@ -162,7 +162,7 @@ func (f *flows) lookout(ctx context.Context) {
 	every(ctx, comeback, func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		if !slices.ContainsFunc(slices.Collect(maps.Values(f.keepers)), func(k *keeper) bool { return k.conn == nil }) {
+		if !f.lacking() {
 			return
 		}
 		if info, err := os.Stat(f.runDir.path()); err == nil && !info.ModTime().Equal(last) {
@@ -171,6 +171,16 @@ func (f *flows) lookout(ctx context.Context) {
 			f.back = make(chan struct{})
 		}
 	})
+}
+
+// lacking says that a bridge has no connection. The caller has the lock.
+func (f *flows) lacking() bool {
+	for _, k := range f.keepers {
+		if k.conn == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // probe looks at one bridge after the other, and counts in turn.

@@ -62,7 +62,7 @@ type keeper struct {
 	spare    *backoff.ExponentialBackOff
 	repaired time.Time
 	settled  *plan.Pipeline
-	counted  map[int]plan.MemberCounters // as vswitchd counts them
+	counted  map[int]plan.MemberCounters // as vswitchd counted them last, on whichever connection
 	learning learning
 }
 
@@ -174,7 +174,7 @@ func (k *keeper) session(ctx context.Context) error {
 		k.flows.mu.Unlock()
 		_ = conn.Close() // what it says, the reader has seen
 	}()
-	k.there, k.suspect, k.evidence, k.removed, k.counted = nil, false, "", "", nil
+	k.there, k.suspect, k.evidence, k.removed = nil, false, "", ""
 	k.learning = newLearning()
 	x := &exchange{ctx: ctx, k: k, conn: conn}
 	if err := x.greet(); err != nil {

@@ -18,7 +18,7 @@ func (w wishes) permissions(actual *plan.Actual) map[model.ID]plan.Permission {
 	for _, a := range w.adopting {
 		n := w.desired.Networks[a.Network]
 		b, there := actual.Bridges[n.VdsmName]
-		if !there || plan.NetworkOf(b) != "" {
+		if !there || b.Network != "" {
 			continue
 		}
 		permission := plan.Permission{Bridge: a.Adopts}

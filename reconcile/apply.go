@@ -56,7 +56,7 @@ func (a *attempts) reset() {
 type flight struct {
 	plan     plan.Plan
 	revision int64
-	drift    bool
+	drift    int // how many bridges it puts back that somebody else changed
 	start    time.Time
 	landed   chan landing // receives one value
 }
@@ -138,9 +138,9 @@ func (l *Loop) send(ctx context.Context, p plan.Plan, revision int64) time.Durat
 
 // depart takes down what a transaction is about to do.
 func (l *Loop) depart(p plan.Plan, revision int64) *flight {
-	again := len(p.Create) + len(p.Repair) + len(p.Delete) + len(p.Adopt)
-	f := &flight{plan: p, revision: revision, drift: l.settled == revision && again > 0, start: time.Now(), landed: make(chan landing, 1)}
-	if f.drift {
+	f := &flight{plan: p, revision: revision, start: time.Now(), landed: make(chan landing, 1)}
+	if l.settled == revision {
+		f.drift = len(p.Create) + len(p.Repair) + len(p.Delete) + len(p.Adopt)
 		l.logDrift(p)
 	}
 	l.owners.intend(p)
@@ -178,12 +178,11 @@ func (l *Loop) land(f *flight, came landing) {
 		l.log.Info("adopted the bridge", "bridge", r.Spec.Name, "network", r.Spec.NetworkID, "columns", r.Columns())
 	}
 	for _, r := range p.Release {
-		l.log.Info("released the bridge; it is isonet's no longer", "bridge", r.Bridge.Name, "network", plan.NetworkOf(r.Bridge))
+		l.log.Info("released the bridge; it is isonet's no longer", "bridge", r.Bridge.Name, "network", r.Bridge.Network)
 	}
 	l.replugged(p)
-	if f.drift {
-		again := len(p.Create) + len(p.Repair) + len(p.Delete) + len(p.Adopt)
-		l.publish(func(s *Status) { s.Repairs += uint64(again) })
+	if f.drift > 0 {
+		l.publish(func(s *Status) { s.Repairs += uint64(f.drift) })
 	}
 }
 

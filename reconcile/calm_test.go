@@ -134,10 +134,10 @@ func newRandomHost(r *rand.Rand) *randomHost {
 
 // healthy returns the bridge that a network must be.
 func (h *randomHost) healthy(n model.Network) plan.Bridge {
-	spec := plan.NewSpec(n, userspace)
+	spec := plan.NewSpec(n, plan.UserspaceDatapath)
 	own, _ := h.links.Named(n.VdsmName)
 	return plan.Bridge{
-		UUID: "b" + n.VdsmName, Name: n.VdsmName, Network: n.ID, DatapathType: userspace, FailMode: spec.FailMode,
+		UUID: "b" + n.VdsmName, Name: n.VdsmName, Network: n.ID, DatapathType: plan.UserspaceDatapath, FailMode: spec.FailMode,
 		ExternalIDs: maps.Clone(spec.ExternalIDs), OtherConfig: maps.Clone(spec.OtherConfig),
 		Ports: []plan.Port{{
 			UUID: "p" + n.VdsmName, Name: n.VdsmName, VLANMode: spec.VLANMode, Tag: -1, Trunks: spec.Trunks, ExternalIDs: spec.PortExternalIDs(),
@@ -153,7 +153,7 @@ func (h *randomHost) put(b plan.Bridge) {
 }
 
 func (h *randomHost) actual() *plan.Actual {
-	return &plan.Actual{DatapathType: userspace, Bridges: maps.Clone(h.bridges), Links: h.links.For(h.bridges), Managers: h.managers}
+	return &plan.Actual{DatapathType: plan.UserspaceDatapath, Bridges: maps.Clone(h.bridges), Links: h.links.For(h.bridges), Managers: h.managers}
 }
 
 // change does something to a network, its bridge, a port, a device or its flows.

@@ -275,7 +275,7 @@ func unreadFlows(flows map[string]plan.Sighting, actual *plan.Actual, began, now
 	unread := map[model.ID]*Missing{}
 	for name, seen := range flows {
 		if m, is := missing(OnFlows, seen, began, now); is {
-			unread[plan.NetworkOf(actual.Bridges[name])] = &m
+			unread[actual.Bridges[name].Network] = &m
 		}
 	}
 	return unread

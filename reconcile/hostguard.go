@@ -16,10 +16,6 @@ import (
 	"github.com/isonet/isonet/model/plan"
 )
 
-// userspace is the datapath type with which the host's own network stack sees
-// the frames of VMs as well.
-const userspace = "netdev"
-
 const (
 	// guardEvery is how often the host guard is looked at although nothing
 	// happened, so that what is said of it is never old.
@@ -308,7 +304,7 @@ func (g *hostGuard) look(s Status) (absent map[string]bool) {
 // ours reports whether a bridge is isonet's. One whose marks somebody took away is
 // so still, as long as its network is to be on the host.
 func (g *hostGuard) ours(s Status, b plan.Bridge) bool {
-	if plan.NetworkOf(b) != "" {
+	if b.Network != "" {
 		return true
 	}
 	for _, k := range g.kept {
@@ -325,11 +321,11 @@ func inKernel(b plan.Bridge, before kept) bool {
 	if b.DatapathType == plan.ResetDatapath {
 		return before.InKernel
 	}
-	return b.DatapathType != userspace
+	return b.DatapathType != plan.UserspaceDatapath
 }
 
 func networkOf(b plan.Bridge, before kept) model.ID {
-	if id := plan.NetworkOf(b); id != "" {
+	if id := b.Network; id != "" {
 		return id
 	}
 	return before.network
@@ -339,7 +335,7 @@ func networkOf(b plan.Bridge, before kept) model.ID {
 // of isonet's bridges.
 func (g *hostGuard) guards(s Status, b plan.Bridge, d plan.Device) bool {
 	_, is := g.kept[d.Index]
-	return is || forVM(d) && !ofHost(d) || slices.ContainsFunc(s.Devices[plan.NetworkOf(b)], func(other plan.Device) bool { return other.Index == d.Index })
+	return is || forVM(d) && !ofHost(d) || slices.ContainsFunc(s.Devices[b.Network], func(other plan.Device) bool { return other.Index == d.Index })
 }
 
 // was reports whether a device of a name was guarded until now.
@@ -373,14 +369,16 @@ func (s Status) Releasable(device string) error {
 		return ErrUnreachable
 	case s.Idle() != nil:
 		return s.Idle()
-	case s.Guard == nil:
-		return model.NotFoundf("The host guard is on no device '%s' that left the networks; see 'isonet guard list'.", device)
+	}
+	var guard Guarding
+	if s.Guard != nil {
+		guard = *s.Guard
 	}
 	named := func(d ProtectedDevice) bool { return d.Name == device && d.Index != 0 }
 	switch {
-	case slices.ContainsFunc(s.Guard.Left, named):
+	case slices.ContainsFunc(guard.Left, named):
 		return nil
-	case slices.ContainsFunc(s.Guard.Devices, named):
+	case slices.ContainsFunc(guard.Devices, named):
 		return model.Conflictf("Cannot release the device '%s'. It is plugged into a network: remove its port first ('ovs-vsctl del-port %s').", device, device)
 	}
 	return model.NotFoundf("The host guard is on no device '%s' that left the networks; see 'isonet guard list'.", device)

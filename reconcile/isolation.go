@@ -173,7 +173,7 @@ func (g *guardian) judge(want *plan.Want, actual *plan.Actual, flows map[string]
 		g.memory.judged(n.ID, v, opened, now)
 		j.accepted[n.ID] = v.Accepted
 		j.devices[n.ID] = nil
-		if b.DatapathType == userspace {
+		if b.DatapathType == plan.UserspaceDatapath {
 			j.devices[n.ID] = devicesOf(b, v.Accepted, actual)
 		}
 		contested := false
@@ -226,7 +226,7 @@ func leaving(want plan.Want, desired *model.Desired, actual *plan.Actual) []mode
 	}
 	var networks []model.Network
 	for name, b := range actual.Bridges {
-		id := plan.NetworkOf(b)
+		id := b.Network
 		if id == "" || want.Calm[name] || wanted[name] == id || slices.Contains(want.Released, id) || !want.Holds(b, actual.Links) {
 			continue
 		}

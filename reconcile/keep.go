@@ -1,7 +1,6 @@
 package reconcile
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -257,10 +256,8 @@ func (j *judgement) find(network model.ID, f isolation.Finding) {
 // taken says of a port what happened to it.
 func taken(p plan.Port) string {
 	const text = "it was taken away with its bridge"
-	for _, i := range p.Interfaces {
-		if vm := cmp.Or(i.ExternalIDs["vm-name"], i.ExternalIDs["vm-id"]); vm != "" {
-			return fmt.Sprintf("%s (VM %s)", text, vm)
-		}
+	if vm := p.VM(); vm != "" {
+		return fmt.Sprintf("%s (VM %s)", text, vm)
 	}
 	return text
 }

@@ -447,7 +447,7 @@ func (s Status) unsettled(revision int64, networks []model.ID) (string, error) {
 	bridges := sync.OnceValue(func() map[model.ID]string {
 		names := map[model.ID]string{}
 		for name, b := range s.Actual.Bridges {
-			names[plan.NetworkOf(b)] = name
+			names[b.Network] = name
 		}
 		return names
 	})

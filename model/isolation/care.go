@@ -13,7 +13,7 @@ func (in Input) openChecksums(vms []plan.Port) string {
 	own, seen := in.Devices.Named(in.Bridge.Name)
 	why := "other_config:userspace-tso-enable is not set"
 	switch {
-	case in.Bridge.DatapathType != userspace || len(vms) < 2:
+	case in.Bridge.DatapathType != plan.UserspaceDatapath || len(vms) < 2:
 		return ""
 	case in.Host.Offloads && (!seen || !own.Tap || own.VnetHeader):
 		return ""

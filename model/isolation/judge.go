@@ -57,7 +57,7 @@ type Host struct {
 func HostOf(actual *plan.Actual) Host {
 	h := Host{Managers: actual.Managers, Restoring: actual.Restoring, Offloads: actual.Offloads}
 	for name, b := range actual.Bridges {
-		if b.DatapathType != userspace || plan.NetworkOf(b) != "" {
+		if b.DatapathType != plan.UserspaceDatapath || b.Network != "" {
 			continue
 		}
 		for _, p := range b.Endpoints() {
@@ -71,9 +71,6 @@ func HostOf(actual *plan.Actual) Host {
 	slices.Sort(h.Tunnels)
 	return h
 }
-
-// userspace is the datapath type of the userspace datapath.
-const userspace = "netdev"
 
 // Finding is one thing that is wrong with a network's isolation, or worth
 // knowing about it.
@@ -217,7 +214,7 @@ func (in Input) facts(p plan.Port) []facts {
 	shared := in.Bridge.Seen(in.Devices)
 	for _, i := range p.Interfaces {
 		f := facts{
-			Interface: i, own: i.Name == in.Bridge.Name, shared: shared, userspace: in.DatapathType == userspace,
+			Interface: i, own: i.Name == in.Bridge.Name, shared: shared, userspace: in.DatapathType == plan.UserspaceDatapath,
 			known: i.IfIndex != 0 || len(in.Former[i.UUID]) > 0,
 		}
 		devices := in.devices(f)
@@ -348,7 +345,7 @@ func (in Input) notices(v *Verdict) {
 			}
 		}
 	}
-	if len(in.Host.Tunnels) > 0 && in.DatapathType == userspace {
+	if len(in.Host.Tunnels) > 0 && in.DatapathType == plan.UserspaceDatapath {
 		add(TunnelNearby, "tunnels on the same datapath: "+strings.Join(in.Host.Tunnels, ", "))
 	}
 	if detail := in.openChecksums(v.Accepted); detail != "" {

@@ -57,7 +57,7 @@ func (a *Actual) Foreign(name string) bool {
 // Bridge returns the bridge that a network has under the name of its bridges. A
 // bridge of that name that is not the network's is none.
 func (a *Actual) Bridge(n model.Network) (Bridge, bool) {
-	if b, there := a.Bridges[n.VdsmName]; there && NetworkOf(b) == n.ID {
+	if b, there := a.Bridges[n.VdsmName]; there && b.Network == n.ID {
 		return b, true
 	}
 	return Bridge{}, false
@@ -66,7 +66,7 @@ func (a *Actual) Bridge(n model.Network) (Bridge, bool) {
 // BridgeOf returns the bridge that is a network's, whatever its name.
 func (a *Actual) BridgeOf(network model.ID) (Bridge, bool) {
 	for _, b := range a.Bridges {
-		if network != "" && NetworkOf(b) == network { // "" are those of others
+		if network != "" && b.Network == network { // "" are those of others
 			return b, true
 		}
 	}

@@ -43,7 +43,7 @@ func newRelease(b Bridge) Release {
 	r := Release{Bridge: b}
 	for _, p := range b.Endpoints() {
 		if p.Marked() {
-			r.Ports = append(r.Ports, Unquarantine(NetworkOf(b), b, p))
+			r.Ports = append(r.Ports, Unquarantine(b.Network, b, p))
 		}
 	}
 	return r
@@ -54,8 +54,8 @@ func newRelease(b Bridge) Release {
 func (w Want) forbids(n model.Network, b Bridge) string {
 	permission, permitted := w.Adopt[n.ID]
 	switch {
-	case NetworkOf(b) != "":
-		return fmt.Sprintf("the bridge '%s' still belongs to the network %s", b.Name, NetworkOf(b))
+	case b.Network != "":
+		return fmt.Sprintf("the bridge '%s' still belongs to the network %s", b.Name, b.Network)
 	case !permitted:
 		return fmt.Sprintf("a bridge '%s' that isonet did not make exists on the host: adopt it ('isonet adopt'), rename or remove it, or rename the network", b.Name)
 	case permission.Bridge != b.UUID:

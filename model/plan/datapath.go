@@ -21,7 +21,7 @@ func (a *Actual) InUse() map[string]string {
 	types := map[string]string{}
 	for _, b := range a.Bridges {
 		t := cmp.Or(b.DatapathType, KernelDatapath)
-		if (t == KernelDatapath || t == UserspaceDatapath) && NetworkOf(b) != "" && len(b.LivePorts(a.Links)) > 0 {
+		if (t == KernelDatapath || t == UserspaceDatapath) && b.Network != "" && len(b.LivePorts(a.Links)) > 0 {
 			types[b.UUID] = t
 		}
 	}

@@ -48,7 +48,7 @@ func Diff(want Want, have *Actual) Plan {
 		wanted[n.ID] = n
 	}
 	for name, b := range have.Bridges {
-		id := NetworkOf(b)
+		id := b.Network
 		switch n, ok := wanted[id]; {
 		case id == "" || want.Calm[name]:
 		case ok && n.VdsmName == b.Name:
@@ -80,7 +80,7 @@ func Diff(want Want, have *Actual) Plan {
 		p.plug(want, n, b.UUID, have)
 	}
 	for _, b := range surplus {
-		id := NetworkOf(b)
+		id := b.Network
 		if slices.Contains(want.Released, id) {
 			p.Release = append(p.Release, newRelease(b))
 			continue
@@ -99,14 +99,14 @@ func Diff(want Want, have *Actual) Plan {
 // ports are in use. While it is taken down and up, none looks so.
 func (w Want) Holds(b Bridge, links *Links) bool {
 	used := len(b.LivePorts(links)) > 0 || b.DatapathType == ResetDatapath && len(b.Endpoints()) > 0
-	return used && !slices.Contains(w.Evicted, NetworkOf(b))
+	return used && !slices.Contains(w.Evicted, b.Network)
 }
 
 // isolateHeld keeps a held bridge isolated. A reset that it needs ends with its
 // own datapath type, as far as anybody knows it.
 func (p *Plan) isolateHeld(want Want, b Bridge, have *Actual) {
 	for _, n := range want.Leaving {
-		if n.ID != NetworkOf(b) || n.VdsmName != b.Name {
+		if n.ID != b.Network || n.VdsmName != b.Name {
 			continue
 		}
 		changes := want.portsOf(b)
@@ -269,7 +269,7 @@ func Problems(want Want, have *Actual) []Problem {
 func problemOf(n model.Network, have *Actual) Problem {
 	name := n.VdsmName
 	b, ok := have.Bridges[name]
-	if !ok || NetworkOf(b) != n.ID {
+	if !ok || b.Network != n.ID {
 		return Problem{Reason: fmt.Sprintf("the bridge '%s' does not exist", name)}
 	}
 	local, ok := b.Local()

@@ -21,9 +21,6 @@ func networkIn(marks map[string]string) model.ID {
 	return model.ID(marks[NetworkKey])
 }
 
-// NetworkOf returns the network whose bridge b is; "" for somebody else's.
-func NetworkOf(b Bridge) model.ID { return b.Network }
-
 // Owners says whose the bridges of a host are, by the UUIDs of their rows: a
 // network's, or with "" somebody else's.
 //

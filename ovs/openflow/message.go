@@ -99,9 +99,6 @@ func SetAsync() Request {
 // connection one that is told things (section 7.3.2).
 func SetConfig() Request { return Request{Type: setConfig, Body: []byte{0, 0, 0, 1}} }
 
-// Echo asks for a sign of life.
-func Echo() Request { return Request{Type: EchoRequest} }
-
 // EchoOf answers an echo request.
 func EchoOf(m Message) Request { return Request{Type: EchoReply, Body: m.Body} }
 
