@@ -86,7 +86,7 @@ func (h *host) oldBridge() (namespace string, vms []*ovstest.VM) {
 	h.Helper()
 	namespace = ovstest.Namespace(h)
 	h.ovs = ovstest.Start(h, ovstest.InNamespace(namespace))
-	h.ovs.Vsctl("add-br", "br-old", "--", "set", "Bridge", "br-old", "datapath_type=netdev", "external_ids:theirs=1")
+	h.ovs.Vsctl("add-br", "br-old", "--", "set", "Bridge", "br-old", "datapath_type="+ovstest.Datapath(), "external_ids:theirs=1")
 	for i, name := range []string{"vm-a", "vm-b"} {
 		vm := h.ovs.NewVM(name, fmt.Sprintf("10.0.0.%d/24", i+1))
 		h.ovs.Plug(vm, "br-old")
@@ -234,7 +234,7 @@ func TestAnAdoptedBridgeCountsFromZero(t *testing.T) {
 // on it.
 func TestARefusedAdoptionLeavesNothing(t *testing.T) {
 	h := newHost(t, nil)
-	h.ovs.Vsctl("add-br", "br-old", "--", "set", "Bridge", "br-old", "datapath_type=netdev", "stp_enable=true", "mcast_snooping_enable=true", "external_ids:theirs=1",
+	h.ovs.Vsctl("add-br", "br-old", "--", "set", "Bridge", "br-old", "datapath_type="+ovstest.Datapath(), "stp_enable=true", "mcast_snooping_enable=true", "external_ids:theirs=1",
 		"--", "set-controller", "br-old", "ptcp:0:127.0.0.1", "--", "--may-exist", "add-port", "br-old", "patch1",
 		"--", "set", "Interface", "patch1", "type=patch", "options:peer=nowhere")
 	h.start()

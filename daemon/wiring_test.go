@@ -30,7 +30,7 @@ func (h *host) isonetd(program, namespace string, wrapper ...string) (stop func(
 	h.Helper()
 	args := append([]string{"netns", "exec", namespace}, wrapper...)
 	cmd := exec.CommandContext(context.Background(), "ip", append(args, program, "--ovsdb", h.ovs.Endpoint(),
-		"--state-dir", h.cfg.StateDir, "--socket", h.cfg.Socket, "--metrics-listen", "", "--datapath-type", "netdev")...)
+		"--state-dir", h.cfg.StateDir, "--socket", h.cfg.Socket, "--metrics-listen", "", "--datapath-type", ovstest.Datapath())...)
 	cmd.Stderr = h.Output()
 	if err := cmd.Start(); err != nil {
 		h.Fatal(err)

@@ -17,14 +17,14 @@ func TestABridgeInUseKeepsItsDatapath(t *testing.T) {
 	namespace := ovstest.Namespace(t)
 	private := ovstest.Start(t, ovstest.InNamespace(namespace))
 	want := plan.Want{Networks: []model.Network{network("red", 0), network("blue", 0)}}
-	sw := run(t, private, "netdev", &observer{})
+	sw := run(t, private, ovstest.Datapath(), &observer{})
 	realise(t, sw, want)
 	vm := private.NewVM("vm", "10.0.0.1/24")
 	private.Plug(vm, "red")
 	for _, test := range []struct {
 		option string
 		flips  bool
-	}{{"system", true}, {ovs.AutoDatapath, false}} {
+	}{{otherDatapath(), true}, {ovs.AutoDatapath, false}} {
 		again := run(t, private, test.option, &observer{})
 		actual := waitFor(t, again, "the bridges are seen", func(a *plan.Actual) bool {
 			return len(a.Bridges["red"].LivePorts(a.Links)) == 1 && a.Bridges["blue"].UUID != ""
@@ -37,16 +37,24 @@ func TestABridgeInUseKeepsItsDatapath(t *testing.T) {
 			t.Errorf("%s: the datapath type of these bridges would be changed: %v", test.option, repaired)
 		}
 		problems := plan.Problems(plan.Want{Networks: want.Networks[:1]}, actual)
-		if said := len(problems) == 1 && problems[0].Final && strings.Contains(problems[0].Reason, "set the option datapath-type of isonetd to netdev"); said != test.flips {
+		if said := len(problems) == 1 && problems[0].Final && strings.Contains(problems[0].Reason, "set the option datapath-type of isonetd to "+ovstest.Datapath()); said != test.flips {
 			t.Errorf("%s: problems %+v", test.option, problems)
 		}
 	}
 	// Who changes it while isonetd runs did not mean it.
 	realise(t, sw, want)
-	private.Vsctl("--no-wait", "set", "bridge", "red", "datapath_type=system")
-	waitFor(t, sw, "the change is seen", func(a *plan.Actual) bool { return a.Bridges["red"].DatapathType == "system" })
+	private.Vsctl("--no-wait", "set", "bridge", "red", "datapath_type="+otherDatapath())
+	waitFor(t, sw, "the change is seen", func(a *plan.Actual) bool { return a.Bridges["red"].DatapathType == otherDatapath() })
 	realise(t, sw, want)
-	if got := private.Vsctl("get", "bridge", "red", "datapath_type"); got != "netdev" {
+	if got := private.Vsctl("get", "bridge", "red", "datapath_type"); got != ovstest.Datapath() {
 		t.Errorf("the datapath type of the bridge is %s", got)
 	}
+}
+
+// otherDatapath is the one that the tests do not run on.
+func otherDatapath() string {
+	if ovstest.Datapath() == ovstest.Kernel {
+		return ovstest.Userspace
+	}
+	return ovstest.Kernel
 }

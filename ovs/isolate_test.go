@@ -47,7 +47,7 @@ func newCable(t *testing.T) *cable {
 		ip(t, "-n", vm, "link", "set", "eth0", "up")
 		c.vms = append(c.vms, vm)
 	}
-	c.ovs, c.sw, _ = startWith(t, "netdev", ovstest.InNamespace(host))
+	c.ovs, c.sw, _ = startWith(t, ovstest.Datapath(), ovstest.InNamespace(host))
 	realise(t, c.sw, c.want)
 	for n := range 3 {
 		c.ovs.Vsctl("add-port", "red", fmt.Sprintf("vm%d", n))
@@ -107,7 +107,7 @@ func TestBroadcastsFlowAfterRSTPWasPutBack(t *testing.T) {
 	ofports := c.ovs.Vsctl("--columns=name,ofport", "list", "interface")
 	c.drift("set", "bridge", "red", "rstp_enable=true")
 	ovstest.Eventually(t, "after", c.reaches)
-	if got := c.ovs.Vsctl("get", "bridge", "red", "rstp_enable", "datapath_type"); got != "false\nnetdev" {
+	if got := c.ovs.Vsctl("get", "bridge", "red", "rstp_enable", "datapath_type"); got != "false\n"+ovstest.Datapath() {
 		t.Errorf("rstp_enable and datapath_type: %q", got)
 	}
 	if got := c.ovs.Vsctl("--columns=_uuid,name,interfaces", "list", "port"); got != ports {

@@ -27,7 +27,7 @@ func TestABridgeForEveryName(t *testing.T) {
 		}
 		names = append(names, string(name))
 	}
-	private, sw, _ := startWith(t, "netdev", ovstest.InNamespace(ovstest.Namespace(t)))
+	private, sw, _ := startWith(t, ovstest.Datapath(), ovstest.InNamespace(ovstest.Namespace(t)))
 	var want plan.Want
 	for _, name := range names {
 		n := network(name, 1400)
@@ -45,7 +45,7 @@ func TestABridgeForEveryName(t *testing.T) {
 // A port of somebody else that has the name keeps the network away, and no other.
 func TestTheNameOfAPortIsTaken(t *testing.T) {
 	private, sw, _ := start(t)
-	private.Vsctl("add-br", "theirs", "--", "set", "Bridge", "theirs", "datapath_type=netdev", "--", "add-port", "theirs", "red",
+	private.Vsctl("add-br", "theirs", "--", "set", "Bridge", "theirs", "datapath_type="+ovstest.Datapath(), "--", "add-port", "theirs", "red",
 		"--", "add-bond", "theirs", "pair", "blue", "green")
 	waitFor(t, sw, "the ports are seen", func(a *plan.Actual) bool { return len(a.Bridges["theirs"].Endpoints()) == 2 })
 	other := plan.Want{Networks: []model.Network{network("other", 0)}}
@@ -75,7 +75,7 @@ func TestTheLocalPortIsTakenBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			private, sw, _ := start(t)
-			private.Vsctl("add-br", "theirs", "--", "set", "Bridge", "theirs", "datapath_type=netdev")
+			private.Vsctl("add-br", "theirs", "--", "set", "Bridge", "theirs", "datapath_type="+ovstest.Datapath())
 			want := plan.Want{Networks: []model.Network{network("red", 0), network("blue", 0)}}
 			realise(t, sw, want)
 			port := private.Vsctl("get", "Port", "red", "_uuid")

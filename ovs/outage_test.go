@@ -11,7 +11,7 @@ import (
 // README says it to operators.
 func TestUserspaceDatapathNeedsItsDatabase(t *testing.T) {
 	private := ovstest.Start(t, ovstest.InNamespace(ovstest.Namespace(t)))
-	private.Vsctl("add-br", "br", "--", "set", "bridge", "br", "datapath_type=netdev")
+	private.Vsctl("add-br", "br", "--", "set", "bridge", "br", "datapath_type="+ovstest.Datapath())
 	a, b := private.NewVM("vm-a", "10.0.0.1/24"), private.NewVM("vm-b", "10.0.0.2/24")
 	private.Plug(a, "br")
 	private.Plug(b, "br")

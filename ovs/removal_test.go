@@ -37,7 +37,7 @@ func newRemovalWorld(t *testing.T) *removalWorld {
 	ctx, cancel := context.WithCancel(context.Background())
 	watched := ovstest.GoInside(namespace, func() error { return w.links.Run(ctx) })
 	w.sw = ovs.New(ovs.Config{
-		Endpoints: []string{private.Endpoint()}, DatapathType: "netdev", RunDir: private.Dir(), Observer: &observer{}, Logger: log,
+		Endpoints: []string{private.Endpoint()}, DatapathType: ovstest.Datapath(), RunDir: private.Dir(), Observer: &observer{}, Logger: log,
 		Devices: w.links,
 		RemoveDevices: func(indexes ...int) error {
 			w.mu.Lock()

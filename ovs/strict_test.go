@@ -27,7 +27,7 @@ func newStrictWorld(t *testing.T) strictWorld {
 	t.Helper()
 	namespace := ovstest.Namespace(t)
 	private := ovstest.Start(t, ovstest.InNamespace(namespace))
-	private.Vsctl("add-br", strictBridge, "--", "set", "Bridge", strictBridge, "datapath_type=netdev", "fail_mode=secure")
+	private.Vsctl("add-br", strictBridge, "--", "set", "Bridge", strictBridge, "datapath_type="+ovstest.Datapath(), "fail_mode=secure")
 	w := strictWorld{
 		OVS: private, namespace: namespace,
 		a: private.NewVM("vm-a", "10.0.0.1/24"), b: private.NewVM("vm-b", "10.0.0.2/24"), other: private.NewVM("vm-other", "10.0.0.3/24"),
@@ -36,7 +36,7 @@ func newStrictWorld(t *testing.T) strictWorld {
 		private.Plug(vm, strictBridge)
 		private.OFPort(vm.Device) // wait for it
 	}
-	w.sw = run(t, private, "netdev", &observer{})
+	w.sw = run(t, private, ovstest.Datapath(), &observer{})
 	return w
 }
 

@@ -93,7 +93,7 @@ func command(t *testing.T, name string, args ...string) {
 func (m *meter) start() {
 	m.Helper()
 	m.sw = ovs.New(ovs.Config{
-		Endpoints: []string{m.Endpoint()}, DatapathType: "netdev", Observer: &observer{}, Logger: slog.New(slog.DiscardHandler),
+		Endpoints: []string{m.Endpoint()}, DatapathType: ovstest.Datapath(), Observer: &observer{}, Logger: slog.New(slog.DiscardHandler),
 		Totals: m.file,
 		Wanted: func(string) (map[model.ID]bool, bool) { return *m.wanted.Load(), true },
 	})

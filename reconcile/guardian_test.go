@@ -43,7 +43,7 @@ func TestRealDevices(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	s := startWith(t, watcher, "netdev", ovstest.InNamespace(host))
+	s := startWith(t, watcher, ovstest.Datapath(), ovstest.InNamespace(host))
 	id := s.under("red", "")
 	s.ovs.Vsctl("add-port", "red", "tap0", "--", "add-port", "red", "vm0")
 	s.until("both are known", func(st reconcile.Status) bool {

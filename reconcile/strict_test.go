@@ -53,7 +53,7 @@ func (s *site) start() {
 	devices := links.New(log)
 	s.store = store.New(store.Config{StateDir: s.stateDir, RunDir: s.ovs.Dir(), Logger: slog.New(slog.DiscardHandler)})
 	sw := ovs.New(ovs.Config{
-		Endpoints: []string{s.ovs.Endpoint()}, DatapathType: "netdev", Observer: s.seen, Logger: log,
+		Endpoints: []string{s.ovs.Endpoint()}, DatapathType: ovstest.Datapath(), Observer: s.seen, Logger: log,
 		Devices: devices, RunDir: s.ovs.Dir(),
 	})
 	s.loop = reconcile.New(s.store, sw, s.seen, log)

@@ -47,7 +47,7 @@ func asProgram() {
 func isonetd(endpoint, state, socket, hostGuard string) error {
 	options := isonetdaemon.DefaultOptions()
 	options.OVSDB, options.StateDir, options.Socket = endpoint, state, socket
-	options.MetricsListen, options.DatapathType, options.HostGuard = "", "netdev", hostGuard
+	options.MetricsListen, options.DatapathType, options.HostGuard = "", ovstest.Datapath(), hostGuard
 	cfg, err := options.Parse()
 	if err != nil {
 		return err

@@ -148,7 +148,7 @@ func (h *Host) Launch() {
 	h.Helper()
 	args := append(append([]string{}, h.wrapper...), h.program,
 		"--ovsdb", h.ToOVS.Endpoint(), "--state-dir", h.stateDir, "--socket", h.Socket(), "--metrics-listen", metricsListen,
-		"--datapath-type", "netdev")
+		"--datapath-type", ovstest.Datapath())
 	if h.Store != nil {
 		args = append(args, "--store", h.ToStore.Endpoint())
 	}

@@ -42,9 +42,10 @@ type OVS struct {
 // Option changes how an instance starts.
 type Option func(*OVS)
 
-// InNamespace runs vswitchd in a network namespace that exists, with the real
-// userspace datapath (datapath_type=netdev). It needs root. Without it the
-// datapath is OVS's own dummy, which needs no privileges and moves no frames.
+// InNamespace runs vswitchd in a network namespace that exists, with a real
+// datapath (datapath_type=Datapath()). The kernel's belongs to the namespace, so
+// one vswitchd at a time may use it there. It needs root. Without it the datapath
+// is OVS's own dummy, which needs no privileges and moves no frames.
 func InNamespace(name string) Option { return func(o *OVS) { o.namespace = name } }
 
 // WithDummy lets vswitchd also have interfaces of the type dummy, whose frames go
@@ -70,6 +71,7 @@ func Start(t testing.TB, options ...Option) *OVS {
 		t.Fatalf("make a directory: %v", err)
 	}
 	o := &OVS{t: t, dir: dir, database: dir}
+	o.checkDatapath()
 	for _, option := range options {
 		option(o)
 	}
@@ -84,7 +86,10 @@ func Start(t testing.TB, options ...Option) *OVS {
 		schemaOf217(t, schema)
 	}
 	o.server = NewServer(t, dir, filepath.Join(o.database, "conf.db"), schema)
-	t.Cleanup(o.StopVSwitchd)
+	t.Cleanup(func() {
+		o.StopVSwitchd()
+		o.removeDatapath()
+	})
 	o.StartServer()
 	o.Init()
 	if o.offloads {
@@ -158,7 +163,7 @@ func (o *OVS) VSwitchdPID() int { return o.vswitchd.PID() }
 // StopServer kills ovsdb-server, as a crash would.
 func (o *OVS) StopServer() { o.server.Stop() }
 
-// StopVSwitchd kills ovs-vswitchd, as a crash would.
+// StopVSwitchd kills ovs-vswitchd, as a crash would. The kernel's datapath stays.
 func (o *OVS) StopVSwitchd() {
 	if o.vswitchd != nil {
 		o.vswitchd.Kill()

@@ -41,8 +41,9 @@ func (o *OVS) NewVM(device, address string) *VM {
 		}
 	}
 	run("ip", "-n", o.namespace, "link", "add", device, "type", "veth", "peer", "name", "eth0", "netns", vm.namespace)
-	// Nobody fills in the checksums that the kernel leaves to a veth's peer.
-	run("ip", "netns", "exec", vm.namespace, "ethtool", "-K", "eth0", "tx", "off")
+	if Datapath() == Userspace { // nobody fills in the checksums that the kernel leaves to a veth's peer
+		run("ip", "netns", "exec", vm.namespace, "ethtool", "-K", "eth0", "tx", "off")
+	}
 	run("ip", "-n", vm.namespace, "address", "add", address, "dev", "eth0")
 	run("ip", "-n", vm.namespace, "link", "set", "eth0", "up")
 	// The host's own stack would speak IPv6 to the VM, past the bridge.

@@ -218,7 +218,7 @@ func newLab(t *testing.T) *lab {
 	}
 	l.guard = New(slog.New(slog.NewTextHandler(l.log, nil)))
 	l.private = ovstest.Start(t, ovstest.InNamespace(l.host))
-	l.private.Vsctl("add-br", "iso", "--", "set", "bridge", "iso", "datapath_type=netdev")
+	l.private.Vsctl("add-br", "iso", "--", "set", "bridge", "iso", "datapath_type="+ovstest.Datapath())
 	run(t, l.host, "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=0", "net.ipv6.conf.default.disable_ipv6=0")
 	ip(t, l.host, "link add up0 type veth peer name eth0 netns "+l.outsideNS)
 	ip(t, l.host, "link set up0 up")

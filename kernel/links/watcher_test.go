@@ -463,7 +463,7 @@ func TestInternalPort(t *testing.T) {
 	host, vm := ovstest.Namespace(t), ovstest.Namespace(t)
 	w, _ := start(t, host, receiveBuffer)
 	private := ovstest.Start(t, ovstest.InNamespace(host))
-	private.Vsctl("add-br", "br", "--", "set", "bridge", "br", "datapath_type=netdev",
+	private.Vsctl("add-br", "br", "--", "set", "bridge", "br", "datapath_type="+ovstest.Datapath(),
 		"--", "add-port", "br", "int0", "--", "set", "interface", "int0", "type=internal")
 	links := await(t, w, "the internal port", func(l map[string]plan.Device) bool { _, ok := l["int0"]; return ok })
 	if d := links["int0"]; d.Kind != "tun" || !d.Tap || !d.Ethernet {

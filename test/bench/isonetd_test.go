@@ -79,7 +79,7 @@ func (d *isonetd) start() time.Duration {
 	defer log.Close() //nolint:errcheck // the daemon writes to it
 	d.cmd = exec.CommandContext(context.Background(), "ip", append([]string{
 		"netns", "exec", d.ovs.namespace, d.program,
-		"--ovsdb", d.ovs.Endpoint(), "--state-dir", d.state, "--socket", d.socket, "--metrics-listen", "", "--datapath-type", "netdev",
+		"--ovsdb", d.ovs.Endpoint(), "--state-dir", d.state, "--socket", d.socket, "--metrics-listen", "", "--datapath-type", ovstest.Datapath(),
 	}, d.flags...)...)
 	d.cmd.Stderr = log
 	begin := time.Now()

@@ -31,7 +31,7 @@ func BenchmarkRemoval(b *testing.B) {
 	kernel := tapRemovals()
 	namespace := ovstest.Namespace(b)
 	o := &openvswitch{b, ovstest.Start(b, ovstest.InNamespace(namespace)), namespace}
-	o.Vsctl("add-br", "other", "--", "set", "Bridge", "other", "datapath_type=netdev")
+	o.Vsctl("add-br", "other", "--", "set", "Bridge", "other", "datapath_type="+ovstest.Datapath())
 	from, to := o.NewVM("vm-a", "10.0.0.1/24"), o.NewVM("vm-b", "10.0.0.2/24")
 	o.Plug(from, "other")
 	o.Plug(to, "other")

@@ -50,7 +50,7 @@ func newHost(t *testing.T, options ...string) *host {
 	}
 	h.start(append([]string{
 		"--ovsdb", h.ovs.Endpoint(), "--state-dir", filepath.Join(dir, "state"), "--socket", h.socket(),
-		"--listen", address, "--users-file", users, "--metrics-listen", "", "--datapath-type", "netdev", "--log-level", "debug",
+		"--listen", address, "--users-file", users, "--metrics-listen", "", "--datapath-type", ovstest.Datapath(), "--log-level", "debug",
 	}, options...))
 	ovstest.Eventually(t, "isonetd answers and knows its host", func() error {
 		var hosts struct{ Host []struct{ ID, Status string } }

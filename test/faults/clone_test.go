@@ -20,7 +20,7 @@ func clone(t *testing.T, first *hosttest.Host) *hosttest.Host {
 	network := strings.TrimPrefix(first.Network("red"), "/networks/")
 	h.OVS.Vsctl(
 		"set", "Open_vSwitch", ".", "external_ids:system-id="+strings.TrimPrefix(first.Path(), "/hosts/"), "--",
-		"add-br", "red", "--", "set", "bridge", "red", "datapath_type=netdev", "external_ids:owner=isonet", "external_ids:isonet-network-id="+network, "--",
+		"add-br", "red", "--", "set", "bridge", "red", "datapath_type="+ovstest.Datapath(), "external_ids:owner=isonet", "external_ids:isonet-network-id="+network, "--",
 		"add-port", "red", "uplink", "--", "set", "interface", "uplink", "type=vxlan", "options:remote_ip=192.0.2.1",
 	)
 	h.Launch()

@@ -259,7 +259,7 @@ func TestOpenVSwitchsDatabaseIsLost(t *testing.T) {
 			h.Start()
 			h.Create("red", "blue", "green")
 			h.Attach("red", "green")
-			h.OVS.Vsctl("add-br", "theirs", "--", "set", "bridge", "theirs", "datapath_type=netdev")
+			h.OVS.Vsctl("add-br", "theirs", "--", "set", "bridge", "theirs", "datapath_type="+ovstest.Datapath())
 			backup := read(t, h.OVS.Server().File())
 			h.Must("POST", h.Path()+"/setupnetworks", hosttest.Detaching("green"))
 			h.OVS.Applied()

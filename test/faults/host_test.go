@@ -142,7 +142,7 @@ func TestSomebodyElseIsHalfDone(t *testing.T) {
 	h.Create("red", "theirs")
 	h.Attach("red")
 	h.OVS.Server().Transact(`["Open_vSwitch",
-		{"op":"insert","table":"Bridge","uuid-name":"b","row":{"name":"theirs","datapath_type":"netdev"}},
+		{"op":"insert","table":"Bridge","uuid-name":"b","row":{"name":"theirs","datapath_type":"` + ovstest.Datapath() + `"}},
 		{"op":"mutate","table":"Open_vSwitch","where":[],"mutations":[["bridges","insert",["named-uuid","b"]]]},
 		{"op":"update","table":"Bridge","where":[["name","==","red"]],"row":{"ports":["set",[]]}}]`)
 	ovstest.Eventually(t, "the local port is there again", func() error {

@@ -62,7 +62,7 @@ func TestSoak(t *testing.T) {
 			t.Logf("what happened:\n%s", strings.Join(s.log, "\n"))
 		}
 	})
-	h.OVS.Vsctl("add-br", "theirs", "--", "set", "bridge", "theirs", "datapath_type=netdev", "external_ids:owner=them")
+	h.OVS.Vsctl("add-br", "theirs", "--", "set", "bridge", "theirs", "datapath_type="+ovstest.Datapath(), "external_ids:owner=them")
 	foreign := s.foreign()
 	for n := range poolOfVMs {
 		s.vms = append(s.vms, h.OVS.NewVM(fmt.Sprintf("vm%d", n), fmt.Sprintf("10.0.0.%d/24", n+1)))

@@ -141,7 +141,7 @@ func rapidSpanningTree(s *side) exit {
 	s.Helper()
 	out := spanningTree("rstp_enable")(s)
 	ovstest.Eventually(s, "RSTP is put back", func() error {
-		if have := s.ovs.Vsctl("get", "bridge", s.bridge, "rstp_enable", "datapath_type"); have != "false\nnetdev" {
+		if have := s.ovs.Vsctl("get", "bridge", s.bridge, "rstp_enable", "datapath_type"); have != "false\n"+ovstest.Datapath() {
 			return fmt.Errorf("rstp_enable and datapath_type are %q", have)
 		}
 		return nil

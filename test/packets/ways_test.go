@@ -161,7 +161,7 @@ func (s *side) rename(before, after string) {
 func foreign(s *side) (string, exit) {
 	s.Helper()
 	bridge := s.name("their")
-	s.ovs.Vsctl("add-br", bridge, "--", "set", "bridge", bridge, "datapath_type=netdev")
+	s.ovs.Vsctl("add-br", bridge, "--", "set", "bridge", bridge, "datapath_type="+ovstest.Datapath())
 	s.Cleanup(func() { s.ovs.Vsctl("del-br", bridge) })
 	s.up(bridge)
 	return bridge, at(s, ovstest.NewProbe(s, thisHost(), bridge))

@@ -66,7 +66,7 @@ func (w *world) startDaemon() {
 	options.StateDir = w.TempDir()
 	options.Socket = filepath.Join(w.ovs.Dir(), "run", "api.sock")
 	options.MetricsListen = ""
-	options.DatapathType = "netdev"
+	options.DatapathType = ovstest.Datapath()
 	cfg, err := options.Parse()
 	if err != nil {
 		w.Fatal(err)
@@ -175,7 +175,7 @@ func (w *world) up(name string) {
 // addCollector connects the host with the collector.
 func (w *world) addCollector() {
 	w.Helper()
-	w.ovs.Vsctl("add-br", underlay, "--", "set", "bridge", underlay, "datapath_type=netdev")
+	w.ovs.Vsctl("add-br", underlay, "--", "set", "bridge", underlay, "datapath_type="+ovstest.Datapath())
 	w.Cleanup(func() { w.ovs.Vsctl("del-br", underlay) }) // its device would outlive vswitchd
 	w.collector = w.ovs.NewVM(w.name("collector"), collectorAddress+"/24")
 	w.ovs.Plug(w.collector, underlay)
@@ -214,7 +214,7 @@ type side struct {
 func (w *world) plain() *side {
 	w.Helper()
 	s := &side{world: w, bridge: w.name("plain")}
-	w.ovs.Vsctl("add-br", s.bridge, "--", "set", "bridge", s.bridge, "datapath_type=netdev")
+	w.ovs.Vsctl("add-br", s.bridge, "--", "set", "bridge", s.bridge, "datapath_type="+ovstest.Datapath())
 	w.Cleanup(func() { w.ovs.Vsctl("del-br", s.bridge) })
 	s.plugVMs()
 	return s

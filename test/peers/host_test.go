@@ -79,7 +79,7 @@ func (h *host) startDaemon() {
 	dir := h.ovs.Dir()
 	h.daemon = h.inside(program,
 		"--ovsdb", h.ovs.Endpoint(), "--state-dir", filepath.Join(dir, "state"), "--socket", filepath.Join(dir, "isonetd.sock"),
-		"--metrics-listen", "0.0.0.0:"+metricsPort, "--metrics-ports", "--datapath-type", "netdev")
+		"--metrics-listen", "0.0.0.0:"+metricsPort, "--metrics-ports", "--datapath-type", ovstest.Datapath())
 	h.start(h.daemon, "isonetd")
 	ovstest.Eventually(h, "isonetd answers and knows its host", func() error {
 		var hosts struct{ Host []struct{ ID, Status string } }
