@@ -65,11 +65,20 @@ e2e: build $(NFPM) ## run the end-to-end tests in a container, and the demo
 	cd test/e2e && go test -count=1 -timeout 15m ./...
 	scripts/demo
 
+KERNEL_PART ?= all
+RELEASE ?= bookworm
+
+.PHONY: kernel
+kernel: build ## run the packet tests on the kernel's datapath, in an emulated machine of Debian's RELEASE; KERNEL_PART=core takes minutes (root)
+	scripts/install-deps bsdtar qemu-system-x86_64
+	cd test/kernel && ISONET_KERNEL_PART=$(KERNEL_PART) ISONET_KERNEL_RELEASE=$(RELEASE) go test -count=1 -v -timeout 2h ./...
+
 .PHONY: lint
 lint: $(GOLANGCI) check-generated ## check the code, the scripts and the generated files
 	$(GOLANGCI) run $(LINT_FLAGS)
 	cd test/clients && ../../$(GOLANGCI) run $(LINT_FLAGS) --config ../../.golangci.yml
 	cd test/e2e && ../../$(GOLANGCI) run $(LINT_FLAGS) --config ../../.golangci.yml
+	cd test/kernel && ../../$(GOLANGCI) run $(LINT_FLAGS) --config ../../.golangci.yml
 	cd test/peers && ../../$(GOLANGCI) run $(LINT_FLAGS) --config ../../.golangci.yml
 	scripts/install-deps shellcheck
 	shellcheck $(SCRIPTS)
@@ -83,6 +92,7 @@ fmt: $(GOLANGCI) ## format the Go code
 	$(GOLANGCI) fmt
 	cd test/clients && ../../$(GOLANGCI) fmt --config ../../.golangci.yml
 	cd test/e2e && ../../$(GOLANGCI) fmt --config ../../.golangci.yml
+	cd test/kernel && ../../$(GOLANGCI) fmt --config ../../.golangci.yml
 	cd test/peers && ../../$(GOLANGCI) fmt --config ../../.golangci.yml
 
 .PHONY: generate

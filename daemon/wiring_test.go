@@ -6,20 +6,20 @@ import (
 	"fmt"
 	"net/http"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 
+	"github.com/isonet/isonet/internal/hosttest"
 	"github.com/isonet/isonet/internal/ovstest"
 )
 
 // program builds isonetd.
 func program(t *testing.T) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "isonetd")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, "../cmd/isonetd").CombinedOutput(); err != nil {
-		t.Fatalf("build isonetd: %v\n%s", err, out)
+	path, err := hosttest.Build(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
 	}
 	return path
 }

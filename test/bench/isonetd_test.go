@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/isonet/isonet/internal/hosttest"
 	"github.com/isonet/isonet/internal/ovstest"
 )
 
@@ -40,14 +41,15 @@ type isonetd struct {
 func newISOnetd(b *testing.B, o *openvswitch, networks int) *isonetd {
 	b.Helper()
 	dir := b.TempDir()
+	program, err := hosttest.Build(dir)
+	if err != nil {
+		b.Fatal(err)
+	}
 	d := &isonetd{
-		B: b, ovs: o, program: filepath.Join(dir, "isonetd"), state: filepath.Join(dir, "state"),
+		B: b, ovs: o, program: program, state: filepath.Join(dir, "state"),
 		log:    filepath.Join(dir, "log"),
 		socket: filepath.Join(o.Dir(), "isonet", "api.sock"),
 	}
-	build := exec.CommandContext(b.Context(), "go", "build", "-trimpath", "-o", d.program, "github.com/isonet/isonet/cmd/isonetd")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	must(b, build)
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", d.socket)
 	}}

@@ -1,0 +1,3 @@
+module github.com/isonet/isonet/test/kernel
+
+go 1.26.0

@@ -1,0 +1,82 @@
+package kernel
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+// suite is the tests of a package, or a script of the project.
+type suite struct {
+	// what is the directory of the package, or the path of the script.
+	what   string
+	script bool
+	// all and core are the tests that are run, as go test -run has it: of all that
+	// there is, and of what each change is tested with. Without core there are none.
+	all, core string
+}
+
+// suites are what must hold on the kernel's datapath.
+func suites() []suite {
+	return []suite{
+		{what: "scripts/demo --kernel-datapath", script: true},
+		{what: "test/packets", all: ".", core: "^TestTheHostStaysOut$"},
+		{what: "cmd/isonet", all: "^TestProve"},
+	}
+}
+
+// What the tests promise holds on the kernel's datapath as well.
+func TestOnTheKernelsDatapath(t *testing.T) {
+	chosen := choose(suites(), os.Getenv(partVariable))
+	m, job := prepare(t)
+	var packages []string
+	for _, s := range chosen {
+		if !s.script {
+			packages = append(packages, s.what)
+		}
+	}
+	build(t, job, packages)
+	job.Script = script(chosen)
+	out := newReader(untilEnd(t), m, job)
+	defer out.close()
+	for _, s := range chosen {
+		t.Run(s.what, func(t *testing.T) { s.report(t, out) })
+	}
+	if err := out.wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// choose returns the suites of a part, with what is to be run of each in all. A
+// part is core, all, or a package and what is to be run of it: "ovs=^TestStrict".
+func choose(suites []suite, part string) []suite {
+	if what, run, one := strings.Cut(part, "="); one {
+		return []suite{{what: what, all: run}}
+	}
+	var chosen []suite
+	for _, s := range suites {
+		if part == "core" {
+			s.all = s.core
+		}
+		if s.all != "" || s.script {
+			chosen = append(chosen, s)
+		}
+	}
+	return chosen
+}
+
+// script returns what the machine does. Each suite stands between two lines that
+// report knows.
+func script(chosen []suite) string {
+	var b strings.Builder
+	b.WriteString(setting())
+	for _, s := range chosen {
+		command := fmt.Sprintf("cd %s/%s && ./run.test -test.v=test2json -test.timeout=0 -test.run='%s'", source, s.what, s.all)
+		if s.script {
+			command = fmt.Sprintf("cd %s && %s", source, s.what)
+		}
+		fmt.Fprintf(&b, "echo; echo '%s'; (%s) 2>&1; echo; echo \"%s$?\"\n", begins+s.what, command, ends)
+	}
+	return b.String()
+}
