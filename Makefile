@@ -15,6 +15,10 @@ SCRIPTS := .ci/run $(wildcard docs/examples/*.sh) $(shell find scripts -type f !
 # The default timeout is too short for a cold cache on a small machine.
 LINT_FLAGS := --timeout 10m --allow-parallel-runners
 
+# The Debian releases that tests run on; the first one is the default.
+RELEASES := $(shell awk '/^[a-z]/ {print $$1}' test/releases)
+RELEASE ?= $(firstword $(RELEASES))
+
 .DEFAULT_GOAL := build
 
 .PHONY: help
@@ -60,13 +64,12 @@ peers: build ## let Prometheus scrape isonetd while frames flow, and check what 
 	cd test/peers && go test -count=1 -parallel 4 -timeout 10m ./...
 
 .PHONY: e2e
-e2e: build $(NFPM) ## run the end-to-end tests in a container, and the demo
+e2e: build $(NFPM) ## run the end-to-end tests in containers of a Debian RELEASE, and the demo
 	scripts/install-deps rpm
-	cd test/e2e && go test -count=1 -timeout 15m ./...
+	cd test/e2e && ISONET_RELEASE=$(RELEASE) go test -count=1 -timeout 15m ./...
 	scripts/demo
 
 KERNEL_PART ?= all
-RELEASE ?= bookworm
 
 .PHONY: kernel
 kernel: build ## run the packet tests on the kernel's datapath, in an emulated machine of Debian's RELEASE; KERNEL_PART=core takes minutes (root)
@@ -120,5 +123,6 @@ soak: ## let STEPS random operations and faults happen to one isonetd; SEED repe
 	ISONET_SOAK_STEPS=$(STEPS) ISONET_SOAK_SEED=$(SEED) go test -count=1 -v -timeout 24h -run '^TestSoak$$' ./test/faults
 
 .PHONY: clean
-clean: ## remove what was built
-	rm -rf bin dist .state
+clean: ## remove what was built and cached, and the images of the tests
+	rm -rf bin dist .cache .state
+	scripts/clean-images

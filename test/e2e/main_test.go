@@ -7,13 +7,14 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 )
 
-const (
-	image = "isonet-openvswitch:e2e"
-	bin   = "../../bin/"
-)
+const bin = "../../bin/"
+
+// image has Open vSwitch as the release of Debian under test has it.
+var image string
 
 func TestMain(m *testing.M) {
 	if err := prepare(); err != nil {
@@ -30,10 +31,15 @@ func prepare() error {
 			return fmt.Errorf("run \"make build\" first: %w", err)
 		}
 	}
-	build := exec.Command("../../scripts/openvswitch/build", image)
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("build the image %s: %w\n%s", image, err, out)
+	// Without a release it is the default.
+	build := exec.Command("../../scripts/openvswitch/build", os.Getenv("ISONET_RELEASE"))
+	var log strings.Builder
+	build.Stderr = &log
+	name, err := build.Output()
+	if err != nil {
+		return fmt.Errorf("build the image: %w\n%s", err, &log)
 	}
+	image = strings.TrimSpace(string(name))
 	for name, value := range map[string]string{
 		// Every test removes its own container. The library's reaper would be
 		// one more image to pull.
