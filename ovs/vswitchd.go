@@ -28,7 +28,7 @@ const (
 	// callTimeout bounds connecting to a control socket.
 	callTimeout = time.Second
 	// leastWork is what a main thread at work has of its processor in askEvery, in
-	// clock ticks of 10 ms, however busy the machine is.
+	// clock ticks of 10 ms.
 	leastWork = 5
 	// longestWork is how long ovs-vswitchd may use its processor without an answer
 	// before that is taken for a hang and not for work.
@@ -152,7 +152,7 @@ func (l *labour) judge(now time.Time) (cause, remedy string, busy bool) {
 			fmt.Sprintf("let it go on with \"kill -CONT %d\", or restart Open vSwitch", l.pid), false
 	case silent > longestWork:
 		return fmt.Sprintf("ovs-vswitchd (process %d) has not answered for %v", l.pid, silent), "see its log, and restart Open vSwitch if that does not end", false
-	case state == "D" || !first && used >= before+leastWork:
+	case state == "R" || state == "D" || !first && used >= before+leastWork: // "R" waits for a processor, which a busy machine does not give it
 		return fmt.Sprintf("ovs-vswitchd (process %d) is busy", l.pid), "wait until it has done what it was asked to do", true
 	}
 	return fmt.Sprintf("ovs-vswitchd (process %d) hangs: it neither answers nor works", l.pid), "see its log, and restart Open vSwitch if that does not end", false

@@ -21,8 +21,8 @@ import (
 const Schema = "/usr/share/openvswitch/vswitch.ovsschema"
 
 // patience bounds every wait. It is generous, because it only decides how long
-// a broken run takes.
-const patience = 60 * time.Second
+// a broken run takes. An emulated machine is many times slower than a real one.
+const patience = 3 * time.Minute
 
 // OVS is one private instance. Its files are in a directory of their own; it
 // shares nothing with the machine's Open vSwitch.

@@ -91,9 +91,12 @@ func (w *world) startDaemon() {
 	w.client = &http.Client{Transport: transport}
 	ovstest.Eventually(w, "isonetd knows its host", func() error {
 		var hosts struct{ Host []struct{ ID string } }
-		w.get("/hosts", &hosts)
-		if len(hosts.Host) != 1 {
-			return fmt.Errorf("hosts: %v", hosts)
+		text, err := w.ask("GET", "/hosts", "")
+		if err == nil {
+			err = json.Unmarshal(text, &hosts)
+		}
+		if err != nil || len(hosts.Host) != 1 {
+			return fmt.Errorf("hosts: %v: %w", hosts, err)
 		}
 		w.host = "/hosts/" + hosts.Host[0].ID
 		var status api.HostStatus
@@ -107,9 +110,18 @@ func (w *world) startDaemon() {
 // call makes a request that has to succeed and returns the answer.
 func (w *world) call(method, path, body string) []byte {
 	w.Helper()
-	req, err := http.NewRequestWithContext(context.Background(), method, "http://isonet/ovirt-engine/api"+path, strings.NewReader(body))
+	reply, err := w.ask(method, path, body)
 	if err != nil {
 		w.Fatal(err)
+	}
+	return reply
+}
+
+// ask makes a request and returns the answer.
+func (w *world) ask(method, path, body string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(context.Background(), method, "http://isonet/ovirt-engine/api"+path, strings.NewReader(body))
+	if err != nil {
+		return nil, err
 	}
 	if body != "" {
 		req.Header.Set("Content-Type", "application/json")
@@ -117,17 +129,17 @@ func (w *world) call(method, path, body string) []byte {
 	req.Header.Set("Accept", "application/json")
 	res, err := w.client.Do(req)
 	if err != nil {
-		w.Fatalf("%s %s: %v", method, path, err)
+		return nil, fmt.Errorf("%s %s: %w", method, path, err)
 	}
 	defer res.Body.Close() //nolint:errcheck // it was read to its end
 	reply, err := io.ReadAll(res.Body)
+	if err == nil && res.StatusCode >= http.StatusMultipleChoices {
+		err = fmt.Errorf("%s: %s", res.Status, reply)
+	}
 	if err != nil {
-		w.Fatalf("%s %s: %v", method, path, err)
+		return nil, fmt.Errorf("%s %s: %w", method, path, err)
 	}
-	if res.StatusCode >= http.StatusMultipleChoices {
-		w.Fatalf("%s %s: %s: %s", method, path, res.Status, reply)
-	}
-	return reply
+	return reply, nil
 }
 
 func (w *world) get(path string, reply any) {
