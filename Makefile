@@ -114,6 +114,14 @@ bench: ## measure network set-up, scrapes, what an uplink lets out and what stri
 	scripts/install-deps ethtool ip ovs-vswitchd ping prometheus-node-exporter
 	ISONET_BENCH_NETWORKS=$(NETWORKS) go test -run '^$$' -bench . -benchtime $(ROUNDS)x -timeout 1h ./test/bench
 
+BENCH ?= .
+
+.PHONY: kernel-bench
+kernel-bench: build ## measure the same on the kernel's datapath, in an emulated machine; BENCH chooses (root)
+	scripts/install-deps bsdtar qemu-system-x86_64
+	cd test/kernel && ISONET_KERNEL_RELEASE=$(RELEASE) ISONET_BENCH_NETWORKS=$(NETWORKS) ISONET_KERNEL_BENCH='$(BENCH)' ISONET_KERNEL_ROUNDS=$(ROUNDS) \
+		go test -run '^$$' -bench . -benchtime 1x -timeout 3h .
+
 STEPS ?= 2000
 SEED ?= $(shell date +%s)
 
