@@ -65,7 +65,6 @@ peers: build ## let Prometheus scrape isonetd while frames flow, and check what 
 
 .PHONY: e2e
 e2e: build $(NFPM) ## run the end-to-end tests in containers of a Debian RELEASE, and the demo
-	scripts/install-deps rpm
 	cd test/e2e && ISONET_RELEASE=$(RELEASE) go test -count=1 -timeout 15m ./...
 	scripts/demo
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -31,15 +32,10 @@ func prepare() error {
 			return fmt.Errorf("run \"make build\" first: %w", err)
 		}
 	}
-	// Without a release it is the default.
-	build := exec.Command("../../scripts/openvswitch/build", os.Getenv("ISONET_RELEASE"))
-	var log strings.Builder
-	build.Stderr = &log
-	name, err := build.Output()
-	if err != nil {
-		return fmt.Errorf("build the image: %w\n%s", err, &log)
+	var err error
+	if image, err = buildImage("openvswitch"); err != nil {
+		return err
 	}
-	image = strings.TrimSpace(string(name))
 	for name, value := range map[string]string{
 		// Every test removes its own container. The library's reaper would be
 		// one more image to pull.
@@ -53,4 +49,18 @@ func prepare() error {
 		}
 	}
 	return nil
+}
+
+// buildImage builds an image of a directory of scripts, for the release under
+// test, and returns its name.
+func buildImage(directory string) (string, error) {
+	// Without a release it is the default one.
+	build := exec.Command(filepath.Join("../../scripts", directory, "build"), os.Getenv("ISONET_RELEASE"))
+	var log strings.Builder
+	build.Stderr = &log
+	name, err := build.Output()
+	if err != nil {
+		return "", fmt.Errorf("build the image of scripts/%s: %w\n%s", directory, err, &log)
+	}
+	return strings.TrimSpace(string(name)), nil
 }
