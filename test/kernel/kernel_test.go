@@ -72,7 +72,7 @@ func script(chosen []suite) string {
 	var b strings.Builder
 	b.WriteString(setting())
 	for _, s := range chosen {
-		command := fmt.Sprintf("cd %s/%s && ./run.test -test.v=test2json -test.timeout=0 -test.parallel=2 -test.run='%s'", source, s.what, s.all)
+		command := fmt.Sprintf("cd %s/%s && ./run.test -test.v=test2json -test.timeout=0 -test.parallel=1 -test.run='%s'", source, s.what, s.all)
 		if s.script {
 			command = fmt.Sprintf("cd %s && %s", source, s.what)
 		}
