@@ -31,9 +31,13 @@ type HostStatus struct {
 	// one refuses to change anything and takes over when the other one ends.
 	Standby bool `json:"standby"`
 	// Revision is the desired revision that the networks' states are for.
-	Revision     int64  `json:"revision"`
+	Revision int64 `json:"revision"`
+	// OVSVersion is what ovs-vswitchd calls itself, else what the database says of
+	// Open vSwitch; "" is unknown.
 	OVSVersion   string `json:"ovs_version"`
 	DatapathType string `json:"datapath_type"`
+	// Notices are about the host, and break nothing.
+	Notices []HostNotice `json:"notices"`
 	// Repairs counts the changes that put back what somebody else had changed.
 	Repairs   uint64 `json:"repairs"`
 	LastError string `json:"last_error"`
@@ -59,6 +63,13 @@ type MissingGround struct {
 	Remedy string `json:"remedy"`
 	// Busy says that it is at work, so that there is nothing to do but wait.
 	Busy bool `json:"busy"`
+}
+
+// HostNotice is something that breaks nothing and is worth knowing.
+type HostNotice struct {
+	// Text says what there is, Remedy what to do, both in words.
+	Text   string `json:"text"`
+	Remedy string `json:"remedy"`
 }
 
 // HostName says which host it is. Its ID is empty before Open vSwitch was
@@ -182,11 +193,14 @@ func (v *view) native(ports map[string]model.PortTraffic) HostStatus {
 	h := HostStatus{
 		Host:      HostName{s.HostID, v.desired.Hosts[s.HostID].Name},
 		Connected: s.Connected, Since: s.Since, Standby: s.Standby, Revision: s.Revision,
-		Repairs: s.Repairs, LastError: s.LastError,
-		Missing: []MissingGround{}, Held: []HeldStatus{}, Networks: []NetworkStatus{}, Events: nativeEvents(s.Events),
+		Repairs: s.Repairs, LastError: s.LastError, OVSVersion: s.OVSVersion(),
+		Notices: []HostNotice{}, Missing: []MissingGround{}, Held: []HeldStatus{}, Networks: []NetworkStatus{}, Events: nativeEvents(s.Events),
 	}
 	if s.Actual != nil {
-		h.OVSVersion, h.DatapathType = s.Actual.OVSVersion, s.Actual.DatapathType
+		h.DatapathType = s.Actual.DatapathType
+	}
+	for _, n := range s.Notices() {
+		h.Notices = append(h.Notices, HostNotice(n))
 	}
 	for _, m := range s.Missing {
 		h.Missing = append(h.Missing, MissingGround(m))

@@ -299,7 +299,7 @@ func hostFamilies() []family {
 	}, {
 		Metric{
 			"isonet_vswitchd_up", gauge, nil,
-			"Whether ovs-vswitchd answers and has done what its database asks for, in the last four seconds (1) or not (0).",
+			"Whether ovs-vswitchd answers, forwards, and has done what its database asks for, in the last four seconds (1) or not (0).",
 		},
 		func(v view, emit func(sample)) { emit(sample{value: boolean(!v.lacks(reconcile.OnVSwitchd))}) },
 	}, {
@@ -369,11 +369,11 @@ func hostFamilies() []family {
 		Metric{
 			"isonet_ovs_info", gauge,
 			[]string{"ovs_version", "schema_version"},
-			"Version of Open vSwitch and of its database schema (OVS Open_vSwitch ovs_version and db_version); always 1. Absent without a connection to OVSDB.",
+			"Version of Open vSwitch, as ovs-vswitchd calls itself or else as the database says, and of the database schema (OVS Open_vSwitch ovs_version and db_version); always 1. Absent without a connection to OVSDB.",
 		},
 		func(v view, emit func(sample)) {
 			if v.session() {
-				emit(one(v.status.Actual.OVSVersion, v.status.Actual.SchemaVersion))
+				emit(one(v.status.OVSVersion(), v.status.Actual.SchemaVersion))
 			}
 		},
 	}}

@@ -1,6 +1,8 @@
 package ovs_test
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -57,4 +59,43 @@ func otherDatapath() string {
 		return ovstest.Userspace
 	}
 	return ovstest.Kernel
+}
+
+// TestVSwitchdLacksADatapath has bridges that ovs-vswitchd cannot make, because it
+// knows no such datapath, or lets go of, because another one has its lock.
+func TestVSwitchdLacksADatapath(t *testing.T) {
+	for name, takeAway := range map[string]func(*ovstest.OVS){
+		"it knows no such datapath": nil,
+		"another one has its lock":  func(private *ovstest.OVS) { private.Server().Steal("ovs_vswitchd") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			private := ovstest.Start(t)
+			kind := "netdev"
+			if takeAway == nil {
+				kind = "nonsense"
+			}
+			sw := run(t, private, kind, &observer{})
+			want := plan.Want{Networks: []model.Network{network("red", 0)}}
+			actual, _ := sw.Actual()
+			if _, err := sw.Apply(t.Context(), plan.Diff(want, actual)); err != nil {
+				t.Fatal(err)
+			}
+			sw.Forward(plan.Forwarding{Bridge: "red"})
+			if takeAway != nil {
+				ovstest.Eventually(t, "its flows are known", func() error {
+					if len(sw.Evidence().Flows) > 0 {
+						return errors.New(sw.Evidence().Flows["red"].Cause)
+					}
+					return nil
+				})
+				takeAway(private)
+			}
+			ovstest.Eventually(t, "it is told", func() error {
+				if got := sw.Evidence().Flows["red"]; !strings.Contains(got.Cause, "has no datapath of the type '"+kind+"'") || got.Remedy == "" {
+					return fmt.Errorf("the evidence is %+v", got)
+				}
+				return nil
+			})
+		})
+	}
 }

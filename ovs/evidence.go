@@ -1,7 +1,10 @@
 package ovs
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/isonet/isonet/model/plan"
@@ -31,8 +34,8 @@ func (b *backlog) follow(actual *plan.Actual, now time.Time) {
 func (s *Switch) Evidence() plan.Evidence {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Now()
-	e := plan.Evidence{Database: s.lost, VSwitchd: s.vswitchd.sighting(), Devices: plan.Sighting{Seen: now}}
+	now, seen := time.Now(), s.vswitchd.look()
+	e := plan.Evidence{Database: s.lost, VSwitchd: seen.Sighting, Version: seen.version, Devices: plan.Sighting{Seen: now}}
 	if s.session != nil {
 		e.Database = plan.Sighting{Seen: s.session.Heard()}
 	}
@@ -43,6 +46,7 @@ func (s *Switch) Evidence() plan.Evidence {
 		e.VSwitchd.Seen = answered // by its main thread, like the control socket
 	}
 	e.Flows = s.flows.unread()
+	s.stalled(&e, seen.datapaths)
 	if b := s.behind; !b.since.IsZero() && b.since.Before(e.VSwitchd.Seen) {
 		e.VSwitchd.Seen = b.since
 		switch {
@@ -57,6 +61,34 @@ func (s *Switch) Evidence() plan.Evidence {
 		}
 	}
 	return e
+}
+
+// stalled takes into account of which datapaths ovs-vswitchd said that they do not
+// forward. The caller has the lock.
+func (s *Switch) stalled(e *plan.Evidence, datapaths map[string]plan.Sighting) {
+	if s.actual == nil || e.VSwitchd.Seen.IsZero() || len(e.Flows) == 0 && !slices.ContainsFunc(slices.Collect(maps.Values(datapaths)), func(d plan.Sighting) bool { return d.Cause != "" }) {
+		return
+	}
+	for name, b := range s.actual.Bridges {
+		if b.Network == "" || b.DatapathType == plan.ResetDatapath {
+			continue
+		}
+		d, had := datapaths[cmp.Or(b.DatapathType, plan.KernelDatapath)]
+		flows, unread := e.Flows[name]
+		switch {
+		case unread && (!had || d.Cause == gone):
+			flows.Cause = fmt.Sprintf("ovs-vswitchd answers, but has no datapath of the type '%s' for the bridge '%s'", b.DatapathType, name)
+			flows.Remedy = "see its log: the kernel may lack the module openvswitch, or another ovs-vswitchd has the database"
+			e.Flows[name] = flows
+		case d.Cause == "" || d.Cause == gone || !d.Seen.Before(e.VSwitchd.Seen):
+		case e.VSwitchd.Cause != "": // it does not even answer
+			e.VSwitchd.Seen = d.Seen
+		case d.Cause == idle && s.actual.Restoring:
+			e.VSwitchd = plan.Sighting{Seen: d.Seen, Cause: "ovs-vswitchd was started with other_config:flow-restore-wait=true, and forwards nothing new", Remedy: "end that by \"ovs-vsctl remove Open_vSwitch . other_config flow-restore-wait\""}
+		default:
+			e.VSwitchd = d
+		}
+	}
 }
 
 // unusable says why what the database holds is not the state of a host.

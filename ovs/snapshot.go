@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/ovn-kubernetes/libovsdb/model"
-	"github.com/vishvananda/netlink"
 
 	isonet "github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/plan"
@@ -180,13 +179,6 @@ func chooseDatapath(wanted string) string {
 		return plan.KernelDatapath
 	}
 	return plan.UserspaceDatapath
-}
-
-// HasKernelDatapath reports whether the kernel has Open vSwitch's datapath. Asking
-// for it makes the kernel load the module if it can.
-func HasKernelDatapath() bool {
-	_, err := netlink.GenlFamilyGet("ovs_datapath")
-	return err == nil
 }
 
 // place decides in which datapath the bridges are to be. What was in use when

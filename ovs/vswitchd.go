@@ -37,15 +37,32 @@ const (
 	// elsewhere is what else could be the matter.
 	elsewhere     = "; or set the option ovs-rundir to the directory where it makes its sockets"
 	startVSwitchd = "start Open vSwitch (\"systemctl start openvswitch-switch\", or openvswitch), and see the log of ovs-vswitchd if it does not stay"
+	// restartVSwitchd is what to do about one that answers and does not forward.
+	restartVSwitchd = "restart Open vSwitch (\"systemctl restart openvswitch-switch\", or openvswitch), and see the log of ovs-vswitchd if that does not help"
+	// Why one does not. Open vSwitch 3.1.0 is idle when it starts within ten seconds
+	// of the kernel's boot, and deaf after them.
+	gone = "ovs-vswitchd does not have the datapath"
+	idle = "ovs-vswitchd answers, but has no threads that handle what its datapath does not know: it forwards nothing new"
+	deaf = "ovs-vswitchd answers, but does not listen to what the kernel's datapath does not know: it forwards nothing new"
 )
 
-// vswitchd asks ovs-vswitchd each second whether it is there, on its control
-// socket (ovs-appctl(8)): its main thread answers, which is the one that
+// vswitchd asks ovs-vswitchd each second whether it is there and forwards, on its
+// control socket (ovs-appctl(8)): its main thread answers, which is the one that
 // configures the bridges and that moves frames on the userspace datapath.
 type vswitchd struct {
 	runDir *runDir
-	// seen is the newest sighting; nil before the first look.
-	seen atomic.Pointer[plan.Sighting]
+	// seen is the newest look; nil before the first.
+	seen atomic.Pointer[look]
+}
+
+// look is what was seen of ovs-vswitchd.
+type look struct {
+	plan.Sighting // of its answers
+	// version is the one of the process that answered last; "" before.
+	version string
+	// datapaths are those that it has had, by their types, and when each of them
+	// forwarded last. The cause says why one did not at the last answer.
+	datapaths map[string]plan.Sighting
 }
 
 // run asks until ctx ends.
@@ -75,17 +92,22 @@ func (v *vswitchd) accompany(ctx context.Context, c *call, tick <-chan time.Time
 	defer stop()
 	work := &labour{pid: c.pid}
 	for {
-		answers := make(chan error, 1)
-		go func() { _, err := c.ask("version"); answers <- err }()
+		answers := make(chan answer, 1)
+		go func() { answers <- c.question() }()
 		for waiting := true; waiting; {
 			select {
-			case err := <-answers:
-				if err != nil {
+			case a := <-answers:
+				waiting = false
+				busy := work.rest()
+				switch {
+				case errors.Is(a.err, errRefused):
+					v.miss("ovs-vswitchd has not begun with its bridges", "see its log: perhaps it does not reach its database, or another ovs-vswitchd has the database", false)
+				case a.err != nil:
 					v.miss("ovs-vswitchd has ended", startVSwitchd, false)
 					return
+				default:
+					v.answered(a, busy)
 				}
-				waiting = false
-				v.seen.Store(&plan.Sighting{Seen: time.Now(), Busy: work.rest()})
 			case <-tick:
 				cause, remedy, busy := work.judge(time.Now())
 				v.miss(cause, remedy, busy)
@@ -99,21 +121,47 @@ func (v *vswitchd) accompany(ctx context.Context, c *call, tick <-chan time.Time
 	}
 }
 
-// miss says why there was no answer, and keeps when the last one came.
-func (v *vswitchd) miss(cause, remedy string, busy bool) {
-	missed := plan.Sighting{Cause: cause, Remedy: remedy, Busy: busy}
-	if last := v.seen.Load(); last != nil {
-		missed.Seen = last.Seen
+// answered takes what ovs-vswitchd says of itself.
+func (v *vswitchd) answered(a answer, busy bool) {
+	now, before := time.Now(), v.look()
+	seen := look{Sighting: plan.Sighting{Seen: now, Busy: busy}, version: a.version, datapaths: map[string]plan.Sighting{}}
+	for kind, s := range before.datapaths {
+		seen.datapaths[kind] = plan.Sighting{Seen: s.Seen, Cause: gone}
 	}
+	for name, threads := range a.datapaths {
+		kind, _, _ := strings.Cut(name, "@")
+		s := plan.Sighting{Seen: now}
+		switch {
+		case threads == 0:
+			s = plan.Sighting{Seen: seen.datapaths[kind].Seen, Cause: idle, Remedy: restartVSwitchd}
+		case kind == plan.KernelDatapath && deafKernel():
+			s = plan.Sighting{Seen: seen.datapaths[kind].Seen, Cause: deaf, Remedy: restartVSwitchd}
+		}
+		seen.datapaths[kind] = s
+	}
+	v.seen.Store(&seen)
+}
+
+// deafKernel says that nobody listens to the kernel's datapath, if that is known:
+// isonetd may be in another network namespace.
+func deafKernel() bool {
+	nobody, err := nobodyListens()
+	return nobody && err == nil
+}
+
+// miss says why there was no answer, and keeps what the last one said.
+func (v *vswitchd) miss(cause, remedy string, busy bool) {
+	missed := v.look()
+	missed.Cause, missed.Remedy, missed.Busy = cause, remedy, busy
 	v.seen.Store(&missed)
 }
 
-// sighting returns what was seen of ovs-vswitchd last.
-func (v *vswitchd) sighting() plan.Sighting {
+// look returns what was seen of ovs-vswitchd last.
+func (v *vswitchd) look() look {
 	if seen := v.seen.Load(); seen != nil {
 		return *seen
 	}
-	return plan.Sighting{}
+	return look{}
 }
 
 // labour tells work from a hang by the time that the main thread of a process
@@ -240,7 +288,12 @@ type call struct {
 	asked  int
 	// pid is the process at the other end; 0 is unknown.
 	pid int
+	// version is what ovs-vswitchd says; "" before it was asked.
+	version string
 }
+
+// errRefused says that a program does not know a command, or not yet.
+var errRefused = errors.New("it was refused")
 
 func dialControl(ctx context.Context, socket string) (*call, error) {
 	dialer := net.Dialer{Timeout: callTimeout}
@@ -275,12 +328,73 @@ func peer(conn net.Conn) int {
 func (c *call) program() string {
 	_ = c.conn.SetDeadline(time.Now().Add(callTimeout))
 	defer c.conn.SetDeadline(time.Time{}) //nolint:errcheck // of a connection that ends, which the next question finds
-	answer, err := c.ask("version")
+	text, err := c.ask("version")
 	if err != nil {
 		return ""
 	}
-	name, _, _ := strings.Cut(answer, " ")
+	name, _, _ := strings.Cut(text, " ")
 	return name
+}
+
+// answer is what ovs-vswitchd says of itself.
+type answer struct {
+	version string
+	// datapaths are the threads of each datapath that handle what it does not know,
+	// by its name, such as system@ovs-system.
+	datapaths map[string]int
+	err       error
+}
+
+// question asks for an answer, and waits for it.
+func (c *call) question() answer {
+	if c.version == "" {
+		text, err := c.ask("version")
+		if err != nil {
+			return answer{err: err}
+		}
+		c.version = versionOf(text)
+	}
+	text, err := c.ask("upcall/show")
+	return answer{c.version, threadsOf(text), err}
+}
+
+// versionOf reads the answer to version: "ovs-vswitchd (Open vSwitch) 3.1.0", and
+// what others add in lines of their own.
+func versionOf(text string) string {
+	first, _, _ := strings.Cut(text, "\n")
+	if i := strings.LastIndexByte(first, ' '); i >= 0 {
+		return first[i+1:]
+	}
+	return first
+}
+
+// threadsOf counts the threads of each datapath in the answer to upcall/show
+// (upcall_unixctl_show in ofproto/ofproto-dpif-upcall.c), which is the same from
+// Open vSwitch 2.17 to 4.0:
+//
+//	system@ovs-system:
+//	  flows         : (current 0) (avg 0) (max 0) (limit 10000)
+//	  dump duration : 1ms
+//	  ufid enabled : true
+//
+//	  12: (keys 0)
+//
+// The last kind of line is there for each revalidator. Those are started with the
+// threads that handle frames, and with what lets the userspace datapath handle
+// them itself, or not at all (udpif_start_threads).
+func threadsOf(text string) map[string]int {
+	threads := map[string]int{}
+	datapath := ""
+	for line := range strings.Lines(text) {
+		switch line = strings.TrimRight(line, "\n"); {
+		case strings.Contains(line, ": (keys "):
+			threads[datapath]++
+		case strings.HasSuffix(line, ":") && !strings.HasPrefix(line, " "):
+			datapath = strings.TrimSuffix(line, ":")
+			threads[datapath] = 0
+		}
+	}
+	return threads
 }
 
 // ask runs a command of ovs-appctl(8) and returns its output.
@@ -297,7 +411,7 @@ func (c *call) ask(command string) (string, error) {
 		return "", fmt.Errorf("ask %s: %w", command, err)
 	}
 	if reply.Result == nil {
-		return "", fmt.Errorf("ask %s: it was refused: %v", command, reply.Error)
+		return "", fmt.Errorf("ask %s: %w: %v", command, errRefused, reply.Error)
 	}
 	return *reply.Result, nil
 }

@@ -22,7 +22,8 @@ const (
 	// OnDatabase is the session with Open vSwitch's database, with a snapshot of it
 	// that can be used.
 	OnDatabase Ground = "database"
-	// OnVSwitchd is an ovs-vswitchd that answers and does what the database says.
+	// OnVSwitchd is an ovs-vswitchd that answers, forwards and does what the database
+	// says.
 	OnVSwitchd Ground = "vswitchd"
 	// OnDevices is the kernel's table of network devices.
 	OnDevices Ground = "devices"
@@ -186,7 +187,7 @@ func (l *Loop) grounds(s Status, e plan.Evidence, now time.Time) []Missing {
 // is stuck changes nothing about it.
 func (l *Loop) fold(s Status, now time.Time) Status {
 	e := l.sw.Evidence()
-	s.Missing = l.grounds(s, e, now)
+	s.Missing, s.VSwitchd = l.grounds(s, e, now), e.Version
 	for _, m := range s.Missing {
 		if m.Ground == OnDatabase && s.Connected {
 			s.Connected, s.Since = false, m.Since
@@ -304,13 +305,14 @@ func unknown(networks map[model.ID]NetworkStatus, lacks func(model.ID) *Missing)
 func (l *Loop) age(ctx context.Context) {
 	ticker := time.NewTicker(ageEvery)
 	defer ticker.Stop()
-	told := ""
+	told, version := "", ""
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
+		version = l.greet(version)
 		if now := l.unknowns(); now != told {
 			told = now
 			l.publish(func(*Status) {})
@@ -318,7 +320,24 @@ func (l *Loop) age(ctx context.Context) {
 	}
 }
 
-// unknowns is another text when other things are missing.
+// greet logs the version of Open vSwitch, and what there is to say of it, when it
+// is another one than before.
+func (l *Loop) greet(before string) string {
+	s := *l.status.Load()
+	s.VSwitchd = l.sw.Evidence().Version
+	version := fmt.Sprintf("%s %s", s.VSwitchd, s.recordedVersion())
+	if s.VSwitchd == "" || version == before {
+		return before
+	}
+	l.log.Info("ovs-vswitchd answers", "version", s.VSwitchd, "recorded", s.recordedVersion())
+	for _, notice := range s.Notices() {
+		l.log.Warn(notice.Text, "remedy", notice.Remedy)
+	}
+	return version
+}
+
+// unknowns is another text when other things are missing, or when ovs-vswitchd is
+// another one.
 func (l *Loop) unknowns() string {
 	e, now := l.sw.Evidence(), time.Now()
 	text := ""
@@ -331,5 +350,5 @@ func (l *Loop) unknowns() string {
 			unread++
 		}
 	}
-	return fmt.Sprintf("%s%d", text, unread)
+	return fmt.Sprintf("%s%d%s", text, unread, e.Version)
 }

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/isonet/isonet/model"
@@ -56,6 +57,9 @@ type Status struct {
 	// the first explains the others. It is folded into everything else: verdicts
 	// that rest on it are unknown.
 	Missing []Missing
+	// VSwitchd is what ovs-vswitchd called itself when it answered last, its version;
+	// "" before.
+	VSwitchd string
 	// Standby says that another isonetd manages this host's Open vSwitch, so
 	// that this one only looks.
 	Standby bool
@@ -90,3 +94,18 @@ type Status struct {
 	// snapshot. It is kept while Connected is false.
 	Actual *plan.Actual
 }
+
+// OVSVersion returns the version of Open vSwitch: what ovs-vswitchd calls itself,
+// or what the database says as long as it has not been asked; "" is unknown.
+func (s Status) OVSVersion() string { return cmp.Or(s.VSwitchd, s.recordedVersion()) }
+
+// recordedVersion is what the database says, where ovs-ctl(8) has told it.
+func (s Status) recordedVersion() string {
+	if s.Actual == nil {
+		return ""
+	}
+	return s.Actual.OVSVersion
+}
+
+// Notices returns what is worth knowing of the host and breaks nothing.
+func (s Status) Notices() []plan.Notice { return plan.VersionNotices(s.VSwitchd, s.recordedVersion()) }

@@ -18,7 +18,8 @@ func (a *app) doctorCommand() *cobra.Command {
 		Long: `Say what is wrong with the networks of the host, or with one of them: why it is
 not active, and each finding about its isolation with the evidence, what isonetd
 does about it, and what to do. Stale ports are named too, bridges that ports keep,
-and devices that left the networks and that the host guard stays on.
+devices that left the networks and that the host guard stays on, and a version of
+Open vSwitch that isonet is not for.
 
 The exit code is 0 if nothing is wrong, and 3 if something is or if that is not
 known. Notices, stale ports and guarded devices are not wrong.`,
@@ -62,6 +63,10 @@ func diagnosis(t *table, s client.Status) {
 	}
 	if s.LastError != "" {
 		t.line("isonetd cannot apply a change: %s", s.LastError)
+	}
+	for _, n := range s.Notices {
+		t.line("notice: %s", n.Text)
+		t.line("  remedy: %s", n.Remedy)
 	}
 	for _, e := range s.Events {
 		if e.Deed == "identified" {
@@ -108,7 +113,7 @@ func otherMTU(n client.NetworkStatus) []client.Port {
 
 // noticed says that there is something to tell, be it a notice.
 func noticed(s client.Status) bool {
-	return len(s.LeftGuarded)+len(s.Held) > 0 || slices.ContainsFunc(s.Networks, func(n client.NetworkStatus) bool {
+	return len(s.LeftGuarded)+len(s.Held)+len(s.Notices) > 0 || slices.ContainsFunc(s.Networks, func(n client.NetworkStatus) bool {
 		return slices.ContainsFunc(n.Ports, func(p client.Port) bool { return p.Stale }) || n.Isolation != nil && len(n.Isolation.Findings) > 0 || len(otherMTU(n)) > 0
 	})
 }

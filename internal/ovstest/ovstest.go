@@ -136,8 +136,15 @@ func (o *OVS) StartServer() {
 // StartVSwitchd starts ovs-vswitchd and waits until it has configured itself.
 func (o *OVS) StartVSwitchd() {
 	o.t.Helper()
+	o.StartVSwitchdWith(o.Endpoint())
+	o.Vsctl("set", "Open_vSwitch", ".", "external_ids:ovstest=started") // waits for vswitchd
+}
+
+// StartVSwitchdWith starts ovs-vswitchd with a database that need not be there.
+func (o *OVS) StartVSwitchdWith(endpoint string) {
+	o.t.Helper()
 	args := []string{
-		"ovs-vswitchd", o.Endpoint(), "--pidfile",
+		"ovs-vswitchd", endpoint, "--pidfile",
 		"--log-file=" + o.path("ovs-vswitchd.log"), "-vconsole:off",
 	}
 	if o.namespace == "" {
@@ -154,7 +161,6 @@ func (o *OVS) StartVSwitchd() {
 		o.t.Fatal(err)
 	}
 	o.vswitchd = process
-	o.Vsctl("set", "Open_vSwitch", ".", "external_ids:ovstest=started") // waits for vswitchd
 }
 
 // VSwitchdPID returns the process id of ovs-vswitchd.

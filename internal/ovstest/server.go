@@ -130,6 +130,17 @@ func (s *Server) Convert(schema string) {
 	}
 }
 
+// Steal takes a lock (RFC 7047 section 4.1.9) from whoever has it, until the test
+// ends.
+func (s *Server) Steal(lock string) {
+	s.t.Helper()
+	process, err := StartProcess(s.command("ovsdb-client", "-vconsole:off", "steal", s.Endpoint(), lock))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(process.Kill)
+}
+
 func (s *Server) command(name string, args ...string) *exec.Cmd { return command(s.dir, name, args...) }
 
 // command returns a command of Open vSwitch whose files are in a directory.

@@ -19,8 +19,10 @@ type Sighting struct {
 type Evidence struct {
 	// Database is the session with the database and a snapshot that can be used.
 	Database Sighting
-	// VSwitchd answers, and does what the database asks for.
+	// VSwitchd answers, forwards, and does what the database asks for.
 	VSwitchd Sighting
+	// Version is what ovs-vswitchd called itself when it answered last; "" before.
+	Version string
 	// Devices are the network devices of the host.
 	Devices Sighting
 	// Flows holds, by its name, each bridge of isonet's whose flows were not read

@@ -40,6 +40,22 @@ func blindnesses() map[string]blindness {
 			func(h *hosttest.Host) { h.OVS.SignalVSwitchd(syscall.SIGSTOP) }, func(h *hosttest.Host) { h.OVS.SignalVSwitchd(syscall.SIGCONT) },
 			"vswitchd", "was stopped by a signal", false,
 		},
+		"ovs-vswitchd waits for flows": {
+			func(h *hosttest.Host) {
+				h.OVS.StopVSwitchd()
+				h.OVS.Vsctl("--no-wait", "set", "Open_vSwitch", ".", "other_config:flow-restore-wait=true")
+				h.OVS.StartVSwitchd()
+			},
+			func(h *hosttest.Host) {
+				h.OVS.Vsctl("remove", "Open_vSwitch", ".", "other_config", "flow-restore-wait")
+			},
+			"vswitchd", "forwards nothing new", false,
+		},
+		"ovs-vswitchd does not reach its database": {
+			func(h *hosttest.Host) { h.OVS.StopVSwitchd(); h.OVS.StartVSwitchdWith("unix:" + hidden(h)) },
+			func(h *hosttest.Host) { h.OVS.StopVSwitchd(); h.OVS.StartVSwitchd() },
+			"vswitchd", "has not begun with its bridges", false,
+		},
 		"ovsdb-server dies": {
 			func(h *hosttest.Host) { h.OVS.StopServer() }, func(h *hosttest.Host) { h.OVS.StartServer() },
 			"database", "no session with Open vSwitch's database", false,

@@ -108,6 +108,43 @@ func TestAColumnIsMissing(t *testing.T) {
 	h.Converges("red")
 }
 
+// TestTheVersionOfVSwitchdIsTold lets the database say nothing of Open vSwitch's
+// version, as where ovs-ctl was not used, and another one than the ovs-vswitchd
+// that runs.
+func TestTheVersionOfVSwitchdIsTold(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.Start()
+	h.Create("red")
+	h.Attach("red")
+	out, err := h.Command("ovs-vswitchd", "--version").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, _, _ := strings.Cut(string(out), "\n")
+	version := first[strings.LastIndexByte(first, ' ')+1:]
+	tells := func(parts ...string) {
+		t.Helper()
+		ovstest.Eventually(t, "the status tells it", func() error {
+			reply, err := h.Ask("GET", "/isonet/status", "")
+			return errors.Join(err, says(reply.Text, true, append(parts, fmt.Sprintf(`"ovs_version":"%s"`, version)), nil))
+		})
+	}
+	tells(`"notices":[]`)
+	h.OVS.Vsctl("--no-wait", "set", "Open_vSwitch", ".", "ovs_version=2.0.0")
+	tells(`that runs is ` + version + `, and the database says that Open vSwitch is 2.0.0`)
+	doctor := h.Command(os.Getenv(clientVariable), "--socket", h.Socket(), "doctor")
+	out, err = doctor.CombinedOutput()
+	if err = errors.Join(err, says(string(out), true, []string{"notice: the ovs-vswitchd that runs is " + version, "remedy: restart", "worth a look"}, nil)); err != nil {
+		t.Error(err)
+	}
+	ovstest.Eventually(t, "the log tells it", func() error {
+		return says(h.Logged(), true, []string{"version=" + version, "the database says that Open vSwitch is 2.0.0"}, nil)
+	})
+	h.OVS.Vsctl("--no-wait", "set", "Open_vSwitch", ".", "ovs_version="+version)
+	tells(`"notices":[]`)
+}
+
 // TestTheSchemaIsConverted gives both databases another schema while isonetd
 // follows them, which ends what it follows.
 func TestTheSchemaIsConverted(t *testing.T) {

@@ -29,6 +29,8 @@ type Status struct {
 	Revision     int64  `json:"revision"`
 	OVSVersion   string `json:"ovs_version"`
 	DatapathType string `json:"datapath_type"`
+	// Notices are about the host, and break nothing.
+	Notices []Notice `json:"notices,omitempty"`
 	// Repairs counts how often the daemon put back what others had changed.
 	Repairs   uint64 `json:"repairs"`
 	LastError string `json:"last_error"`
@@ -62,6 +64,13 @@ func (m Missing) Means() string {
 		return "nobody knows whether the host is kept apart from VMs"
 	}
 	return "nobody knows how the networks are"
+}
+
+// Notice is something that breaks nothing and is worth knowing: Text says what
+// there is, Remedy what to do.
+type Notice struct {
+	Text   string `json:"text"`
+	Remedy string `json:"remedy"`
 }
 
 // Host is the daemon's host; its ID is "" until Open vSwitch was reached once.
