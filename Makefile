@@ -73,7 +73,7 @@ KERNEL_PART ?= all
 .PHONY: kernel
 kernel: build ## run the packet tests on the kernel's datapath, in an emulated machine of Debian's RELEASE; KERNEL_PART=core takes minutes (root)
 	scripts/install-deps bsdtar qemu-system-x86_64
-	cd test/kernel && ISONET_KERNEL_PART=$(KERNEL_PART) ISONET_KERNEL_RELEASE=$(RELEASE) go test -count=1 -v -timeout 2h ./...
+	cd test/kernel && ISONET_KERNEL_PART=$(KERNEL_PART) ISONET_RELEASE=$(RELEASE) go test -count=1 -v -timeout 2h ./...
 
 .PHONY: lint
 lint: $(GOLANGCI) check-generated ## check the code, the scripts and the generated files
@@ -118,7 +118,7 @@ BENCH ?= .
 .PHONY: kernel-bench
 kernel-bench: build ## measure the same on the kernel's datapath, in an emulated machine; BENCH chooses (root)
 	scripts/install-deps bsdtar qemu-system-x86_64
-	cd test/kernel && ISONET_KERNEL_RELEASE=$(RELEASE) ISONET_BENCH_NETWORKS=$(NETWORKS) ISONET_KERNEL_BENCH='$(BENCH)' ISONET_KERNEL_ROUNDS=$(ROUNDS) \
+	cd test/kernel && ISONET_RELEASE=$(RELEASE) ISONET_BENCH_NETWORKS=$(NETWORKS) ISONET_KERNEL_BENCH='$(BENCH)' ISONET_KERNEL_ROUNDS=$(ROUNDS) \
 		go test -run '^$$' -bench . -benchtime 1x -timeout 3h .
 
 STEPS ?= 2000

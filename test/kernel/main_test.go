@@ -21,8 +21,8 @@ import (
 const (
 	project = "../.."
 	// releaseVariable holds the Debian release whose kernel and Open vSwitch are
-	// used; partVariable what is run, see choose.
-	releaseVariable = "ISONET_KERNEL_RELEASE"
+	// used, of test/releases; partVariable what is run, see choose.
+	releaseVariable = "ISONET_RELEASE"
 	partVariable    = "ISONET_KERNEL_PART"
 	// source is where the machine has the project's files.
 	source = "/src"
@@ -35,15 +35,11 @@ const (
 // programs. Its script is empty.
 func prepare(tb testing.TB) (*machine.Machine, machine.Job) {
 	tb.Helper()
-	release := os.Getenv(releaseVariable)
-	if release == "" {
-		release = "bookworm"
-	}
-	m, err := machine.Prepare(tb.Context(), project, release)
+	m, err := machine.Prepare(tb.Context(), project, os.Getenv(releaseVariable))
 	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Logf("a machine of %s, with KVM: %v", release, m.Accelerated())
+	tb.Logf("with KVM: %v", m.Accelerated())
 	job := machine.Job{Files: map[string]string{}}
 	for _, file := range files(tb) {
 		job.Files[path.Join(source, file)] = filepath.Join(project, file)

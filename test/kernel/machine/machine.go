@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"time"
 )
 
@@ -34,14 +35,17 @@ type Machine struct {
 }
 
 // Prepare makes the files of a machine of a Debian release, such as bookworm, by
-// the scripts of the project in a directory. It needs Docker, and the network for
-// what is not in Docker's cache.
+// the scripts of the project in a directory; without a release it is the default
+// one. It needs Docker, and the network for what is not in Docker's cache.
 func Prepare(ctx context.Context, project, release string) (*Machine, error) {
-	directory := filepath.Join(project, ".cache/machine", release)
-	script := filepath.Join(project, "scripts/machine/build")
-	if out, err := exec.CommandContext(ctx, script, release, directory).CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("make a machine of %s: %w\n%s", release, err, out)
+	var says bytes.Buffer
+	build := exec.CommandContext(ctx, filepath.Join(project, "scripts/machine/build"), release)
+	build.Stderr = &says
+	out, err := build.Output()
+	if err != nil {
+		return nil, fmt.Errorf("make a machine: %w\n%s", err, says.Bytes())
 	}
+	directory := strings.TrimSpace(string(out))
 	m := &Machine{kernel: filepath.Join(directory, "vmlinuz"), root: filepath.Join(directory, "root.cpio")}
 	m.accelerator = m.accelerate(ctx)
 	return m, nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 )
@@ -11,7 +12,7 @@ import (
 // A job's output arrives as it is, and its end is told apart from that of the
 // machine.
 func TestJobs(t *testing.T) {
-	m, err := Prepare(t.Context(), "../../..", "bookworm")
+	m, err := Prepare(t.Context(), "../../..", os.Getenv("ISONET_RELEASE"))
 	if err != nil {
 		t.Fatal(err)
 	}
