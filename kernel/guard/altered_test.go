@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -79,41 +80,21 @@ func (l *lab) chain(prefix, device string) string {
 	return ""
 }
 
-// Whatever somebody makes of the table, it is put back, and both hold again: the
+// Whatever somebody makes of the tables, they are put back, and both hold again: the
 // VM does not reach the host, and the VMs reach each other.
-func TestAlteredRulesArePutBack(t *testing.T) {
-	l := newLab(t)
+func TestAlteredRulesArePutBack(t *testing.T) { onBoth(t, alteredRulesArePutBack) }
+
+func alteredRulesArePutBack(t *testing.T, l *lab) {
 	target := linkLocal(t, l.host, "h1")
 	l.apply("h1", "h2")
 	want := l.ruleset()
-	in, out := l.chain("ingress", "h1"), l.chain("egress", "h1")
-	for name, command := range map[string]string{
-		"all rules are flushed":           "flush table netdev isonet",
-		"a chain is flushed":              "flush chain netdev isonet " + out,
-		"the shared chain is flushed":     "flush chain netdev isonet own-frames",
-		"the table is deleted":            "delete table netdev isonet",
-		"the ruleset is flushed":          "flush ruleset",
-		"a chain is deleted":              "delete chain netdev isonet " + in,
-		"a rule accepts first":            "insert rule netdev isonet " + in + " accept",
-		"a rule of another kind":          "insert rule netdev isonet " + out + " counter",
-		"a rule drops first":              "insert rule netdev isonet " + out + " drop",
-		"a rule in the shared chain":      "insert rule netdev isonet own-frames accept",
-		"the policy is accept":            "chain netdev isonet " + in + " { policy accept ; }",
-		"the table is dormant":            "add table netdev isonet { flags dormant ; }",
-		"a chain of somebody else's":      "add chain netdev isonet foreign { type filter hook ingress device up0 priority 0 ; policy drop ; }",
-		"a chain jumps to the shared one": "add chain netdev isonet foreign ; add rule netdev isonet foreign jump own-frames",
-		"a chain has another device": "delete chain netdev isonet " + in +
-			" ; add chain netdev isonet " + in + " { type filter hook ingress device h2 priority -500 ; policy drop ; }",
-		"a chain has another hook": "delete chain netdev isonet " + in +
-			" ; add chain netdev isonet " + in + " { type filter hook egress device h1 priority -500 ; policy drop ; }",
-		"a chain has another priority": "delete chain netdev isonet " + in +
-			" ; add chain netdev isonet " + in + " { type filter hook ingress device h1 priority 0 ; policy drop ; }",
-		"a chain has two devices": "delete chain netdev isonet " + in +
-			" ; add chain netdev isonet " + in + " { type filter hook ingress devices = { h1, up0 } priority -500 ; policy drop ; }",
-		"a chain has no hook": "delete chain netdev isonet " + in + " ; add chain netdev isonet " + in,
-	} {
+	alterations := alteredStack()
+	if !l.inKernel {
+		maps.Copy(alterations, l.alteredDevices())
+	}
+	for name, command := range alterations {
 		run(t, l.host, "nft", command)
-		if l.ruleset() == want {
+		if sameRules(l.ruleset(), want) {
 			t.Errorf("%s: that changed nothing", name)
 		}
 		l.apply("h1", "h2")
@@ -132,17 +113,91 @@ func TestAlteredRulesArePutBack(t *testing.T) {
 	}
 }
 
-// sameRules compares tables whose chains may come in another order.
+// alteredDevices are commands of nft(8) that change the rules on single devices.
+func (l *lab) alteredDevices() map[string]string {
+	in, out := l.chain("ingress", "h1"), l.chain("egress", "h1")
+	return map[string]string{
+		"all rules are flushed":           "flush table netdev isonet",
+		"a chain is flushed":              "flush chain netdev isonet " + out,
+		"the shared chain is flushed":     "flush chain netdev isonet own-frames",
+		"the table is deleted":            "delete table netdev isonet",
+		"a chain is deleted":              "delete chain netdev isonet " + in,
+		"a rule accepts first":            "insert rule netdev isonet " + in + " accept",
+		"a rule of another kind":          "insert rule netdev isonet " + out + " counter",
+		"a rule drops first":              "insert rule netdev isonet " + out + " drop",
+		"a rule in the shared chain":      "insert rule netdev isonet own-frames accept",
+		"the policy is accept":            "chain netdev isonet " + in + " { policy accept ; }",
+		"the table is dormant":            "add table netdev isonet { flags dormant ; }",
+		"a chain of somebody else's":      "add chain netdev isonet foreign { type filter hook ingress device up0 priority 0 ; policy drop ; }",
+		"a chain jumps to the shared one": "add chain netdev isonet foreign ; add rule netdev isonet foreign jump own-frames",
+		"chains of somebody else's jump": "add chain netdev isonet one ; add chain netdev isonet two ; " +
+			"add rule netdev isonet one jump two",
+		"a chain has another device": "delete chain netdev isonet " + in +
+			" ; add chain netdev isonet " + in + " { type filter hook ingress device h2 priority -500 ; policy drop ; }",
+		"a chain has another hook": "delete chain netdev isonet " + in +
+			" ; add chain netdev isonet " + in + " { type filter hook egress device h1 priority -500 ; policy drop ; }",
+		"a chain has another priority": "delete chain netdev isonet " + in +
+			" ; add chain netdev isonet " + in + " { type filter hook ingress device h1 priority 0 ; policy drop ; }",
+		"a chain has two devices": "delete chain netdev isonet " + in +
+			" ; add chain netdev isonet " + in + " { type filter hook ingress devices = { h1, up0 } priority -500 ; policy drop ; }",
+		"a chain has no hook": "delete chain netdev isonet " + in + " ; add chain netdev isonet " + in,
+	}
+}
+
+// alteredStack are commands of nft(8) that change the rules of the host's stack.
+func alteredStack() map[string]string {
+	set := func(options, elements string) string {
+		return "delete table arp isonet ; add table arp isonet ; add set arp isonet guarded { type iface_index ; " + options + " } ; " +
+			"add element arp isonet guarded { " + elements + " } ; add chain arp isonet from-vms { type filter hook input priority -500 ; } ; " +
+			"add rule arp isonet from-vms iif @guarded drop ; add chain arp isonet to-vms { type filter hook output priority -500 ; } ; " +
+			"add rule arp isonet to-vms oif @guarded drop"
+	}
+	return map[string]string{
+		"the ruleset is flushed":          "flush ruleset",
+		"the stack's rules are flushed":   "flush table inet isonet",
+		"the stack's table is deleted":    "delete table arp isonet",
+		"the stack's table is dormant":    "add table inet isonet { flags dormant ; }",
+		"the set is empty":                "flush set inet isonet guarded",
+		"a device is taken out":           "delete element arp isonet guarded { h1 }",
+		"a NIC is put in":                 "add element inet isonet guarded { up0 }",
+		"an element has a comment":        `delete element inet isonet guarded { h1 } ; add element inet isonet guarded { h1 comment "mine" }`,
+		"elements end":                    set("flags timeout ;", "h1 timeout 1h, h2 timeout 1h"),
+		"all others are in the set":       set("", "h1, h2, *"),
+		"the set has intervals":           set("flags interval ;", "h1, h2"),
+		"ARP of a device is accepted":     "insert rule arp isonet from-vms iif h1 accept",
+		"what goes out is accepted":       "insert rule inet isonet to-vms accept",
+		"the stack's chain is flushed":    "flush chain arp isonet to-vms",
+		"the stack's chain is deleted":    "delete chain inet isonet from-vms",
+		"the stack's policy is drop":      "chain inet isonet to-vms { policy drop ; }",
+		"the stack's chain has no hook":   "delete chain inet isonet from-vms ; add chain inet isonet from-vms ; add rule inet isonet from-vms iif @guarded drop",
+		"a rule has another verdict":      "flush chain inet isonet from-vms ; add rule inet isonet from-vms iif @guarded accept",
+		"a rule looks for others":         "flush chain inet isonet from-vms ; add rule inet isonet from-vms iif != @guarded drop",
+		"a rule looks the other way":      "flush chain inet isonet to-vms ; add rule inet isonet to-vms iif @guarded drop",
+		"a chain in the stack's table":    "add chain inet isonet foreign { type filter hook forward priority 0 ; policy drop ; }",
+		"a set in the stack's table":      "add set arp isonet foreign { type ipv4_addr ; }",
+		"a chain uses the set":            "add chain inet isonet foreign ; add rule inet isonet foreign iif @guarded accept",
+		"the stack's chain comes later":   "delete chain arp isonet to-vms ; add chain arp isonet to-vms { type filter hook output priority 0 ; } ; add rule arp isonet to-vms oif @guarded drop",
+		"the stack's chain hooks another": "delete chain inet isonet to-vms ; add chain inet isonet to-vms { type filter hook output priority -500 ; } ; add rule inet isonet to-vms oif @guarded drop",
+	}
+}
+
+// sameRules compares rules whose tables and chains may come in another order.
 func sameRules(a, b string) bool {
-	chains := func(rules string) []string {
-		all := strings.Split(strings.TrimSuffix(strings.TrimSpace(rules), "}"), "\tchain ")
-		for i := range all {
-			all[i] = strings.TrimSpace(all[i])
+	blocks := func(rules string) map[string]string {
+		table, within, all := "", "", map[string]string{}
+		for line := range strings.Lines(rules) {
+			name := strings.TrimSuffix(strings.TrimSpace(line), " {")
+			switch {
+			case strings.HasPrefix(line, "table "):
+				table, within = name, ""
+			case strings.HasPrefix(line, "\tchain "), strings.HasPrefix(line, "\tset "):
+				within = name
+			}
+			all[table+" "+within] += strings.TrimSpace(line) + "\n"
 		}
-		slices.Sort(all)
 		return all
 	}
-	return slices.Equal(chains(a), chains(b))
+	return maps.Equal(blocks(a), blocks(b))
 }
 
 // The kernel forgets that IPv6 is off when it has to do without it for a while.
@@ -250,48 +305,60 @@ func TestLeft(t *testing.T) {
 	}
 }
 
-// Where the kernel's datapath has the devices no rule may be in the way, and the
-// host's IPv6 is switched off all the same.
-func TestOnTheKernelsDatapath(t *testing.T) {
+// A device that goes from one datapath to the other is guarded all the time, and is
+// so after a restart and after an update.
+func TestFromOneDatapathToTheOther(t *testing.T) {
 	l := newLab(t)
-	linkLocal(t, l.host, "h1")
-	h1 := Device{Index: l.index("h1"), Name: "h1", InKernel: true}
-	apply := func(devices ...Device) {
-		t.Helper()
-		ovstest.Inside(t, l.host, func() error {
-			report, err := l.guard.Apply(context.Background(), devices)
-			if err == nil && (!slices.Equal(report.Guarded, devices) || report.Unavailable+report.Limited != "") {
-				err = fmt.Errorf("the report is %+v", report)
-			}
-			return err
-		})
-	}
-	apply(h1)
-	if rules := l.ruleset(); strings.Contains(rules, "hook") || !strings.Contains(rules, "bare-ipv6-") {
-		t.Errorf("the rules are %s", rules)
-	}
-	if got := l.sysctl("h1"); got != "1" {
-		t.Errorf("disable_ipv6 is %s", got)
-	}
-	// Its bridge becomes one of the userspace datapath.
-	h1.InKernel = false
-	apply(h1)
-	if rules := l.ruleset(); !strings.Contains(rules, `hook ingress device "h1"`) || strings.Contains(rules, "bare-") {
-		t.Errorf("the rules are %s", rules)
-	}
-	l.guard = New(slog.New(slog.DiscardHandler))
-	apply()
-	if got := l.sysctl("h1"); got != "0" {
-		t.Errorf("the device was let go, and disable_ipv6 is %s", got)
+	l.inKernel = true
+	target := linkLocal(t, l.host, "h1")
+	restart := func() { l.guard = New(slog.New(slog.DiscardHandler)) }
+	for _, before := range []string{
+		"", // nothing
+		fmt.Sprintf("add chain netdev isonet bare-ipv6-%d-h1", l.index("h1")),
+		fmt.Sprintf("add chain netdev isonet ingress-ipv6-%d-h1 { type filter hook ingress device h1 priority -500 ; policy drop ; }", l.index("h1")),
+	} {
+		if before != "" { // as an isonetd left it that had no other rules
+			run(t, l.host, "nft", "add table netdev isonet ; "+before)
+			run(t, l.host, "sysctl", "-qw", "net.ipv6.conf.h1.disable_ipv6=1")
+			restart()
+		}
+		l.apply("h1", "h2")
+		if rules := l.ruleset(); strings.Contains(rules, "gress") || strings.Count(rules, `elements = { "h1", "h2" }`) != 2 {
+			t.Errorf("in the kernel after %q the rules are %s", before, rules)
+		}
+		l.expect("in the kernel", nil, l.leaks("h1", target))
+		l.inKernel = false
+		l.apply("h1", "h2")
+		if rules := l.ruleset(); !strings.Contains(rules, `hook ingress device "h1"`) || strings.Contains(rules, "bare-") {
+			t.Errorf("of the userspace datapath the rules are %s", rules)
+		}
+		l.expect("of the userspace datapath", nil, l.leaks("h1", target))
+		l.inKernel = true
+		restart()
+		l.apply("h1", "h2")
+		if got := l.sysctl("h1"); got != "1" {
+			t.Errorf("disable_ipv6 is %s", got)
+		}
+		restart()
+		l.apply()
+		if got := l.sysctl("h1"); got != "0" || l.ruleset() != "" {
+			t.Errorf("all devices were let go: disable_ipv6 is %s, and the rules are %s", got, l.ruleset())
+		}
 	}
 }
 
-// A program that holds the table keeps isonetd from it, which is no lack of
+// A program that holds a table keeps isonetd from it, which is no lack of
 // privileges.
 func TestTheTableOfAnotherProgram(t *testing.T) {
+	for _, family := range []string{"netdev", "inet", "arp"} {
+		t.Run(family, func(t *testing.T) { theTableOfAnotherProgram(t, family) })
+	}
+}
+
+func theTableOfAnotherProgram(t *testing.T, family string) {
 	host := ovstest.Namespace(t)
 	ip(t, host, "link add v0 type veth peer name v1")
-	release := holdTable(t, host)
+	release := holdTable(t, host, family)
 	g := New(slog.New(slog.DiscardHandler))
 	apply := func() (report Report) {
 		ovstest.Inside(t, host, func() (err error) {
@@ -309,8 +376,8 @@ func TestTheTableOfAnotherProgram(t *testing.T) {
 	}
 }
 
-// holdTable lets another program own the guard's table until it is released.
-func holdTable(t *testing.T, host string) (release func()) {
+// holdTable lets another program own a table of the guard's until it is released.
+func holdTable(t *testing.T, host, family string) (release func()) {
 	t.Helper()
 	nft := exec.CommandContext(t.Context(), "ip", "netns", "exec", host, "nft", "-i")
 	input, err := nft.StdinPipe()
@@ -318,13 +385,13 @@ func holdTable(t *testing.T, host string) (release func()) {
 		err = nft.Start()
 	}
 	if err == nil {
-		_, err = io.WriteString(input, "add table netdev isonet { flags owner ; }\n")
+		_, err = io.WriteString(input, "add table "+family+" isonet { flags owner ; }\n")
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	ovstest.Eventually(t, "the table is another program's", func() error {
-		if tables := run(t, host, "nft", "list", "tables"); !strings.Contains(tables, "netdev isonet") {
+		if tables := run(t, host, "nft", "list", "tables"); !strings.Contains(tables, family+" isonet") {
 			return fmt.Errorf("the tables are %q", tables)
 		}
 		return nil

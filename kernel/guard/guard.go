@@ -1,13 +1,15 @@
 // Package guard keeps the host's own network stack apart from the devices of
-// VMs. Open vSwitch's userspace datapath reads a tap or veth device as a packet
-// socket does: the kernel goes on to process every frame that arrives on it,
-// and talks IPv6 on it by itself. Without the guard a VM reaches the host's
-// services by link-local addresses, gets answers to ARP for any address of the
-// host, and is routed by it.
+// VMs. Without it the host talks IPv6 on a tap or veth by itself, and a VM reaches
+// the host's services by link-local addresses, gets answers to ARP for any address
+// of the host, and is routed by it: always on Open vSwitch's userspace datapath,
+// which reads a device as a packet socket does, and on the kernel's as soon as the
+// device is no longer plugged in.
 //
-// Of the kernel's datapath the guard must keep its rules away: there the bridge
-// takes its frames behind the hook that drops them. What is left to do is to
-// switch off the IPv6 that the host talks on the devices by itself.
+// The host's stack is cut off from all guarded devices where it hands packets to
+// IPv4, IPv6 and ARP and takes them, which is a place that no frame of Open vSwitch
+// passes. So that nothing else gets them either, such as what is stacked on a
+// device, all frames are dropped at the device itself. Only those of the kernel's
+// datapath must not be: it takes them behind that.
 package guard
 
 import (
@@ -33,16 +35,16 @@ const attempts = 10
 
 const (
 	needsCapability = "isonetd may not use nftables: give it CAP_NET_ADMIN (systemd: AmbientCapabilities=CAP_NET_ADMIN and " +
-		"CapabilityBoundingSet=CAP_NET_ADMIN), or set the rules of the table netdev isonet by other means"
-	needsNftables = "the kernel has no nftables for the netdev family (CONFIG_NF_TABLES_NETDEV): load nf_tables, or use the kernel's datapath"
-	needsEgress   = "the kernel cannot filter what leaves a device by nftables (before Linux 5.16): the host's own ARP and IPv4 frames are not kept from VMs"
-	needsSysctl   = "isonetd may not write net.ipv6.conf.*.disable_ipv6: allow it (systemd: ReadWritePaths=/proc/sys/net/ipv6/conf, " +
+		"CapabilityBoundingSet=CAP_NET_ADMIN), or keep the host from the devices by other means"
+	needsNftables = "the kernel has no nftables for the families netdev, inet and arp (CONFIG_NF_TABLES_NETDEV, CONFIG_NF_TABLES_INET, CONFIG_NF_TABLES_ARP): " +
+		"load nf_tables, or use a kernel that has them"
+	needsSysctl = "isonetd may not write net.ipv6.conf.*.disable_ipv6: allow it (systemd: ReadWritePaths=/proc/sys/net/ipv6/conf, " +
 		"or ProtectKernelTunables=no), or set net.ipv6.conf.default.disable_ipv6=1 on the host"
-	needsTable = "another program owns the table netdev isonet of nftables: find out which one (nft list tables), and end it"
+	needsTable = "another program owns a table isonet of nftables: find out which one (nft list ruleset), and end it"
 )
 
 // errUnsettled says that the kernel is not as it was put, again and again.
-var errUnsettled = errors.New("somebody else changes the table netdev isonet or net.ipv6.conf.*.disable_ipv6 as often as isonetd puts them right: " +
+var errUnsettled = errors.New("somebody else changes the tables isonet of nftables or net.ipv6.conf.*.disable_ipv6 as often as isonetd puts them right: " +
 	"find out which firewall or network manager does ('nft monitor'), and keep it away from them")
 
 // errOwned says that the table may be read and not changed.
@@ -60,7 +62,9 @@ type Guard struct {
 	mu sync.Mutex
 	// fresh says that the table, if there is one, is of an earlier process.
 	fresh bool
-	// egress says that the kernel is not known to lack the egress hook.
+	// egress says that the kernel is not known to lack the egress hook, which it has
+	// since Linux 5.16. It keeps out what is stacked on a device; the host's stack is
+	// kept out without it.
 	egress bool
 	// early says that the kernel is not known to refuse a hook for a device that
 	// is not there yet. Linux takes them since 6.16, and hooks the device when
@@ -68,8 +72,8 @@ type Guard struct {
 	early bool
 	// switchedOff are the ifindexes of devices whose IPv6 the guard switched off.
 	switchedOff map[int]bool
-	// placed are the names of the chains that were put into the kernel.
-	placed map[string]bool
+	// placed are the parts that were put into the kernel.
+	placed map[part]bool
 	// seen is what the kernel had when it was seen to be as it must be; nil when it
 	// is to be looked at.
 	seen *kernel
@@ -84,8 +88,8 @@ type Device struct {
 	// 0 is the device that has the name, or will have it.
 	Index int
 	Name  string
-	// InKernel says that the kernel's datapath has the device, or had it: no rules,
-	// and IPv6 is switched off.
+	// InKernel says that the kernel's datapath forwards the device's frames: they must
+	// get there, and so only the host's stack is kept from them.
 	InKernel bool
 }
 
@@ -204,10 +208,8 @@ func leftGuarded() ([]Device, error) {
 		return nil, err
 	}
 	marked := map[int]Device{}
-	for name := range k.chains {
-		if m, ok := parseChain(name); ok {
-			marked[m.Index] = m.Device
-		}
+	for _, m := range k.members() {
+		marked[m.Index] = m.Device
 	}
 	var left []Device
 	for _, d := range there {
@@ -296,19 +298,16 @@ func (g *Guard) apply(want []Device) (report Report, settled bool, err error) {
 	}
 	switched, err := g.switchOff(members)
 	failed = errors.Join(failed, err)
-	report = Report{Guarded: guarded(members), Verified: begin}
-	switch {
-	case failed != nil:
+	report = Report{Guarded: devicesOf(members), Verified: begin}
+	if failed != nil {
 		report.Limited = fmt.Sprintf("%s: %v", needsSysctl, failed)
-	case !g.egress:
-		report.Limited = needsEgress
 	}
 	return report, !changed && !switched && !released, nil
 }
 
 // open reads the rules, unless they are known to be what they were.
 func (g *Guard) open(doubtful bool) (*rules, error) {
-	r := newRules(g.egress)
+	r := &rules{egress: g.egress}
 	if !doubtful && g.seen != nil {
 		now, err := readGeneration()
 		if err != nil {
@@ -324,8 +323,8 @@ func (g *Guard) open(doubtful bool) (*rules, error) {
 		return nil, err
 	}
 	if g.fresh {
-		for name := range r.kernel.chains {
-			if m, ok := parseChain(name); ok && m.ipv6 {
+		for _, m := range r.kernel.members() {
+			if m.ipv6 {
 				g.switchedOff[m.Index] = true
 			}
 		}
@@ -334,7 +333,7 @@ func (g *Guard) open(doubtful bool) (*rules, error) {
 	return r, nil
 }
 
-func guarded(members map[string]member) []Device {
+func devicesOf(members map[string]member) []Device {
 	devices := make([]Device, 0, len(members))
 	for _, m := range members {
 		devices = append(devices, m.Device)
@@ -430,16 +429,17 @@ func (g *Guard) change(r *rules, members map[string]member) (bool, error) {
 		return false, nil
 	}
 	g.seen = nil
-	if found := r.altered(wanted, g.placed); found != "" {
+	found := r.altered(wanted, g.placed)
+	if found != "" {
 		g.logger.Warn("somebody else changed the rules of the host guard; putting them back", "found", found)
 	}
-	changed, err := r.change(wanted)
+	changed, err := r.change(wanted, found != "")
 	if err != nil {
 		return false, err
 	}
-	g.placed = make(map[string]bool, len(wanted))
-	for name := range wanted {
-		g.placed[name] = true
+	g.placed = make(map[part]bool, len(wanted))
+	for p := range wanted {
+		g.placed[p] = true
 	}
 	if changed {
 		g.logger.Info("guarding the devices of VMs", "devices", len(members))

@@ -4,9 +4,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/google/nftables"
+	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
@@ -21,12 +23,10 @@ const (
 // errInterrupted says that rules changed while they were read.
 var errInterrupted = errors.New("the rules changed while they were read")
 
-// kernel is what the kernel has of the guard's table.
+// kernel is what the kernel has of the guard's.
 type kernel struct {
-	generation uint32 // its count of changes, of all tables
-	exists     bool
-	flags      uint32            // of the table, such as dormant
-	chains     map[string]string // their texts by name
+	generation uint32          // its count of changes, of all tables
+	parts      map[part]string // their texts
 }
 
 // text says all that is to be known about a chain, other text for other
@@ -34,7 +34,7 @@ type kernel struct {
 func (c chain) text() string {
 	var b strings.Builder
 	if c.hook != nil {
-		fmt.Fprintf(&b, "filter hook %d device %q priority %d policy %d", *c.hook, c.device, priority, nftables.ChainPolicyDrop)
+		fmt.Fprintf(&b, "filter hook %d device %q priority %d policy %d", *c.hook, c.device, priority, c.policy)
 	}
 	for _, rule := range c.rules {
 		b.WriteString("\n")
@@ -47,7 +47,7 @@ func (c chain) text() string {
 
 func writeExpression(b *strings.Builder, e expr.Any) { fmt.Fprintf(b, "%T%+v ", e, e) }
 
-// readKernel reads the guard's table as it was at one moment. google/nftables
+// readKernel reads the guard's tables as they were at one moment. google/nftables
 // reads neither the devices of chains nor the rules of more than one chain at a
 // time.
 func readKernel() (*kernel, error) {
@@ -59,19 +59,13 @@ func readKernel() (*kernel, error) {
 	if err := buffers(conn); err != nil {
 		return nil, err
 	}
-	k := &kernel{chains: map[string]string{}}
+	k := &kernel{parts: map[part]string{}}
 	if k.generation, err = generation(conn); err != nil {
 		return nil, err
 	}
-	if err := k.readTable(conn); err != nil {
-		return nil, fmt.Errorf("read the table: %w", err)
-	}
-	if k.exists {
-		if err := k.readChains(conn); err != nil {
-			return nil, fmt.Errorf("read the chains: %w", err)
-		}
-		if err := k.readRules(conn); err != nil {
-			return nil, fmt.Errorf("read the rules: %w", err)
+	for _, family := range []nftables.TableFamily{netdev, inet, arp} {
+		if err := k.readFamily(conn, family); err != nil {
+			return nil, err
 		}
 	}
 	after, err := generation(conn)
@@ -79,6 +73,41 @@ func readKernel() (*kernel, error) {
 		err = errInterrupted
 	}
 	return k, err
+}
+
+// readFamily reads the guard's table of a family, if there is one.
+func (k *kernel) readFamily(conn *netlink.Conn, family nftables.TableFamily) error {
+	whole := part{family, aTable, ""}
+	for _, listing := range []struct {
+		what    string
+		message int
+		flags   netlink.HeaderFlags
+		of      []netlink.Attribute
+		read    func(nftables.TableFamily, netlink.Message) error
+	}{
+		{"table", unix.NFT_MSG_GETTABLE, 0, []netlink.Attribute{text(unix.NFTA_TABLE_NAME, table)}, k.readTable},
+		{"chains", unix.NFT_MSG_GETCHAIN, netlink.Dump, []netlink.Attribute{text(unix.NFTA_CHAIN_TABLE, table)}, k.readChain},
+		{"rules", unix.NFT_MSG_GETRULE, netlink.Dump, []netlink.Attribute{text(unix.NFTA_RULE_TABLE, table)}, k.readRule},
+		{"sets", unix.NFT_MSG_GETSET, netlink.Dump, []netlink.Attribute{text(unix.NFTA_SET_TABLE, table)}, k.readSet},
+		{"elements", unix.NFT_MSG_GETSETELEM, netlink.Dump, []netlink.Attribute{
+			text(unix.NFTA_SET_ELEM_LIST_TABLE, table), text(unix.NFTA_SET_ELEM_LIST_SET, guarded),
+		}, k.readElements},
+	} {
+		messages, err := ask(conn, listing.message, listing.flags, byte(family), listing.of...)
+		if errors.Is(err, unix.ENOENT) {
+			continue // no table, or no set
+		}
+		for _, m := range messages {
+			err = errors.Join(err, listing.read(family, m))
+		}
+		if err != nil {
+			return fmt.Errorf("read the %s: %w", listing.what, err)
+		}
+		if _, there := k.parts[whole]; !there {
+			return nil
+		}
+	}
+	return nil
 }
 
 // readGeneration returns the kernel's count of changes of its rules.
@@ -117,45 +146,95 @@ func generation(conn *netlink.Conn) (uint32, error) {
 	return 0, errors.New("read the count of changes: the kernel does not tell it")
 }
 
-func (k *kernel) readTable(conn *netlink.Conn) error {
-	messages, err := ask(conn, unix.NFT_MSG_GETTABLE, 0, unix.NFPROTO_NETDEV, text(unix.NFTA_TABLE_NAME, table))
-	if errors.Is(err, unix.ENOENT) {
-		return nil
-	}
+func (k *kernel) readTable(family nftables.TableFamily, m netlink.Message) error {
+	attributes, err := attributesOf(m)
 	if err != nil {
 		return err
 	}
-	k.exists = true
-	for _, m := range messages {
-		attributes, err := attributesOf(m)
-		if err != nil {
-			return err
+	unlike := ""
+	for attributes.Next() {
+		if attributes.Type() == unix.NFTA_TABLE_FLAGS && attributes.Uint32() != 0 {
+			unlike = fmt.Sprintf("flags 0x%x", attributes.Uint32()) // such as dormant
 		}
-		for attributes.Next() {
-			if attributes.Type() == unix.NFTA_TABLE_FLAGS {
-				k.flags = attributes.Uint32()
+	}
+	k.parts[part{family, aTable, ""}] = unlike
+	return attributes.Err()
+}
+
+// readSet makes the text of a set, which is empty for one of ifindexes and nothing
+// else.
+func (k *kernel) readSet(family nftables.TableFamily, m netlink.Message) error {
+	attributes, err := attributesOf(m)
+	if err != nil {
+		return err
+	}
+	var in, name, unlike string
+	for attributes.Next() {
+		switch attributes.Type() {
+		case unix.NFTA_SET_TABLE:
+			in = attributes.String()
+		case unix.NFTA_SET_NAME:
+			name = attributes.String()
+		case unix.NFTA_SET_FLAGS:
+			if flags := attributes.Uint32(); flags != 0 {
+				unlike += fmt.Sprintf("flags 0x%x ", flags)
+			}
+		case unix.NFTA_SET_KEY_LEN:
+			if bytes := attributes.Uint32(); bytes != nftables.TypeIFIndex.Bytes {
+				unlike += fmt.Sprintf("keys of %d bytes ", bytes)
 			}
 		}
 	}
-	return nil
+	if in == table {
+		k.parts[part{family, aSet, name}] = unlike
+	}
+	return attributes.Err()
 }
 
-func (k *kernel) readChains(conn *netlink.Conn) error {
-	messages, err := ask(conn, unix.NFT_MSG_GETCHAIN, netlink.Dump, unix.NFPROTO_NETDEV, text(unix.NFTA_CHAIN_TABLE, table))
+// readElements reads elements of the set. Their text is empty if there is no more
+// to them than an ifindex.
+func (k *kernel) readElements(family nftables.TableFamily, m netlink.Message) error {
+	attributes, err := attributesOf(m)
 	if err != nil {
 		return err
 	}
-	for _, m := range messages {
-		if err := k.readChain(m); err != nil {
-			return err
+	for attributes.Next() {
+		if attributes.Type() != unix.NFTA_SET_ELEM_LIST_ELEMENTS {
+			continue
 		}
+		attributes.Nested(func(list *netlink.AttributeDecoder) error {
+			for list.Next() {
+				list.Nested(func(e *netlink.AttributeDecoder) error { return k.readElement(family, e) })
+			}
+			return nil
+		})
 	}
+	return attributes.Err()
+}
+
+func (k *kernel) readElement(family nftables.TableFamily, attributes *netlink.AttributeDecoder) error {
+	name, unlike := "without a key", ""
+	for attributes.Next() {
+		if attributes.Type() != unix.NFTA_SET_ELEM_KEY {
+			unlike += fmt.Sprintf("attribute %d ", attributes.Type())
+			continue
+		}
+		attributes.Nested(func(key *netlink.AttributeDecoder) error {
+			for key.Next() {
+				if value := key.Bytes(); key.Type() == unix.NFTA_DATA_VALUE && len(value) == int(nftables.TypeIFIndex.Bytes) {
+					name = strconv.Itoa(int(binaryutil.NativeEndian.Uint32(value)))
+				}
+			}
+			return nil
+		})
+	}
+	k.parts[part{family, anElement, name}] = unlike
 	return nil
 }
 
 // readChain makes the text of a chain, without its rules. It is in the words of
 // chain.text only if there is nothing that one does not have.
-func (k *kernel) readChain(m netlink.Message) error {
+func (k *kernel) readChain(family nftables.TableFamily, m netlink.Message) error {
 	attributes, err := attributesOf(m)
 	if err != nil {
 		return err
@@ -199,25 +278,12 @@ func (k *kernel) readChain(m netlink.Message) error {
 	if kind != "" {
 		description = fmt.Sprintf("%s hook %d device %q priority %d policy %d", kind, hook, device, int32(priority), policy)
 	}
-	k.chains[name] = description + more
+	k.parts[part{family, aChain, name}] = description + more
 	return attributes.Err()
 }
 
-func (k *kernel) readRules(conn *netlink.Conn) error {
-	messages, err := ask(conn, unix.NFT_MSG_GETRULE, netlink.Dump, unix.NFPROTO_NETDEV, text(unix.NFTA_RULE_TABLE, table))
-	if err != nil {
-		return err
-	}
-	for _, m := range messages {
-		if err := k.readRule(m); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // readRule adds a rule to the text of its chain.
-func (k *kernel) readRule(m netlink.Message) error {
+func (k *kernel) readRule(family nftables.TableFamily, m netlink.Message) error {
 	attributes, err := attributesOf(m)
 	if err != nil {
 		return err
@@ -240,7 +306,7 @@ func (k *kernel) readRule(m netlink.Message) error {
 		}
 	}
 	if in == table {
-		k.chains[chain] += "\n" + rule.String()
+		k.parts[part{family, aChain, chain}] += "\n" + rule.String()
 	}
 	return attributes.Err()
 }
@@ -266,6 +332,8 @@ func readExpression(b *strings.Builder, attributes *netlink.AttributeDecoder) er
 		e = &expr.Cmp{}
 	case "immediate":
 		e = &expr.Verdict{}
+	case "lookup":
+		e = &expr.Lookup{}
 	default:
 		b.WriteString(name + " ")
 		return nil

@@ -10,22 +10,28 @@ import (
 	"strings"
 
 	"github.com/google/nftables"
+	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
 
 const (
-	// table is of the family netdev.
+	// table is the name of the guard's table in each family.
 	table = "isonet"
+	// guarded is the set with the ifindexes of the devices that the host's stack is
+	// kept from, by the chains fromVMs and toVMs.
+	guarded = "guarded"
+	fromVMs = "from-vms"
+	toVMs   = "to-vms"
+	// ownFrames is the chain that tells the frames of Open vSwitch from those of
+	// the host.
+	ownFrames = "own-frames"
 	// priority is ahead of what others hook.
 	priority = -500
 	// socketBuffer holds one transaction for some thousand devices and the
 	// kernel's answers, in bytes. It is a limit and not an allocation.
 	socketBuffer = 64 << 20
-	// ownFrames is the chain that tells the frames of Open vSwitch from those of
-	// the host.
-	ownFrames = "own-frames"
 
 	// The prefixes of chains; the ifindex and the device's name follow, so that a
 	// later process knows which devices were guarded. Inside of the prefix, ipv6
@@ -37,41 +43,80 @@ const (
 	ipv6    = "ipv6-"
 )
 
-// chain is one chain as the kernel must have it.
+// part is one thing of the guard's in the kernel.
+type part struct {
+	family nftables.TableFamily
+	kind   kind
+	name   string // "" of a table, the ifindex of an element of the set
+}
+
+// kind is a kind of parts. They are made in this order.
+type kind int
+
+const (
+	aTable kind = iota
+	aSet
+	aChain
+	anElement
+)
+
+func (p part) String() string {
+	family := map[nftables.TableFamily]string{netdev: "netdev", inet: "inet", arp: "arp"}[p.family]
+	return strings.TrimSuffix(fmt.Sprintf("%s %s %s %s", []string{"table", "set", "chain", "element"}[p.kind], family, table, p.name), " ")
+}
+
+// The families of the guard's tables. The hooks of netdev are on one device, and
+// see what the kernel's datapath takes. Those of inet and arp see what the host's
+// own stack gets from and sends to any device, and nothing that Open vSwitch does.
+const (
+	netdev = nftables.TableFamilyNetdev
+	inet   = nftables.TableFamilyINet
+	arp    = nftables.TableFamilyARP
+)
+
+// known reports whether a part is one of those that the guard makes.
+func (p part) known() bool {
+	switch p.kind {
+	case aSet:
+		return p.name == guarded
+	case aChain:
+		_, ofDevice := parseChain(p.name)
+		return ofDevice || p.name == ownFrames || p.name == fromVMs || p.name == toVMs
+	case anElement:
+		_, err := strconv.Atoi(p.name)
+		return err == nil
+	}
+	return true
+}
+
+// chain is a chain as the kernel must have it. Other parts are but there.
 type chain struct {
 	hook   *nftables.ChainHook // nil for one without a hook
 	device string
+	policy nftables.ChainPolicy
 	rules  [][]expr.Any
 }
 
-// rules change the guard's table in the kernel.
+// rules change the guard's tables in the kernel.
 type rules struct {
-	table  *nftables.Table
 	egress bool
 	kernel *kernel // what the kernel has
 }
 
-func newRules(egress bool) *rules {
-	return &rules{table: &nftables.Table{Name: table, Family: nftables.TableFamilyNetdev}, egress: egress}
-}
-
 // altered says what is not as it was put, which somebody else must have done; ""
-// if there is nothing. Placed are the chains that were put there before.
-func (r *rules) altered(wanted map[string]chain, placed map[string]bool) string {
+// if there is nothing. Placed are the parts that were put there before.
+func (r *rules) altered(wanted map[part]chain, placed map[part]bool) string {
 	var found []string
-	if r.kernel.flags != 0 {
-		found = append(found, fmt.Sprintf("flags 0x%x of the table", r.kernel.flags))
-	}
-	for name, text := range r.kernel.chains {
-		if want, is := wanted[name]; is && want.text() != text {
-			found = append(found, "another chain "+name)
-		} else if _, ours := parseChain(name); !is && !ours && name != ownFrames {
-			found = append(found, "a foreign chain "+name)
+	for p, text := range r.kernel.parts {
+		if want, is := wanted[p]; is && want.text() != text {
+			found = append(found, "another "+p.String())
+		} else if !is && !p.known() {
+			found = append(found, "a foreign "+p.String())
 		}
 	}
-	for name := range wanted {
-		if _, there := r.kernel.chains[name]; placed[name] && !there {
-			found = append(found, "no chain "+name)
+	for p := range wanted {
+		if _, there := r.kernel.parts[p]; placed[p] && !there {
+			found = append(found, "no "+p.String())
 		}
 	}
 	slices.Sort(found)
@@ -82,100 +127,160 @@ func (r *rules) altered(wanted map[string]chain, placed map[string]bool) string 
 	return strings.Join(found, ", ")
 }
 
-// change makes the table have these chains and no others, in one transaction,
-// and reports whether there was anything to do. Chains that were altered are not
-// mended one by one: the whole table is made anew, and at no time is there none.
-func (r *rules) change(wanted map[string]chain) (bool, error) {
-	if !r.kernel.exists && len(wanted) == 0 {
+// change makes the kernel have these parts and no others, in one transaction, and
+// reports whether there was anything to do. What was altered is not mended one by
+// one: the tables are made anew, and at no time is there none.
+func (r *rules) change(wanted map[part]chain, altered bool) (bool, error) {
+	has := r.kernel.parts
+	if !altered && sameKeys(has, wanted) {
 		return false, nil
 	}
 	conn, err := nftables.New(nftables.WithSockOptions(buffers))
 	if err != nil {
 		return false, err
 	}
-	if len(wanted) == 0 {
-		conn.DelTable(r.table)
-		return true, r.flush(conn)
-	}
-	has, replace := r.kernel.chains, r.kernel.flags != 0
-	for name, text := range has {
-		want, is := wanted[name]
-		replace = replace || is && want.text() != text
-	}
-	if replace {
+	if altered {
 		has = nil
-		conn.DelTable(r.table)
 	}
-	if !replace && sameKeys(has, wanted) {
-		return false, nil
-	}
-	conn.AddTable(r.table)
-	for name := range has {
-		if _, is := wanted[name]; !is {
-			conn.DelChain(&nftables.Chain{Name: name, Table: r.table})
+	for _, p := range slices.Backward(slices.SortedFunc(maps.Keys(r.kernel.parts), inOrder)) {
+		_, keep := wanted[p]
+		_, within := wanted[p.table()]
+		switch {
+		case p.kind == aTable && (altered || !keep):
+			conn.DelTable(p.in())
+		case !altered && within && !keep:
+			err = errors.Join(err, p.remove(conn))
 		}
 	}
-	// Chains without a hook come first: others jump to them.
-	for _, name := range slices.SortedFunc(maps.Keys(wanted), func(a, b string) int {
-		return cmp.Or(cmp.Compare(wanted[a].device, wanted[b].device), cmp.Compare(a, b))
-	}) {
-		if _, there := has[name]; !there {
-			r.add(conn, name, wanted[name])
+	for _, p := range slices.SortedFunc(maps.Keys(wanted), inOrder) {
+		if _, there := has[p]; !there {
+			err = errors.Join(err, p.add(conn, wanted[p]))
 		}
 	}
-	return true, r.flush(conn)
+	if err == nil {
+		err = conn.Flush()
+	}
+	if errors.Is(err, unix.EPERM) && len(r.kernel.parts) > 0 {
+		// Who may not change anything may not read either.
+		err = fmt.Errorf("%w: %w", errOwned, err)
+	}
+	return true, err
 }
 
-func (r *rules) flush(conn *nftables.Conn) error {
-	err := conn.Flush()
-	if errors.Is(err, unix.EPERM) && r.kernel.exists {
-		// Who may not change anything may not read either.
-		return fmt.Errorf("%w: %w", errOwned, err)
+// inOrder orders parts as they are made: others jump to the chain ownFrames.
+func inOrder(a, b part) int {
+	rank := func(p part) kind {
+		if p.name == ownFrames {
+			return aSet
+		}
+		return p.kind
 	}
-	return err
+	return cmp.Or(cmp.Compare(rank(a), rank(b)), strings.Compare(a.name, b.name))
 }
 
 func buffers(c *netlink.Conn) error {
 	return errors.Join(c.SetReadBuffer(socketBuffer), c.SetWriteBuffer(socketBuffer))
 }
 
-func sameKeys[A, B any](a map[string]A, b map[string]B) bool {
-	return maps.EqualFunc(a, b, func(A, B) bool { return true })
+func sameKeys[K comparable, A, B any](a map[K]A, b map[K]B) bool {
+	for key := range a {
+		if _, is := b[key]; !is {
+			return false
+		}
+	}
+	return len(a) == len(b)
 }
 
-// wanted returns the chains for members, by name.
-func (r *rules) wanted(members map[string]member) map[string]chain {
-	wanted := make(map[string]chain, 2*len(members)+1)
+// wanted returns what the members need.
+func (r *rules) wanted(members map[string]member) map[part]chain {
+	wanted := make(map[part]chain, 4*len(members)+8)
+	if len(members) == 0 {
+		return wanted
+	}
+	wanted[part{netdev, aTable, ""}] = chain{}
+	keepStack(wanted, inet, nftables.ChainHookPrerouting, nftables.ChainHookPostrouting)
+	keepStack(wanted, arp, nftables.ChainHookRef(0), nftables.ChainHookRef(1)) // NF_ARP_IN and NF_ARP_OUT
 	for _, m := range members {
+		if m.Index != 0 {
+			wanted[part{inet, anElement, strconv.Itoa(m.Index)}] = chain{}
+			wanted[part{arp, anElement, strconv.Itoa(m.Index)}] = chain{}
+		}
 		if m.InKernel {
-			wanted[m.chain(bare)] = chain{}
+			wanted[part{netdev, aChain, m.chain(bare)}] = chain{}
 			continue
 		}
-		wanted[m.chain(ingress)] = chain{hook: nftables.ChainHookIngress, device: m.Name}
-		if !r.egress {
-			continue
-		}
-		wanted[ownFrames] = chain{rules: letPass()}
-		wanted[Device{Index: m.Index, Name: m.Name}.chain(egress)] = chain{
-			hook: nftables.ChainHookEgress, device: m.Name,
-			rules: [][]expr.Any{{&expr.Verdict{Kind: expr.VerdictJump, Chain: ownFrames}}},
+		wanted[part{netdev, aChain, m.chain(ingress)}] = chain{hook: nftables.ChainHookIngress, device: m.Name}
+		if r.egress {
+			wanted[part{netdev, aChain, ownFrames}] = chain{rules: letPass()}
+			wanted[part{netdev, aChain, m.Device.chain(egress)}] = chain{
+				hook: nftables.ChainHookEgress, device: m.Name,
+				rules: [][]expr.Any{{&expr.Verdict{Kind: expr.VerdictJump, Chain: ownFrames}}},
+			}
 		}
 	}
 	return wanted
 }
 
-// add adds a chain. The policy of one with a hook drops every frame; what leaves
-// the device goes through the chain that lets pass the frames of Open vSwitch.
-func (r *rules) add(conn *nftables.Conn, name string, want chain) {
-	c := &nftables.Chain{Name: name, Table: r.table}
-	if want.hook != nil {
-		drop, first := nftables.ChainPolicyDrop, nftables.ChainPriority(priority)
-		c.Type, c.Hooknum, c.Priority, c.Policy, c.Device = nftables.ChainTypeFilter, want.hook, &first, &drop, want.device
+// keepStack adds what keeps the host's stack from the devices of the set.
+func keepStack(wanted map[part]chain, family nftables.TableFamily, in, out *nftables.ChainHook) {
+	drop := func(hook *nftables.ChainHook, device expr.MetaKey) chain {
+		return chain{hook: hook, policy: nftables.ChainPolicyAccept, rules: [][]expr.Any{{
+			&expr.Meta{Key: device, Register: 1},
+			&expr.Lookup{SourceRegister: 1, SetName: guarded},
+			&expr.Verdict{Kind: expr.VerdictDrop},
+		}}}
 	}
-	conn.AddChain(c)
-	for _, expressions := range want.rules {
-		conn.AddRule(&nftables.Rule{Table: r.table, Chain: c, Exprs: expressions})
+	wanted[part{family, aTable, ""}] = chain{}
+	wanted[part{family, aSet, guarded}] = chain{}
+	wanted[part{family, aChain, fromVMs}] = drop(in, expr.MetaKeyIIF)
+	wanted[part{family, aChain, toVMs}] = drop(out, expr.MetaKeyOIF)
+}
+
+// table returns the table that the part is in.
+func (p part) table() part { return part{p.family, aTable, ""} }
+
+func (p part) in() *nftables.Table { return &nftables.Table{Name: table, Family: p.family} }
+
+func (p part) set() *nftables.Set {
+	return &nftables.Set{Table: p.in(), ID: 1, Name: guarded, KeyType: nftables.TypeIFIndex, KeyByteOrder: binaryutil.NativeEndian}
+}
+
+func (p part) element() ([]nftables.SetElement, error) {
+	index, err := strconv.Atoi(p.name)
+	return []nftables.SetElement{{Key: binaryutil.NativeEndian.PutUint32(uint32(index))}}, err
+}
+
+func (p part) add(conn *nftables.Conn, want chain) error {
+	switch p.kind {
+	case aTable:
+		conn.AddTable(p.in())
+	case aSet:
+		return conn.AddSet(p.set(), nil)
+	case anElement:
+		element, err := p.element()
+		return errors.Join(err, conn.SetAddElements(p.set(), element))
+	case aChain:
+		c := &nftables.Chain{Name: p.name, Table: p.in()}
+		if want.hook != nil {
+			first := nftables.ChainPriority(priority)
+			c.Type, c.Hooknum, c.Priority, c.Policy, c.Device = nftables.ChainTypeFilter, want.hook, &first, &want.policy, want.device
+		}
+		conn.AddChain(c)
+		for _, expressions := range want.rules {
+			conn.AddRule(&nftables.Rule{Table: p.in(), Chain: c, Exprs: expressions})
+		}
 	}
+	return nil
+}
+
+// remove removes a chain or an element; sets go with their table.
+func (p part) remove(conn *nftables.Conn) error {
+	if p.kind == anElement {
+		element, err := p.element()
+		return errors.Join(err, conn.SetDeleteElements(p.set(), element))
+	}
+	conn.DelChain(&nftables.Chain{Name: p.name, Table: p.in()})
+	return nil
 }
 
 // letPass returns the rules that accept what a packet socket sent, which is how
@@ -225,6 +330,17 @@ func parseChain(name string) (member, bool) {
 		return member{Device: Device{Index: index, InKernel: prefix == bare}, ipv6: restoring}, err == nil
 	}
 	return member{}, false
+}
+
+// members returns what the chains of devices remind of.
+func (k *kernel) members() []member {
+	var all []member
+	for p := range k.parts {
+		if m, ok := parseChain(p.name); ok && p.kind == aChain {
+			all = append(all, m)
+		}
+	}
+	return all
 }
 
 // identifier writes a device's name so that nft(8) can read the chain's name
