@@ -159,7 +159,7 @@ type IsolationStatus struct {
 // HostGuardStatus says how a network and the host's own network stack are kept
 // apart.
 type HostGuardStatus struct {
-	// State is guarded, limited, unavailable, not_needed or unknown.
+	// State is guarded, limited, unavailable or unknown.
 	State reconcile.GuardState `json:"state"`
 	// Reason says why it is not guarded, and what to do.
 	Reason string `json:"reason"`

@@ -230,11 +230,11 @@ func networkFamilies() []family {
 		Metric{
 			"isonet_network_host_guarded", gauge,
 			[]string{"network"},
-			"Whether the host's own network stack is kept apart from the network's ports (1), or the host guard is limited or unavailable (0). Absent where the datapath needs no guard, and while it is not known.",
+			"Whether the host's own network stack is kept apart from the network's ports (1), or the host guard is limited or unavailable (0). Absent while it is not known.",
 		},
 		func(v view, emit func(sample)) {
 			for _, n := range v.live() {
-				if g, known := v.status.HostGuard(n.ID); known && g.State != reconcile.GuardNotNeeded && g.State != reconcile.GuardUnknown {
+				if g, known := v.status.HostGuard(n.ID); known && g.State != reconcile.GuardUnknown {
 					emit(sample{value: boolean(g.State == reconcile.Guarded), labels: n.alone})
 				}
 			}

@@ -41,8 +41,8 @@ type ProtectedDevice struct {
 	// Index is its ifindex, 0 for one that is not there and is known by its name.
 	Index int
 	Name  string
-	// InKernel says that the kernel's datapath has the device, or had it last: there
-	// all that is left to do is to keep the host's IPv6 from it.
+	// InKernel says that the kernel's datapath forwards the device's frames: they must
+	// get there, whatever else is kept from them.
 	InKernel bool
 }
 
@@ -74,8 +74,6 @@ const (
 	GuardLimited GuardState = "limited"
 	// GuardUnavailable: VMs can reach the host's stack.
 	GuardUnavailable GuardState = "unavailable"
-	// GuardNotNeeded: the datapath keeps them apart.
-	GuardNotNeeded GuardState = "not_needed"
 	// GuardUnknown: nobody has looked at the kernel's rules for too long, or what
 	// else the verdict rests on is missing.
 	GuardUnknown GuardState = "unknown"
@@ -266,7 +264,7 @@ func (g *hostGuard) look(s Status) (absent map[string]bool) {
 					taken[d.Index] = "the bridge " + b.Name
 				case there && g.guards(s, b, d):
 					now[d.Index] = kept{
-						ProtectedDevice: ProtectedDevice{Index: d.Index, Name: d.Name, InKernel: inKernel(b, g.kept[d.Index])},
+						ProtectedDevice: ProtectedDevice{Index: d.Index, Name: d.Name, InKernel: inKernel(b, p, g.kept[d.Index])},
 						network:         networkOf(b, g.kept[d.Index]), bridge: b.UUID, plugged: true,
 					}
 				case !there && ours && g.was(i.Name):
@@ -294,7 +292,7 @@ func (g *hostGuard) look(s Status) (absent map[string]bool) {
 			g.loop.log.Warn("a device is on none of isonet's bridges any more and stays kept apart from the host until it is gone or released "+
 				"(isonet guard release)", "device", d.Name)
 		}
-		k.Name, k.plugged = d.Name, false
+		k.Name, k.InKernel, k.plugged = d.Name, false, false
 		now[index] = k
 	}
 	g.kept = now
@@ -315,13 +313,14 @@ func (g *hostGuard) ours(s Status, b plan.Bridge) bool {
 	return false
 }
 
-// inKernel reports whether the kernel's datapath has a device. While its bridge is
-// taken down and up, it stays what it was.
-func inKernel(b plan.Bridge, before kept) bool {
+// inKernel reports whether the kernel's datapath forwards the frames of a device: not
+// of a port that is cut off, or what is stacked on its device would go on to get
+// them. While its bridge is taken down and up, it stays what it was.
+func inKernel(b plan.Bridge, p plan.Port, before kept) bool {
 	if b.DatapathType == plan.ResetDatapath {
 		return before.InKernel
 	}
-	return b.DatapathType != plan.UserspaceDatapath
+	return b.DatapathType != plan.UserspaceDatapath && !p.CutOff()
 }
 
 func networkOf(b plan.Bridge, before kept) model.ID {
@@ -414,8 +413,6 @@ func (s Status) HostGuard(id model.ID) (HostGuard, bool) {
 		return HostGuard{}, false
 	case s.Lacks() != nil:
 		return HostGuard{GuardUnknown, s.Lacks().String()}, true
-	case devices == nil:
-		return HostGuard{State: GuardNotNeeded}, true
 	case time.Since(s.Guard.Verified) > freshness:
 		return HostGuard{GuardUnknown, fmt.Sprintf("the kernel was last seen to keep the host from VMs %s ago: see the log of isonetd",
 			time.Since(s.Guard.Verified).Round(time.Second))}, true
@@ -446,8 +443,8 @@ func (g Guarding) of(devices []plan.Device) HostGuard {
 
 // on reports whether the guard was seen to be on this very device.
 func (g Guarding) on(d plan.Device) bool {
-	i, is := slices.BinarySearchFunc(g.Guarded, d.Index, func(p ProtectedDevice, index int) int { return cmp.Compare(p.Index, index) })
-	return d.Index != 0 && is && !g.Guarded[i].InKernel
+	_, is := slices.BinarySearchFunc(g.Guarded, d.Index, func(p ProtectedDevice, index int) int { return cmp.Compare(p.Index, index) })
+	return d.Index != 0 && is
 }
 
 // forVM says that a device is of the kinds that VMs and containers have.

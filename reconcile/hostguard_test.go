@@ -8,13 +8,16 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/isonet/isonet/internal/ovstest"
 	"github.com/isonet/isonet/kernel/guard"
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/isolation"
+	"github.com/isonet/isonet/model/plan"
 	"github.com/isonet/isonet/reconcile"
 )
 
@@ -233,4 +236,92 @@ func TestAPortIsNotGuardedBeforeItIs(t *testing.T) {
 	s.guarded(id, reconcile.GuardUnavailable, "vm-a")
 	g.hold <- struct{}{}
 	s.guarded(id, reconcile.Guarded, "vm-a")
+}
+
+// recorder is a guard that remembers what it was last put on.
+type recorder struct {
+	mu      sync.Mutex
+	devices []reconcile.ProtectedDevice
+}
+
+func (*recorder) Left(context.Context) ([]reconcile.ProtectedDevice, error) { return nil, nil }
+func (r *recorder) Protect(_ context.Context, devices []reconcile.ProtectedDevice) (reconcile.Protection, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.devices = devices
+	return reconcile.Protection{Guarded: devices, Verified: time.Now()}, nil
+}
+func (*recorder) Disturbed() <-chan struct{} { return nil }
+
+// The frames of a device must get to the kernel's datapath as long as its port is
+// plugged in and not cut off, and it is guarded all the time.
+func TestWhatTheKernelsDatapathForwards(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, n := newWorld(t, plan.Port{UUID: "p", Name: "vnet0", Tag: -1, Interfaces: []plan.Interface{{UUID: "i", Name: "vnet0", OFPort: 3, MTURequest: 1500}}}, tap("vnet0"))
+		w.change(func(a *plan.Actual) {
+			b := a.Bridges["red"]
+			b.DatapathType, a.DatapathType = plan.KernelDatapath, plan.KernelDatapath
+			a.Bridges["red"] = b
+		})
+		port := func(change func(*plan.Port)) func(*plan.Actual) {
+			return func(a *plan.Actual) {
+				b := a.Bridges["red"]
+				b.Ports = slices.Clone(b.Ports)
+				change(&b.Ports[0])
+				a.Bridges["red"] = b
+			}
+		}
+		w.after = func(a *plan.Actual, p plan.Plan) {
+			port(func(at *plan.Port) {
+				at.VLANMode, at.Trunks, at.ExternalIDs = "", nil, nil
+				if p.Ports[0].Do == plan.QuarantinePort {
+					at.VLANMode, at.Trunks = "trunk", plan.DeadTrunks()
+					at.ExternalIDs = map[string]string{plan.QuarantineKey: p.Ports[0].Reason, plan.QuarantineWasKey: p.Ports[0].VLAN.Text()}
+				}
+			})(a)
+		}
+		device := func(change func(*plan.Device)) {
+			w.change(func(a *plan.Actual) {
+				d, _ := a.Links.Named("vnet0")
+				change(&d)
+				a.Links = a.Links.Change(nil, []plan.Device{d})
+			})
+		}
+		loop, r := w.run(t), &recorder{}
+		ctx, cancel := context.WithCancel(t.Context())
+		guarding := make(chan error)
+		go func() { guarding <- loop.GuardHost(ctx, r) }()
+		want := func(when string, inKernel bool, left int) {
+			t.Helper()
+			synctest.Wait()
+			if guard, known := loop.Status().HostGuard(n.ID); !known || guard.State != reconcile.Guarded {
+				t.Errorf("%s: the host guard is %+v, known %t", when, guard, known)
+			}
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			if len(r.devices) != 1 || r.devices[0].InKernel != inKernel || len(loop.Status().Guard.Left) != left {
+				t.Errorf("%s: it is on %+v, with %+v left; want one in the kernel %t, and %d left", when, r.devices, loop.Status().Guard.Left, inKernel, left)
+			}
+		}
+		want("plugged in", true, 0)
+		device(func(d *plan.Device) { d.Upper = []plan.Relative{{Index: 9, Name: "vlan7", Kind: "vlan"}} })
+		want("cut off", false, 0)
+		device(func(d *plan.Device) { d.Upper = nil })
+		want("plugged in again", true, 0)
+		w.change(func(a *plan.Actual) {
+			b := a.Bridges["red"]
+			b.Ports = b.Ports[1:]
+			a.Bridges["red"] = b
+		})
+		want("unplugged", false, 1)
+		device(func(d *plan.Device) { d.Master = plan.Relative{Index: 8, Name: "virbr0", Kind: "bridge"} })
+		synctest.Wait()
+		if guard := loop.Status().Guard; len(guard.Devices) != 0 {
+			t.Errorf("another program's: it is on %+v", guard.Devices)
+		}
+		cancel()
+		if err := <-guarding; err != nil {
+			t.Error(err)
+		}
+	})
 }

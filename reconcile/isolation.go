@@ -172,10 +172,7 @@ func (g *guardian) judge(want *plan.Want, actual *plan.Actual, flows map[string]
 		})
 		g.memory.judged(n.ID, v, opened, now)
 		j.accepted[n.ID] = v.Accepted
-		j.devices[n.ID] = nil
-		if b.DatapathType == plan.UserspaceDatapath {
-			j.devices[n.ID] = devicesOf(b, v.Accepted, actual)
-		}
+		j.devices[n.ID] = devicesOf(b, v.Accepted, actual)
 		contested := false
 		j.about(n.ID, func() {
 			var until time.Time

@@ -79,9 +79,9 @@ type Status struct {
 	Repairs uint64
 	// IsolationRepairs counts the repairs of what broke a network's isolation.
 	IsolationRepairs map[isolation.Reason]uint64
-	// Devices are the network devices of VMs that the host's own network stack
-	// sees too, by network: nil where the datapath keeps the two apart. Those of
-	// networks whose bridges are held are among them.
+	// Devices are the network devices of VMs that the host's own network stack is to
+	// be kept from, by network. Those of networks whose bridges are held are among
+	// them.
 	Devices map[model.ID][]plan.Device
 	// Guard is what came of guarding devices the last time, nil before the first;
 	// Devices may have changed since. HostGuard puts the two together.

@@ -200,11 +200,10 @@ func isolated(i *client.Isolation) string {
 
 // hostGuard says how the network and the host's network stack are kept apart.
 func hostGuard(g client.HostGuard) string {
-	state := strings.ReplaceAll(g.State, "_", " ")
 	if g.Reason == "" {
-		return state
+		return g.State
 	}
-	return fmt.Sprintf("%s: %s", state, g.Reason)
+	return fmt.Sprintf("%s: %s", g.State, g.Reason)
 }
 
 // eventTable lists the newest events, the newest last.

@@ -127,7 +127,7 @@ func bind(f *pflag.FlagSet, o *daemon.Options) {
 		{"metrics-ports-exclude", &o.PortsExclude, "regular expression of the ports or networks whose ports have none"},
 		{"datapath-type", &o.DatapathType, "datapath of the bridges: auto, system or netdev"},
 		{"strict-default", &o.StrictDefault, "whether a new network is strict unless its request says: true or false"},
-		{"host-guard", &o.HostGuard, "keep VMs from the host's network stack on the userspace datapath: auto or off"},
+		{"host-guard", &o.HostGuard, "keep VMs from the host's network stack: auto or off"},
 		{"log-level", &o.LogLevel, "debug, info, warn or error"},
 		{"log-format", &o.LogFormat, "text or json"},
 	} {

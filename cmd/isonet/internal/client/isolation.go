@@ -29,7 +29,7 @@ type Isolation struct {
 
 // HostGuard says how a network and the host's own network stack are kept apart.
 type HostGuard struct {
-	// State is "guarded", "limited", "unavailable", "not_needed" or "unknown".
+	// State is "guarded", "limited", "unavailable" or "unknown".
 	State string `json:"state"`
 	// Reason says why it is not guarded, and what to do.
 	Reason string `json:"reason"`
@@ -38,7 +38,7 @@ type HostGuard struct {
 // Exposed says that VMs and the host's network stack are not known to be kept
 // apart.
 func (g *HostGuard) Exposed() bool {
-	return g != nil && g.State != "guarded" && g.State != "not_needed"
+	return g != nil && g.State != "guarded"
 }
 
 // Violations counts the findings that are no mere notices.

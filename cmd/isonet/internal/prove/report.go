@@ -61,8 +61,7 @@ const (
 
 // The remedies.
 const (
-	remedyPort = "keep the host's stack off the ports: disable IPv6 on them (sysctl net.ipv6.conf.default.disable_ipv6=1 before they are made) " +
-		"and, on the userspace datapath, drop what comes in with an nftables chain of the netdev family on the ingress hook of every port"
+	remedyPort  = "keep the host's stack off the ports: look with 'isonet status' what the host guard says, and see that it is not off (option host-guard)"
 	remedyLocal = "the bridge's local port must carry nothing: isonetd keeps it at vlan_mode=trunk and trunks=4095 as long as it runs; " +
 		"take the device down and its addresses away"
 	remedyOther = "something joins the network to another one or to the host: look for patch, tunnel, uplink and internal ports with 'ovs-vsctl show', for veth devices between two bridges, and for mirrors"
