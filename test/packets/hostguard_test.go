@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -28,7 +29,8 @@ type guest struct {
 	atVM, atHost *ovstest.Probe
 }
 
-// fromHost are the frames that the host's network stack sent.
+// fromHost are the frames that the host's network stack sent, from any device that
+// was there when the guest was made.
 const fromHost = "frames of the host"
 
 // newGuest makes a VM on whose device the host talks IPv6, as it does when nobody
@@ -38,18 +40,22 @@ func (w *world) newGuest(n int) *guest {
 	g := &guest{world: w, vm: w.ovs.NewVM(w.name("vm"), fmt.Sprintf("10.78.0.%d/24", n))}
 	g.sysctl(g.vm.Device, "0")
 	g.atVM, g.atHost = g.vm.Probe(), ovstest.NewProbe(w, thisHost(), g.vm.Device)
-	mac := g.atHost.MAC
+	devices, err := net.Interfaces()
+	if err != nil {
+		w.Fatal(err)
+	}
 	g.atVM.Watch(fromHost, func(frame []byte) bool {
-		return len(frame) > 12 && bytes.Equal(frame[6:12], mac) && !bytes.Contains(frame, ovstest.FrameSource())
+		host := len(frame) > 12 && slices.ContainsFunc(devices, func(i net.Interface) bool { return bytes.Equal(frame[6:12], i.HardwareAddr) })
+		return host && !bytes.Contains(frame, ovstest.FrameSource())
 	})
 	return g
 }
 
 // sysctl writes disable_ipv6 of a device.
-func (g *guest) sysctl(device, value string) {
-	g.Helper()
+func (w *world) sysctl(device, value string) {
+	w.Helper()
 	if err := os.WriteFile("/proc/sys/net/ipv6/conf/"+device+"/disable_ipv6", []byte(value), 0o600); err != nil {
-		g.Fatal(err)
+		w.Fatal(err)
 	}
 }
 
@@ -64,13 +70,7 @@ func (g *guest) linkLocal() net.IP {
 // and what a program makes it say.
 func (g *guest) heard() int {
 	g.Helper()
-	inVM := func(script string) { // an answer shows in the frames
-		_ = g.vm.Command("sh", "-c", script).Run()
-	}
-	inVM("sysctl -qw net.ipv6.conf.eth0.disable_ipv6=0 net.ipv6.conf.eth0.accept_dad=0")
-	inVM("ip neigh flush dev eth0; ping -c1 -W0.2 " + hostAddress)
-	inVM(fmt.Sprintf("ping -6 -c1 -W0.2 %s%%eth0", g.linkLocal()))
-	inVM(fmt.Sprintf("timeout 0.3 bash -c 'exec 3<>/dev/tcp/%s%%eth0/80'", g.linkLocal()))
+	_ = g.vm.Command("sh", "-c", g.attempts()).Run() // an answer shows in the frames
 	g.talk()
 	// The VM's frame comes after all that it has sent, and the host's after its
 	// answers.
@@ -87,6 +87,34 @@ func (g *guest) heard() int {
 		return nil
 	})
 	return g.atVM.Count(fromHost)
+}
+
+// attempts are commands by which the VM tries to reach the host, also in a VLAN.
+func (g *guest) attempts() string {
+	return "sysctl -qw net.ipv6.conf.eth0.disable_ipv6=0 net.ipv6.conf.eth0.accept_dad=0; " +
+		"ip link add link eth0 name tagged type vlan id 7 2>/dev/null && ip link set tagged up; " +
+		"ip neigh flush dev eth0; ping -c1 -W0.2 " + hostAddress + "; " + pingTagged + "; " +
+		fmt.Sprintf("ping -6 -c1 -W0.2 %s%%eth0; timeout 0.3 bash -c 'exec 3<>/dev/tcp/%s%%eth0/80'", g.linkLocal(), g.linkLocal())
+}
+
+// pingTagged is what the VM tries in the VLAN.
+const pingTagged = "ip neigh flush dev tagged; ping -I tagged -c1 -W0.2 " + hostAddress
+
+// besieged shows that the host stays out of the VM's reach while something happens:
+// the VM tries all the time.
+func (g *guest) besieged(do func()) {
+	g.Helper()
+	before := g.atVM.Count(fromHost)
+	siege, err := ovstest.StartProcess(g.vm.Command("sh", "-c", "while :; do "+g.attempts()+"; done"))
+	if err != nil {
+		g.Fatal(err)
+	}
+	do()
+	n := g.heard() - before
+	siege.Kill()
+	if n != 0 {
+		g.Errorf("the VM got %d frames of the host meanwhile", n)
+	}
 }
 
 // talk makes a program of the host send a broadcast and ask by ARP on the device.
@@ -135,40 +163,55 @@ func (w *world) nft(command string) {
 	}
 }
 
+// stack stacks a device on another one. The kernel's datapath leaves room for a VLAN
+// only, which gets its frames first.
+func (w *world) stack(device string) {
+	w.Helper()
+	kind := map[string]string{ovstest.Userspace: "macvlan", ovstest.Kernel: "vlan id 7"}[ovstest.Datapath()]
+	w.device(w.name("on"), "link "+device+" type "+kind)
+}
+
+// removeDatapath removes the kernel's datapath, as only an operator does.
+func (w *world) removeDatapath() {
+	w.Helper()
+	if out, err := exec.CommandContext(context.Background(), "ovs-dpctl", "del-dp", "system@ovs-system").CombinedOutput(); err != nil {
+		w.Fatalf("ovs-dpctl: %v\n%s", err, out)
+	}
+}
+
 // settled waits until the guard has done what it does about the kernel's events.
-func (g *guest) settled(when string) {
+// Closed says that the device is on no network of the kernel's datapath, so that no
+// frame at all is to get in.
+func (g *guest) settled(when string, closed bool) {
 	g.Helper()
+	rules := []string{"iif @guarded drop", "oif @guarded drop", fmt.Sprintf("%q", g.vm.Device)}
+	if closed || ovstest.Datapath() == ovstest.Userspace {
+		rules = append(rules,
+			fmt.Sprintf("hook ingress device %q priority -500; policy drop", g.vm.Device), fmt.Sprintf("hook egress device %q priority -500; policy drop", g.vm.Device),
+			"meta rtclassid != 4294967295 return", "meta skuid != 4294967295 accept")
+	}
 	ovstest.Eventually(g, when+": the guard is on the device", func() error {
-		out, err := exec.CommandContext(context.Background(), "nft", "list", "table", "netdev", "isonet").CombinedOutput()
-		if err != nil {
-			return fmt.Errorf("%w: %s", err, out)
-		}
+		out := g.guardRules()
 		ipv6, err := os.ReadFile("/proc/sys/net/ipv6/conf/" + g.vm.Device + "/disable_ipv6")
 		if err != nil {
 			return err
 		}
-		for _, rule := range []string{
-			fmt.Sprintf("hook ingress device %q priority -500; policy drop", g.vm.Device), fmt.Sprintf("hook egress device %q priority -500; policy drop", g.vm.Device),
-			"meta rtclassid != 4294967295 return", "meta skuid != 4294967295 accept",
-		} {
-			if !strings.Contains(string(out), rule) {
+		for _, rule := range rules {
+			if !strings.Contains(out, rule) {
 				return fmt.Errorf("no %q in %s", rule, out)
 			}
 		}
-		if strings.TrimSpace(string(ipv6)) != "1" || bytes.Contains(out, []byte("flags dormant")) {
+		if strings.TrimSpace(string(ipv6)) != "1" || strings.Contains(out, "flags dormant") {
 			return fmt.Errorf("disable_ipv6 is %s, and the rules are %s", ipv6, out)
 		}
 		return nil
 	})
 }
 
-// guardRules returns the rules of the guard.
+// guardRules returns the rules of the guard, which are all there are.
 func (w *world) guardRules() string {
 	w.Helper()
-	out, err := exec.CommandContext(context.Background(), "nft", "list", "tables").CombinedOutput()
-	if err == nil && bytes.Contains(out, []byte("netdev isonet")) {
-		out, err = exec.CommandContext(context.Background(), "nft", "list", "table", "netdev", "isonet").CombinedOutput()
-	}
+	out, err := exec.CommandContext(context.Background(), "nft", "list", "ruleset").CombinedOutput()
 	if err != nil {
 		w.Fatalf("nft: %v\n%s", err, out)
 	}
@@ -188,32 +231,67 @@ func TestTheHostStaysOut(t *testing.T) {
 		}
 		return nil
 	})
+	if ovstest.Datapath() == ovstest.Kernel {
+		w.stack(control.vm.Device)
+		ovstest.Eventually(w, "what nobody guards is heard in a VLAN too", func() error {
+			before := control.atVM.Count(fromHost)
+			_ = control.vm.Command("sh", "-c", pingTagged).Run() // an answer shows in the frames
+			if control.atVM.Count(fromHost) == before {
+				return errors.New("it is not")
+			}
+			return nil
+		})
+	}
 	for _, test := range []struct {
 		name string
 		do   func(s *side, g *guest)
-		// out says that the VM is on no network afterwards.
-		out bool
+		// closed says that the VM's device is cut off afterwards, out that it is on no
+		// network.
+		closed, out bool
+		// window says that it takes the guard a moment to put it right.
+		window bool
+		// userspace says that the kernel's datapath does not allow it.
+		userspace bool
 	}{
-		{name: "a macvlan is stacked on its device", do: func(s *side, g *guest) {
-			s.device(s.name("mv"), "link "+g.vm.Device+" type macvlan")
+		{name: "something is stacked on its device", closed: true, window: true, do: func(s *side, g *guest) {
+			s.stack(g.vm.Device)
 			s.until("quarantined", quarantined)
 		}},
-		{name: "a Linux bridge takes its device", do: func(s *side, g *guest) {
+		{name: "a Linux bridge takes its device", closed: true, window: true, userspace: true, do: func(s *side, g *guest) {
 			bridge := s.name("br")
 			s.device(bridge, "type bridge")
 			s.ip("link set " + g.vm.Device + " master " + bridge)
 			s.until("quarantined", quarantined)
 		}},
-		{name: "its port is removed", out: true, do: func(s *side, g *guest) { s.ovs.Vsctl("del-port", g.vm.Device) }},
+		{name: "its port is removed", closed: true, out: true, do: func(s *side, g *guest) {
+			s.ovs.Vsctl("del-port", g.vm.Device)
+		}},
 		{name: "its bridge is removed", do: func(s *side, _ *guest) { s.ovs.Vsctl("del-br", s.bridge) }},
-		{name: "its bridge and all others are removed", do: func(s *side, _ *guest) { s.ovs.Vsctl("clear", "Open_vSwitch", ".", "bridges") }},
-		{name: "its network is detached by force", out: true, do: func(s *side, _ *guest) {
+		{name: "its bridge and all others are removed", do: func(s *side, _ *guest) {
+			s.ovs.Vsctl("clear", "Open_vSwitch", ".", "bridges")
+		}},
+		{name: "its network is detached by force", closed: true, out: true, do: func(s *side, _ *guest) {
 			s.call("POST", s.host+"/setupnetworks?force=true", fmt.Sprintf(
 				`{"removed_network_attachments":{"network_attachment":[{"network":{"id":%q}}]}}`, s.id))
 		}},
-		{name: "the rules are flushed", do: func(s *side, _ *guest) { s.nft("flush table netdev isonet") }},
-		{name: "the ruleset is flushed", do: func(s *side, _ *guest) { s.nft("flush ruleset") }},
-		{name: "the table is made dormant", do: func(s *side, _ *guest) { s.nft("add table netdev isonet { flags dormant ; }") }},
+		{name: "vswitchd dies, and its datapath is removed", do: func(s *side, g *guest) {
+			w.ovs.StopVSwitchd()
+			if ovstest.Datapath() == ovstest.Kernel {
+				g.apart("while the datapath is there")
+				s.removeDatapath()
+			}
+			g.apart("without vswitchd")
+			w.ovs.StartVSwitchd()
+		}},
+		{name: "the devices of its bridge and its datapath are up", do: func(s *side, _ *guest) {
+			for _, device := range []string{s.bridge, "ovs-" + ovstest.Datapath()} {
+				s.sysctl(device, "0")
+				s.ip("link set " + device + " up")
+			}
+		}},
+		{name: "the rules are flushed", window: true, do: func(s *side, _ *guest) { s.nft("flush table inet isonet") }},
+		{name: "the ruleset is flushed", window: true, do: func(s *side, _ *guest) { s.nft("flush ruleset") }},
+		{name: "the table is made dormant", window: true, do: func(s *side, _ *guest) { s.nft("add table inet isonet { flags dormant ; }") }},
 		{name: "its MTU is below that of IPv6 for a while", do: func(_ *side, g *guest) {
 			for _, mtu := range []string{"1200", "1400"} {
 				g.ip("link set " + g.vm.Device + " mtu " + mtu)
@@ -235,6 +313,9 @@ func TestTheHostStaysOut(t *testing.T) {
 			g.vm = &renamed
 		}, out: true},
 	} {
+		if test.userspace && ovstest.Datapath() != ovstest.Userspace {
+			continue
+		}
 		t.Run(test.name, func(t *testing.T) {
 			s := w.For(t).network()
 			g := s.newGuest(2)
@@ -243,10 +324,16 @@ func TestTheHostStaysOut(t *testing.T) {
 				guard := n.Isolation.HostGuard
 				return len(n.Ports) == 3 && n.Isolation.Isolated && guard != nil && guard.State == reconcile.Guarded
 			})
-			g.apart("before")
-			test.do(s, g)
-			s.applied()
-			g.settled("after")
+			do := func() {
+				test.do(s, g)
+				s.applied()
+				g.settled("after", test.closed)
+			}
+			if test.window {
+				do()
+			} else {
+				g.besieged(do)
+			}
 			g.apart("after")
 			if !test.out {
 				s.until("guarded afterwards", func(n api.NetworkStatus, _ []api.IsolationEvent) bool {
@@ -269,14 +356,14 @@ func TestTheGuardOfDevicesThatAreNoMembers(t *testing.T) {
 	if g.heard() == 0 {
 		t.Error("a host that nobody guards is not heard")
 	}
-	s.device(s.name("mv"), "link "+g.vm.Device+" type macvlan")
+	s.stack(g.vm.Device)
 	s.ovs.Plug(g.vm, s.bridge)
 	s.until("quarantined", quarantined)
-	g.settled("stacked")
+	g.settled("stacked", true)
 	g.apart("stacked")
 	s.ovs.Vsctl("del-port", g.vm.Device)
 	s.applied()
-	g.settled("unplugged")
+	g.settled("unplugged", true)
 	g.apart("unplugged")
 	s.call("POST", "/isonet/guard/release", fmt.Sprintf(`{"device":%q}`, g.vm.Device))
 	if g.heard() == 0 {
@@ -285,8 +372,9 @@ func TestTheGuardOfDevicesThatAreNoMembers(t *testing.T) {
 	// Another program takes a device: it is guarded no longer.
 	third := s.newGuest(3)
 	s.ovs.Plug(third.vm, s.bridge)
-	third.settled("plugged in")
+	third.settled("plugged in", false)
 	s.ovs.Vsctl("del-port", third.vm.Device)
+	s.applied()
 	bridge := s.name("br")
 	s.device(bridge, "type bridge")
 	s.ip("link set " + third.vm.Device + " master " + bridge)
@@ -300,13 +388,13 @@ func TestTheGuardOfDevicesThatAreNoMembers(t *testing.T) {
 	ovstest.Eventually(t, "neither is guarded", func() error {
 		rules := s.guardRules()
 		for _, device := range []string{nic, third.vm.Device} {
-			if strings.Contains(rules, fmt.Sprintf("device %q", device)) {
+			if strings.Contains(rules, fmt.Sprintf("%q", device)) {
 				return fmt.Errorf("%s is: %s", device, rules)
 			}
 		}
 		return nil
 	})
-	if !strings.Contains(s.guardRules(), fmt.Sprintf("device %q", s.a.Device)) {
+	if !strings.Contains(s.guardRules(), fmt.Sprintf("%q", s.a.Device)) {
 		t.Errorf("a VM is not guarded: %s", s.guardRules())
 	}
 }
