@@ -131,11 +131,16 @@ func (v *vswitchd) answered(a answer, busy bool) {
 	for name, threads := range a.datapaths {
 		kind, _, _ := strings.Cut(name, "@")
 		s := plan.Sighting{Seen: now}
+		if last, had := before.datapaths[kind]; had { // a new one may need a moment to begin
+			s.Seen = last.Seen
+		}
 		switch {
 		case threads == 0:
-			s = plan.Sighting{Seen: seen.datapaths[kind].Seen, Cause: idle, Remedy: restartVSwitchd}
+			s.Cause, s.Remedy = idle, restartVSwitchd
 		case kind == plan.KernelDatapath && deafKernel():
-			s = plan.Sighting{Seen: seen.datapaths[kind].Seen, Cause: deaf, Remedy: restartVSwitchd}
+			s.Cause, s.Remedy = deaf, restartVSwitchd
+		default:
+			s.Seen = now
 		}
 		seen.datapaths[kind] = s
 	}
