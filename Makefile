@@ -49,7 +49,7 @@ demo: build ## show two isolated networks on a private Open vSwitch, with packet
 	scripts/demo
 
 .PHONY: test
-test: unit clients peers e2e $(TESTED) ## run every test: unit and integration, oVirt's clients, Prometheus, then end to end
+test: unit clients peers e2e $(TESTED) kernel-core ## run every test: unit and integration, oVirt's clients, Prometheus, end to end, and the core of kernel
 
 .PHONY: unit
 unit: ## run the unit and integration tests with the race detector, against real Open vSwitch processes
@@ -79,11 +79,15 @@ releases: ## run the tests on each Debian release and its kernel, and write docs
 	scripts/releases
 
 KERNEL_PART ?= all
+KERNEL_TIMEOUT ?= 3h
 
-.PHONY: kernel
-kernel: build ## run the packet tests on the kernel's datapath, in an emulated machine of Debian's RELEASE; KERNEL_PART=core takes minutes (root)
+.PHONY: kernel kernel-core
+kernel: build ## run the packet tests on the kernel's datapath, in an emulated machine of Debian's RELEASE (root, an hour without KVM)
+kernel-core: KERNEL_PART = core
+kernel-core: KERNEL_TIMEOUT = 15m
+kernel kernel-core: build
 	scripts/install-deps bsdtar qemu-system-x86_64
-	cd test/kernel && ISONET_KERNEL_PART=$(KERNEL_PART) ISONET_RELEASE=$(RELEASE) go test -count=1 -v -timeout 2h ./...
+	cd test/kernel && ISONET_KERNEL_PART='$(KERNEL_PART)' ISONET_RELEASE=$(RELEASE) go test -count=1 -v -timeout $(KERNEL_TIMEOUT) ./...
 
 .PHONY: lint
 lint: $(GOLANGCI) check-generated ## check the code, the scripts and the generated files

@@ -24,13 +24,13 @@ func suites() []suite {
 	return []suite{
 		{what: "scripts/demo --kernel-datapath", script: true},
 		{what: "test/packets", all: ".", core: "^TestTheHostStaysOut$/^its_(port|bridge)_is_removed$"},
-		{what: "cmd/isonet", all: "^TestProve", core: "^TestProveWithTheHostGuard$"},
+		{what: "cmd/isonet", all: "^TestProve"},
 		{
 			what: "ovs", core: "^TestStrict(MembersOnly|MACLock)$",
 			all: "^Test(Strict|Traffic|BroadcastsFlow|CopiesEnd|Quarantine|ABridgeForEveryName|TheNameOfAPort|TheLocalPort|DevicesOf|BridgesThat|VMsWhile|ABridgeInUse)",
 		},
 		{what: "reconcile", all: "^Test(Strict|MACLock|PortIsolation|BroadcastLimit|FlowsOfSomebody|ANetworkForwards|RealDevices|AnInternalPortHas)"},
-		{what: "daemon", all: "^Test(Adoption|AnAdopted|ARefusedAdoption|TurningStrict|TotalsGoOn|StrictNetworkAndHostGuard)", core: "^TestAdoptionAndReleaseLoseNoFrame$"},
+		{what: "daemon", all: "^Test(Adoption|AnAdopted|ARefusedAdoption|TurningStrict|TotalsGoOn|StrictNetworkAndHostGuard)"},
 		{what: "test/faults", all: "^Test(CrashAtEveryPointOf(AnAttach|ADetach)|Outages|IsonetdHangs|VSwitchdComesLate|PortsComeBack|APort|ALostPort|OpenVSwitchsDatabaseIsLost)"},
 		{what: "kernel/guard", all: "."},
 		{what: "kernel/links", all: "."},
