@@ -258,15 +258,19 @@ func (l *lab) hostEnds() []string {
 	return l.names()
 }
 
-// noticed waits until isonetd knows all probes.
+// noticed waits until isonetd knows all probes, and until its host guard is on those
+// that it is still to be put on.
 func (l *lab) noticed(ctx context.Context) error {
-	return eventually(ctx, "isonetd sees the probes (does it use the database of --ovsdb?)", func() (bool, error) {
+	return eventually(ctx, "isonetd sees the probes (does it use the database of --ovsdb?) and has put its host guard on them", func() (bool, error) {
 		status, err := l.daemon.Status(ctx)
 		if err != nil {
 			return false, err
 		}
 		seen := 0
 		for _, n := range status.Networks {
+			if i := n.Isolation; i != nil && i.HostGuard != nil && strings.Contains(i.HostGuard.Reason, namePrefix) {
+				return false, nil // it names the devices that it is still to be put on
+			}
 			for _, p := range n.Ports {
 				if !slices.Contains(l.names(), p.Name) {
 					continue
