@@ -66,7 +66,7 @@ func runWith(t *testing.T, cfg ovs.Config) *ovs.Switch {
 // waitFor waits until the present snapshot satisfies the condition.
 func waitFor(t *testing.T, sw *ovs.Switch, what string, condition func(*plan.Actual) bool) *plan.Actual {
 	t.Helper()
-	timeout := time.After(time.Minute)
+	timeout := time.After(ovstest.Patience)
 	for {
 		changed := sw.Changed()
 		if actual, connected := sw.Actual(); connected && condition(actual) {
@@ -76,7 +76,7 @@ func waitFor(t *testing.T, sw *ovs.Switch, what string, condition func(*plan.Act
 		case <-changed:
 		case <-timeout:
 			actual, connected := sw.Actual()
-			t.Fatalf("%s: not within a minute; connected %v, snapshot %+v", what, connected, actual)
+			t.Fatalf("%s: not in time; connected %v, snapshot %+v", what, connected, actual)
 		}
 	}
 }

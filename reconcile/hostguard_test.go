@@ -196,7 +196,7 @@ func TestAGuardThatFailsIsTriedAgainInItsTime(t *testing.T) {
 	go func() { ended <- s.loop.GuardHost(ctx, g) }()
 	select {
 	case <-g.quiet:
-	case <-time.After(time.Minute):
+	case <-time.After(ovstest.Patience):
 		t.Error("it was tried again only when the status had changed")
 	}
 	id := s.attachNetwork(model.Network{Name: "red"})

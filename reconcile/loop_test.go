@@ -111,7 +111,7 @@ func startWith(t *testing.T, devices ovs.Devices, datapathType string, options .
 // until waits for a status.
 func (s *system) until(what string, condition func(reconcile.Status) bool) reconcile.Status {
 	s.Helper()
-	timeout := time.After(time.Minute)
+	timeout := time.After(ovstest.Patience)
 	for {
 		changed := s.loop.Changed()
 		status := s.loop.Status()
@@ -121,7 +121,7 @@ func (s *system) until(what string, condition func(reconcile.Status) bool) recon
 		select {
 		case <-changed:
 		case <-timeout:
-			s.Fatalf("%s: not within a minute: %+v", what, status)
+			s.Fatalf("%s: not in time: %+v", what, status)
 		}
 	}
 }
@@ -159,7 +159,7 @@ func (s *system) attach(names ...string) (int64, []model.ID) {
 
 func (s *system) realised(revision int64, ids ...model.ID) {
 	s.Helper()
-	ctx, cancel := context.WithTimeout(s.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(s.Context(), ovstest.Patience)
 	defer cancel()
 	if err := s.loop.WaitFor(ctx, revision, ids...); err != nil {
 		s.Fatalf("WaitFor revision %d: %v", revision, err)

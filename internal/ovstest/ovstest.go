@@ -20,9 +20,9 @@ import (
 // Schema is where the package of Open vSwitch puts the schema of its database.
 const Schema = "/usr/share/openvswitch/vswitch.ovsschema"
 
-// patience bounds every wait. It is generous, because it only decides how long
+// Patience bounds every wait. It is generous, because it only decides how long
 // a broken run takes. An emulated machine is many times slower than a real one.
-const patience = 3 * time.Minute
+const Patience = 3 * time.Minute
 
 // OVS is one private instance. Its files are in a directory of their own; it
 // shares nothing with the machine's Open vSwitch.
@@ -298,14 +298,14 @@ func Namespace(t testing.TB) string {
 // error when that takes too long.
 func Eventually(t testing.TB, what string, check func() error) {
 	t.Helper()
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(Patience)
 	for {
 		err := check()
 		if err == nil {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within %v: %v", what, patience, err)
+			t.Fatalf("%s: not within %v: %v", what, Patience, err)
 		}
 		time.Sleep(2 * time.Millisecond) // between two looks at the condition
 	}

@@ -81,7 +81,7 @@ func wait(t testing.TB, changed <-chan struct{}) {
 	t.Helper()
 	select {
 	case <-changed:
-	case <-time.After(time.Minute):
+	case <-time.After(ovstest.Patience):
 		t.Fatal("no change within a minute")
 	}
 }
@@ -89,7 +89,7 @@ func wait(t testing.TB, changed <-chan struct{}) {
 // await waits until the devices satisfy the condition.
 func await(t testing.TB, w *Watcher, what string, condition func(map[string]plan.Device) bool) map[string]plan.Device {
 	t.Helper()
-	timeout := time.After(time.Minute)
+	timeout := time.After(ovstest.Patience)
 	for {
 		changed := w.Changed()
 		links := named(w.Links())
