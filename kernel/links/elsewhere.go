@@ -43,13 +43,23 @@ func (a above) put(lower int, f far, r plan.Relative) {
 	a[lower][f] = r
 }
 
-// left takes a device that has moved to another namespace.
-func (t *table) left(index int, f far) {
-	l := t.links[index]
+// under returns the lower device of one that is known already; 0 for none.
+func (a above) under(f far, kind string) int {
+	for lower, stacked := range a {
+		if stacked[f].Kind == kind && kind != "" {
+			return lower
+		}
+	}
+	return 0
+}
+
+// left takes a device that has moved to another namespace, as the kernel's last
+// word on it here has it: the table may have dropped it already.
+func (t *table) left(l link) {
 	if l.parent == 0 || l.device.Kind == "veth" { // the ends of a veth are not stacked
 		return
 	}
-	t.above.put(l.parent, f, t.relative(index))
+	t.above.put(l.parent, l.to, plan.Relative{Name: l.device.Name, Kind: l.device.Kind})
 	t.touch(l.parent)
 }
 
@@ -95,7 +105,7 @@ func (t *table) forgetAbove() {
 // lookElsewhere looks into the namespaces in which something may have changed.
 func (t *table) lookElsewhere() error {
 	for nsid := range t.namespaces {
-		now, err := stackedIn(nsid)
+		now, err := stackedIn(nsid, t.above)
 		switch {
 		case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES), errors.Is(err, unix.EOPNOTSUPP):
 			// What was seen to leave is all there is to know.
@@ -113,8 +123,9 @@ func (t *table) lookElsewhere() error {
 
 // stackedIn returns the devices of another namespace that are stacked on devices
 // of this one. The kernel tells where the lower devices are by the ids that this
-// namespace has, of which one is its own.
-func stackedIn(nsid int) (above, error) {
+// namespace has, of which one is its own. Of some kinds (ipvtap) it does not: those
+// are where they were known to be.
+func stackedIn(nsid int, known above) (above, error) {
 	id := nl.NewRtAttr(unix.IFLA_TARGET_NETNSID, nl.Uint32Attr(uint32(nsid)))
 	data, err := dumpOf(unix.RTM_GETLINK, unix.RTM_NEWLINK, nl.NewIfInfomsg(unix.AF_UNSPEC), id)
 	if err != nil {
@@ -130,8 +141,15 @@ func stackedIn(nsid int) (above, error) {
 		if err != nil {
 			return nil, err
 		}
-		if l.device.PeerElsewhere && l.device.Kind != "veth" && l.lower.nsid == us && l.lower.index != 0 {
-			stacked.put(l.lower.index, far{nsid, index}, plan.Relative{Name: l.device.Name, Kind: l.device.Kind})
+		f, lower := far{nsid, index}, l.lower.index
+		switch {
+		case !l.device.PeerElsewhere:
+			lower = known.under(f, l.device.Kind)
+		case l.device.Kind == "veth" || l.lower.nsid != us:
+			lower = 0
+		}
+		if lower != 0 {
+			stacked.put(lower, f, plan.Relative{Name: l.device.Name, Kind: l.device.Kind})
 		}
 	}
 	return stacked, nil
@@ -248,8 +266,8 @@ func namespaceOf(control []byte) (int, bool) {
 	return 0, false
 }
 
-// mayBeStacked says that messages are about a device with a lower one elsewhere.
-// What cannot be read may be.
+// mayBeStacked says that messages are about a device with a lower one, which may be
+// elsewhere though the kernel does not say that. What cannot be read may be, too.
 func mayBeStacked(data []byte) bool {
 	messages, err := syscall.ParseNetlinkMessage(data)
 	if err != nil {
@@ -257,7 +275,7 @@ func mayBeStacked(data []byte) bool {
 	}
 	for _, m := range messages {
 		_, l, err := parseLink(m.Data)
-		if err != nil || l.device.PeerElsewhere && l.device.Kind != "veth" {
+		if stacked := l.device.PeerElsewhere || l.parent != 0; err != nil || stacked && l.device.Kind != "veth" {
 			return true
 		}
 	}

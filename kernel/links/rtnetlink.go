@@ -173,7 +173,7 @@ func parse(kind uint16, data []byte) (message, error) {
 		case kind == unix.RTM_DELLINK:
 			return message{change: func(t *table) {
 				if l.moved {
-					t.left(index, l.to)
+					t.left(l)
 				}
 				t.drop(index)
 			}}, nil
