@@ -26,6 +26,16 @@ func (c Counters) Plus(d Counters) Counters {
 	}
 }
 
+// Reversed returns what the other end of a port counts.
+func (c Counters) Reversed() Counters {
+	return Counters{
+		ReceivedBytes: c.TransmittedBytes, ReceivedPackets: c.TransmittedPackets,
+		ReceivedDrops: c.TransmittedDrops, ReceivedErrors: c.TransmittedErrors,
+		TransmittedBytes: c.ReceivedBytes, TransmittedPackets: c.ReceivedPackets,
+		TransmittedDrops: c.ReceivedDrops, TransmittedErrors: c.ReceivedErrors,
+	}
+}
+
 // Traffic is what is known of the traffic of a network on one host, or of one of
 // its ports.
 type Traffic struct {

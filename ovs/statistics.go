@@ -2,6 +2,7 @@ package ovs
 
 import (
 	"context"
+	"reflect"
 	"slices"
 	"time"
 
@@ -81,7 +82,9 @@ func (s *Switch) place(ctx context.Context) {
 		actual, _ := s.Actual()
 		bridges := make([]traffic.Bridge, 0, len(actual.Bridges))
 		for _, b := range actual.Bridges {
-			bridges = append(bridges, traffic.Bridge{Network: s.cfg.Owner(b), Endpoints: endpoints(b)}) // the owner may have been decided since
+			place := counted(b)
+			place.Network = s.cfg.Owner(b) // it may have been decided since
+			bridges = append(bridges, place)
 		}
 		s.traffic.Place(time.Now(), append(bridges, s.awaited(actual.SystemID)...))
 		if first {
@@ -90,15 +93,21 @@ func (s *Switch) place(ctx context.Context) {
 	}
 }
 
-// endpoints returns the UUIDs of the interfaces of a bridge's ports.
-func endpoints(b plan.Bridge) []string {
-	var uuids []string
+// counted returns which interfaces count for a bridge. Of an internal device Linux
+// 4.3 and later tell its own counters, and the kernel's datapath passes them on as
+// they are.
+func counted(b plan.Bridge) traffic.Bridge {
+	place := traffic.Bridge{Network: b.Network}
+	inKernel := b.DatapathType == "" || b.DatapathType == plan.KernelDatapath
 	for _, p := range b.Endpoints() {
 		for _, i := range p.Interfaces {
-			uuids = append(uuids, i.UUID)
+			place.Endpoints = append(place.Endpoints, i.UUID)
+			if inKernel && i.Type == "internal" {
+				place.Own = append(place.Own, i.UUID)
+			}
 		}
 	}
-	return uuids
+	return place
 }
 
 // moved reports whether interfaces or networks are elsewhere than before on any of
@@ -106,7 +115,7 @@ func endpoints(b plan.Bridge) []string {
 func moved(before, after *plan.Actual, bridges []string) bool {
 	return before == nil || slices.ContainsFunc(bridges, func(name string) bool {
 		old, now := before.Bridges[name], after.Bridges[name]
-		return old.UUID != now.UUID || old.Network != now.Network || !slices.Equal(endpoints(old), endpoints(now))
+		return old.UUID != now.UUID || !reflect.DeepEqual(counted(old), counted(now))
 	})
 }
 

@@ -26,6 +26,9 @@ type Bridge struct {
 	// without its local port: an interface in no bridge's Endpoints is never
 	// counted.
 	Endpoints []string
+	// Own are those of Endpoints of which the statistics are the device's own,
+	// where others have the switch's: the device receives what others transmit.
+	Own []string
 }
 
 // Accumulator adds up the traffic of networks. Two sources feed it, in any
@@ -38,6 +41,7 @@ type Accumulator struct {
 	mu       sync.Mutex
 	networks map[model.ID]*network
 	places   map[string]model.ID // by Interface UUID; "" is a foreign bridge
+	own      map[string]bool     // by Interface UUID, see Bridge
 	ports    map[string]*port    // by Interface UUID
 	// gone are devices whose rows are gone, the oldest first.
 	gone     []int64
@@ -83,10 +87,13 @@ func (a *Accumulator) Place(now time.Time, bridges []Bridge) {
 	defer a.mu.Unlock()
 	a.now = now
 	networks := make(map[model.ID]*network, len(bridges))
-	places := make(map[string]model.ID, len(a.places))
+	places, own := make(map[string]model.ID, len(a.places)), map[string]bool{}
 	for _, b := range bridges {
 		for _, uuid := range b.Endpoints {
 			places[uuid] = b.Network
+		}
+		for _, uuid := range b.Own {
+			own[uuid] = true
 		}
 		if b.Network != "" {
 			n := cmp.Or(networks[b.Network], a.networks[b.Network])
@@ -103,7 +110,7 @@ func (a *Accumulator) Place(now time.Time, bridges []Bridge) {
 			p.baseline()
 		}
 	}
-	a.networks, a.places = networks, places
+	a.networks, a.places, a.own = networks, places, own
 	for uuid, p := range a.ports {
 		a.settle(uuid, p)
 	}
@@ -261,6 +268,9 @@ func (a *Accumulator) settle(uuid string, p *port) *network {
 	}
 	n := a.networks[id]
 	if n != nil {
+		if a.own[uuid] {
+			p.pending = p.pending.Reversed()
+		}
 		n.Total = n.Total.Plus(p.pending)
 		p.carry(id, n.Created, a.now)
 		if p.news {

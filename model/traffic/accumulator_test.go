@@ -78,6 +78,14 @@ func TestTotals(t *testing.T) {
 		},
 		want: totals{"red": bytes(200, 10), "blue": {}},
 	}, {
+		name: "a device that tells its own counters receives its rx",
+		events: func(a *traffic.Accumulator) {
+			a.Place(at(1), []traffic.Bridge{{Network: "red", Endpoints: []string{"a", "b"}, Own: []string{"b"}}, bridge("blue")})
+			a.Publish(at(5), rows{"b": stats(2010, 2200)})
+			a.Publish(at(6), rows{"b": stats(2011, 2205), "a": stats(1100, 1000)})
+		},
+		want: totals{"red": bytes(11, 305), "blue": {}},
+	}, {
 		name: "every counter has its key",
 		events: func(a *traffic.Accumulator) {
 			a.Place(at(1), []traffic.Bridge{bridge("red", "new")})
