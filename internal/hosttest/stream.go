@@ -2,8 +2,10 @@ package hosttest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/isonet/isonet/internal/ovstest"
@@ -19,6 +21,8 @@ type Stream struct {
 	mark     string
 	from, to *ovstest.Probe
 	stop     func() int
+	// newcomers counts the addresses that frames came from besides.
+	newcomers atomic.Uint32
 }
 
 // Stream plugs two VMs into a network and starts to send frames from one to the
@@ -72,11 +76,32 @@ func (s *Stream) Flows(t testing.TB) {
 // Complete ends the stream and fails the test unless every frame has arrived.
 func (s *Stream) Complete() {
 	s.t.Helper()
-	sent := s.stop()
-	ovstest.Eventually(s.t, "the last frames arrive", func() error {
-		if got := s.to.Count(s.mark); got != sent {
-			return fmt.Errorf("%d of %d frames have come", got, sent)
+	if lost, sent := s.Lost(); lost != 0 {
+		s.t.Errorf("%d of %d frames were lost", lost, sent)
+	}
+}
+
+// Lost ends the stream and returns how many of its frames have not arrived.
+func (s *Stream) Lost() (lost, sent int) {
+	s.t.Helper()
+	sent = s.stop()
+	ovstest.Eventually(s.t, "a frame after the last one arrives", func() error {
+		s.from.Broadcast("last", 1)
+		if s.to.Count("last") == 0 {
+			return errors.New("none has come")
 		}
 		return nil
 	})
+	return sent - s.to.Count(s.mark), sent
+}
+
+// Newcomer sends a frame from an address that nobody has seen, about which
+// ovs-vswitchd has to be asked, and reports whether one of its name has arrived.
+func (s *Stream) Newcomer(name string) bool {
+	s.t.Helper()
+	frame := s.from.Frame(s.to.MAC, name)
+	n := s.newcomers.Add(1)
+	copy(frame[6:12], []byte{2, 0xce, byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)})
+	s.from.Send(frame)
+	return s.to.Count(name) > 0
 }
