@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/sys/unix"
 )
 
 // Schema is where the package of Open vSwitch puts the schema of its database.
@@ -136,12 +138,29 @@ func (o *OVS) StartServer() {
 // StartVSwitchd starts ovs-vswitchd and waits until it has configured itself.
 func (o *OVS) StartVSwitchd() {
 	o.t.Helper()
-	o.StartVSwitchdWith(o.Endpoint())
+	o.startVSwitchd(o.Endpoint())
 	o.Vsctl("set", "Open_vSwitch", ".", "external_ids:ovstest=started") // waits for vswitchd
 }
 
 // StartVSwitchdWith starts ovs-vswitchd with a database that need not be there.
 func (o *OVS) StartVSwitchdWith(endpoint string) {
+	o.t.Helper()
+	o.startVSwitchd(endpoint)
+}
+
+// StartVSwitchdAtBoot starts ovs-vswitchd as if the kernel had booted at this
+// moment: its clocks begin.
+func (o *OVS) StartVSwitchdAtBoot() {
+	o.t.Helper()
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
+		o.t.Fatal(err)
+	}
+	o.startVSwitchd(o.Endpoint(), "unshare", "--time", fmt.Sprintf("--monotonic=-%d", now.Sec), fmt.Sprintf("--boottime=-%d", now.Sec), "--kill-child", "--fork")
+}
+
+// startVSwitchd starts ovs-vswitchd by another program, which must end with it.
+func (o *OVS) startVSwitchd(endpoint string, wrapper ...string) {
 	o.t.Helper()
 	args := []string{
 		"ovs-vswitchd", endpoint, "--pidfile",
@@ -150,7 +169,7 @@ func (o *OVS) StartVSwitchdWith(endpoint string) {
 	if o.namespace == "" {
 		args = append(args, "--enable-dummy=override", "--disable-system")
 	} else {
-		args = append([]string{"ip", "netns", "exec", o.namespace}, args...)
+		args = slices.Concat([]string{"ip", "netns", "exec", o.namespace}, wrapper, args)
 		if o.dummy {
 			args = append(args, "--enable-dummy")
 		}
@@ -173,8 +192,24 @@ func (o *OVS) StopServer() { o.server.Stop() }
 func (o *OVS) StopVSwitchd() {
 	if o.vswitchd != nil {
 		o.vswitchd.Kill()
+		o.awaitEnd()
 	}
 	o.vswitchd = nil
+}
+
+// awaitEnd waits until the ovs-vswitchd that wrote its pid file has ended, which may
+// be a little after the program that started it.
+func (o *OVS) awaitEnd() {
+	pid, err := os.ReadFile(o.path("ovs-vswitchd.pid"))
+	if err != nil { // it has not come that far
+		return
+	}
+	Eventually(o.t, "ovs-vswitchd has ended", func() error {
+		if program, err := os.Readlink("/proc/" + strings.TrimSpace(string(pid)) + "/exe"); err == nil && filepath.Base(program) == "ovs-vswitchd" {
+			return fmt.Errorf("it runs: %s", program)
+		}
+		return nil
+	})
 }
 
 // SignalVSwitchd sends ovs-vswitchd a signal: SIGSTOP makes one that hangs.
@@ -212,9 +247,12 @@ func (o *OVS) command(name string, args ...string) *exec.Cmd { return command(o.
 
 func (o *OVS) run(name string, args ...string) string {
 	o.t.Helper()
-	out, err := o.command(name, args...).CombinedOutput()
+	var says strings.Builder // a program that is slow says so there
+	cmd := o.command(name, args...)
+	cmd.Stderr = &says
+	out, err := cmd.Output()
 	if err != nil {
-		o.t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+		o.t.Fatalf("%s %s: %v\n%s%s", name, strings.Join(args, " "), err, out, says.String())
 	}
 	return strings.TrimSuffix(string(out), "\n")
 }

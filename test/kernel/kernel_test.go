@@ -31,7 +31,7 @@ func suites() []suite {
 		},
 		{what: "reconcile", all: "^Test(Strict|MACLock|PortIsolation|BroadcastLimit|FlowsOfSomebody|ANetworkForwards|RealDevices|AnInternalPortHas)"},
 		{what: "daemon", all: "^Test(Adoption|AnAdopted|ARefusedAdoption|TurningStrict|TotalsGoOn|StrictNetworkAndHostGuard)"},
-		{what: "test/faults", all: "^Test(CrashAtEveryPointOf(AnAttach|ADetach)|Outages|IsonetdHangs|VSwitchdComesLate|PortsComeBack|APort|ALostPort|OpenVSwitchsDatabaseIsLost)"},
+		{what: "test/faults", all: "^Test(CrashAtEveryPointOf(AnAttach|ADetach)|Outages|IsonetdHangs|VSwitchd|PortsComeBack|APort|ALostPort|OpenVSwitchsDatabaseIsLost)"},
 		{what: "kernel/guard", all: "."},
 		{what: "kernel/links", all: "."},
 	}
