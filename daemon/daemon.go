@@ -17,6 +17,7 @@ import (
 	"github.com/isonet/isonet/internal/version"
 	"github.com/isonet/isonet/kernel/links"
 	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/model/isolation"
 	"github.com/isonet/isonet/model/plan"
 	"github.com/isonet/isonet/nic"
 	"github.com/isonet/isonet/ovs"
@@ -79,7 +80,7 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 		Observer: metrics,
 		Logger:   log.With("component", "ovs"),
 		Totals:   filepath.Join(cfg.StateDir, "traffic"), Wanted: d.wanted,
-		Owner: func(b plan.Bridge) model.ID { return d.loop.Owner(b) },
+		Owner: func(b plan.Bridge) model.ID { return d.loop.Owner(b) }, Strange: isolation.Strange,
 	})
 	d.loop = reconcile.New(d.store, d.sw, metrics, log.With("component", "reconcile"))
 	if len(cfg.Store) == 0 {

@@ -76,8 +76,11 @@ type Config struct {
 	Wanted func(systemID string) (networks map[isonet.ID]bool, known bool)
 	// Owner returns the network whose bridge one is, "" for somebody else's.
 	// Without it the marks tell.
-	Owner  func(plan.Bridge) isonet.ID
-	Logger *slog.Logger
+	Owner func(plan.Bridge) isonet.ID
+	// Strange returns the columns, of those that a database has by table, that nobody
+	// knows. Without it there are none.
+	Strange func(columns map[string][]string) []string
+	Logger  *slog.Logger
 }
 
 // Switch is the host's Open vSwitch.
@@ -157,6 +160,10 @@ func (s *Switch) keep(ctx context.Context) error {
 func (s *Switch) follow(ctx context.Context, session *ovsdb.Session) error {
 	defer s.publish(nil, nil, nil)
 	v := view{picture: newPicture(s.cfg.DatapathType, func() uint64 { return s.versions.Add(1) }, s.cfg.Owner)}
+	var strange []string
+	if s.cfg.Strange != nil {
+		strange = s.cfg.Strange(session.Columns())
+	}
 	if before, _ := s.Actual(); before != nil { // of an earlier session
 		v.changed = slices.Collect(maps.Keys(before.Bridges))
 	}
@@ -175,7 +182,7 @@ func (s *Switch) follow(ctx context.Context, session *ovsdb.Session) error {
 			s.publish(nil, nil, nil) // what was seen before is the past
 		} else if changed || linksChanged != published {
 			actual := *v.actual
-			actual.Links = links.For(actual.Bridges)
+			actual.Links, actual.Strange = links.For(actual.Bridges), strange
 			s.publish(session, &actual, v.changed)
 			v.changed = nil
 			published, rested = linksChanged, time.Now().Add(deviceRest)

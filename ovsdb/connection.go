@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"slices"
 	"strings"
@@ -44,6 +45,8 @@ type connection struct {
 	database string
 	lock     string
 	copy     *rowCopy
+	// columns are all that the database has, by table.
+	columns map[string][]string
 	// held says that the server gave the lock to this connection. It only tells
 	// what to expect: each transaction asserts it.
 	held atomic.Bool
@@ -178,7 +181,7 @@ func (c *connection) begin(ctx context.Context, cfg Config) error {
 		}
 	}
 	var err error
-	if c.copy, err = c.schema(dialCtx, c.database, cfg.Model); err != nil {
+	if c.copy, c.columns, err = c.schema(dialCtx, c.database, cfg.Model); err != nil {
 		return err
 	}
 	dumpCtx, dumped := context.WithTimeout(ctx, dumpTimeout)
@@ -192,18 +195,23 @@ func (c *connection) begin(ctx context.Context, cfg Config) error {
 	return c.ask(dumpCtx)
 }
 
-// schema returns an empty copy of a database whose schema is new enough.
-func (c *connection) schema(ctx context.Context, database string, m model.ClientDBModel) (*rowCopy, error) {
+// schema returns an empty copy of a database whose schema is new enough, and all
+// columns that it has, by table.
+func (c *connection) schema(ctx context.Context, database string, m model.ClientDBModel) (*rowCopy, map[string][]string, error) {
 	var schema ovsdb.DatabaseSchema
 	if err := c.call(ctx, "get_schema", []any{database}, &schema); err != nil {
-		return nil, fmt.Errorf("ask for the schema of the database %s: %w", database, err)
+		return nil, nil, fmt.Errorf("ask for the schema of the database %s: %w", database, err)
 	}
 	rows, err := newCopy(m, schema)
 	if err != nil {
-		return nil, fmt.Errorf("the schema of the database %s is older than isonet needs: %w; convert it with \"ovsdb-client convert SERVER SCHEMA\", "+
+		return nil, nil, fmt.Errorf("the schema of the database %s is older than isonet needs: %w; convert it with \"ovsdb-client convert SERVER SCHEMA\", "+
 			"where the schema of Open_vSwitch comes with a newer Open vSwitch", database, err)
 	}
-	return rows, nil
+	columns := map[string][]string{}
+	for table, description := range schema.Tables {
+		columns[table] = slices.Sorted(maps.Keys(description.Columns))
+	}
+	return rows, columns, nil
 }
 
 // monitor begins to follow a database.
@@ -233,7 +241,7 @@ func (c *connection) followLeader(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("describe the database %s: %w", serverDatabase, err)
 	}
-	rows, err := c.schema(ctx, serverDatabase, m)
+	rows, _, err := c.schema(ctx, serverDatabase, m)
 	if err != nil {
 		return err
 	}

@@ -146,6 +146,10 @@ func (s *Session) Owner() bool { return s.connection.lock == "" || s.connection.
 // which waits for it from then on.
 func (s *Session) Steal(ctx context.Context) error { return s.connection.steal(ctx) }
 
+// Columns returns the columns that the database has, those that the session does
+// not follow too, by table. The caller must not change them.
+func (s *Session) Columns() map[string][]string { return s.connection.columns }
+
 // Changed receives a value after the copy or Owner changed. Many changes may
 // make one.
 func (s *Session) Changed() <-chan struct{} { return s.changed }

@@ -305,14 +305,14 @@ func unknown(networks map[model.ID]NetworkStatus, lacks func(model.ID) *Missing)
 func (l *Loop) age(ctx context.Context) {
 	ticker := time.NewTicker(ageEvery)
 	defer ticker.Stop()
-	told, version := "", ""
+	told, said := "", ""
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
-		version = l.greet(version)
+		said = l.greet(said)
 		if now := l.unknowns(); now != told {
 			told = now
 			l.publish(func(*Status) {})
@@ -320,20 +320,21 @@ func (l *Loop) age(ctx context.Context) {
 	}
 }
 
-// greet logs the version of Open vSwitch, and what there is to say of it, when it
-// is another one than before.
+// greet logs the version of Open vSwitch and the notices of the host, when they are
+// others than before.
 func (l *Loop) greet(before string) string {
 	s := *l.status.Load()
 	s.VSwitchd = l.sw.Evidence().Version
-	version := fmt.Sprintf("%s %s", s.VSwitchd, s.recordedVersion())
-	if s.VSwitchd == "" || version == before {
+	notices := s.Notices()
+	said := fmt.Sprint(s.VSwitchd, notices)
+	if s.VSwitchd == "" || said == before {
 		return before
 	}
-	l.log.Info("ovs-vswitchd answers", "version", s.VSwitchd, "recorded", s.recordedVersion())
-	for _, notice := range s.Notices() {
+	l.log.Info("ovs-vswitchd answers", "version", s.VSwitchd)
+	for _, notice := range notices {
 		l.log.Warn(notice.Text, "remedy", notice.Remedy)
 	}
-	return version
+	return said
 }
 
 // unknowns is another text when other things are missing, or when ovs-vswitchd is

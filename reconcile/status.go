@@ -108,4 +108,10 @@ func (s Status) recordedVersion() string {
 }
 
 // Notices returns what is worth knowing of the host and breaks nothing.
-func (s Status) Notices() []plan.Notice { return plan.VersionNotices(s.VSwitchd, s.recordedVersion()) }
+func (s Status) Notices() []plan.Notice {
+	notices := plan.VersionNotices(s.VSwitchd, s.recordedVersion())
+	if s.Actual != nil {
+		notices = append(notices, plan.ColumnNotices(s.Actual.Strange)...)
+	}
+	return notices
+}

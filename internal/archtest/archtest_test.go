@@ -51,7 +51,7 @@ func allowed() map[string][]string {
 		// The generator of docs/metrics.md.
 		"exporter/internal/metricsdoc": {"exporter"},
 		"daemon": {
-			"api", "kernel/links", "exporter", "internal/statefile", "internal/version", "kernel/guard", "model", "model/plan", "nic", "ovs", "ovsdb", "reconcile", "store",
+			"api", "kernel/links", "exporter", "internal/statefile", "internal/version", "kernel/guard", "model", "model/isolation", "model/plan", "nic", "ovs", "ovsdb", "reconcile", "store",
 		},
 		"cmd/isonetd":                  {"daemon", "internal/version"},
 		"cmd/isonet":                   {"model", "internal/version", "cmd/isonet/internal/..."},

@@ -73,7 +73,8 @@ What isonet does about each column of ovs-vswitchd.conf.db(5), and each key of i
 - **restored**: put back as the policy says. **judged**: evidence about a port, which is removed or cut off as the policy says. **reported**: told of and left alone.
 - **read**: Open vSwitch's word, on which isonet acts. **no bearing**: it changes nothing about who reaches whom.
 
-A key that is off by default is on when its value is ` + "`true`" + ` in any case, as Open vSwitch reads it. Columns of an Open vSwitch later than 3.7 are not looked at.
+A key that is off by default is on when its value is ` + "`true`" + ` in any case, as Open vSwitch reads it. The columns are those of
+Open vSwitch 2.17 to 4.0. Others are not looked at, and told as a notice of the host (` + "`isonet doctor`" + `).
 `
 
 // does says what is done about an entry under a policy.

@@ -12,6 +12,24 @@ import (
 //go:embed columns-2.17.txt
 var oldestColumns string
 
+//go:embed columns-4.0.txt
+var laterColumns string
+
+// Columns returns the columns of the Open_vSwitch database in Open vSwitch 4.0, by
+// table.
+func Columns() map[string][]string { return columns(oldestColumns + laterColumns) }
+
+// columns reads lines of a table and its columns.
+func columns(text string) map[string][]string {
+	of := map[string][]string{}
+	for line := range strings.Lines(text) {
+		if table, names, ok := strings.Cut(line, ": "); ok && !strings.HasPrefix(line, "#") {
+			of[table] = append(of[table], strings.Fields(names)...)
+		}
+	}
+	return of
+}
+
 // Oldest gives the instance a database as Open vSwitch 2.17 has it, without the
 // tables and columns that came later.
 func Oldest() Option { return func(o *OVS) { o.oldest = true } }
@@ -28,12 +46,7 @@ func schemaOf217(t testing.TB, file string) {
 	if err := json.Unmarshal(text, &schema); err != nil {
 		t.Fatalf("%s: %v", Schema, err)
 	}
-	columns := map[string][]string{}
-	for line := range strings.Lines(oldestColumns) {
-		if table, names, ok := strings.Cut(line, ": "); ok && !strings.HasPrefix(line, "#") {
-			columns[table] = strings.Fields(names)
-		}
-	}
+	columns := columns(oldestColumns)
 	tables := schema["tables"].(map[string]any)
 	for table, description := range tables {
 		known, there := columns[table]

@@ -1,6 +1,7 @@
 package isolation
 
 import (
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -61,8 +62,24 @@ func Tables() []string {
 	return tables
 }
 
+// Strange returns the columns of a database, which are given by table, that
+// Columns does not name: of a later Open vSwitch than isonet was made for. They
+// have the form "TABLE COLUMN".
+func Strange(database map[string][]string) []string {
+	known := Columns()
+	var strange []string
+	for _, table := range slices.Sorted(maps.Keys(database)) {
+		for _, column := range database[table] {
+			if !slices.ContainsFunc(known, func(c Column) bool { return c.Table == table && c.Matches(column) }) {
+				strange = append(strange, table+" "+column)
+			}
+		}
+	}
+	return strange
+}
+
 // Columns returns what isonet does about each column of the Open_vSwitch
-// database, as far as Open vSwitch 3.7 has them. How each value is read follows
+// database, as far as plan.Newest has them. How each value is read follows
 // vswitchd/bridge.c.
 func Columns() []Column {
 	return slices.Concat(rootColumns(), bridgeColumns(), portColumns(), interfaceColumns(), otherColumns())

@@ -20,6 +20,9 @@ type Actual struct {
 	Standby bool
 	// OVSVersion and SchemaVersion describe the server; they may be empty.
 	OVSVersion, SchemaVersion string
+	// Strange are the columns of the database, as "TABLE COLUMN", of which isonet does
+	// not know what they do.
+	Strange []string
 	// DatapathType is the datapath type for new bridges: "system" or "netdev".
 	DatapathType string
 	// Kept are the datapath types, by the UUIDs of their rows, of the bridges that

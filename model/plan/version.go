@@ -22,6 +22,18 @@ type Notice struct {
 	Text, Remedy string
 }
 
+// ColumnNotices tells of columns of the database that isonet does not know, see
+// Actual.
+func ColumnNotices(strange []string) []Notice {
+	if len(strange) == 0 {
+		return nil
+	}
+	return []Notice{{
+		fmt.Sprintf("Open vSwitch's database has columns of which isonet does not know what they do, and which it leaves alone: %s", strings.Join(strange, ", ")),
+		"look for a later isonet, and keep others from setting them on networks' bridges",
+	}}
+}
+
 // VersionNotices tells what there is to say about the version of an Open vSwitch:
 // running is what ovs-vswitchd calls itself, recorded what the database says
 // (Open_vSwitch ovs_version), which ovs-ctl(8) writes and nobody else. "" is

@@ -43,13 +43,18 @@ func TestVersionNotices(t *testing.T) {
 	}
 }
 
-// README says which releases these are.
-func TestReadmeNamesTheReleases(t *testing.T) {
-	text, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := fmt.Sprintf("Open vSwitch (%s or later; isonet was tried with up to %s)", plan.Oldest, plan.Newest); !strings.Contains(string(text), want) {
-		t.Errorf("README.md does not say %q", want)
+// The documents say which releases these are.
+func TestDocumentsNameTheReleases(t *testing.T) {
+	for document, says := range map[string]string{
+		"README.md":         "Open vSwitch (%s or later; isonet was tried with up to %s)",
+		"docs/isolation.md": "Open vSwitch %s to %s.",
+	} {
+		text, err := os.ReadFile("../../" + document)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := fmt.Sprintf(says, plan.Oldest, plan.Newest); !strings.Contains(string(text), want) {
+			t.Errorf("%s does not say %q", document, want)
+		}
 	}
 }

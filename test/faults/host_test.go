@@ -108,6 +108,33 @@ func TestAColumnIsMissing(t *testing.T) {
 	h.Converges("red")
 }
 
+// TestAColumnIsUnknown runs isonetd on the database of a later Open vSwitch. It
+// works, and says that it knows nothing of what is new there.
+func TestAColumnIsUnknown(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, hosttest.OnOVS(ovstest.WithoutVSwitchd()))
+	h.OVS.StopServer()
+	h.OVS.Server().Create(schema(t, read(t, ovstest.Schema), func(s map[string]any) {
+		text := map[string]any{"type": "string"}
+		tables := s["tables"].(map[string]any)
+		tables["Bridge"].(map[string]any)["columns"].(map[string]any)["teleport"] = text
+		tables["Wormhole"] = map[string]any{"columns": map[string]any{"end": text}, "isRoot": true}
+	}))
+	h.OVS.StartServer()
+	h.OVS.Init()
+	h.OVS.StartVSwitchd()
+	h.Start()
+	h.Create("red")
+	h.Attach("red")
+	h.Converges("red")
+	doctor := h.Command(os.Getenv(clientVariable), "--socket", h.Socket(), "doctor")
+	out, err := doctor.CombinedOutput()
+	if err := errors.Join(err, says(string(out), true, []string{"notice: Open vSwitch's database has columns", ": Bridge teleport, Wormhole end\n"}, nil)); err != nil {
+		t.Error(err)
+	}
+	ovstest.Eventually(t, "the log tells it", func() error { return says(h.Logged(), true, []string{"Bridge teleport, Wormhole end"}, nil) })
+}
+
 // TestTheVersionOfVSwitchdIsTold lets the database say nothing of Open vSwitch's
 // version, as where ovs-ctl was not used, and another one than the ovs-vswitchd
 // that runs.
