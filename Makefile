@@ -49,7 +49,7 @@ demo: build ## show two isolated networks on a private Open vSwitch, with packet
 	scripts/demo
 
 .PHONY: test
-test: unit clients peers e2e $(TESTED) kernel-core ## run every test: unit and integration, oVirt's clients, Prometheus, end to end, and the core of kernel
+test: unit clients peers e2e $(TESTED) ## run every test: unit and integration, oVirt's clients, Prometheus, then end to end
 
 .PHONY: unit
 unit: ## run the unit and integration tests with the race detector, against real Open vSwitch processes
@@ -82,7 +82,8 @@ KERNEL_PART ?= all
 KERNEL_TIMEOUT ?= 3h
 
 .PHONY: kernel kernel-core
-kernel: build ## run the packet tests on the kernel's datapath, in an emulated machine of Debian's RELEASE (root, an hour without KVM)
+kernel: ## run the packet tests on the kernel's datapath, in an emulated machine of Debian's RELEASE (root, an hour without KVM)
+kernel-core: ## run the core of them (root, minutes)
 kernel-core: KERNEL_PART = core
 kernel-core: KERNEL_TIMEOUT = 15m
 kernel kernel-core: build
