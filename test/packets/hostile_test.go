@@ -119,7 +119,10 @@ func renamed(s *side) exit {
 	s.ip("link set " + near + " down")
 	s.ip("link set " + near + " name " + other)
 	s.ip("link set " + other + " up")
-	s.Cleanup(func() { s.ip("link set " + other + " name " + near) }) // by which it is deleted
+	s.Cleanup(func() { // by that name it is deleted
+		s.ip("link set " + other + " down")
+		s.ip("link set " + other + " name " + near)
+	})
 	s.ovs.Vsctl("--may-exist", "add-port", s.bridge, other)
 	return at(s, far)
 }

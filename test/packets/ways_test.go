@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -34,7 +35,7 @@ func ways() map[isolation.Reason]map[string]way {
 		isolation.PatchPort:   one(way{open: patch}),
 		isolation.TunnelPort:  tunnels(),
 		isolation.DPDKPort:    one(way{open: dpdk}),
-		isolation.UnknownType: one(way{open: unknownType}),
+		isolation.UnknownType: one(way{open: unknownType, refused: inKernel()}), // there are no other types there
 		isolation.HostInternalPort: {
 			"frames":                       {open: internalPort},
 			"its name used and given back": {open: hiddenInternalPort},
@@ -55,7 +56,7 @@ func ways() map[isolation.Reason]map[string]way {
 		},
 		isolation.L3Tun: one(way{open: tun}),
 		isolation.StackedDevice: {
-			"frames":               {open: enslaved},
+			"frames":               {open: enslaved, refused: inKernel()}, // which takes frames where a Linux bridge does
 			"in another namespace": {open: stackedElsewhere},
 		},
 		isolation.UnknownDevice: one(way{open: unknownDevice}),
@@ -91,14 +92,32 @@ func ways() map[isolation.Reason]map[string]way {
 		isolation.OtherDevice:  one(way{open: otherDevice}),
 		isolation.UnseenDevice: one(way{alone: moved}),
 		isolation.UnseenHost:   one(way{alone: blind, when: single}),
-		isolation.PortAddress:  one(way{open: portAddress, send: askHost}),
+		isolation.PortAddress: one(byDatapath(
+			way{open: portAddress, send: askHost},
+			way{open: portOfHost, send: hostSpeaks},
+		)),
 		isolation.InBand:       one(way{open: inBand, send: toController, settings: locked()}),
 		isolation.FailMode:     one(way{open: standalone, send: forged, settings: locked()}),
 		isolation.ForeignFlows: one(way{open: foreignFlows, send: forged, settings: locked()}),
 		isolation.Manager:      one(way{open: manager, send: toController, settings: locked()}),
-		isolation.TunnelNearby: one(way{open: tunnelNearby, send: encapsulated}),
-		isolation.NoMAC:        one(way{open: noMAC, settings: locked()}),
+		isolation.TunnelNearby: one(byDatapath(
+			way{open: tunnelNearby, send: encapsulatedTo(underlayDevice)},
+			// Tunnels are the host's there: only by its stack a VM gets at them.
+			way{open: tunnelNearby, send: encapsulatedTo(ownDevice), found: isolation.LocalUp},
+		)),
+		isolation.NoMAC: one(way{open: noMAC, settings: locked()}),
 	}
+}
+
+// inKernel says that the tests run on the kernel's datapath.
+func inKernel() bool { return ovstest.Datapath() == ovstest.Kernel }
+
+// byDatapath returns that of two ways that there is on the datapath of the tests.
+func byDatapath(userspace, kernel way) way {
+	if inKernel() {
+		return kernel
+	}
+	return userspace
 }
 
 // cable makes a veth pair with both ends in the host: frames that enter the
@@ -154,7 +173,10 @@ func (s *side) rename(before, after string) {
 	s.ip("link set " + before + " down")
 	s.ip("link set " + before + " name " + after)
 	s.up(after)
-	s.Cleanup(func() { s.ip("link set " + after + " name " + before) })
+	s.Cleanup(func() {
+		s.ip("link set " + after + " down")
+		s.ip("link set " + after + " name " + before)
+	})
 }
 
 // foreign makes a bridge of somebody else, whose own device the frames arrive at.
@@ -335,12 +357,16 @@ func enslaved(s *side) exit {
 	return at(s, vm.Probe())
 }
 
-// stackedElsewhere is a device that a container has a macvlan on.
+// stackedElsewhere is a device that a container has another one on: a macvlan or,
+// where that and the kernel's datapath exclude each other, a VLAN.
 func stackedElsewhere(s *side) exit {
 	s.Helper()
 	vm, container := s.ovs.NewVM(s.name("vm"), "10.77.0.3/24"), ovstest.Namespace(s)
-	name := s.name("macvlan")
-	s.ip("link add link " + vm.Device + " name " + name + " type macvlan mode bridge")
+	name, kind := s.name("upper"), "macvlan mode bridge"
+	if inKernel() {
+		kind = "vlan id 7"
+	}
+	s.ip("link add link " + vm.Device + " name " + name + " type " + kind)
 	s.ip("link set " + name + " netns " + container)
 	s.ip("-n " + container + " link set " + name + " up")
 	s.ovs.Plug(vm, s.bridge)
@@ -755,6 +781,35 @@ func portAddress(s *side) exit {
 	return watched(s, s.atA, "answer")
 }
 
+// portOfHost gives the host an address on the port of a too. On the kernel's
+// datapath it is not asked for it: it speaks.
+func portOfHost(s *side) exit {
+	s.Helper()
+	host := hostOnPort()
+	s.ip("address add " + net.IP(host[:]).String() + "/32 dev " + s.a.Device)
+	return at(s, s.atA)
+}
+
+// hostSpeaks has the host's stack send datagrams out of the device of a.
+func hostSpeaks(s *side) {
+	s.Helper()
+	dialer := net.Dialer{Control: func(_, _ string, c syscall.RawConn) (err error) {
+		failed := c.Control(func(fd uintptr) {
+			err = errors.Join(unix.SetsockoptString(int(fd), unix.SOL_SOCKET, unix.SO_BINDTODEVICE, s.a.Device),
+				unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_BROADCAST, 1))
+		})
+		return errors.Join(failed, err)
+	}}
+	host, err := dialer.DialContext(s.Context(), "udp4", "255.255.255.255:9")
+	if err != nil {
+		s.Fatal(err)
+	}
+	defer host.Close() //nolint:errcheck // nothing is held back
+	for range 10 {
+		_, _ = host.Write(s.atA.Frame(everybody(), s.mark())) // the host may be kept from it
+	}
+}
+
 // askHost asks who has the host's address (ARP, RFC 826).
 func askHost(s *side) {
 	s.Helper()
@@ -902,21 +957,31 @@ func (s *side) key() int {
 	return n
 }
 
-// encapsulated sends what looks as if it came from the other end of the tunnel
-// (VXLAN, RFC 7348).
-func encapsulated(s *side) {
-	s.Helper()
-	device, err := net.InterfaceByName(underlay)
-	if err != nil {
-		s.Fatal(err)
+func underlayDevice(*side) string { return underlay }
+func ownDevice(s *side) string    { return s.bridge }
+
+// encapsulatedTo sends to a device of the host what looks as if it came from the
+// other end of the tunnel (VXLAN, RFC 7348).
+func encapsulatedTo(device func(*side) string) func(*side) {
+	return func(s *side) {
+		s.Helper()
+		to, err := net.InterfaceByName(device(s))
+		if err != nil {
+			s.Fatal(err)
+		}
+		encapsulated(s, to.HardwareAddr)
 	}
+}
+
+func encapsulated(s *side, to net.HardwareAddr) {
+	s.Helper()
 	header := make([]byte, 8, 128)
 	header[0] = 1 << 3 // the VNI is valid
 	binary.BigEndian.PutUint32(header[4:], uint32(s.key())<<8)
 	const vxlan = 4789
 	packet := ovstest.UDP([4]byte{192, 0, 2, 2}, [4]byte{192, 0, 2, 1}, vxlan, append(header, s.atA.Frame(everybody(), s.mark())...))
 	for range 10 {
-		s.atA.Send(append(ovstest.EthernetHeader(s.atA.MAC, device.HardwareAddr, unix.ETH_P_IP), packet...))
+		s.atA.Send(append(ovstest.EthernetHeader(s.atA.MAC, to, unix.ETH_P_IP), packet...))
 	}
 }
 
