@@ -49,7 +49,7 @@ demo: build ## show two isolated networks on a private Open vSwitch, with packet
 	scripts/demo
 
 .PHONY: test
-test: unit clients peers e2e $(TESTED) ## run every test: unit and integration, oVirt's clients, Prometheus, then end to end
+test: unit clients peers e2e $(TESTED) kernel-core ## run every test: unit and integration, oVirt's clients, Prometheus, end to end, then the core of those on the kernel's datapath
 
 .PHONY: unit
 unit: ## run the unit and integration tests with the race detector, against real Open vSwitch processes

@@ -362,6 +362,10 @@ func TestProveFindsOpenChecksums(t *testing.T) {
 	for _, strict := range []string{"true", "false"} {
 		h.isonet("network update red --strict=" + strict)
 		code, r := h.prove()
+		if ovstest.Datapath() == ovstest.Kernel { // which hands on what it knows of a checksum
+			h.wantProven(code, r)
+			continue
+		}
 		if code != exitImpaired || r.Result != prove.Impaired {
 			t.Errorf("exit code %d: %+v", code, r)
 		}

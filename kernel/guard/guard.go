@@ -148,7 +148,7 @@ func New(logger *slog.Logger) *Guard {
 func (g *Guard) Apply(ctx context.Context, want []Device) (Report, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	err := errUnsettled
+	var err error
 	for attempt := range attempts {
 		if err := ctx.Err(); err != nil {
 			return Report{}, fmt.Errorf("guard the devices of VMs: %w", err)
@@ -158,8 +158,10 @@ func (g *Guard) Apply(ctx context.Context, want []Device) (Report, error) {
 			g.tell(report)
 			return report, nil
 		}
+		if err = failed; failed == nil || interrupted(failed) {
+			err = errUnsettled
+		}
 		if failed != nil && !g.learn(failed, attempt) {
-			err = failed
 			break
 		}
 		g.doubtful.Store(true)
@@ -188,7 +190,7 @@ func (g *Guard) Left(ctx context.Context) ([]Device, error) {
 		if left, err = leftGuarded(); err == nil {
 			return left, nil
 		}
-		if !errors.Is(err, nl.ErrDumpInterrupted) && !errors.Is(err, errInterrupted) {
+		if !interrupted(err) {
 			break
 		}
 	}
@@ -230,22 +232,28 @@ func (g *Guard) Clear(ctx context.Context) error {
 	return err
 }
 
-// learn takes from an error what the kernel cannot do, and reports whether it is
-// worth to try again.
+// learn takes from an error what the kernel cannot do, and reports whether to
+// try again.
 func (g *Guard) learn(err error, attempt int) bool {
 	switch {
+	// The kernel answers for each part of a transaction. Without a table it has
+	// none of its chains either, so that ENOENT stands beside this.
+	case errors.Is(err, unix.EOPNOTSUPP):
+		had := g.egress
+		g.egress = false
+		return had
 	case errors.Is(err, unix.ENOENT):
 		// A device or a chain went just now; or, if that happens again, the kernel
 		// wants a device to be there.
 		g.early = g.early && attempt == 0
 		return true
-	case errors.Is(err, nl.ErrDumpInterrupted), errors.Is(err, errInterrupted):
-		return true
-	case errors.Is(err, unix.EOPNOTSUPP) && g.egress:
-		g.egress = false
-		return true
 	}
-	return false
+	return interrupted(err)
+}
+
+// interrupted reports whether the kernel changed while it was read.
+func interrupted(err error) bool {
+	return errors.Is(err, nl.ErrDumpInterrupted) || errors.Is(err, errInterrupted)
 }
 
 func unavailable(err error) string {

@@ -840,6 +840,7 @@ func TestLearnsFromErrors(t *testing.T) {
 		{err: unix.ENOENT, again: true, early: true, egress: true},
 		{err: unix.ENOENT, attempt: 1, again: true, egress: true},
 		{err: unix.EOPNOTSUPP, again: true, early: true, unavailable: needsNftables},
+		{err: errors.Join(unix.EOPNOTSUPP, unix.ENOENT), again: true, early: true, unavailable: needsNftables},
 		{err: nl.ErrDumpInterrupted, again: true, early: true, egress: true},
 		{err: unix.EPERM, early: true, egress: true, unavailable: needsCapability},
 		{err: unix.EPROTONOSUPPORT, early: true, egress: true, unavailable: needsNftables},
