@@ -36,7 +36,7 @@ func boot(log *slog.Logger) string {
 	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err == nil {
 		var namespace string
-		if namespace, err = os.Readlink("/proc/self/ns/net"); err == nil {
+		if namespace, err = os.Readlink("/proc/thread-self/ns/net"); err == nil {
 			return strings.TrimSpace(string(id)) + " " + namespace
 		}
 	}

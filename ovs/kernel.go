@@ -78,9 +78,10 @@ func nobodyListens() (bool, error) {
 }
 
 // genericSockets returns the port ids of the sockets of generic netlink in this
-// network namespace.
+// network namespace. The first thread of a process may be in another one than those
+// that run its goroutines.
 func genericSockets() (map[uint32]bool, error) {
-	text, err := os.ReadFile("/proc/self/net/netlink")
+	text, err := os.ReadFile("/proc/thread-self/net/netlink")
 	if err != nil {
 		return nil, fmt.Errorf("look for netlink sockets: %w", err)
 	}
