@@ -13,7 +13,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -57,6 +59,8 @@ func (m *Machine) Accelerated() bool { return m.accelerator[1] == "kvm" }
 // accelerate returns how QEMU is to run machines: by KVM, if a kernel says
 // something with it.
 func (m *Machine) accelerate(ctx context.Context) []string {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	ctx, cancel := context.WithTimeout(ctx, sign)
 	defer cancel()
 	kvm := []string{"-accel", "kvm", "-cpu", "host"}
@@ -76,12 +80,16 @@ func (m *Machine) accelerate(ctx context.Context) []string {
 	return []string{"-accel", "tcg,thread=multi", "-cpu", "qemu64,+rdrand,+ssse3,+sse4.1,+sse4.2,+popcnt"}
 }
 
+// command returns QEMU. It ends with the thread that starts it, and so with a test
+// that is killed: who starts it holds on to that thread.
 func (m *Machine) command(ctx context.Context, accelerator []string, more ...string) *exec.Cmd {
 	args := append([]string{
 		"-M", "q35", "-m", fmt.Sprint(memory), "-smp", fmt.Sprint(processors), "-nodefaults", "-no-user-config", "-display", "none",
 		"-no-reboot", "-kernel", m.kernel,
 	}, accelerator...)
-	return exec.CommandContext(ctx, "qemu-system-x86_64", append(args, more...)...)
+	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", append(args, more...)...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return cmd
 }
 
 // Job is what a machine does: its shell script /machine/job.
@@ -116,6 +124,8 @@ func (m *Machine) Run(ctx context.Context, job Job, w io.Writer) error {
 		"-append", "console=ttyS0 quiet panic=-1 mitigations=off rdinit=/init",
 		"-chardev", "stdio,id=output,signal=off", "-serial", "file:"+filepath.Join(directory, "console"), "-serial", "chardev:output")
 	cmd.Stdout, cmd.Stderr = w, console
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	failed := cmd.Run()
 	if text, err := os.ReadFile(filepath.Join(directory, "console")); err == nil {
 		_, _ = console.Write(text) // it takes all
