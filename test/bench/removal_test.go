@@ -172,6 +172,32 @@ type cut struct {
 // watch removes bridges and looks at the VMs and at vswitchd meanwhile.
 func (c *cut) watch(o *openvswitch, from, to *ovstest.VM, remove func()) {
 	o.Helper()
+	silence := o.silence(from, to, func() {
+		start, removed := time.Now(), make(chan struct{})
+		go func() { defer close(removed); remove() }()
+		waits, looks := 0, 0
+		for done := false; !done; {
+			select {
+			case <-removed:
+				done = true
+			case <-time.After(glanceEvery):
+				looks++
+				if strings.Contains(readFile(o.B, fmt.Sprintf("/proc/%d/stack", o.VSwitchdPID())), "rcu_barrier") {
+					waits++
+				}
+			}
+		}
+		c.took = append(c.took, milliseconds(time.Since(start)))
+		c.barrier = append(c.barrier, 100*float64(waits)/float64(max(looks, 1)))
+	})
+	c.silence = append(c.silence, milliseconds(silence))
+}
+
+// silence lets a VM talk to another one while something is done, and returns the
+// longest time between two datagrams that arrived, or between the last one and
+// the end.
+func (o *openvswitch) silence(from, to *ovstest.VM, do func()) time.Duration {
+	o.Helper()
 	var listener net.PacketConn
 	ovstest.Inside(o, to.Namespace(), func() (err error) {
 		listener, err = (&net.ListenConfig{}).ListenPacket(context.Background(), "udp", to.Address+":0")
@@ -182,29 +208,13 @@ func (c *cut) watch(o *openvswitch, from, to *ovstest.VM, remove func()) {
 	stop := make(chan struct{})
 	talked := from.Go(func() error { return talk(listener.LocalAddr().String(), stop) })
 	<-first
-
-	start, removed := time.Now(), make(chan struct{})
-	go func() { defer close(removed); remove() }()
-	waits, looks := 0, 0
-	for done := false; !done; {
-		select {
-		case <-removed:
-			done = true
-		case <-time.After(glanceEvery):
-			looks++
-			if strings.Contains(readFile(o.B, fmt.Sprintf("/proc/%d/stack", o.VSwitchdPID())), "rcu_barrier") {
-				waits++
-			}
-		}
-	}
-	c.took = append(c.took, milliseconds(time.Since(start)))
-	c.barrier = append(c.barrier, 100*float64(waits)/float64(max(looks, 1)))
+	do()
 	close(stop)
 	if err := <-talked; err != nil {
 		o.Fatal(err)
 	}
 	_ = listener.Close() // it ends the count
-	c.silence = append(c.silence, milliseconds(<-silence))
+	return <-silence
 }
 
 // talk sends a datagram again and again.
