@@ -33,6 +33,7 @@ const (
 	sizeofDevconfItem = 4
 	sizeofNetconfmsg  = 4 // with padding
 	netconfaIfindex   = 1 // NETCONFA_IFINDEX
+	eventFeatures     = 2 // IFLA_EVENT_FEATURES
 )
 
 // socket is a subscription to the changes of devices and addresses.
@@ -262,6 +263,8 @@ func parseLink(data []byte) (int, link, error) {
 			l.moved, l.to.nsid = true, signed(a.Value)
 		case unix.IFLA_NEW_IFINDEX:
 			l.to.index = number(a.Value)
+		case unix.IFLA_EVENT:
+			l.features = number(a.Value) == eventFeatures
 		case unix.IFLA_PROP_LIST:
 			l.device.AltNames = altNames(a.Value)
 		case unix.IFLA_AF_SPEC:

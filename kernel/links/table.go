@@ -29,6 +29,9 @@ type link struct {
 	// now.
 	moved bool
 	to    far
+	// features says that the message was sent because features of the device changed,
+	// which it does not name.
+	features bool
 }
 
 // address is one IP address of a device. Addresses that differ in the peer only
@@ -69,13 +72,15 @@ type table struct {
 	// something may have changed.
 	namespaces map[int]struct{}
 	doubts     *doubts
+	// featured are devices whose features are to be asked for.
+	featured map[int]struct{}
 }
 
 func newTable() *table {
 	return &table{
 		links: map[int]link{}, addresses: map[int]map[address]struct{}{},
 		children: set{}, slaves: set{}, touched: map[int]struct{}{}, doubtful: map[int]struct{}{},
-		above: above{}, namespaces: map[int]struct{}{}, doubts: newDoubts(),
+		above: above{}, namespaces: map[int]struct{}{}, doubts: newDoubts(), featured: map[int]struct{}{},
 	}
 }
 
@@ -89,6 +94,10 @@ func (t *table) put(index int, l link) {
 	before, known := t.links[index]
 	if known {
 		t.unhook(index, before)
+	}
+	l.device.NoTSO = before.device.NoTSO && l.device.VnetHeader
+	if l.device.VnetHeader && (l.features || !before.device.VnetHeader) {
+		t.featured[index] = struct{}{}
 	}
 	t.links[index] = l
 	if before.device.Promiscuous != l.device.Promiscuous { // no new device has the flag

@@ -139,6 +139,9 @@ func (w *Watcher) follow(ctx context.Context) error {
 			return err
 		}
 		t.doubts.ask(t)
+		if err := s.askFeatures(t); err != nil {
+			return err
+		}
 		w.publish(t)
 		if len(t.doubts.devices) > 0 {
 			again.Reset(t.doubts.next())

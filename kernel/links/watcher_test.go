@@ -118,7 +118,7 @@ func tryIP(namespace, args string) (string, error) {
 	return string(out), err
 }
 
-// truth asks ip(8) about all devices.
+// truth asks ip(8) about all devices, and ethtool(8) about taps.
 func truth(t testing.TB, namespace string) map[string]plan.Device {
 	t.Helper()
 	out, err := exec.CommandContext(context.Background(), "ip", "-n", namespace, "-d", "-j", "address").Output()
@@ -142,7 +142,8 @@ func truth(t testing.TB, namespace string) map[string]plan.Device {
 		Info struct {
 			Kind string `json:"info_kind"`
 			Data struct {
-				Type string `json:"type"`
+				Type       string `json:"type"`
+				VnetHeader bool   `json:"vnet_hdr"`
 			} `json:"info_data"`
 		} `json:"linkinfo"`
 	}
@@ -154,6 +155,8 @@ func truth(t testing.TB, namespace string) map[string]plan.Device {
 		d := plan.Device{
 			Name: s.Name, Index: s.Index, MTU: s.MTU, Kind: s.Info.Kind, AltNames: slices.Sorted(slices.Values(s.AltNames)),
 			Tap:           s.Info.Kind == "tun" && s.Info.Data.Type == "tap",
+			VnetHeader:    s.Info.Data.VnetHeader,
+			NoTSO:         s.Info.Data.VnetHeader && !hasTSO(t, namespace, s.Name),
 			Ethernet:      s.Type == "ether",
 			Loopback:      slices.Contains(s.Flags, "LOOPBACK"),
 			Up:            slices.Contains(s.Flags, "UP"),
@@ -185,6 +188,16 @@ func truth(t testing.TB, namespace string) map[string]plan.Device {
 		}
 	}
 	return devices
+}
+
+// hasTSO asks ethtool(8) about a device, which may be gone.
+func hasTSO(t testing.TB, namespace, device string) bool {
+	t.Helper()
+	out, err := exec.CommandContext(context.Background(), "ip", "netns", "exec", namespace, "ethtool", "--show-features", device).CombinedOutput()
+	if err != nil {
+		t.Logf("ethtool: %v\n%s", err, out)
+	}
+	return strings.Contains(string(out), "tx-tcp-segmentation: on")
 }
 
 // speakIPv6 reads the sysctls of the devices.

@@ -10,12 +10,11 @@ import (
 // openChecksums says why VMs may get checksums that their senders left open, and
 // which VMs those are; "" if they get none.
 func (in Input) openChecksums(vms []plan.Port) string {
-	own, seen := in.Devices.Named(in.Bridge.Name)
 	why := "other_config:userspace-tso-enable is not set"
 	switch {
 	case in.Bridge.DatapathType != plan.UserspaceDatapath || len(vms) < 2:
 		return ""
-	case in.Host.Offloads && (!seen || !own.Tap || own.VnetHeader):
+	case in.Host.Offloads && in.offloading():
 		return ""
 	case in.Host.Offloads:
 		why = "ovs-vswitchd was not restarted since other_config:userspace-tso-enable was set"
@@ -32,6 +31,16 @@ func (in Input) openChecksums(vms []plan.Port) string {
 		return ""
 	}
 	return fmt.Sprintf("%s, and these can leave checksums open: %s", why, strings.Join(senders, ", "))
+}
+
+// offloading says that vswitchd does what userspace-tso-enable asks for, or that
+// nobody knows: it reads the setting at its start only. With it, the bridge's own
+// device has a header for what was left open, segments among that. Without it,
+// Open vSwitch before 3.2 gives the device no header, and later ones one for
+// checksums alone.
+func (in Input) offloading() bool {
+	own, seen := in.Devices.Named(in.Bridge.Name)
+	return !seen || !own.Tap || own.VnetHeader && !own.NoTSO
 }
 
 // duplicates finds VMs that have the same MAC address.

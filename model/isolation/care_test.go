@@ -26,6 +26,13 @@ func headed() plan.Device {
 	return d
 }
 
+// segmented is a tap whose holder takes open checksums, and no TCP to be cut.
+func segmented() plan.Device {
+	d := headed()
+	d.NoTSO = true
+	return d
+}
+
 // details are the evidence of all findings with a reason, by port.
 func details(v isolation.Verdict, r isolation.Reason) map[string]string {
 	found := map[string]string{}
@@ -61,7 +68,10 @@ func TestOpenChecksums(t *testing.T) {
 		"one VM has nobody to reach": {vm(healthy(), "vnet0", headed(), nil), ""},
 		"the kernel's datapath":      {kernel, ""},
 		"set":                        {set(two(headed(), headed()), headed()), ""},
+		"set, and VMs without TSO":   {set(two(segmented(), segmented()), headed()), ""},
 		"set after the start":        {set(two(headed(), headed()), tap()), late + both},
+		"so in a later Open vSwitch": {set(two(headed(), headed()), segmented()), late + both},
+		"set, and no tap is seen":    {set(two(headed(), headed()), veth(true)), ""},
 	} {
 		v := isolation.Judge(test.in)
 		if got := details(v, isolation.OpenChecksums)[""]; got != test.want || !v.Isolated() {

@@ -75,7 +75,7 @@ func notices() []Entry {
 	}, {
 		Reason: OpenChecksums, Enforce: Report, Notice: true,
 		What: "VMs on the userspace datapath, which delivers the checksums that VMs leave to their devices as they are: ping works between them, and TCP and UDP do not",
-		Evidence: "Bridge `datapath_type=netdev`; Open_vSwitch `other_config:userspace-tso-enable` other than `true`, or kernel: the bridge's own device without IFF_VNET_HDR, " +
+		Evidence: "Bridge `datapath_type=netdev`; Open_vSwitch `other_config:userspace-tso-enable` other than `true`, or kernel: the bridge's own device without IFF_VNET_HDR or tx-tcp-segmentation, " +
 			"because vswitchd reads the setting at its start only; kernel: veths, and taps with IFF_VNET_HDR",
 		Remedy: "Run `ovs-vsctl set Open_vSwitch . other_config:userspace-tso-enable=true` and restart ovs-vswitchd; or give the VMs' interfaces " +
 			"`<driver name='qemu'><host csum='off'/></driver>` in libvirt, which isonet does not see, and ignore this. `isonet prove` tries it",

@@ -25,6 +25,10 @@ type Device struct {
 	// header that tells what was left open: checksums, and the cutting of
 	// segments (IFF_VNET_HDR).
 	VnetHeader bool
+	// NoTSO says that whoever holds a device with such a header gets segments and not
+	// what is to be cut into them (ethtool(8), tx-tcp-segmentation). Where nobody
+	// could ask, it is false.
+	NoTSO bool
 	// Ethernet says that the link type is ARPHRD_ETHER.
 	Ethernet bool
 	Loopback bool

@@ -1,0 +1,55 @@
+package links
+
+import (
+	"testing"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/isonet/isonet/internal/ovstest"
+	"github.com/isonet/isonet/model/plan"
+)
+
+// TestOffloadsOfATap has whoever holds a tap say what it takes, as vswitchd and QEMU
+// do after they made it.
+func TestOffloadsOfATap(t *testing.T) {
+	namespace := ovstest.Namespace(t)
+	w, _ := start(t, namespace, receiveBuffer)
+	tap := &netlink.Tuntap{
+		LinkAttrs: netlink.LinkAttrs{Name: "tap"}, Mode: netlink.TUNTAP_MODE_TAP,
+		Queues: 1, Flags: netlink.TUNTAP_DEFAULTS | netlink.TUNTAP_VNET_HDR,
+	}
+	ovstest.Inside(t, namespace, func() error { return netlink.LinkAdd(tap) })
+	t.Cleanup(func() {
+		if err := tap.Fds[0].Close(); err != nil {
+			t.Errorf("close the tap: %v", err)
+		}
+	})
+	takes := func(flags int) {
+		t.Helper()
+		if err := unix.IoctlSetInt(int(tap.Fds[0].Fd()), unix.TUNSETOFFLOAD, flags); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sees := func(w *Watcher, what string, noTSO bool) {
+		t.Helper()
+		await(t, w, what, func(l map[string]plan.Device) bool { return l["tap"].VnetHeader && l["tap"].NoTSO == noTSO })
+	}
+	const checksums, segments = unix.TUN_F_CSUM, unix.TUN_F_CSUM | unix.TUN_F_TSO4 | unix.TUN_F_TSO6
+	sees(w, "a new tap takes nothing that is open", true)
+	takes(segments)
+	sees(w, "it takes segments", false)
+	agree(t, w, namespace)
+	takes(checksums)
+	sees(w, "it takes checksums alone", true)
+	agree(t, w, namespace)
+	ip(t, namespace, "link set tap mtu 1400 up")
+	await(t, w, "what else changes leaves that as it was", func(l map[string]plan.Device) bool { return l["tap"].MTU == 1400 && l["tap"].Up && l["tap"].NoTSO })
+	ip(t, namespace, "link set tap name other")
+	ip(t, namespace, "link set other name tap")
+	later, _ := start(t, namespace, receiveBuffer)
+	sees(later, "it was there before", true)
+	takes(segments)
+	sees(later, "it takes segments again", false)
+	sees(w, "it takes segments again", false)
+}
