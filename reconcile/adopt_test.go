@@ -249,7 +249,9 @@ func TestStalePortsAreRemovedOnRequest(t *testing.T) {
 	for _, vm := range vms {
 		s.ovs.OFPort(vm.Device)
 	}
-	s.ovs.Vsctl("add-br", "theirs", "--", "set", "Bridge", "theirs", "datapath_type=netdev", "--", "--may-exist", "add-port", "theirs", "nosuch1")
+	// From Open vSwitch 3.6 on ovs-vsctl fails if it waits for a port that has no device.
+	s.ovs.Vsctl("--no-wait", "add-br", "theirs", "--", "set", "Bridge", "theirs", "datapath_type=netdev", "--", "--may-exist", "add-port", "theirs", "nosuch1")
+	s.ovs.Vsctl("set", "Bridge", "theirs", "external_ids:theirs=1") // waits for vswitchd
 	prune := func(want string) {
 		t.Helper()
 		names, err := s.loop.Prune(t.Context(), id)
