@@ -1,10 +1,10 @@
 package api
 
 import (
-	"context"
 	"net/http"
 	"strings"
 
+	"github.com/isonet/isonet/change"
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/plan"
 	"github.com/isonet/isonet/reconcile"
@@ -89,14 +89,14 @@ func (a *API) adoptBridge(c *call) error {
 		return refuse(errIncomplete, "An adoption needs the name of a bridge and of a network.")
 	}
 	var done Adoption
-	o := options{undone: func(d *model.Desired) {
+	o := change.Options{Undone: func(d *model.Desired) {
 		// Open vSwitch may have made it the network's already.
 		if _, attached := d.AttachmentOf(a.loop.Status().HostID, done.Network.ID); !attached {
 			d.GiveBack(a.loop.Status().HostID, done.Network.ID)
 		}
 	}}
 	if n, exists := named(a.store.Snapshot(), request.Network); exists {
-		o.also = []model.ID{n.ID} // it may be attached already, in vain
+		o.Also = []model.ID{n.ID} // it may be attached already, in vain
 	}
 	_, err := a.write(c, o, func(d *model.Desired) (err error) {
 		done, err = adopt(d, a.loop.Status(), request)
@@ -109,7 +109,7 @@ func (a *API) adoptBridge(c *call) error {
 }
 
 func adopt(d *model.Desired, status reconcile.Status, request AdoptRequest) (Adoption, error) {
-	if err := realisable(status); err != nil {
+	if err := change.Realisable(status); err != nil {
 		return Adoption{}, err
 	}
 	b, there := status.Actual.Bridges[request.Bridge]
@@ -186,7 +186,7 @@ func (a *API) releaseBridge(c *call) error {
 	}
 	var done Released
 	var bridge plan.Bridge
-	o := options{also: []model.ID{n.ID}, undone: func(d *model.Desired) {
+	o := change.Options{Also: []model.ID{n.ID}, Undone: func(d *model.Desired) {
 		// Open vSwitch may have given it back already.
 		id := model.AttachmentID(a.loop.Status().HostID, n.ID)
 		if attachment, attached := d.Attachments[id]; attached {
@@ -196,7 +196,7 @@ func (a *API) releaseBridge(c *call) error {
 	}}
 	_, err = a.write(c, o, func(d *model.Desired) error {
 		status := a.loop.Status()
-		if err := realisable(status); err != nil {
+		if err := change.Realisable(status); err != nil {
 			return err
 		}
 		var has bool
@@ -249,10 +249,8 @@ func (a *API) prunePorts(c *call) error {
 	if err != nil {
 		return err
 	}
-	c.allowReply(realiseTimeout)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), realiseTimeout)
-	defer cancel()
-	ports, err := a.loop.Prune(ctx, n.ID)
+	c.allowReply(change.Timeout)
+	ports, err := a.writer.Prune(c.r.Context(), n.ID)
 	if err != nil {
 		return err
 	}

@@ -8,41 +8,23 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/isonet/isonet/change"
 	"github.com/isonet/isonet/model"
-	"github.com/isonet/isonet/reconcile"
 )
 
 // Store holds the desired state. Package store has the real one.
 type Store interface {
-	// Snapshot returns the newest desired state, which nobody changes.
-	Snapshot() *model.Desired
-	// Update runs change on a copy of the newest desired state and commits the
-	// difference, all or nothing. It runs change anew when someone else was
-	// faster. An error of change is returned unchanged and nothing is written.
-	Update(ctx context.Context, change func(*model.Desired) error) (revision int64, err error)
+	change.Store
+	freshness
+}
+
+// freshness says how the store's Snapshot and its database are.
+type freshness interface {
 	// Ready is closed when Snapshot is what the database has: before, it is empty.
 	Ready() <-chan struct{}
 	// StaleSince returns since when Snapshot does not follow the database; zero
 	// when it does.
 	StaleSince() time.Time
-}
-
-// Loop tells how far the desired state is realised on this host. Package
-// reconcile has the real one.
-type Loop interface {
-	Status() reconcile.Status
-	// Changed returns a channel that is closed when Status is another one.
-	Changed() <-chan struct{}
-	// WaitFor returns when each of the networks is as the desired revision
-	// asks. It returns a *reconcile.RealiseError when one cannot be, and an
-	// error that wraps ctx.Err() at the end of ctx.
-	WaitFor(ctx context.Context, revision int64, networks ...model.ID) error
-	// Prune removes the ports of a network whose devices vanished, and returns
-	// their names.
-	Prune(ctx context.Context, network model.ID) ([]string, error)
-	// ReleaseDevice takes the host guard off a device that has left isonet's
-	// bridges.
-	ReleaseDevice(ctx context.Context, device string) error
 }
 
 // Traffic knows the traffic of this host's networks and of their ports without
@@ -63,7 +45,7 @@ type NICs interface {
 // Config is what the API needs. All of it is required, down to the logger.
 type Config struct {
 	Store   Store
-	Loop    Loop
+	Loop    change.Loop
 	Traffic Traffic
 	NICs    NICs
 	Logger  *slog.Logger
@@ -85,7 +67,8 @@ type Config struct {
 // that they give out.
 type API struct {
 	store   Store
-	loop    Loop
+	loop    change.Status
+	writer  *change.Writer
 	traffic Traffic
 	nics    NICs
 	logger  *slog.Logger
@@ -104,7 +87,7 @@ func New(c Config) (*API, error) {
 		return nil, errors.New("the API needs a store, a loop, traffic, network interfaces and a logger")
 	}
 	a := &API{
-		store: c.Store, loop: c.Loop, traffic: c.Traffic, nics: c.NICs, logger: c.Logger, version: c.Version,
+		store: c.Store, loop: c.Loop, writer: change.New(c.Store, c.Loop, c.Logger), traffic: c.Traffic, nics: c.NICs, logger: c.Logger, version: c.Version,
 		tokenTimeout: c.TokenTimeout, strictDefault: c.StrictDefault, ca: c.CA, now: c.Now,
 	}
 	if a.tokenTimeout == 0 {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/isonet/isonet/change"
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/plan"
 	"github.com/isonet/isonet/reconcile"
@@ -163,7 +164,7 @@ func (a *API) addAttachment(c *call) (document, error) {
 		return nil, err
 	}
 	var made model.Attachment
-	after, err := a.write(c, options{}, func(d *model.Desired) error {
+	after, err := a.write(c, change.Options{}, func(d *model.Desired) error {
 		h, err := c.host(d)
 		if err != nil {
 			return err
@@ -197,7 +198,7 @@ func (a *API) updateAttachment(c *call) (document, error) {
 		return nil, err
 	}
 	var updated model.Attachment
-	after, err := a.write(c, options{}, func(d *model.Desired) error {
+	after, err := a.write(c, change.Options{}, func(d *model.Desired) error {
 		at, err := c.attachment(d)
 		if err != nil {
 			return err
@@ -218,7 +219,7 @@ func (a *API) updateAttachment(c *call) (document, error) {
 }
 
 func (a *API) removeAttachment(c *call) (document, error) {
-	_, err := a.write(c, options{force: c.flag("force")}, func(d *model.Desired) error {
+	_, err := a.write(c, change.Options{Force: c.flag("force")}, func(d *model.Desired) error {
 		at, err := c.attachment(d)
 		if err != nil {
 			return err

@@ -3,14 +3,13 @@ package api
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"net/http"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
+	"github.com/isonet/isonet/change"
 	"github.com/isonet/isonet/model"
 )
 
@@ -21,10 +20,11 @@ func (a *API) shown(f func(*call) (document, error)) func(*call) (document, erro
 		a.tellStale(c)
 		// Before f looks: at worst the version is older than what f shows, so
 		// that a write on condition of it is refused for nothing.
-		c.version, _ = c.versionIn(a.store.Snapshot())
+		subject := c.subject()
+		c.version, _ = subject.Version(a.store.Snapshot())
 		d, err := f(c)
 		if c.made != nil {
-			c.version, _ = c.versionIn(c.made)
+			c.version, _ = subject.Version(c.made)
 		}
 		return d, err
 	}
@@ -45,51 +45,39 @@ func (a *API) tellStale(c *call) {
 	}
 }
 
-// versionIn names the version that a desired state has of what the path is
-// about. It changes with all that a write of the path could overwrite, and with
-// nothing else as far as the paths have something of their own. It is false
-// when the path names nothing.
-func (c *call) versionIn(d *model.Desired) (version string, exists bool) {
+// subject is what the path is about.
+func (c *call) subject() change.Subject {
 	_, path, _ := strings.Cut(c.r.Pattern, " ")
 	collection := strings.TrimSuffix(path, "/{label}")
 	switch {
 	case strings.HasSuffix(path, "/networks/{network}"):
-		n, err := c.network(d)
-		return digest(n), err == nil
+		return func(d *model.Desired) (any, error) { return c.network(d) }
 	case strings.HasSuffix(collection, "/networks/{network}/networklabels"):
-		n, err := c.network(d)
-		return digest(n.Label), err == nil
+		return func(d *model.Desired) (any, error) {
+			n, err := c.network(d)
+			return n.Label, err
+		}
 	case strings.HasSuffix(collection, "/hosts/{host}/networklabels"):
-		h, err := c.host(d)
-		return digest(h.Labels), err == nil
+		return func(d *model.Desired) (any, error) {
+			h, err := c.host(d)
+			return h.Labels, err
+		}
 	case strings.HasSuffix(path, "/networkattachments/{attachment}"):
-		a, err := c.attachment(d)
-		return digest(a), err == nil
+		return func(d *model.Desired) (any, error) { return c.attachment(d) }
 	case slices.Contains([]string{"/hosts/{host}", "/hosts/{host}/setupnetworks", "/hosts/{host}/networkattachments"}, path):
-		h, err := c.host(d)
-		return digest([]any{h.Name, h.Labels, d.On(h.ID)}), err == nil
+		return func(d *model.Desired) (any, error) {
+			h, err := c.host(d)
+			return []any{h.Name, h.Labels, d.On(h.ID)}, err
+		}
 	}
-	return strconv.FormatInt(d.Revision, 16), true
-}
-
-// digest is a short name for a value.
-func digest(value any) string {
-	data, err := json.Marshal(value)
-	if err != nil {
-		panic(err) // what is digested is strings and numbers
-	}
-	return digestBytes(data)
-}
-
-func digestBytes(data []byte) string {
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:8])
+	return nil
 }
 
 // entityTag is the strong entity tag (RFC 9110 section 8.8.3) of a reply: the
 // version of what writes change, and then that of the whole body.
 func entityTag(version string, body []byte) string {
-	return `"` + version + "." + digestBytes(body) + `"`
+	sum := sha256.Sum256(body)
+	return `"` + version + "." + hex.EncodeToString(sum[:8]) + `"`
 }
 
 var tagPattern = regexp.MustCompile(`(W/)?"([^"]*)"`)
@@ -115,26 +103,19 @@ func (c *call) unchanged(tag string) bool {
 	return slices.Contains(values, "*") || slices.Contains(tags(values, true), strings.Trim(tag, `"`))
 }
 
-// conditional runs edit only on a state that the header If-Match allows. Of a
-// tag only the version counts: a port that got its link since is no reason to
-// refuse a write, and the tag of another representation is as good.
-func (c *call) conditional(edit func(*model.Desired) error) func(*model.Desired) error {
+// condition is what the header If-Match lets the request overwrite; nil is
+// anything. Of a tag only the version counts: a port that got its link since is no
+// reason to refuse a write, and the tag of another representation is as good.
+func (c *call) condition() *change.Condition {
 	values := c.r.Header.Values("If-Match")
 	if len(values) == 0 || slices.Contains(values, "*") {
-		return edit
+		return nil
 	}
-	allowed := tags(values, false)
-	return func(d *model.Desired) error {
-		version, exists := c.versionIn(d)
-		matches := func(tag string) bool {
-			of, _, _ := strings.Cut(tag, ".")
-			return of == version
-		}
-		if exists && !slices.ContainsFunc(allowed, matches) { // else edit says that it does not exist
-			return refuse(errPrecondition, "It was changed since it was read with the ETag in If-Match: read it again and decide anew, or send the request without If-Match to overwrite what others did.")
-		}
-		return edit(d)
+	versions := tags(values, false)
+	for i, tag := range versions {
+		versions[i], _, _ = strings.Cut(tag, ".")
 	}
+	return &change.Condition{Subject: c.subject(), Versions: versions}
 }
 
 // sendNotModified answers that the client has the body already.

@@ -1,13 +1,10 @@
 package api
 
 import (
-	"context"
 	"net/http"
-	"slices"
 	"strings"
-	"time"
 
-	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/change"
 )
 
 // dryRunHeader marks the reply of a write that was not done.
@@ -44,81 +41,14 @@ func (a *API) rehearsal(c *call) (*http.ServeMux, error) {
 
 // draft returns an API whose writes are checked as those of a are, and are then
 // made in a draft of the desired state.
-func (a *API) draft() (*API, *draft) {
-	d := &draft{
-		desired: a.store.Snapshot(), stale: a.store.StaleSince(),
-		evicted: map[model.ID][]model.ID{}, released: map[model.ID][]model.ID{},
-	}
+func (a *API) draft() (*API, *change.Draft) {
 	dry := *a
-	dry.store, dry.loop = d, hastyLoop{a.loop}
+	writer, draft := a.writer.Draft()
+	dry.writer = writer
+	dry.store = struct {
+		freshness
+		*change.Draft
+	}{a.store, draft}
 	dry.mux = newMux(dry.table())
-	return &dry, d
-}
-
-// draft is a store that writes nothing. It belongs to one request.
-type draft struct {
-	desired *model.Desired
-	stale   time.Time
-	// evicted and released are the networks that a write has taken from hosts by
-	// force, and those whose bridges it has given back, which ends with the write.
-	evicted, released map[model.ID][]model.ID
-}
-
-func (d *draft) Snapshot() *model.Desired { return d.desired }
-
-// Ready is closed: a draft is made of a store that has been read.
-func (d *draft) Ready() <-chan struct{} {
-	ready := make(chan struct{})
-	close(ready)
-	return ready
-}
-
-func (d *draft) StaleSince() time.Time { return d.stale }
-
-func (d *draft) Update(_ context.Context, change func(*model.Desired) error) (int64, error) {
-	next := d.desired.Clone()
-	if err := change(next); err != nil {
-		return 0, err
-	}
-	if err := next.Validate(); err != nil {
-		return 0, err
-	}
-	next.Revision++
-	d.remember(next)
-	d.desired = next
-	return next.Revision, nil
-}
-
-func (d *draft) remember(next *model.Desired) {
-	for id, h := range next.Hosts {
-		d.evicted[id] = slices.Concat(d.evicted[id], h.Evicted)
-		d.released[id] = slices.Concat(d.released[id], h.Released)
-	}
-}
-
-// withLeaving returns the draft with how networks have left a host.
-func (d *draft) withLeaving(host model.ID) *model.Desired {
-	desired := d.desired.Clone()
-	desired.Evict(host, d.evicted[host]...)
-	desired.GiveBack(host, d.released[host]...)
-	return desired
-}
-
-// hastyLoop never waits: Open vSwitch is told nothing that it could realise.
-type hastyLoop struct{ Loop }
-
-func (hastyLoop) WaitFor(context.Context, int64, ...model.ID) error { return nil }
-
-// ReleaseDevice says whether that would be done.
-func (l hastyLoop) ReleaseDevice(_ context.Context, device string) error {
-	return l.Status().Releasable(device)
-}
-
-// Prune returns what would be removed.
-func (l hastyLoop) Prune(_ context.Context, network model.ID) ([]string, error) {
-	var names []string
-	for _, p := range l.Status().StalePorts(network) {
-		names = append(names, p.Name)
-	}
-	return names, nil
+	return &dry, draft
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"github.com/isonet/isonet/change"
 	"github.com/isonet/isonet/model"
 )
 
@@ -16,7 +17,7 @@ func (a *API) updateHost(c *call) (document, error) {
 		return nil, err
 	}
 	var id model.ID
-	after, err := a.write(c, options{}, func(d *model.Desired) error {
+	after, err := a.write(c, change.Options{}, func(d *model.Desired) error {
 		h, err := c.host(d)
 		if err != nil {
 			return err
@@ -41,7 +42,7 @@ func (a *API) updateHost(c *call) (document, error) {
 // has networks takes force.
 func (a *API) removeHost(c *call) (document, error) {
 	force := c.flag("force")
-	_, err := a.write(c, options{}, func(d *model.Desired) error {
+	_, err := a.write(c, change.Options{}, func(d *model.Desired) error {
 		h, err := c.host(d)
 		if err != nil {
 			return err

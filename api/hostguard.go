@@ -1,8 +1,9 @@
 package api
 
 import (
-	"context"
 	"net/http"
+
+	"github.com/isonet/isonet/change"
 )
 
 // DeviceRelease is the body of POST isonet/guard/release and its reply.
@@ -22,10 +23,8 @@ func (a *API) releaseDevice(c *call) error {
 	if request.Device == "" {
 		return refuse(errIncomplete, "The request needs the name of a device.")
 	}
-	c.allowReply(realiseTimeout)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), realiseTimeout)
-	defer cancel()
-	if err := a.loop.ReleaseDevice(ctx, request.Device); err != nil {
+	c.allowReply(change.Timeout)
+	if err := a.writer.ReleaseDevice(c.r.Context(), request.Device); err != nil {
 		return err
 	}
 	return c.sendJSON(http.StatusOK, request)

@@ -3,6 +3,7 @@ package api
 import (
 	"slices"
 
+	"github.com/isonet/isonet/change"
 	"github.com/isonet/isonet/model"
 )
 
@@ -90,7 +91,7 @@ func (a *API) addLabelToNetwork(c *call) (document, error) {
 		return nil, err
 	}
 	var n model.Network
-	after, err := a.write(c, options{}, func(d *model.Desired) error {
+	after, err := a.write(c, change.Options{}, func(d *model.Desired) error {
 		var err error
 		if n, err = c.network(d); err != nil {
 			return err
@@ -108,7 +109,7 @@ func (a *API) addLabelToNetwork(c *call) (document, error) {
 }
 
 func (a *API) removeLabelFromNetwork(c *call) (document, error) {
-	_, err := a.write(c, options{force: c.flag("force")}, func(d *model.Desired) error {
+	_, err := a.write(c, change.Options{Force: c.flag("force")}, func(d *model.Desired) error {
 		n, err := c.labelledNetwork(d)
 		if err != nil {
 			return err
@@ -147,7 +148,7 @@ func (a *API) addLabelToHost(c *call) (document, error) {
 		return nil, err
 	}
 	var host model.ID
-	after, err := a.write(c, options{}, func(d *model.Desired) error {
+	after, err := a.write(c, change.Options{}, func(d *model.Desired) error {
 		h, err := c.host(d)
 		if err != nil {
 			return err
@@ -165,7 +166,7 @@ func (a *API) addLabelToHost(c *call) (document, error) {
 }
 
 func (a *API) removeLabelFromHost(c *call) (document, error) {
-	_, err := a.write(c, options{force: c.flag("force")}, func(d *model.Desired) error {
+	_, err := a.write(c, change.Options{Force: c.flag("force")}, func(d *model.Desired) error {
 		h, err := c.host(d)
 		if err != nil {
 			return err

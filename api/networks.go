@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/isonet/isonet/change"
 	"github.com/isonet/isonet/model"
 )
 
@@ -149,7 +150,7 @@ func (a *API) addNetwork(c *call) (document, error) {
 		return nil, err
 	}
 	var made model.Network
-	after, err := a.write(c, options{}, func(d *model.Desired) error {
+	after, err := a.write(c, change.Options{}, func(d *model.Desired) error {
 		var err error
 		made, err = body.made(a.ownNICs(), a.strictDefault, d.AddNetwork)
 		return err
@@ -173,7 +174,7 @@ func (a *API) updateNetwork(c *call) (document, error) {
 		return nil, err
 	}
 	var id model.ID
-	after, err := a.write(c, options{}, func(d *model.Desired) error {
+	after, err := a.write(c, change.Options{}, func(d *model.Desired) error {
 		n, err := c.network(d)
 		if err != nil {
 			return err
@@ -191,7 +192,7 @@ func (a *API) updateNetwork(c *call) (document, error) {
 }
 
 func (a *API) removeNetwork(c *call) (document, error) {
-	_, err := a.write(c, options{force: c.flag("force")}, func(d *model.Desired) error {
+	_, err := a.write(c, change.Options{Force: c.flag("force")}, func(d *model.Desired) error {
 		n, err := c.network(d)
 		if err != nil {
 			return err

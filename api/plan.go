@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/isonet/isonet/change"
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/plan"
 	"github.com/isonet/isonet/reconcile"
@@ -88,7 +89,7 @@ func (a *API) makePlan(c *call) error {
 			return err
 		}
 	}
-	return a.sendPlan(c, draft.withLeaving(a.loop.Status().HostID))
+	return a.sendPlan(c, draft.Leaving(a.loop.Status().HostID))
 }
 
 // readJSON decodes the body of an isonet resource, which has native values.
@@ -137,7 +138,7 @@ func (dry *API) rehearse(c *call, w PlannedWrite) error {
 func (a *API) sendPlan(c *call, desired *model.Desired) error {
 	status := a.loop.Status()
 	if status.HostID == "" || !status.Connected || status.Actual == nil {
-		return unreachable(status)
+		return change.Unreachable(status)
 	}
 	p := reconcile.Foresee(desired, status)
 	return c.sendJSON(http.StatusOK, nativePlan(desired, status, p))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/isonet/isonet/change"
 	"github.com/isonet/isonet/model"
 )
 
@@ -70,16 +71,16 @@ func (a *API) putNetworks(c *call) error {
 
 // options returns those of the write, or all that is wrong before any state is
 // looked at.
-func (r *networksRequest) options() (options, error) {
+func (r *networksRequest) options() (change.Options, error) {
 	if n := len(r.Network); n > maxPutNetworks {
-		return options{}, model.Invalidf("The request has %d networks; the limit is %d: send several requests.", n, maxPutNetworks)
+		return change.Options{}, model.Invalidf("The request has %d networks; the limit is %d: send several requests.", n, maxPutNetworks)
 	}
 	timeout, err := patience(r.ConnectivityTimeout)
 	wrong := []error{err}
 	for i, item := range r.Network {
 		wrong = append(wrong, about(i, item, item.refuseForm())...)
 	}
-	return options{timeout: timeout}, model.Join(wrong...)
+	return change.Options{Timeout: timeout}, model.Join(wrong...)
 }
 
 // putAll puts all entries and returns what became of them, with all that is

@@ -1,12 +1,12 @@
 package api
 
 import (
-	"context"
 	"maps"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/isonet/isonet/change"
 	"github.com/isonet/isonet/model"
 )
 
@@ -30,7 +30,7 @@ func (a *API) setupNetworks(c *call) (document, error) {
 	// The networks to wait for are known before the change, because it is for
 	// existing attachments that a client asks to be synchronized.
 	v := a.view(c)
-	if o.also, err = action.synchronized(c, v); err != nil {
+	if o.Also, err = action.synchronized(c, v); err != nil {
 		return nil, err
 	}
 	_, err = a.write(c, o, func(d *model.Desired) error {
@@ -50,9 +50,9 @@ func (a *API) setupNetworks(c *call) (document, error) {
 	}, nil
 }
 
-func (action *actionDTO) options(c *call) (options, error) {
+func (action *actionDTO) options(c *call) (change.Options, error) {
 	timeout, err := patience(action.ConnectivityTimeout)
-	return options{force: c.flag("force") || bool(value(action.Force)), timeout: timeout}, err
+	return change.Options{Force: c.flag("force") || bool(value(action.Force)), Timeout: timeout}, err
 }
 
 // patience returns how long a write waits for Open vSwitch when the client says
@@ -61,7 +61,7 @@ func patience(seconds *integer) (time.Duration, error) {
 	timeout := time.Duration(value(seconds)) * time.Second
 	if timeout < 0 || timeout > maxConnectivityTimeout {
 		return 0, refuse(errValue, "The connectivity_timeout must be from 0 (the default of %d) to %d seconds.",
-			int(realiseTimeout.Seconds()), int(maxConnectivityTimeout.Seconds()))
+			int(change.Timeout.Seconds()), int(maxConnectivityTimeout.Seconds()))
 	}
 	return timeout, nil
 }
@@ -118,7 +118,7 @@ func (action *actionDTO) synchronized(c *call, v *view) ([]model.ID, error) {
 func (v *view) visible(action string, h model.Host) error {
 	switch {
 	case v.status.HostID == "":
-		return unreachable(v.status)
+		return change.Unreachable(v.status)
 	case v.status.HostID != h.ID:
 		return model.Conflictf("Cannot %s Networks. Operation can be performed only when Host status is Up. Ask the isonetd of the host '%s': this one sees the Open vSwitch of the host '%s' only.",
 			action, h.Name, v.desired.Hosts[v.status.HostID].Name)
@@ -342,19 +342,11 @@ func (a *API) syncAllNetworks(c *call) (document, error) {
 		if err := v.visible("sync all", h); err != nil {
 			return err
 		}
-		if err := realisable(v.status); err != nil {
-			return err
-		}
 		var networks []model.ID
 		for _, n := range v.desired.HostNetworks(h.ID) {
 			networks = append(networks, n.ID)
 		}
-		ctx, cancel := context.WithTimeout(c.r.Context(), realiseTimeout)
-		defer cancel()
-		if err := a.loop.WaitFor(ctx, v.desired.Revision, networks...); err != nil {
-			return &outOfSync{"sync all", err}
-		}
-		return nil
+		return a.writer.Sync(c.r.Context(), v.desired.Revision, networks...)
 	})
 }
 

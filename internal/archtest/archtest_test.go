@@ -168,6 +168,8 @@ func TestCheckRefuses(t *testing.T) {
 		{"api", module + "/store", true},
 		{"api", module + "/exporter", true},
 		{"api", module + "/nic", true},
+		{"change", module + "/api", true},
+		{"change", module + "/store", true},
 		{"api", module + "/reconcile", false},
 		{"exporter", module + "/api", true},
 		{"cmd/isonet", module + "/api", true},

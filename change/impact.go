@@ -1,0 +1,160 @@
+package change
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/model/plan"
+	"github.com/isonet/isonet/reconcile"
+)
+
+// impact is what a change means for one host. What is shrunk is changed, and has
+// a smaller MTU than before.
+type impact struct{ gained, changed, shrunk, lost []model.Network }
+
+func impactOn(host model.ID, before, after *model.Desired) impact {
+	was := map[model.ID]model.Network{}
+	for _, n := range before.HostNetworks(host) {
+		was[n.ID] = n
+	}
+	var i impact
+	for _, n := range after.HostNetworks(host) {
+		old, had := was[n.ID]
+		delete(was, n.ID)
+		switch {
+		case !had:
+			i.gained = append(i.gained, n)
+		case n != old:
+			i.changed = append(i.changed, n)
+		}
+		if had && n.EffectiveMTU() < old.EffectiveMTU() {
+			i.shrunk = append(i.shrunk, n)
+		}
+	}
+	for _, n := range before.HostNetworks(host) {
+		if _, lost := was[n.ID]; lost {
+			i.lost = append(i.lost, n)
+		}
+	}
+	return i
+}
+
+func (i impact) ids() []model.ID {
+	var ids []model.ID
+	for _, n := range slices.Concat(i.gained, i.changed, i.lost) {
+		ids = append(ids, n.ID)
+	}
+	return ids
+}
+
+// conflicts refuses gained networks whose bridge cannot be made on the host.
+func (i impact) conflicts(after *model.Desired, host model.ID, actual *plan.Actual) error {
+	if len(i.gained) == 0 {
+		return nil
+	}
+	var reasons []string
+	for _, c := range reconcile.Conflicts(after, host, actual) {
+		if slices.ContainsFunc(i.gained, func(n model.Network) bool { return n.ID == c.Network.ID }) {
+			reasons = append(reasons, fmt.Sprintf("the network '%s': %s", c.Network.Name, c.Reason))
+		}
+	}
+	if len(reasons) == 0 {
+		return nil
+	}
+	return model.Conflictf("Cannot setup Networks. The host cannot have %s.", strings.Join(reasons, "; "))
+}
+
+// inUse refuses to take networks from the host while ports are plugged in.
+func (i impact) inUse(after *model.Desired, actual *plan.Actual) error {
+	var used []error
+	for _, n := range i.lost {
+		bridge, _ := actual.Bridge(n)
+		ports := bridge.LivePorts(actual.Links)
+		if len(ports) == 0 {
+			continue
+		}
+		advice := fmt.Sprintf("Or unplug the port(s) '%s', or force it with force=true.", strings.Join(ports, ","))
+		vms := users(bridge, ports)
+		if _, stays := after.Networks[n.ID]; stays {
+			used = append(used, model.Conflictf("Cannot setup Networks. The following Logical Network: '%s' is being used by the following VM(s): '%s' . Please stop the VM(s) and try again. %s",
+				n.Name, strings.Join(vms, ","), advice))
+		} else {
+			used = append(used, model.Conflictf("Cannot remove Network. %s\n - %s", usedBy(vms), advice))
+		}
+	}
+	return model.Join(used...)
+}
+
+// usedBy says in the oVirt engine's words which VMs keep a network from being
+// removed.
+func usedBy(vms []string) string {
+	if len(vms) == 1 {
+		return fmt.Sprintf("This logical network is used by virtual machine: %s\n - Please remove it from this virtual machine and try again.", vms[0])
+	}
+	return fmt.Sprintf("This logical network is used by virtual machines: (%d): %s\n - Please detach virtual machines using this logical network and try again.",
+		len(vms), strings.Join(vms, ", "))
+}
+
+// users names the VMs whose ports are given, by what libvirt or an operator
+// wrote on the ports, else by the ports.
+func users(b plan.Bridge, ports []string) []string {
+	var vms []string
+	for _, p := range b.Endpoints() {
+		if slices.Contains(ports, p.Name) {
+			vms = append(vms, userOf(p))
+		}
+	}
+	slices.Sort(vms)
+	return slices.Compact(vms)
+}
+
+func userOf(p plan.Port) string { return cmp.Or(p.VM(), p.Name) }
+
+// warnedPorts is how many ports a warning names.
+const warnedPorts = 8
+
+// cutMTUs warns of networks whose MTU gets smaller than that of the devices that
+// are plugged in. Their guests are told nothing, and what they send
+// in larger frames gets lost without a word.
+func (i impact) cutMTUs(actual *plan.Actual) []string {
+	var warnings []string
+	for _, n := range i.shrunk {
+		b, _ := actual.Bridge(n)
+		if users := largerThan(b, n.EffectiveMTU()); len(users) > 0 {
+			warnings = append(warnings, mtuWarning(n, users))
+		}
+	}
+	return warnings
+}
+
+func mtuWarning(n model.Network, users []string) string {
+	more := ""
+	if len(users) > warnedPorts {
+		more = fmt.Sprintf(" and %d more", len(users)-warnedPorts)
+		users = users[:warnedPorts]
+	}
+	mtu := n.EffectiveMTU()
+	return fmt.Sprintf("The MTU of the network '%s' is smaller than before, %d bytes, and these guests do not learn of it: %s%s. "+
+		"Larger frames of theirs get lost. Set the MTU in the guests, or give their interfaces <mtu size='%d'/> and start them anew.",
+		n.Name, mtu, strings.Join(users, ", "), more, mtu)
+}
+
+// largerThan names the ports whose devices have a larger MTU, each with its VM.
+func largerThan(b plan.Bridge, mtu int) []string {
+	var names []string
+	for _, p := range b.Endpoints() {
+		for _, i := range p.Interfaces {
+			switch vm := p.VM(); {
+			case i.MTU <= mtu || i.Failed():
+			case vm == "":
+				names = append(names, i.Name)
+			default:
+				names = append(names, fmt.Sprintf("%s (VM %s)", i.Name, vm))
+			}
+		}
+	}
+	return names
+}
