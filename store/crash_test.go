@@ -642,8 +642,17 @@ func TestTheStateDirectorysHolderIsNamed(t *testing.T) {
 }
 
 // A server that is stopped when its isonetd is killed would hold the directory
-// for ever.
+// for ever, whether or not it has taken the signal to end.
 func TestAStoppedServerOfADeadProcessIsNoObstacle(t *testing.T) {
+	for name, signals := range map[string][]syscall.Signal{
+		"before it is to end": {syscall.SIGSTOP},
+		"as it ends":          {syscall.SIGSTOP, syscall.SIGTERM}, // both at once: the handler of SIGTERM comes first
+	} {
+		t.Run(name, func(t *testing.T) { stoppedServerOfADeadProcess(t, signals) })
+	}
+}
+
+func stoppedServerOfADeadProcess(t *testing.T, signals []syscall.Signal) {
 	dir := tempDir(t)
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = append(os.Environ(), helperDir+"="+dir)
@@ -661,8 +670,10 @@ func TestAStoppedServerOfADeadProcessIsNoObstacle(t *testing.T) {
 	if len(pids) != 1 {
 		t.Fatalf("servers %v", pids)
 	}
-	if err := syscall.Kill(pids[0], syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
+	for _, signal := range signals {
+		if err := syscall.Kill(pids[0], signal); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -16,7 +17,6 @@ type process struct {
 	name   string
 	state  string // its first letter is the code, such as T for stopped
 	parent int
-	ending bool // SIGTERM waits for it
 }
 
 func processOf(pid int) (process, bool) {
@@ -35,9 +35,6 @@ func processOf(pid int) (process, bool) {
 			p.state = value
 		case "PPid":
 			p.parent, _ = strconv.Atoi(value) // the kernel wrote it
-		case "SigPnd", "ShdPnd":
-			set, err := strconv.ParseUint(value, 16, 64)
-			p.ending = p.ending || err == nil && set&(1<<(syscall.SIGTERM-1)) != 0
 		}
 	}
 	return p, true
@@ -68,11 +65,19 @@ func holders(path string) []process {
 	return found
 }
 
-// rouse lets the server of an isonetd that was killed end, if it was stopped
-// before: the signal to end waits for it, and it holds the state directory.
+// orphans says that those who hold a state directory are servers whose isonetd has
+// ended: it would hold the directory too.
+func orphans(holders []process) bool {
+	return !slices.ContainsFunc(holders, func(p process) bool { return p.name != serverName || p.parent == os.Getpid() })
+}
+
+// rouse lets the server of an isonetd that was killed end, if it was stopped: the
+// signal to end waits for it, or it was about to heed it, and it holds the state
+// directory.
 func rouse(path string, log *slog.Logger) {
-	for _, p := range holders(path) {
-		if !p.stopped() || !p.ending || p.name != serverName {
+	all := holders(path)
+	for _, p := range all {
+		if !p.stopped() || !orphans(all) {
 			continue
 		}
 		if err := syscall.Kill(p.pid, syscall.SIGCONT); err == nil {
@@ -87,13 +92,12 @@ func inUse(path, owner string) error {
 	if len(all) == 0 {
 		return fmt.Errorf("the state directory is in use by another isonetd or by its ovsdb-server (process %s): stop it, or use another directory", owner)
 	}
-	who, orphans := make([]string, len(all)), true
+	who := make([]string, len(all))
 	for i, p := range all {
 		who[i] = fmt.Sprintf("%s (process %d, %s)", p.name, p.pid, p.state)
-		orphans = orphans && p.name == serverName && p.parent != os.Getpid()
 	}
 	todo := "stop it"
-	if orphans { // their isonetd would hold it too
+	if orphans(all) {
 		todo = fmt.Sprintf("its isonetd has ended, so end it ('kill %d')", all[0].pid)
 		if all[0].stopped() {
 			todo = fmt.Sprintf("its isonetd has ended, so end it ('kill %[1]d' and 'kill -CONT %[1]d')", all[0].pid)
