@@ -64,7 +64,7 @@ func (m *Machine) accelerate(ctx context.Context) []string {
 	ctx, cancel := context.WithTimeout(ctx, sign)
 	defer cancel()
 	kvm := []string{"-accel", "kvm", "-cpu", "host"}
-	cmd := m.command(ctx, kvm, "-append", "console=ttyS0 panic=-1", "-serial", "stdio")
+	cmd := m.command(ctx, kvm, "-append", "console=ttyS0 panic=-1 no_timer_check", "-serial", "stdio")
 	console, err := cmd.StdoutPipe()
 	if err == nil {
 		err = cmd.Start()
@@ -121,7 +121,7 @@ func (m *Machine) Run(ctx context.Context, job Job, w io.Writer) error {
 	}
 	console := &lastBytes{limit: tail}
 	cmd := m.command(ctx, m.accelerator, "-initrd", initrd,
-		"-append", "console=ttyS0 quiet panic=-1 mitigations=off rdinit=/init",
+		"-append", "console=ttyS0 quiet panic=-1 mitigations=off no_timer_check rdinit=/init",
 		"-chardev", "stdio,id=output,signal=off", "-serial", "file:"+filepath.Join(directory, "console"), "-serial", "chardev:output")
 	cmd.Stdout, cmd.Stderr = w, console
 	runtime.LockOSThread()
