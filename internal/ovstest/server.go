@@ -64,8 +64,9 @@ func (s *Server) Start() {
 func (s *Server) TryStart() error {
 	s.t.Helper()
 	var says strings.Builder
+	// From Open vSwitch 3.3 on it warns of what is wrong with a database, and then fails.
 	cmd := s.command("ovsdb-server", s.file, "--remote=punix:"+s.Socket(), "--unixctl="+filepath.Join(s.dir, "ovsdb.ctl"),
-		"--log-file="+filepath.Join(s.dir, "ovsdb-server.log"), "-vsyslog:off", "-vconsole:err")
+		"--log-file="+filepath.Join(s.dir, "ovsdb-server.log"), "-vsyslog:off", "-vconsole:warn")
 	cmd.Stderr = &says
 	process, err := StartProcess(cmd)
 	if err != nil {
