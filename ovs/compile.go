@@ -1,6 +1,7 @@
 package ovs
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -20,7 +21,9 @@ import (
 // for the port to be as it was judged. An adoption waits for all that the bridge
 // was judged by. A new bridge needs no wait: names are
 // unique by the schema's index.
-func compile(p plan.Plan, root string) []ovsdb.Operation {
+//
+// A plan with a column that is not known here is an error, and nothing is sent.
+func compile(p plan.Plan, root string) ([]ovsdb.Operation, error) {
 	c := compiler{root: root}
 	again := map[string][]any{} // by the names of bridges that are created
 	for _, plug := range p.Plug {
@@ -60,13 +63,14 @@ func compile(p plan.Plan, root string) []ovsdb.Operation {
 		c.deleted = append(c.deleted, ovsdb.UUID{GoUUID: b.UUID})
 	}
 	c.finish()
-	return c.operations
+	return c.operations, c.err
 }
 
 type compiler struct {
 	root             string
 	operations       []ovsdb.Operation
 	created, deleted []any
+	err              error
 }
 
 func (c *compiler) add(op ovsdb.Operation) { c.operations = append(c.operations, op) }
@@ -133,30 +137,7 @@ func (c *compiler) localPort(s plan.Spec, n int, own ovsdb.UUID) ovsdb.UUID {
 
 func (c *compiler) repair(r plan.Repair) {
 	c.guard(r.Have)
-	row := ovsdb.Row{}
-	for _, column := range r.Bridge {
-		switch column {
-		case "datapath_type":
-			row[column] = r.Spec.DatapathType
-		case "external_ids":
-			c.mutateMap("Bridge", r.Have.UUID, column, lacking(r.Have.ExternalIDs, r.Spec.ExternalIDs))
-		case "other_config:disable-in-band", "other_config:forward-bpdu":
-			key := strings.TrimPrefix(column, "other_config:")
-			c.setKey("Bridge", r.Have.UUID, "other_config", key, r.Spec.OtherConfig)
-		case "flow_sample_collector_set":
-			for _, uuid := range r.Have.FlowSamples {
-				c.add(ovsdb.Operation{Op: ovsdb.OperationDelete, Table: "Flow_Sample_Collector_Set", Where: byUUID(uuid)})
-			}
-		case "stp_enable", "rstp_enable", "mcast_snooping_enable":
-			row[column] = false
-		case "fail_mode":
-			row[column] = failMode(r.Spec)
-		case "flow_tables":
-			row[column] = ovsdb.OvsMap{}
-		default: // references and protocols: isonet wants none
-			row[column] = ovsdb.OvsSet{}
-		}
-	}
+	row := c.bridgeRow(r)
 	for _, h := range r.Elsewhere {
 		c.add(ovsdb.Operation{
 			Op: ovsdb.OperationMutate, Table: "Bridge", Where: byUUID(h.Bridge),
@@ -173,12 +154,50 @@ func (c *compiler) repair(r plan.Repair) {
 		c.update("Bridge", r.Have.UUID, row)
 	}
 	c.repairLocal(r)
-	if slices.Contains(r.Bridge, "mirrors") {
+	if slices.Contains(r.Bridge, plan.Mirrors) {
 		c.revalidate(r.Have)
 	}
 	for _, d := range r.Silence {
 		c.silence(d)
 	}
+}
+
+// bridgeRow returns the columns of a bridge that are set as a whole, and changes
+// the others.
+func (c *compiler) bridgeRow(r plan.Repair) ovsdb.Row {
+	row := ovsdb.Row{}
+	for _, column := range r.Bridge {
+		name := string(column)
+		switch column {
+		case plan.DatapathType:
+			row[name] = r.Spec.DatapathType
+		case plan.FailMode:
+			row[name] = failMode(r.Spec)
+		case plan.ExternalIDs:
+			c.mutateMap("Bridge", r.Have.UUID, name, lacking(r.Have.ExternalIDs, r.Spec.ExternalIDs))
+		case plan.InBand, plan.BPDU:
+			of, key, _ := strings.Cut(name, ":")
+			c.setKey("Bridge", r.Have.UUID, of, key, r.Spec.OtherConfig)
+		case plan.FlowSamples:
+			for _, uuid := range r.Have.FlowSamples {
+				c.add(ovsdb.Operation{Op: ovsdb.OperationDelete, Table: "Flow_Sample_Collector_Set", Where: byUUID(uuid)})
+			}
+		case plan.STP, plan.RSTP, plan.McastSnooping:
+			row[name] = false
+		case plan.FlowTables:
+			row[name] = ovsdb.OvsMap{}
+		case plan.Controller, plan.Mirrors, plan.NetFlow, plan.SFlow, plan.IPFIX, plan.AutoAttach, plan.Protocols:
+			row[name] = ovsdb.OvsSet{}
+		default:
+			c.unknown("Bridge", column)
+		}
+	}
+	return row
+}
+
+// unknown makes the plan fail: what a column must be was forgotten here.
+func (c *compiler) unknown(table string, column plan.Column) {
+	c.err = errors.Join(c.err, fmt.Errorf("isonetd does not know how to set the column %s of %s: report that as a fault of isonet", column, table))
 }
 
 // addPort adds a port to a bridge that is there.
@@ -208,13 +227,15 @@ func (c *compiler) revalidate(b plan.Bridge) {
 
 // silence stops vswitchd from sending frames of its own out of a port.
 func (c *compiler) silence(d plan.Setting) {
-	switch d.Column {
-	case "lacp":
-		c.update("Port", d.Port.UUID, ovsdb.Row{d.Column: ovsdb.OvsSet{}})
-	case "cfm_mpid":
-		c.update("Interface", d.Interface.UUID, ovsdb.Row{d.Column: ovsdb.OvsSet{}})
+	switch name := string(d.Column); d.Column {
+	case plan.LACP:
+		c.update("Port", d.Port.UUID, ovsdb.Row{name: ovsdb.OvsSet{}})
+	case plan.CFM:
+		c.update("Interface", d.Interface.UUID, ovsdb.Row{name: ovsdb.OvsSet{}})
+	case plan.LLDP, plan.BFD:
+		c.setKey("Interface", d.Interface.UUID, name, "enable", nil)
 	default:
-		c.setKey("Interface", d.Interface.UUID, d.Column, "enable", nil)
+		c.unknown("Port or Interface", d.Column)
 	}
 }
 
@@ -234,23 +255,26 @@ func (c *compiler) repairLocal(r plan.Repair) {
 	}
 	row := ovsdb.Row{}
 	for _, column := range r.Port {
+		name := string(column)
 		switch column {
-		case "vlan_mode":
-			row[column] = r.Spec.VLANMode
-		case "trunks":
-			row[column] = ovsSet(r.Spec.Trunks)
-		case "tag":
-			row[column] = ovsdb.OvsSet{}
-		case "interfaces":
-			row[column] = c.ownInterface(r)
-		case "external_ids":
-			c.mutateMap("Port", local.UUID, column, lacking(local.ExternalIDs, r.Spec.PortExternalIDs()))
+		case plan.VLANMode:
+			row[name] = r.Spec.VLANMode
+		case plan.Trunks:
+			row[name] = ovsSet(r.Spec.Trunks)
+		case plan.Tag:
+			row[name] = ovsdb.OvsSet{}
+		case plan.Interfaces:
+			row[name] = c.ownInterface(r)
+		case plan.ExternalIDs:
+			c.mutateMap("Port", local.UUID, name, lacking(local.ExternalIDs, r.Spec.PortExternalIDs()))
+		default:
+			c.unknown("Port", column)
 		}
 	}
 	if len(row) > 0 {
 		c.update("Port", local.UUID, row)
 	}
-	if slices.Contains(r.Interface, "mtu_request") {
+	if slices.Contains(r.Interface, plan.MTURequest) {
 		for _, i := range local.Interfaces {
 			c.update("Interface", i.UUID, ovsdb.Row{"mtu_request": r.Spec.MTU})
 		}

@@ -400,8 +400,12 @@ func (s *Switch) Apply(ctx context.Context, p plan.Plan) (int, error) {
 	if session == nil {
 		return 0, ErrDisconnected
 	}
+	operations, err := compile(p, actual.RootUUID)
+	if err != nil {
+		return 0, err
+	}
 	start := time.Now()
-	results, err := session.Transact(ctx, compile(p, actual.RootUUID)...)
+	results, err := session.Transact(ctx, operations...)
 	if err != nil {
 		s.cfg.Observer.ObserveTransaction(time.Since(start), "error")
 		return 0, fmt.Errorf("apply to Open vSwitch (%s): %w", p, err)

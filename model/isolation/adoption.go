@@ -24,7 +24,7 @@ func Objections(in Input) []string {
 		switch {
 		case f.Reason == LocalUp:
 			list = append(list, fmt.Sprintf("%s (%s), and the host would be cut off: 'ip link set %s down'", f.Detail, f.Reason, f.Bridge))
-		case !f.Notice && !plan.Harmless(f.Column):
+		case !f.Notice && !plan.Harmless(plan.Column(f.Column)):
 			list = append(list, f.objection())
 		}
 	}
@@ -39,7 +39,7 @@ func (f Finding) objection() string {
 	text := fmt.Sprintf("%s (%s)", f.Detail, f.Reason)
 	switch f.Column {
 	case "":
-	case "flow_sample_collector_set":
+	case string(plan.FlowSamples):
 		return text + ": remove these rows"
 	default:
 		return text + ": '" + f.reset() + "'"

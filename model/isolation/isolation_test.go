@@ -562,7 +562,7 @@ func TestWhatIsNotKnownIsNeverAllowed(t *testing.T) {
 		p := plan.Diff(plan.Want{Networks: []model.Network{in.Network}}, have)
 		for _, r := range p.Repair {
 			// healthy lacks the marks of the local port and an MTU.
-			if report && (len(r.Bridge)+len(r.Silence) > 0 || r.Reset || !slices.Equal(r.Port, []string{"external_ids"})) {
+			if report && (len(r.Bridge)+len(r.Silence) > 0 || r.Reset || !slices.Equal(r.Port, []plan.Column{plan.ExternalIDs})) {
 				t.Fatalf("the policy is to report, and this is put back: %s", r.Columns())
 			}
 		}

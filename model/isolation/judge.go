@@ -289,7 +289,7 @@ func (f facts) whichDevice() string {
 
 func (in Input) settings(v *Verdict) {
 	for _, d := range plan.NewSpec(in.Network, in.DatapathType).Deviations(in.Bridge) {
-		f := Finding{Bridge: in.Bridge.Name, Port: cmp.Or(d.Port.Name, in.portOf(d.Interface)), Interface: d.Interface.Name, Column: d.Column, Detail: d.Detail, Action: Report}
+		f := Finding{Bridge: in.Bridge.Name, Port: cmp.Or(d.Port.Name, in.portOf(d.Interface)), Interface: d.Interface.Name, Column: string(d.Column), Detail: d.Detail, Action: Report}
 		for _, s := range settings() {
 			if slices.Contains(s.columns, d.Column) {
 				f.Reason, f.Action = s.Reason, s.Under(in.Network.EffectiveIsolation())

@@ -6,43 +6,43 @@ import "github.com/isonet/isonet/model/plan"
 // Interface: see plan.Spec.Deviations.
 type setting struct {
 	Entry
-	columns []string
+	columns []plan.Column
 }
 
 func settings() []setting {
-	restore := func(reason Reason, what, evidence, remedy string, columns ...string) setting {
+	restore := func(reason Reason, what, evidence, remedy string, columns ...plan.Column) setting {
 		return setting{Entry{Reason: reason, What: what, Evidence: evidence, Remedy: remedy, Enforce: Restore}, columns}
 	}
 	const whose = "Find out which program sets it, and exclude isonet's bridges (external_ids:owner=isonet) there"
-	always := func(reason Reason, what, evidence string, columns ...string) setting {
+	always := func(reason Reason, what, evidence string, columns ...plan.Column) setting {
 		s := restore(reason, what, evidence, whose, columns...)
 		s.Always = true
 		return s
 	}
 	return []setting{
-		restore(Controller, "An OpenFlow controller: it reads and sends any frame", "Bridge `controller`", whose, "controller"),
-		restore(Mirror, "A mirror: it copies the frames elsewhere", "Bridge `mirrors`", "Capture inside the VMs, or on a VM's tap device", "mirrors"),
-		restore(NetFlow, "NetFlow: it tells a collector who speaks with whom", "Bridge `netflow`", whose, "netflow"),
-		restore(SFlow, "sFlow: it sends parts of the frames to a collector", "Bridge `sflow`", whose, "sflow"),
-		restore(IPFIX, "IPFIX: it tells a collector who speaks with whom", "Bridge `ipfix`", whose, "ipfix"),
-		restore(FlowSampling, "Sampling by flows: it tells a collector who speaks with whom", "Flow_Sample_Collector_Set `bridge`", whose, "flow_sample_collector_set"),
-		restore(AutoAttach, "Auto attach: the bridge speaks with what is plugged in", "Bridge `auto_attach`", whose, "auto_attach"),
-		restore(STP, "STP: the bridge sends frames of its own into VMs and blocks ports", "Bridge `stp_enable`", whose, "stp_enable"),
+		restore(Controller, "An OpenFlow controller: it reads and sends any frame", "Bridge `controller`", whose, plan.Controller),
+		restore(Mirror, "A mirror: it copies the frames elsewhere", "Bridge `mirrors`", "Capture inside the VMs, or on a VM's tap device", plan.Mirrors),
+		restore(NetFlow, "NetFlow: it tells a collector who speaks with whom", "Bridge `netflow`", whose, plan.NetFlow),
+		restore(SFlow, "sFlow: it sends parts of the frames to a collector", "Bridge `sflow`", whose, plan.SFlow),
+		restore(IPFIX, "IPFIX: it tells a collector who speaks with whom", "Bridge `ipfix`", whose, plan.IPFIX),
+		restore(FlowSampling, "Sampling by flows: it tells a collector who speaks with whom", "Flow_Sample_Collector_Set `bridge`", whose, plan.FlowSamples),
+		restore(AutoAttach, "Auto attach: the bridge speaks with what is plugged in", "Bridge `auto_attach`", whose, plan.AutoAttach),
+		restore(STP, "STP: the bridge sends frames of its own into VMs and blocks ports", "Bridge `stp_enable`", whose, plan.STP),
 		restore(RSTP, "RSTP: the bridge sends frames of its own into VMs and blocks ports", "Bridge `rstp_enable`",
-			whose+". While an internal or dpdkvhostuser port is plugged in, RSTP stays on: unplug that port", "rstp_enable"),
-		restore(InBand, "In-band control: hidden flows above all others", "Bridge `other_config:disable-in-band` other than `true`", whose, "other_config:disable-in-band"),
-		restore(ForwardBPDU, "Frames that end at every bridge are forwarded", "Bridge `other_config:forward-bpdu`", whose, "other_config:forward-bpdu"),
+			whose+". While an internal or dpdkvhostuser port is plugged in, RSTP stays on: unplug that port", plan.RSTP),
+		restore(InBand, "In-band control: hidden flows above all others", "Bridge `other_config:disable-in-band` other than `true`", whose, plan.InBand),
+		restore(ForwardBPDU, "Frames that end at every bridge are forwarded", "Bridge `other_config:forward-bpdu`", whose, plan.BPDU),
 		restore(LocalPort, "The bridge's local port is open: the host takes part in the network",
 			"Port `vlan_mode`, `trunks`, `tag` and `interfaces` of the port with the bridge's name, where only the bridge's own device belongs", whose,
-			"vlan_mode", "trunks", "tag", "interfaces"),
-		restore(LACP, "LACP: the host sends frames of its own into the VM, or answers the VM's", "Port `lacp` other than `off`", whose, "lacp"),
-		restore(LLDP, "LLDP: the host introduces itself to the VM", "Interface `lldp:enable`", whose, "lldp"),
-		restore(BFD, "BFD: the host sends frames of its own into the VM", "Interface `bfd:enable`", whose, "bfd"),
-		restore(CFM, "CFM: the host sends frames of its own into the VM", "Interface `cfm_mpid`", whose, "cfm_mpid"),
-		always(FailMode, "A strict network whose bridge forwards by itself, between whatever is plugged in", "Bridge `fail_mode` other than `secure`", "fail_mode"),
+			plan.VLANMode, plan.Trunks, plan.Tag, plan.Interfaces),
+		restore(LACP, "LACP: the host sends frames of its own into the VM, or answers the VM's", "Port `lacp` other than `off`", whose, plan.LACP),
+		restore(LLDP, "LLDP: the host introduces itself to the VM", "Interface `lldp:enable`", whose, plan.LLDP),
+		restore(BFD, "BFD: the host sends frames of its own into the VM", "Interface `bfd:enable`", whose, plan.BFD),
+		restore(CFM, "CFM: the host sends frames of its own into the VM", "Interface `cfm_mpid`", whose, plan.CFM),
+		always(FailMode, "A strict network whose bridge forwards by itself, between whatever is plugged in", "Bridge `fail_mode` other than `secure`", plan.FailMode),
 		always(Protocols, "A bridge that does not speak isonet's OpenFlow: nobody sees its flows, and a strict network lets no new VM in",
-			"Bridge `protocols` without `"+plan.Protocol+"`", "protocols"),
-		always(FlowTables, "Settings of flow tables: they can refuse and evict flows", "Bridge `flow_tables`", "flow_tables"),
+			"Bridge `protocols` without `"+plan.Protocol+"`", plan.Protocols),
+		always(FlowTables, "Settings of flow tables: they can refuse and evict flows", "Bridge `flow_tables`", plan.FlowTables),
 		restore(ForeignFlows, "Flows that isonet did not make or that were changed, with their meters and groups: they send frames anywhere. Those of a strict network are put back under every policy",
 			"OpenFlow: what ovs-vswitchd lists on the bridge and tells of as it happens. Of an ordinary network that is one flow with the action NORMAL", whose, FlowsColumn),
 	}

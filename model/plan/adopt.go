@@ -68,8 +68,8 @@ func (w Want) forbids(n model.Network, b Bridge) string {
 
 // Harmless says that a column of Spec.Deviations can be set on a bridge in use
 // without disturbing its traffic.
-func Harmless(column string) bool {
-	return slices.Contains([]string{"vlan_mode", "trunks", "tag", "other_config:" + disableInBand}, column)
+func Harmless(column Column) bool {
+	return slices.Contains([]Column{VLANMode, Trunks, Tag, InBand}, column)
 }
 
 // Disturbances returns what becoming a network's bridge would change for those

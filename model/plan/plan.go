@@ -50,7 +50,7 @@ type Repair struct {
 	Spec Spec
 	Have Bridge
 	// Bridge, Port and Interface name the columns to set.
-	Bridge, Port, Interface []string
+	Bridge, Port, Interface []Column
 	// Silence are settings of ports and interfaces to put back.
 	Silence []Setting
 	// AddLocal says that the bridge lacks its local port.
@@ -65,15 +65,17 @@ type Repair struct {
 
 // Columns names all that the repair sets, for people.
 func (r Repair) Columns() string {
-	columns := append([]string(nil), r.Bridge...)
-	for _, c := range r.Port {
-		columns = append(columns, "port:"+c)
+	var columns []string
+	add := func(prefix string, list ...Column) {
+		for _, c := range list {
+			columns = append(columns, prefix+string(c))
+		}
 	}
-	for _, c := range r.Interface {
-		columns = append(columns, "interface:"+c)
-	}
+	add("", r.Bridge...)
+	add("port:", r.Port...)
+	add("interface:", r.Interface...)
 	for _, d := range r.Silence {
-		columns = append(columns, cmp.Or(d.Interface.Name, d.Port.Name)+":"+d.Column)
+		add(cmp.Or(d.Interface.Name, d.Port.Name)+":", d.Column)
 	}
 	if r.AddLocal {
 		columns = append(columns, "local port")

@@ -38,7 +38,7 @@ const ResetDatapath = "isonet-reset"
 type Setting struct {
 	// Column is the column of the Bridge, of the local port (Local), of another
 	// Port or of the Interface, with its key if it is a map.
-	Column    string
+	Column    Column
 	Local     bool
 	Port      Port      // empty for a setting of the bridge or an interface
 	Interface Interface // empty for a setting of the bridge or a port
@@ -58,46 +58,46 @@ type Subject struct {
 
 // Subject names the setting of a network's bridge.
 func (d Setting) Subject(network model.ID) Subject {
-	return Subject{Network: network, Port: cmp.Or(d.Interface.Name, d.Port.Name), Column: d.Column}
+	return Subject{Network: network, Port: cmp.Or(d.Interface.Name, d.Port.Name), Column: string(d.Column)}
 }
 
 // Deviations returns the settings that hold the isolation and differ from what
 // they must be, in a fixed order. It is the one place that says what they are.
 func (s Spec) Deviations(b Bridge) []Setting {
 	var list []Setting
-	refers := func(column string, rows int) {
+	refers := func(column Column, rows int) {
 		if rows > 0 {
 			list = append(list, Setting{Column: column, Detail: fmt.Sprintf("rows that the bridge's column %s refers to: %d", column, rows)})
 		}
 	}
-	refers("controller", b.Controllers)
-	refers("mirrors", b.Mirrors)
-	refers("netflow", b.NetFlow)
-	refers("sflow", b.SFlow)
-	refers("ipfix", b.IPFIX)
+	refers(Controller, b.Controllers)
+	refers(Mirrors, b.Mirrors)
+	refers(NetFlow, b.NetFlow)
+	refers(SFlow, b.SFlow)
+	refers(IPFIX, b.IPFIX)
 	if n := len(b.FlowSamples); n > 0 {
-		list = append(list, Setting{Column: "flow_sample_collector_set", Detail: fmt.Sprintf("rows of Flow_Sample_Collector_Set that refer to the bridge: %d", n)})
+		list = append(list, Setting{Column: FlowSamples, Detail: fmt.Sprintf("rows of Flow_Sample_Collector_Set that refer to the bridge: %d", n)})
 	}
-	refers("auto_attach", b.AutoAttach)
+	refers(AutoAttach, b.AutoAttach)
 	if s.FailMode != "" && b.FailMode != s.FailMode && b.ExternalIDs[RevisionKey] == s.ExternalIDs[RevisionKey] {
 		// A bridge of another revision has not become strict yet.
-		list = append(list, Setting{Column: "fail_mode", Detail: fmt.Sprintf("the bridge's fail_mode is %q: Open vSwitch forwards between all its ports", b.FailMode)})
+		list = append(list, Setting{Column: FailMode, Detail: fmt.Sprintf("the bridge's fail_mode is %q: Open vSwitch forwards between all its ports", b.FailMode)})
 	}
 	if !speaks(b) {
-		list = append(list, Setting{Column: "protocols", Detail: fmt.Sprintf("the bridge's protocols are %v, without %s: isonet cannot see its flows", b.Protocols, Protocol)})
+		list = append(list, Setting{Column: Protocols, Detail: fmt.Sprintf("the bridge's protocols are %v, without %s: isonet cannot see its flows", b.Protocols, Protocol)})
 	}
 	if b.FlowTables > 0 {
-		list = append(list, Setting{Column: "flow_tables", Detail: fmt.Sprintf("the bridge's flow_tables configure %d tables: they can limit and evict flows", b.FlowTables)})
+		list = append(list, Setting{Column: FlowTables, Detail: fmt.Sprintf("the bridge's flow_tables configure %d tables: they can limit and evict flows", b.FlowTables)})
 	}
 	if b.STP {
-		list = append(list, Setting{Column: "stp_enable", Detail: "the bridge's stp_enable is true"})
+		list = append(list, Setting{Column: STP, Detail: "the bridge's stp_enable is true"})
 	}
 	if b.RSTP {
 		list = append(list, rstp(b))
 	}
 	for _, key := range []string{disableInBand, forwardBPDU} {
 		if have := b.OtherConfig[key]; True(have) != True(s.OtherConfig[key]) {
-			list = append(list, Setting{Column: "other_config:" + key, Detail: fmt.Sprintf("the bridge's other_config:%s is %q", key, have)})
+			list = append(list, Setting{Column: "other_config:" + Column(key), Detail: fmt.Sprintf("the bridge's other_config:%s is %q", key, have)})
 		}
 	}
 	return append(append(list, s.localDeviations(b)...), noise(b)...)
@@ -112,7 +112,7 @@ func speaks(b Bridge) bool {
 // taking the bridge down would destroy the device of an internal port, perhaps
 // inside a container, and the socket that a VM is connected to.
 func rstp(b Bridge) Setting {
-	d := Setting{Column: "rstp_enable", Detail: "the bridge's rstp_enable is true"}
+	d := Setting{Column: RSTP, Detail: "the bridge's rstp_enable is true"}
 	for _, p := range b.Endpoints() {
 		for _, i := range p.Interfaces {
 			switch i.Type {
@@ -132,20 +132,20 @@ func (s Spec) localDeviations(b Bridge) []Setting {
 		return nil
 	}
 	var list []Setting
-	add := func(column, detail string) {
+	add := func(column Column, detail string) {
 		list = append(list, Setting{Column: column, Local: true, Detail: "the local port's " + detail})
 	}
 	if local.VLANMode != s.VLANMode {
-		add("vlan_mode", fmt.Sprintf("vlan_mode is %q", local.VLANMode))
+		add(VLANMode, fmt.Sprintf("vlan_mode is %q", local.VLANMode))
 	}
 	if !slices.Equal(local.Trunks, s.Trunks) {
-		add("trunks", fmt.Sprintf("trunks are %v", local.Trunks))
+		add(Trunks, fmt.Sprintf("trunks are %v", local.Trunks))
 	}
 	if local.Tag >= 0 {
-		add("tag", fmt.Sprintf("tag is %d", local.Tag))
+		add(Tag, fmt.Sprintf("tag is %d", local.Tag))
 	}
 	if strange := strangersIn(b, local); len(strange) > 0 {
-		add("interfaces", "interfaces are not the bridge's own alone: "+strings.Join(strange, ", "))
+		add(Interfaces, "interfaces are not the bridge's own alone: "+strings.Join(strange, ", "))
 	}
 	return list
 }
@@ -175,15 +175,15 @@ func noise(b Bridge) []Setting {
 		// In passive mode it answers whoever speaks LACP to it.
 		if p.LACP != "" && p.LACP != "off" {
 			list = append(list, Setting{
-				Column: "lacp", Port: p,
+				Column: LACP, Port: p,
 				Detail: fmt.Sprintf("the port '%s' speaks LACP: its column lacp is %s", p.Name, p.LACP),
 			})
 		}
 		for _, i := range p.Interfaces {
 			for _, c := range []struct {
-				column string
+				column Column
 				on     bool
-			}{{"lldp", i.LLDP}, {"bfd", i.BFD}, {"cfm_mpid", i.CFM}} {
+			}{{LLDP, i.LLDP}, {BFD, i.BFD}, {CFM, i.CFM}} {
 				if c.on {
 					list = append(list, Setting{
 						Column: c.column, Interface: i,

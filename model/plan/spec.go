@@ -74,18 +74,18 @@ func (s Spec) repair(b Bridge, applied bool, spared func(Setting) bool) (Repair,
 	// A reset ends when vswitchd has taken the bridge down.
 	resetting := b.DatapathType == ResetDatapath && !applied
 	for _, c := range []struct {
-		name string
-		ok   bool
+		column Column
+		ok     bool
 	}{
-		{"datapath_type", b.DatapathType == s.DatapathType || resetting},
-		{"fail_mode", b.FailMode == s.FailMode},
-		{"external_ids", includes(b.ExternalIDs, s.ExternalIDs)},
-		{"mcast_snooping_enable", !b.McastSnooping},
-		{"protocols", speaks(b)},
-		{"flow_tables", b.FlowTables == 0},
+		{DatapathType, b.DatapathType == s.DatapathType || resetting},
+		{FailMode, b.FailMode == s.FailMode},
+		{ExternalIDs, includes(b.ExternalIDs, s.ExternalIDs)},
+		{McastSnooping, !b.McastSnooping},
+		{Protocols, speaks(b)},
+		{FlowTables, b.FlowTables == 0},
 	} {
 		if !c.ok {
-			r.Bridge = append(r.Bridge, c.name)
+			r.Bridge = append(r.Bridge, c.column)
 		}
 	}
 	local, hasLocal := b.Local()
@@ -93,11 +93,11 @@ func (s Spec) repair(b Bridge, applied bool, spared func(Setting) bool) (Repair,
 	case !hasLocal:
 		r.AddLocal = true
 	case !includes(local.ExternalIDs, s.PortExternalIDs()):
-		r.Port = append(r.Port, "external_ids")
+		r.Port = append(r.Port, ExternalIDs)
 	}
 	for _, i := range local.Interfaces {
 		if i.MTURequest != s.MTU {
-			r.Interface = append(r.Interface, "mtu_request")
+			r.Interface = append(r.Interface, MTURequest)
 			break
 		}
 	}
@@ -137,7 +137,7 @@ func (r *Repair) restore(d Setting) {
 		if !slices.Contains(r.Bridge, d.Column) {
 			r.Bridge = append(r.Bridge, d.Column)
 		}
-		r.Reset = r.Reset || d.Column == "rstp_enable" && len(r.Have.Endpoints()) > 0
+		r.Reset = r.Reset || d.Column == RSTP && len(r.Have.Endpoints()) > 0
 	}
 }
 
