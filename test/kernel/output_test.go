@@ -129,6 +129,11 @@ func (s suite) subtests(t *testing.T, events *json.Decoder) (passed int) {
 			if !errors.Is(err, io.EOF) {
 				t.Errorf("read the events of tests: %v", err)
 			}
+			for test, said := range says {
+				if test != "" {
+					t.Errorf("%s did not come to its end: %s", test, said)
+				}
+			}
 			return passed
 		}
 		test, _, inner := strings.Cut(e.Test, "/")
