@@ -86,9 +86,11 @@ kernel: ## run the packet tests on the kernel's datapath, in an emulated machine
 kernel-core: ## run the core of them (root, minutes)
 kernel-core: KERNEL_PART = core
 kernel-core: KERNEL_TIMEOUT = 15m
+kernel: KERNEL_TESTS = ./...
+kernel-core: KERNEL_TESTS = .
 kernel kernel-core: build
 	scripts/install-deps bsdtar qemu-system-x86_64
-	cd test/kernel && ISONET_KERNEL_PART='$(KERNEL_PART)' ISONET_RELEASE=$(RELEASE) go test -count=1 -v -timeout $(KERNEL_TIMEOUT) ./...
+	cd test/kernel && ISONET_KERNEL_PART='$(KERNEL_PART)' ISONET_RELEASE=$(RELEASE) go test -count=1 -v -timeout $(KERNEL_TIMEOUT) $(KERNEL_TESTS)
 
 .PHONY: lint
 lint: $(GOLANGCI) check-generated ## check the code, the scripts and the generated files
