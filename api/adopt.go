@@ -142,7 +142,7 @@ func adopt(d *model.Desired, status reconcile.Status, request AdoptRequest) (Ado
 // madeFor makes a network for a bridge.
 func madeFor(d *model.Desired, name string, b plan.Bridge) (model.Network, error) {
 	if _, isID := model.ParseID(name); isID {
-		return model.Network{}, model.NotFoundf("Entity not found: %s", name)
+		return model.Network{}, model.Unknown(name)
 	}
 	n := model.Network{Name: name, MTU: b.CommonMTU()}
 	if n.MTU == model.DefaultMTU {
@@ -232,7 +232,7 @@ func (r Released) forbidden(n model.Network, b plan.Bridge, force bool) error {
 		return model.Conflictf("Cannot release the network '%s'. Its bridge is just being put in order: try again.", n.Name)
 	}
 	if len(r.Unquarantined) > 0 && !force {
-		return model.Conflictf("Cannot release the network '%s'. The port(s) '%s' are in quarantine and would be let out: unplug them, or force it with force=true.",
+		return model.Refuse(model.ErrConflict, model.InQuarantine, "Cannot release the network '%s'. The port(s) '%s' are in quarantine and would be let out: unplug them, or force it with force=true.",
 			n.Name, strings.Join(r.Unquarantined, ","))
 	}
 	return nil

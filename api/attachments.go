@@ -105,7 +105,7 @@ func (c *call) attachment(d *model.Desired) (model.Attachment, error) {
 	}
 	a, ok := attachmentByID(d, h.ID, id)
 	if !ok {
-		return a, model.NotFoundf("Entity not found: %s", id)
+		return a, model.Unknown(id)
 	}
 	return a, nil
 }

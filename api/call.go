@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/wire"
 )
 
 // maxBody is the most bytes of a request's body. Ten thousand attachments in
@@ -218,7 +219,7 @@ func (c *call) fail(err error) {
 	if c.status != 0 {
 		return
 	}
-	status, body := failure(err)
+	status, body := failure(err, c.r.Header.Get(wire.RefusalsHeader) != "")
 	switch status {
 	case http.StatusUnauthorized:
 		c.w.Header().Set("WWW-Authenticate", `Basic realm="RESTAPI"`)
@@ -242,7 +243,7 @@ func (c *call) id(name string) (model.ID, error) {
 	text := c.r.PathValue(name)
 	id, ok := model.ParseID(text)
 	if !ok {
-		return "", model.NotFoundf("Entity not found: %s", text)
+		return "", model.Unknown(text)
 	}
 	return id, nil
 }

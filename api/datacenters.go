@@ -92,7 +92,7 @@ func (v *view) clusterNetworks(list []model.Network, f follow) *networksDTO {
 func (c *call) is(name string, only model.ID) error {
 	id, err := c.id(name)
 	if err == nil && id != only {
-		err = model.NotFoundf("Entity not found: %s", id)
+		err = model.Unknown(id)
 	}
 	return err
 }

@@ -1,5 +1,7 @@
 package api
 
+import "github.com/isonet/isonet/wire"
+
 // actionDTO is both the parameters and the outcome of an action.
 type actionDTO struct {
 	Async                          *boolean        `xml:"async" json:"async,omitempty"`
@@ -27,6 +29,8 @@ func complete() *actionDTO { return &actionDTO{Status: "complete"} }
 type faultDTO struct {
 	Detail string `xml:"detail" json:"detail"`
 	Reason string `xml:"reason" json:"reason"`
+	// Refusals are what the detail says of, for who asks for them.
+	Refusals []wire.Refusal `xml:"-" json:"refusals,omitempty"`
 }
 
 func (*faultDTO) element() string { return "fault" }

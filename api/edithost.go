@@ -51,7 +51,7 @@ func (a *API) removeHost(c *call) (document, error) {
 			return model.Conflictf("Cannot remove Host. Host is operational. Please switch Host to Maintenance mode first. The host '%s' runs this isonetd: stop it, and remove the host by the isonetd of another one.", h.Name)
 		}
 		if networks := len(d.On(h.ID)); !force && (networks > 0 || len(h.Labels) > 0) {
-			return model.Conflictf("Cannot remove Host. The host '%s' still has %d networks and %d labels, and this isonetd does not see whether it is alive: detach them first, or use force=true if the host is gone for good.",
+			return model.Refuse(model.ErrConflict, model.HostNotEmpty, "Cannot remove Host. The host '%s' still has %d networks and %d labels, and this isonetd does not see whether it is alive: detach them first, or use force=true if the host is gone for good.",
 				h.Name, networks, len(h.Labels))
 		}
 		return d.RemoveHost(h.ID)

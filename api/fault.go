@@ -96,7 +96,7 @@ func fault(err error) (int, *faultDTO) {
 			break
 		}
 	}
-	detail := clip(err.Error())
+	detail := clip(words(err))
 	if reason == operationFailed {
 		detail = "[" + detail + "]"
 	}
@@ -111,9 +111,13 @@ func (e *failedAction) Error() string { return e.cause.Error() }
 
 func (e *failedAction) Unwrap() error { return e.cause }
 
-// failure returns the status code and the whole body for an error.
-func failure(err error) (int, document) {
+// failure returns the status code and the whole body for an error, with its
+// refusals one by one for who wants their codes.
+func failure(err error, coded bool) (int, document) {
 	status, body := fault(err)
+	if coded {
+		body.Refusals = refusals(err)
+	}
 	if _, within := errors.AsType[*failedAction](err); within {
 		return status, &actionDTO{Fault: body, Status: "failed"}
 	}

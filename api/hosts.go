@@ -71,7 +71,7 @@ func (c *call) host(d *model.Desired) (model.Host, error) {
 	}
 	h, ok := d.Hosts[id]
 	if !ok {
-		return model.Host{}, model.NotFoundf("Entity not found: %s", id)
+		return model.Host{}, model.Unknown(id)
 	}
 	return h, nil
 }

@@ -76,7 +76,7 @@ func (c *call) labelledNetwork(d *model.Desired) (model.Network, error) {
 		return n, err
 	}
 	if label := c.r.PathValue("label"); n.Label == "" || n.Label != label {
-		return n, model.NotFoundf("Entity not found: %s", label)
+		return n, model.Unknown(label)
 	}
 	return n, nil
 }
@@ -137,7 +137,7 @@ func (a *API) getLabelOfHost(c *call) (document, error) {
 	}
 	label := c.r.PathValue("label")
 	if !slices.Contains(h.Labels, label) {
-		return nil, model.NotFoundf("Entity not found: %s", label)
+		return nil, model.Unknown(label)
 	}
 	return v.labelOfHost(h.ID, label), nil
 }

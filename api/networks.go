@@ -67,7 +67,7 @@ func (c *call) network(d *model.Desired) (model.Network, error) {
 	}
 	n, ok := d.Networks[id]
 	if !ok {
-		return model.Network{}, model.NotFoundf("Entity not found: %s", id)
+		return model.Network{}, model.Unknown(id)
 	}
 	return n, nil
 }
@@ -85,7 +85,7 @@ func referred(d *model.Desired, ref *networkDTO) (model.Network, error) {
 	id, _ := model.ParseID(ref.ID)
 	n, ok := d.Networks[id]
 	if !ok {
-		return model.Network{}, model.Invalidf("Logical Network (id '%s') doesn't exist.", ref.ID)
+		return model.Network{}, model.Refuse(model.ErrInvalid, model.UnknownNetwork, "There is no network '%s'.", ref.ID)
 	}
 	if name != "" && name != n.Name {
 		return model.Network{}, model.Invalidf(

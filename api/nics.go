@@ -143,7 +143,7 @@ func (c *call) nic(v *view) (model.Host, model.NIC, error) {
 			return h, n, nil
 		}
 	}
-	return h, model.NIC{}, model.NotFoundf("Entity not found: %s", id)
+	return h, model.NIC{}, model.Unknown(id)
 }
 
 func nicLinks() links { return links{"host": nil, "statistics": nil} }
@@ -214,7 +214,7 @@ func (a *API) noneOfNIC(member string) func(*call) (document, error) {
 		if _, _, err := c.nic(a.view(c)); err != nil {
 			return nil, err
 		}
-		return nil, model.NotFoundf("Entity not found: %s", c.r.PathValue(member))
+		return nil, model.Unknown(c.r.PathValue(member))
 	}
 }
 

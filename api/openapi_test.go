@@ -21,6 +21,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/wire"
 )
 
 // each calls f for every operation of the document.
@@ -321,6 +322,8 @@ func TestEveryMemberIsServed(t *testing.T) {
 	// What no golden file has.
 	action := `{"async": true, "check_connectivity": true, "commit_on_success": true, "connectivity_timeout": 1, "force": true}`
 	collect(t, seen, newWorld(t).must(http.StatusOK, "POST", setupPath, action, jsonBody, jsonReply).Body.Bytes())
+	coded := header{wire.RefusalsHeader: "true"}
+	collect(t, seen, newWorld(t).must(http.StatusNotFound, "GET", base+"/hosts/nosuch", "", jsonReply, coded).Body.Bytes())
 	for name, schema := range loadContract(t).doc.Components.Schemas {
 		if schema.Value.XML == nil || strings.HasSuffix(name, "Input") || strings.HasSuffix(name, "Add") {
 			continue // not oVirt's, or of a request

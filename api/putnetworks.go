@@ -130,7 +130,7 @@ func (d *networkDTO) present(desired *model.Desired, byName map[string]model.Net
 	id, _ := model.ParseID(d.ID)
 	n, exists := desired.Networks[id]
 	if !exists {
-		return model.Network{}, model.NotFoundf("Entity not found: %s", d.ID)
+		return model.Network{}, model.Unknown(d.ID)
 	}
 	return n, nil
 }
@@ -164,7 +164,17 @@ func about(index int, item *networkDTO, err error) []error {
 		refusals = model.Refusals{err}
 	}
 	for i, refusal := range refusals {
-		refusals[i] = fmt.Errorf("%s: %w", entry, refusal)
+		refusals[i] = &entryError{entry, refusal}
 	}
 	return refusals
 }
+
+// entryError is what one entry is refused for.
+type entryError struct {
+	entry string
+	cause error
+}
+
+func (e *entryError) Error() string { return e.entry + ": " + e.cause.Error() }
+
+func (e *entryError) Unwrap() error { return e.cause }

@@ -1,11 +1,15 @@
 package api_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/wire"
 )
 
 // TestRefusals sends requests that must fail. Each must get a fault that says
@@ -241,6 +245,31 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("the desired state changed (-before +after):\n%s", cmp.Diff(before, after))
 			}
 		})
+	}
+}
+
+// TestCodes asks for the refusals one by one.
+func TestCodes(t *testing.T) {
+	w := newWorld(t)
+	path := base + "/networks/" + string(iso1)
+	if text := w.must(http.StatusConflict, "DELETE", path, "", jsonReply).Body.String(); strings.Contains(text, "refusals") {
+		t.Errorf("nobody asked for the codes:\n%s", text)
+	}
+	reply := w.must(http.StatusConflict, "DELETE", path, "", jsonReply, header{wire.RefusalsHeader: "true"})
+	want := []wire.Refusal{{
+		Code: string(model.RemovedInUse), Args: []string{"iso1", "vnet0", "33333333-3333-4333-8333-333333333333"},
+		Text: "Cannot remove Network. This logical network is used by virtual machine: 33333333-3333-4333-8333-333333333333\n" +
+			" - Please remove it from this virtual machine and try again.\n - Or unplug the port(s) 'vnet0', or force it with force=true.",
+	}}
+	var fault struct{ Refusals []wire.Refusal }
+	if err := json.Unmarshal(reply.Body.Bytes(), &fault); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, fault.Refusals); diff != "" {
+		t.Errorf("refusals (-want +got):\n%s", diff)
+	}
+	if text := w.must(http.StatusConflict, "DELETE", path, "", header{wire.RefusalsHeader: "true"}).Body.String(); strings.Contains(text, "refusals") {
+		t.Errorf("XML has no codes:\n%s", text)
 	}
 }
 

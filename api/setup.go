@@ -103,7 +103,7 @@ func (action *actionDTO) synchronized(c *call, v *view) ([]model.ID, error) {
 		id, _ := model.ParseID(item.ID)
 		at, ok := attached[id]
 		if !ok {
-			missing = append(missing, model.NotFoundf("Entity not found: %s", item.ID))
+			missing = append(missing, model.Unknown(item.ID))
 		}
 		networks = append(networks, at.Network)
 	}

@@ -144,5 +144,5 @@ func (c *call) statistic(list *statisticsDTO) (document, error) {
 			return s, nil
 		}
 	}
-	return nil, model.NotFoundf("Entity not found: %s", id)
+	return nil, model.Unknown(id)
 }

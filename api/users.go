@@ -55,5 +55,5 @@ func (a *API) getUser(c *call) (document, error) {
 			return a.view(c).user(name), nil
 		}
 	}
-	return nil, model.NotFoundf("Entity not found: %s", id)
+	return nil, model.Unknown(id)
 }

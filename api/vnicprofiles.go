@@ -70,7 +70,7 @@ func (a *API) getVnicProfile(c *call) (document, error) {
 			return v.vnicProfile(n, f), nil
 		}
 	}
-	return nil, model.NotFoundf("Entity not found: %s", id)
+	return nil, model.Unknown(id)
 }
 
 func (a *API) listNetworkVnicProfiles(c *call) (document, error) {

@@ -266,7 +266,7 @@ func (w *Writer) comesBack(ctx context.Context, refused error) bool {
 // returns what to tell who asked for it.
 func (w *Writer) takeBack(ctx context.Context, ch *change, cause error) error {
 	if reflect.DeepEqual(ch.before, ch.after) { // it was only asked to be in sync
-		return &outOfSync{"setup", cause}
+		return outOfSync("setup", cause)
 	}
 	undo, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
@@ -280,7 +280,7 @@ func (w *Writer) takeBack(ctx context.Context, ch *change, cause error) error {
 	})
 	if err != nil {
 		w.logger.Error("cannot take back a change that Open vSwitch did not realise", "networks", ch.touched, "error", err)
-		return &unrealised{[]error{model.ErrUndecided, cause}, "and could not be taken back, so it stays (" + oneLine(err) + ")"}
+		return unrealised(errors.Join(model.ErrUndecided, cause), cause, "and could not be taken back, so it stays ("+oneLine(err)+")")
 	}
 	settle, stop := context.WithTimeout(ctx, settleTimeout)
 	defer stop()
@@ -289,7 +289,7 @@ func (w *Writer) takeBack(ctx context.Context, ch *change, cause error) error {
 	if w.waiter.WaitFor(settle, revision, ch.touched...) == nil {
 		w.endLeaving(ctx, ch)
 	}
-	return &unrealised{[]error{cause}, "so it was taken back"}
+	return unrealised(cause, cause, "so it was taken back")
 }
 
 // endLeaving forgets the evictions and releases of a change that is done. One
@@ -318,7 +318,7 @@ func (w *Writer) Sync(ctx context.Context, revision int64, networks ...model.ID)
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
 	if err := w.waiter.WaitFor(ctx, revision, networks...); err != nil {
-		return &outOfSync{"sync all", err}
+		return outOfSync("sync all", err)
 	}
 	return nil
 }

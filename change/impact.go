@@ -64,7 +64,7 @@ func (i impact) conflicts(after *model.Desired, host model.ID, actual *plan.Actu
 	if len(reasons) == 0 {
 		return nil
 	}
-	return model.Conflictf("Cannot setup Networks. The host cannot have %s.", strings.Join(reasons, "; "))
+	return model.Refuse(model.ErrConflict, model.HostConflict, "The host cannot have %s.", strings.Join(reasons, "; "))
 }
 
 // inUse refuses to take networks from the host while ports are plugged in.
@@ -76,26 +76,21 @@ func (i impact) inUse(after *model.Desired, actual *plan.Actual) error {
 		if len(ports) == 0 {
 			continue
 		}
-		advice := fmt.Sprintf("Or unplug the port(s) '%s', or force it with force=true.", strings.Join(ports, ","))
-		vms := users(bridge, ports)
-		if _, stays := after.Networks[n.ID]; stays {
-			used = append(used, model.Conflictf("Cannot setup Networks. The following Logical Network: '%s' is being used by the following VM(s): '%s' . Please stop the VM(s) and try again. %s",
-				n.Name, strings.Join(vms, ","), advice))
-		} else {
-			used = append(used, model.Conflictf("Cannot remove Network. %s\n - %s", usedBy(vms), advice))
-		}
+		_, stays := after.Networks[n.ID]
+		used = append(used, inUse(n, stays, strings.Join(ports, ","), users(bridge, ports)))
 	}
 	return model.Join(used...)
 }
 
-// usedBy says in the oVirt engine's words which VMs keep a network from being
-// removed.
-func usedBy(vms []string) string {
-	if len(vms) == 1 {
-		return fmt.Sprintf("This logical network is used by virtual machine: %s\n - Please remove it from this virtual machine and try again.", vms[0])
+func inUse(n model.Network, stays bool, ports string, vms []string) error {
+	const text = "The network '%[1]s' is used by %[3]s: stop them, or unplug the port(s) '%[2]s', or force it."
+	switch {
+	case stays:
+		return model.Refuse(model.ErrConflict, model.InUse, text, n.Name, ports, strings.Join(vms, ","))
+	case len(vms) == 1:
+		return model.Refuse(model.ErrConflict, model.RemovedInUse, text, n.Name, ports, vms[0])
 	}
-	return fmt.Sprintf("This logical network is used by virtual machines: (%d): %s\n - Please detach virtual machines using this logical network and try again.",
-		len(vms), strings.Join(vms, ", "))
+	return model.Refuse(model.ErrConflict, model.RemovedInUseByMany, text, n.Name, ports, strings.Join(vms, ", "), len(vms))
 }
 
 // users names the VMs whose ports are given, by what libvirt or an operator

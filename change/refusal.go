@@ -37,28 +37,13 @@ func unavailable(format string, args ...any) error {
 
 // unrealised says why Open vSwitch does not have a change, and what became of
 // the change.
-type unrealised struct {
-	// kinds are those of the refusal; the last one is the cause.
-	kinds   []error
-	outcome string
+func unrealised(kind, cause error, outcome string) error {
+	return model.Refuse(kind, model.Unrealised, "Open vSwitch did not realise the change, %s: %s", outcome, oneLine(cause))
 }
-
-func (e *unrealised) Error() string {
-	return "Cannot setup Networks. Open vSwitch did not realise the change, " + e.outcome + ": " + oneLine(e.kinds[len(e.kinds)-1])
-}
-
-func (e *unrealised) Unwrap() []error { return e.kinds }
 
 // outOfSync says why networks that nobody changed are not as they must be.
-type outOfSync struct {
-	action string
-	cause  error
+func outOfSync(action string, cause error) error {
+	return model.Refuse(cause, model.OutOfSync, "Open vSwitch does not have the networks as they must be: %[2]s", action, oneLine(cause))
 }
-
-func (e *outOfSync) Error() string {
-	return "Cannot " + e.action + " Networks. Open vSwitch does not have them as they must be: " + oneLine(e.cause)
-}
-
-func (e *outOfSync) Unwrap() error { return e.cause }
 
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }

@@ -113,7 +113,7 @@ func TestWhatCannotBeAdoptedOrReleased(t *testing.T) {
 		"taken name": {func(d *model.Desired, _, _ model.ID) error {
 			_, err := d.AddNetworkOf(model.Network{Name: "red"}, "br-old")
 			return err
-		}, model.ErrConflict, "already used"},
+		}, model.ErrConflict, "Another network has the name"},
 		"release nothing": {func(d *model.Desired, host, _ model.ID) error { return d.Release(host, model.NewID()) }, model.ErrNotFound, ""},
 		"strict": {func(d *model.Desired, host, red model.ID) error {
 			n := d.Networks[red]

@@ -208,7 +208,7 @@ func (d *Desired) Validate() error {
 			wrong = append(wrong, NotFoundf("Host (id '%s') doesn't exist.", a.Host))
 		}
 		if _, ok := d.Networks[a.Network]; !ok {
-			wrong = append(wrong, NotFoundf("Logical Network (id '%s') doesn't exist.", a.Network))
+			wrong = append(wrong, Refuse(ErrNotFound, UnknownNetwork, "There is no network '%s'.", a.Network))
 		}
 		if uuid, ok := ParseID(a.Adopts); a.Adopts != "" && (!ok || string(uuid) != a.Adopts) {
 			wrong = append(wrong, Invalidf("Attachment %s adopts '%s', which is not the UUID of a bridge.", id, a.Adopts))
@@ -231,18 +231,18 @@ func (d *Desired) ValidateNames() error {
 	var wrong []error
 	for name, count := range names {
 		if count > 1 {
-			wrong = append(wrong, nameInUse("", name))
+			wrong = append(wrong, Refuse(ErrConflict, NameTwice, "Two networks have the name '%s': choose another name.", name))
 		}
 		for _, owner := range bridges[name] {
 			if owner != name {
-				wrong = append(wrong, Invalidf("Bad network name (%s). The name is already used as an on-host identifier of the network: %s",
+				wrong = append(wrong, Refuse(ErrInvalid, NameOfBridge, "The name '%s' is that of a bridge of the network '%s': choose another name.",
 					name, owner))
 			}
 		}
 	}
 	for bridge, owners := range bridges {
 		if len(owners) > 1 && names[bridge] == 0 {
-			wrong = append(wrong, Conflictf("The on-host identifier '%s' is already used by an existing logical network.", bridge))
+			wrong = append(wrong, Refuse(ErrConflict, BridgeTaken, "The bridge '%s' is that of another network.", bridge))
 		}
 	}
 	return Join(wrong...)

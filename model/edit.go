@@ -19,7 +19,7 @@ func (d *Desired) AddNetwork(n Network) (Network, error) { return d.AddNetworkOf
 // exists already.
 func (d *Desired) AddNetworkOf(n Network, bridge string) (Network, error) {
 	if _, taken := d.NetworkByName(n.Name); taken {
-		return Network{}, nameInUse("Cannot add Network. ", n.Name)
+		return Network{}, nameTaken("add", n.Name)
 	}
 	return d.file(n, bridge), nil
 }
@@ -36,10 +36,10 @@ func (d *Desired) file(n Network, bridge string) Network {
 // UpdateNetwork replaces a network's own attributes.
 func (d *Desired) UpdateNetwork(n Network) error {
 	if _, ok := d.Networks[n.ID]; !ok {
-		return NotFoundf("Entity not found: %s", n.ID)
+		return Unknown(n.ID)
 	}
 	if other, taken := d.NetworkByName(n.Name); taken && other.ID != n.ID {
-		return nameInUse("Cannot update Network. ", n.Name)
+		return nameTaken("update", n.Name)
 	}
 	_, err := d.PutNetwork(n)
 	return err
@@ -55,7 +55,7 @@ func (d *Desired) PutNetwork(n Network) (Network, error) {
 	}
 	old, ok := d.Networks[n.ID]
 	if !ok {
-		return Network{}, NotFoundf("Entity not found: %s", n.ID)
+		return Network{}, Unknown(n.ID)
 	}
 	if n == old {
 		return old, nil
@@ -72,8 +72,8 @@ func (d *Desired) PutNetwork(n Network) (Network, error) {
 	return n, nil
 }
 
-func nameInUse(prefix, name string) error {
-	return Conflictf("%sThe name of the logical network '%s' is already used by an existing logical network in the same data-center.\n-Please choose a different name.", prefix, name)
+func nameTaken(action, name string) error {
+	return Refuse(ErrConflict, NameTaken, "Another network has the name '%[1]s': choose another name.", name, action)
 }
 
 // hostNamePattern is the oVirt engine's (VALIDATION_VDS_NAME_INVALID).
@@ -83,14 +83,14 @@ var hostNamePattern = regexp.MustCompile(`^[-_.0-9A-Za-z]+$`)
 func (d *Desired) RenameHost(id ID, name string) error {
 	h, ok := d.Hosts[id]
 	if !ok {
-		return NotFoundf("Entity not found: %s", id)
+		return Unknown(id)
 	}
 	if !hostNamePattern.MatchString(name) {
-		return Invalidf("Cannot edit Host. Host name must be formed of alphanumeric characters, numbers or \"-_.\".")
+		return Refuse(ErrInvalid, HostNameForm, "The name of a host has English letters, digits, '-', '_' and '.' only.")
 	}
 	for _, other := range d.Hosts {
 		if other.ID != id && other.Name == name {
-			return Conflictf("Cannot edit Host. The Host name is already in use, please choose a unique name and try again.")
+			return Refuse(ErrConflict, HostNameTaken, "Another host has this name: choose another one.")
 		}
 	}
 	h.Name, h.Named = name, true
@@ -109,7 +109,7 @@ func (d *Desired) FollowName(id ID, machine string) {
 // RemoveHost removes a host with its labels and attachments.
 func (d *Desired) RemoveHost(id ID) error {
 	if _, ok := d.Hosts[id]; !ok {
-		return NotFoundf("Entity not found: %s", id)
+		return Unknown(id)
 	}
 	delete(d.Hosts, id)
 	maps.DeleteFunc(d.Attachments, func(_ ID, a Attachment) bool { return a.Host == id })
@@ -119,7 +119,7 @@ func (d *Desired) RemoveHost(id ID) error {
 // RemoveNetwork removes a network and its attachments.
 func (d *Desired) RemoveNetwork(id ID) error {
 	if _, ok := d.Networks[id]; !ok {
-		return NotFoundf("Entity not found: %s", id)
+		return Unknown(id)
 	}
 	delete(d.Networks, id)
 	maps.DeleteFunc(d.Attachments, func(_ ID, a Attachment) bool { return a.Network == id })
@@ -130,10 +130,10 @@ func (d *Desired) RemoveNetwork(id ID) error {
 // of the explicit attachment that is there.
 func (d *Desired) Attach(host, network ID, properties map[string]string) (Attachment, error) {
 	if _, ok := d.Hosts[host]; !ok {
-		return Attachment{}, NotFoundf("Entity not found: %s", host)
+		return Attachment{}, Unknown(host)
 	}
 	if _, ok := d.Networks[network]; !ok {
-		return Attachment{}, Invalidf("Logical Network (id '%s') doesn't exist.", network)
+		return Attachment{}, Refuse(ErrInvalid, UnknownNetwork, "There is no network '%s'.", network)
 	}
 	id := AttachmentID(host, network)
 	d.Attachments[id] = Attachment{
@@ -149,10 +149,10 @@ func (d *Desired) Attach(host, network ID, properties map[string]string) (Attach
 func (d *Desired) Detach(host, network ID) error {
 	a, ok := d.AttachmentOf(host, network)
 	if !ok {
-		return NotFoundf("Entity not found: %s", AttachmentID(host, network))
+		return Unknown(AttachmentID(host, network))
 	}
 	if a.Label != "" {
-		return Conflictf("Cannot setup Networks. The following networks cannot be removed from the host since they are managed by the label: %s. Please remove the label '%s' from the host in order to remove the network.",
+		return Refuse(ErrConflict, LabelAttaches, "The network '%s' stays on the host by the label '%s': take the label from the host.",
 			d.Networks[network].Name, a.Label)
 	}
 	delete(d.Attachments, a.ID)
@@ -164,7 +164,7 @@ func (d *Desired) Detach(host, network ID) error {
 func (d *Desired) Adopt(host, network ID, bridge, uuid string) error {
 	n, ok := d.Networks[network]
 	if !ok {
-		return NotFoundf("Entity not found: %s", network)
+		return Unknown(network)
 	}
 	if n.VdsmName != bridge {
 		return Conflictf("Cannot adopt the bridge '%s'. The network '%s' has bridges of the name '%s', and keeps that: adopt the bridge as a network that does not exist yet, or delete this one before, to have its name.",
@@ -185,7 +185,7 @@ func (d *Desired) Adopt(host, network ID, bridge, uuid string) error {
 func (d *Desired) Release(host, network ID) error {
 	n, ok := d.Networks[network]
 	if !ok {
-		return NotFoundf("Entity not found: %s", network)
+		return Unknown(network)
 	}
 	var wrong []error
 	a, _ := d.AttachmentOf(host, network)
@@ -220,7 +220,7 @@ func (d *Desired) GiveBack(host ID, networks ...ID) {
 func (d *Desired) AddLabel(host ID, labels ...string) error {
 	h, ok := d.Hosts[host]
 	if !ok {
-		return NotFoundf("Entity not found: %s", host)
+		return Unknown(host)
 	}
 	has := map[string]bool{}
 	for _, label := range h.Labels {
@@ -230,7 +230,7 @@ func (d *Desired) AddLabel(host ID, labels ...string) error {
 	for _, label := range labels {
 		wrong = append(wrong, ValidateLabel(label))
 		if has[label] {
-			wrong = append(wrong, Conflictf("Cannot add Label. The host '%s' is already labeled with the specified label '%s'.", h.Name, label))
+			wrong = append(wrong, Refuse(ErrConflict, LabelThere, "The host '%s' has the label '%s' already.", h.Name, label))
 		}
 		has[label] = true
 	}
@@ -238,7 +238,7 @@ func (d *Desired) AddLabel(host ID, labels ...string) error {
 		return err
 	}
 	if len(has) > maxLabels {
-		return Invalidf("Cannot add Label. The host '%s' would have %d labels; the limit is %d.", h.Name, len(has), maxLabels)
+		return Refuse(ErrInvalid, LabelsTooMany, "The host '%s' would have %d labels; the limit is %d.", h.Name, len(has), maxLabels)
 	}
 	h.Labels = slices.Sorted(maps.Keys(has))
 	d.Hosts[host] = h
@@ -254,11 +254,11 @@ func (d *Desired) AddLabel(host ID, labels ...string) error {
 func (d *Desired) RemoveLabel(host ID, label string) error {
 	h, ok := d.Hosts[host]
 	if !ok {
-		return NotFoundf("Entity not found: %s", host)
+		return Unknown(host)
 	}
 	i := slices.Index(h.Labels, label)
 	if i < 0 {
-		return NotFoundf("Cannot setup Networks. Label '%s' cannot be removed, since it isn't attached to the host.", label)
+		return Refuse(ErrNotFound, LabelMissing, "The host does not have the label '%s'.", label)
 	}
 	h.Labels = slices.Delete(slices.Clone(h.Labels), i, i+1)
 	d.Hosts[host] = h

@@ -8,7 +8,8 @@ import (
 )
 
 // The kinds of refusal. Test with errors.Is; the api package holds the one
-// table that turns them into HTTP status codes.
+// table that turns them into HTTP status codes, and the one with the oVirt engine's
+// words for those that have a code.
 var (
 	// ErrInvalid says that the request itself is wrong, whatever the state.
 	ErrInvalid = errors.New("invalid request")
@@ -24,10 +25,51 @@ var (
 	ErrUndecided = errors.New("undecided")
 )
 
+// Code says which rule refuses, to whoever has other words for it than the text.
+type Code string
+
+// The codes, each with its arguments.
+const (
+	UnknownID          Code = "unknown-id"      // the id
+	UnknownNetwork     Code = "unknown-network" // the id
+	NameTaken          Code = "name-taken"      // the network's name; "add" or "update"
+	NameTwice          Code = "name-twice"      // the network's name
+	NameOfBridge       Code = "name-of-bridge"  // the network's name, that of the bridge's network
+	BridgeTaken        Code = "bridge-taken"    // the bridge's name
+	HostNameForm       Code = "host-name-form"
+	HostNameTaken      Code = "host-name-taken"
+	LabelAttaches      Code = "label-attaches"        // the network's name, the label
+	LabelThere         Code = "label-there"           // the host's name, the label
+	LabelMissing       Code = "label-missing"         // the label
+	LabelsTooMany      Code = "labels-too-many"       // the host's name, how many, the limit
+	HostConflict       Code = "host-conflict"         // what is in the way
+	InUse              Code = "in-use"                // the network's name, the ports, the VMs
+	RemovedInUse       Code = "removed-in-use"        // the network's name, the ports, the VM
+	RemovedInUseByMany Code = "removed-in-use-by-vms" // the network's name, the ports, the VMs, how many
+	InQuarantine       Code = "in-quarantine"         // the network's name, the ports
+	HostNotEmpty       Code = "host-not-empty"        // the host's name, how many networks, how many labels
+	Unrealised         Code = "unrealised"            // what became of the change, the cause
+	OutOfSync          Code = "out-of-sync"           // "setup" or "sync all", the cause
+)
+
 // Error is a refusal with a text for the person who asked.
 type Error struct {
 	Kind error // ErrInvalid, ErrNotFound, ErrConflict, ErrUnavailable or ErrUndecided
 	Text string
+	// Code is "" for a rule that has no words but Text.
+	Code Code
+	Args []any
+}
+
+// Refuse makes a refusal that others may say in their words. The format may leave
+// arguments to them.
+func Refuse(kind error, code Code, format string, args ...any) error {
+	return &Error{Kind: kind, Code: code, Args: args, Text: fmt.Sprintf(format, args...)}
+}
+
+// Unknown refuses an id that names nothing.
+func Unknown[T ~string](id T) error {
+	return Refuse(ErrNotFound, UnknownID, "There is no '%s'.", id)
 }
 
 // Error returns the text.
@@ -78,7 +120,7 @@ func Join(errs ...error) error {
 	return all
 }
 
-// Error joins the texts as the oVirt engine does.
+// Error joins the texts.
 func (r Refusals) Error() string {
 	texts := make([]string, len(r))
 	for i, err := range r {

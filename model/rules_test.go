@@ -64,10 +64,10 @@ func TestTheStoreNeverHolds(t *testing.T) {
 		"many properties":                       {properties(many), model.ErrInvalid, "The attachment has 65 properties; the limit is 64."},
 		"character that XML does not have":      {network(func(n *model.Network) { n.Comment = "a\ufffe" }), model.ErrInvalid, "Network comment must not have the character U+FFFE."},
 		"escape in a description":               {network(func(n *model.Network) { n.Description = "\x1b" }), model.ErrInvalid, "Network description must not have the character U+001B."},
-		"two networks of one name":              {network(func(n *model.Network) { n.Name = "blue" }), model.ErrConflict, "The name of the logical network 'blue' is already used by an existing logical network in the same data-center.\n-Please choose a different name."},
-		"two networks of one bridge":            {network(func(n *model.Network) { n.Name, n.VdsmName = "x y", "onblue" }), model.ErrConflict, "The on-host identifier 'onblue' is already used by an existing logical network."},
-		"name of the bridge of another network": {network(func(n *model.Network) { n.Name = "onblue" }), model.ErrInvalid, "Bad network name (onblue). The name is already used as an on-host identifier of the network: blue"},
-		"name and bridge of another":            {network(func(n *model.Network) { n.Name, n.VdsmName = "onblue", "onblue" }), model.ErrInvalid, "Bad network name (onblue). The name is already used as an on-host identifier of the network: blue"},
+		"two networks of one name":              {network(func(n *model.Network) { n.Name = "blue" }), model.ErrConflict, "Two networks have the name 'blue': choose another name."},
+		"two networks of one bridge":            {network(func(n *model.Network) { n.Name, n.VdsmName = "x y", "onblue" }), model.ErrConflict, "The bridge 'onblue' is that of another network."},
+		"name of the bridge of another network": {network(func(n *model.Network) { n.Name = "onblue" }), model.ErrInvalid, "The name 'onblue' is that of a bridge of the network 'blue': choose another name."},
+		"name and bridge of another":            {network(func(n *model.Network) { n.Name, n.VdsmName = "onblue", "onblue" }), model.ErrInvalid, "The name 'onblue' is that of a bridge of the network 'blue': choose another name."},
 		"all that is wrong, once, in order": {
 			func(d *model.Desired, host, red model.ID) {
 				network(func(n *model.Network) { n.MTU, n.Label, n.Comment = 1, "a b", "\x00" })(d, host, red)
@@ -100,7 +100,7 @@ func TestSeveralLabelsAreAddedOrNone(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := d.AddLabel(host, "c", "a", "x y")
-	if want := "Cannot add Label. The host 'one' is already labeled with the specified label 'a'., Network label must be formed only from: English letters, numbers, hyphen or underscore."; err == nil || err.Error() != want {
+	if want := "Network label must be formed only from: English letters, numbers, hyphen or underscore., The host 'one' has the label 'a' already."; err == nil || err.Error() != want {
 		t.Errorf("error %v, want %q", err, want)
 	}
 	if err := d.AddLabel(host, "c", "c"); !errors.Is(err, model.ErrConflict) {

@@ -87,9 +87,7 @@ func (a *app) exit(err error) int {
 
 // complain writes one line to stderr.
 func (a *app) complain(text string) {
-	// What the API calls force=true is a flag here.
-	text = strings.ReplaceAll(oneLine(text), "force=true", "--force")
-	_, _ = fmt.Fprintf(a.stderr, "isonet: %s\n", text) // there is nowhere left to tell
+	_, _ = fmt.Fprintf(a.stderr, "isonet: %s\n", oneLine(text)) // there is nowhere left to tell
 }
 
 func (a *app) rootCommand() *cobra.Command {

@@ -287,6 +287,12 @@ func TestRefusals(t *testing.T) {
 		},
 		{"refused-without-body", "network list", "GET /networks?follow=network_labels", answer{status: http.StatusNotFound}},
 		{"refused-delete", "network delete green blue", "DELETE /networks/" + blueID, refusal(http.StatusConflict, "[in use]")},
+		{
+			"refused-in-use", "network delete blue", "DELETE /networks/" + blueID,
+			answer{status: http.StatusConflict, body: `{"reason": "Operation Failed", "detail": "[This network is used, or force it with force=true., No\n- and no]",
+				"refusals": [{"code": "removed-in-use-by-vms", "args": ["blue", "vnet0,vnet1", "web, db", "2"], "text": "This network is used, or force it with force=true."},
+				{"text": "No\n- and no"}]}`},
+		},
 		{"refused-first-delete", "network delete blue green", "DELETE /networks/" + blueID, refusal(http.StatusConflict, "[in use]")},
 		{"refused-delete-json", "network delete green blue -o json", "DELETE /networks/" + blueID, refusal(http.StatusConflict, "[in use]")},
 		{

@@ -15,6 +15,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/isonet/isonet/wire"
 )
 
 // basePath is where isonetd serves the oVirt API.
@@ -162,6 +164,7 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("Version", "4")
 	req.Header.Set("User-Agent", c.userAgent)
+	req.Header.Set(wire.RefusalsHeader, "true")
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
