@@ -12,10 +12,7 @@ import (
 	"github.com/isonet/isonet/daemon"
 )
 
-const (
-	sample = "../docs/isonetd.yaml.example"
-	readme = "../README.md"
-)
+const sample = "../docs/isonetd.yaml.example"
 
 // As it is the sample changes nothing; with its keys uncommented it says of
 // every option what DefaultOptions says.
@@ -38,25 +35,6 @@ func TestSampleConfigurationIsTheDefaults(t *testing.T) {
 	}
 	if diff := cmp.Diff(daemon.DefaultOptions(), uncommented); diff != "" {
 		t.Errorf("the sample with its keys uncommented (-default +sample):\n%s", diff)
-	}
-}
-
-// The table of options in the README has exactly the options, with their
-// defaults.
-func TestReadmeNamesEveryOption(t *testing.T) {
-	want := map[string]string{}
-	defaults := reflect.ValueOf(daemon.DefaultOptions())
-	for i, key := range keys() {
-		want[key] = defaults.Field(i).String()
-	}
-	got := map[string]string{}
-	_, section, _ := strings.Cut(read(t, readme), "\n## Configuration\n")
-	section, _, _ = strings.Cut(section, "\n## ")
-	for _, row := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\| (?:`([^`]+)`|empty) \\|").FindAllStringSubmatch(section, -1) {
-		got[row[1]] = row[2]
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("options and their defaults (-isonetd +README):\n%s", diff)
 	}
 }
 

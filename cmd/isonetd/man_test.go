@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,18 +16,19 @@ import (
 	"github.com/isonet/isonet/daemon"
 )
 
-//go:generate go test -count=1 -run ^TestManPages$ . -update
+//go:generate go test -count=1 -run ^TestPages$ . -update
 
-var update = flag.Bool("update", false, "write the man pages anew")
+var update = flag.Bool("update", false, "write the pages anew")
 
-// TestManPages holds isonetd(8) against the flags, and isonetd.yaml(5) against
-// the sample, which a test of daemon holds against the options.
-func TestManPages(t *testing.T) {
-	for path, text := range map[string]string{
-		"../../docs/man/isonetd.8":      daemonPage(t),
-		"../../docs/man/isonetd.yaml.5": configurationPage(t),
+// TestPages holds isonetd(8) against the flags, and isonetd.yaml(5) and
+// docs/configuration.md against the sample, which a test of daemon holds against
+// the options.
+func TestPages(t *testing.T) {
+	for path, page := range map[string][]byte{
+		"../../docs/man/isonetd.8":      md2man.Render([]byte(daemonPage(t))),
+		"../../docs/man/isonetd.yaml.5": md2man.Render([]byte(configurationPage(t))),
+		"../../docs/configuration.md":   []byte(configurationDocument(t)),
 	} {
-		page := md2man.Render([]byte(text))
 		if *update {
 			if err := os.WriteFile(path, page, 0o644); err != nil {
 				t.Fatal(err)
@@ -49,19 +51,51 @@ func daemonPage(t *testing.T) string {
 
 func configurationPage(t *testing.T) string {
 	t.Helper()
-	var keys strings.Builder
+	var page strings.Builder
+	for _, option := range sample(t) {
+		for _, key := range option.keys {
+			fmt.Fprintf(&page, "**%s**\n\n", key)
+		}
+		fmt.Fprintf(&page, "> %s\n\n", option.meaning)
+	}
+	return strings.Replace(read(t, "testdata/isonetd.yaml.5.md"), "{{keys}}\n", page.String(), 1)
+}
+
+// configurationDocument is the page of docs, for who reads it there.
+func configurationDocument(t *testing.T) string {
+	t.Helper()
+	var page strings.Builder
+	for _, option := range sample(t) {
+		var names, defaults []string
+		for _, key := range option.keys {
+			name, value, _ := strings.Cut(key, ": ")
+			names, defaults = append(names, "`"+name+"`"), append(defaults, "`"+value+"`")
+		}
+		fmt.Fprintf(&page, "\n## %s\n\nDefault: %s\n\n%s\n", strings.Join(names, ", "), strings.Join(slices.Compact(defaults), ", "), option.meaning)
+	}
+	return read(t, "testdata/configuration.md") + page.String()
+}
+
+// option is a paragraph of the sample.
+type option struct {
+	keys    []string // with their defaults
+	meaning string
+}
+
+func sample(t *testing.T) []option {
+	t.Helper()
+	var list []option
 	// A paragraph of comment, and the keys that it is about.
 	blocks := regexp.MustCompile(`(?m)((?:^# .*\n)+)((?:^#[a-z].*\n?)+)`).FindAllStringSubmatch(read(t, "../../docs/isonetd.yaml.example"), -1)
 	for _, block := range blocks {
-		for key := range strings.Lines(block[2]) {
-			fmt.Fprintf(&keys, "**%s**\n\n", strings.TrimSpace(strings.TrimPrefix(key, "#")))
-		}
-		fmt.Fprintf(&keys, "> %s\n\n", strings.ReplaceAll(strings.TrimSpace(regexp.MustCompile(`(?m)^# `).ReplaceAllString(block[1], "")), "\n", " "))
+		meaning := regexp.MustCompile(`(?m)^# `).ReplaceAllString(strings.TrimSpace(block[1]), "")
+		keys := strings.TrimPrefix(strings.TrimSpace(block[2]), "#")
+		list = append(list, option{strings.Split(keys, "\n#"), strings.ReplaceAll(meaning, "\n", " ")})
 	}
-	if len(blocks) == 0 {
+	if len(list) == 0 {
 		t.Fatal("the sample has no key")
 	}
-	return strings.Replace(read(t, "testdata/isonetd.yaml.5.md"), "{{keys}}\n", keys.String(), 1)
+	return list
 }
 
 func read(t *testing.T, path string) string {
