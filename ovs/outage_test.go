@@ -8,7 +8,7 @@ import (
 )
 
 // It is Open vSwitch itself that does so, and nothing that isonet could help:
-// README says it to operators.
+// docs/limits.md says it to operators.
 func TestVMsWhileTheDatabaseServerIsDown(t *testing.T) {
 	private := ovstest.Start(t, ovstest.InNamespace(ovstest.Namespace(t)))
 	private.Vsctl("add-br", "br", "--", "set", "bridge", "br", "datapath_type="+ovstest.Datapath())

@@ -32,6 +32,15 @@ func TestLinksLead(t *testing.T) {
 	}
 }
 
+// TestReadmeIsShort keeps README to what fits into one sitting; the rest is for
+// docs.
+func TestReadmeIsShort(t *testing.T) {
+	const most = 8192
+	if size := len(read(t, filepath.Join(root, "README.md"))); size > most {
+		t.Errorf("README.md has %d bytes, and may have %d: move something to docs", size, most)
+	}
+}
+
 // documents returns the paths of the project's documents.
 func documents(t *testing.T) []string {
 	t.Helper()

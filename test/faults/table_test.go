@@ -24,5 +24,9 @@ func TestFaultTableNamesTests(t *testing.T) {
 	}
 }
 
-// TestReadmeNamesTests holds what README claims.
-func TestReadmeNamesTests(t *testing.T) { doctest.Names(t, "../../README.md") }
+// TestClaimsNameTests holds docs/claims.md: each claim has a test that is there.
+func TestClaimsNameTests(t *testing.T) {
+	const document = "../../docs/claims.md"
+	doctest.Names(t, document)
+	doctest.Rows(t, document, "# Claims and their tests")
+}
