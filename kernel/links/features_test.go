@@ -45,7 +45,7 @@ func TestOffloadsOfATap(t *testing.T) {
 	agree(t, w, namespace)
 	ip(t, namespace, "link set tap mtu 1400 up")
 	await(t, w, "what else changes leaves that as it was", func(l map[string]plan.Device) bool { return l["tap"].MTU == 1400 && l["tap"].Up && l["tap"].NoTSO })
-	ip(t, namespace, "link set tap name other")
+	ip(t, namespace, "link set tap down name other")
 	ip(t, namespace, "link set other name tap")
 	later, _ := start(t, namespace, receiveBuffer)
 	sees(later, "it was there before", true)
