@@ -733,6 +733,29 @@ func TestStartCompacts(t *testing.T) {
 	}
 }
 
+// docs/howto.md says so to operators. The ids are what ovsdb-client restore would
+// not keep.
+func TestABackupIsPutInPlaceOfTheFile(t *testing.T) {
+	dir := tempDir(t)
+	s := embedded(t, dir)
+	s.must(full)
+	want := s.Snapshot()
+	backup, err := exec.CommandContext(t.Context(), "ovsdb-client", "backup", endpoint(dir), "Isolated_Networks").Output()
+	if err != nil {
+		t.Fatalf("ovsdb-client: %v", err)
+	}
+	s.must(adding("younger"))
+	s.stop()
+	if err := os.WriteFile(database(dir), backup, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s = embedded(t, dir)
+	if diff := same(want, s.Snapshot()); diff != "" {
+		t.Errorf("after the backup was put in place (-want +got):\n%s", diff)
+	}
+	s.must(adding("younger"))
+}
+
 // TestSchemaChecksum computes the checksum as Open vSwitch's build does: of
 // the file without the line that has it.
 func TestSchemaChecksum(t *testing.T) {
