@@ -32,6 +32,16 @@ func TestLinksLead(t *testing.T) {
 	}
 }
 
+// TestNamedTestsAreThere holds that each test which a document names is where the
+// document says.
+func TestNamedTestsAreThere(t *testing.T) {
+	for _, document := range documents(t) {
+		if proof().MatchString(read(t, document)) {
+			Names(t, document)
+		}
+	}
+}
+
 // TestReadmeIsShort keeps README to what fits into one sitting; the rest is for
 // docs.
 func TestReadmeIsShort(t *testing.T) {
