@@ -691,8 +691,14 @@ func TestRemove(t *testing.T) {
 	ip(t, namespace, "link delete tap1") // it is gone already
 	remove := func() error { return Remove(indexes[:3]...) }
 	ovstest.Inside(t, namespace, remove)
-	await(t, w, "only tap3 and lo are left", func(l map[string]plan.Device) bool {
-		return len(l) == 2 && l["tap3"].Index == indexes[3]
+	await(t, w, "only tap3 is left", func(l map[string]plan.Device) bool {
+		left := 0
+		for name := range l { // a kernel with tunnels makes devices of them everywhere
+			if strings.HasPrefix(name, "tap") {
+				left++
+			}
+		}
+		return left == 1 && l["tap3"].Index == indexes[3]
 	})
 	ovstest.Inside(t, namespace, remove) // all are gone already
 }
