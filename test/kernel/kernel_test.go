@@ -3,6 +3,7 @@ package kernel
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -15,6 +16,9 @@ type suite struct {
 	// all and core are the tests that are run, as go test -run has it: of all that
 	// there is, and of what each change is tested with. Without core there are none.
 	all, core string
+	// parallel is how many tests run at the same time, if more than one: a machine
+	// may have time for several that wait.
+	parallel int
 }
 
 // suites are what must hold on the kernel's datapath. What does not look at frames
@@ -23,7 +27,7 @@ type suite struct {
 func suites() []suite {
 	return []suite{
 		{what: "scripts/demo --kernel-datapath", script: true},
-		{what: "test/packets", all: ".", core: "^TestTheHostStaysOut$/^its_(port|bridge)_is_removed$"},
+		{what: "test/packets", parallel: 3, all: ".", core: "^TestTheHostStaysOut$/^its_(port|bridge)_is_removed$"},
 		{what: "cmd/isonet", all: "^TestProve"},
 		{
 			what: "ovs", core: "^TestStrict(MembersOnly|MACLock)$",
@@ -63,7 +67,11 @@ func TestOnTheKernelsDatapath(t *testing.T) {
 // part is core, all, or a package and what is to be run of it: "ovs=^TestStrict".
 func choose(suites []suite, part string) []suite {
 	if what, run, one := strings.Cut(part, "="); one {
-		return []suite{{what: what, all: run}}
+		s := suite{what: what, all: run}
+		if i := slices.IndexFunc(suites, func(s suite) bool { return s.what == what }); i >= 0 {
+			s.parallel = suites[i].parallel
+		}
+		return []suite{s}
 	}
 	var chosen []suite
 	for _, s := range suites {
@@ -83,7 +91,8 @@ func script(chosen []suite) string {
 	var b strings.Builder
 	b.WriteString(setting())
 	for _, s := range chosen {
-		command := fmt.Sprintf("cd %s/%s && ./run.test -test.v=test2json -test.timeout=0 -test.parallel=1 -test.run='%s'", source, s.what, s.all)
+		command := fmt.Sprintf("cd %s/%s && ./run.test -test.v=test2json -test.timeout=0 -test.parallel=%d -test.run='%s'",
+			source, s.what, max(s.parallel, 1), s.all)
 		if s.script {
 			command = fmt.Sprintf("cd %s && %s", source, s.what)
 		}
