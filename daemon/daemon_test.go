@@ -83,8 +83,8 @@ func (h *host) start() *daemon.Daemon {
 	}
 	h.Cleanup(h.stop)
 	ovstest.Eventually(h, "the daemon knows its host", func() error {
-		if len(h.hosts()) != 1 {
-			return fmt.Errorf("hosts: %v", h.hosts())
+		if err := h.known(); err != nil {
+			return err
 		}
 		// The store has the host a moment before the loop has looked at it.
 		if status := h.must("GET", "/isonet/status", ""); status["connected"] != true {
@@ -93,6 +93,17 @@ func (h *host) start() *daemon.Daemon {
 		return nil
 	})
 	return d
+}
+
+// known returns nil when the daemon knows its host. It refuses to tell until
+// it has read its store.
+func (h *host) known() error {
+	h.Helper()
+	code, reply := h.call("GET", "/hosts", "")
+	if hosts, _ := reply["host"].([]any); len(hosts) != 1 {
+		return fmt.Errorf("hosts: %d %v", code, reply)
+	}
+	return nil
 }
 
 // call makes a request with a JSON body and returns the status and the reply.

@@ -62,10 +62,7 @@ func (h *host) isonetd(program, namespace string, wrapper ...string) (stop func(
 		if err := res.Body.Close(); err != nil {
 			return err
 		}
-		if len(h.hosts()) != 1 {
-			return fmt.Errorf("hosts: %v", h.hosts())
-		}
-		return nil
+		return h.known()
 	})
 	return stop
 }
