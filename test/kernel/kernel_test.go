@@ -43,7 +43,10 @@ func suites() []suite {
 
 // What the tests promise holds on the kernel's datapath as well.
 func TestOnTheKernelsDatapath(t *testing.T) {
-	chosen := choose(suites(), os.Getenv(partVariable))
+	chosen, err := choose(suites(), os.Getenv(partVariable))
+	if err != nil {
+		t.Fatal(err)
+	}
 	m, job := prepare(t)
 	var packages []string
 	for _, s := range chosen {
@@ -58,20 +61,24 @@ func TestOnTheKernelsDatapath(t *testing.T) {
 	for _, s := range chosen {
 		t.Run(s.what, func(t *testing.T) { s.report(t, out) })
 	}
-	if err := out.wait(); err != nil {
+	if err = out.wait(); err != nil {
 		t.Error(err)
 	}
 }
 
 // choose returns the suites of a part, with what is to be run of each in all. A
 // part is core, all, or a package and what is to be run of it: "ovs=^TestStrict".
-func choose(suites []suite, part string) []suite {
+// Without one it is all.
+func choose(suites []suite, part string) ([]suite, error) {
 	if what, run, one := strings.Cut(part, "="); one {
 		s := suite{what: what, all: run}
 		if i := slices.IndexFunc(suites, func(s suite) bool { return s.what == what }); i >= 0 {
 			s.parallel = suites[i].parallel
 		}
-		return []suite{s}
+		return []suite{s}, nil
+	}
+	if part != "" && part != "all" && part != "core" {
+		return nil, fmt.Errorf("there is no part %q: choose core, all, or a package and what is to be run of it, such as ovs=^TestStrict", part)
 	}
 	var chosen []suite
 	for _, s := range suites {
@@ -82,7 +89,27 @@ func choose(suites []suite, part string) []suite {
 			chosen = append(chosen, s)
 		}
 	}
-	return chosen
+	return chosen, nil
+}
+
+// A part that is misspelt is told, and does not run everything.
+func TestPartsAreChosen(t *testing.T) {
+	all := []suite{{what: "a", all: "."}, {what: "b", all: ".", core: "^TestB"}, {what: "c", script: true}}
+	for part, want := range map[string]string{"": "a=. b=. c=", "all": "a=. b=. c=", "core": "b=^TestB c=", "b=^TestOther": "b=^TestOther"} {
+		chosen, err := choose(all, part)
+		var got []string
+		for _, s := range chosen {
+			got = append(got, s.what+"="+s.all)
+		}
+		if err != nil || strings.Join(got, " ") != want {
+			t.Errorf("%q: got %v, %v, want %s", part, got, err, want)
+		}
+	}
+	for _, part := range []string{"cor", "ovs"} {
+		if _, err := choose(all, part); err == nil {
+			t.Errorf("%q is taken for a part", part)
+		}
+	}
 }
 
 // script returns what the machine does. Each suite stands between two lines that

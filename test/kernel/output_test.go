@@ -44,9 +44,25 @@ func (r *reader) close() { _ = r.output.Close() } // it never fails
 
 // wait returns when the machine has ended. What it still says is of no interest.
 func (r *reader) wait() error {
-	for r.lines.Scan() {
-	}
+	_, _ = io.Copy(io.Discard, r.output) // by no lines: one that is too long ends them
 	return <-r.done
+}
+
+// A line that is too long ends a suite, and the machine comes to its end.
+func TestALineThatIsTooLong(t *testing.T) {
+	in, out := io.Pipe()
+	r := &reader{lines: bufio.NewScanner(in), output: in, done: make(chan error, 1)}
+	go func() {
+		_, err := io.WriteString(out, begins+"a\n"+strings.Repeat("x", 4*bufio.MaxScanTokenSize)+"\n"+ends+"0\n")
+		_ = out.Close() // it never fails
+		r.done <- err
+	}()
+	if _, err := r.suite("a", io.Discard); !errors.Is(err, bufio.ErrTooLong) {
+		t.Errorf("the suite ends with %v", err)
+	}
+	if err := r.wait(); err != nil {
+		t.Errorf("the machine ends with %v", err)
+	}
 }
 
 // suite copies the output of a suite to w, and returns its exit status.
