@@ -11,7 +11,7 @@ import (
 
 // askFeatures finds out what rtnetlink does not tell of devices: it says only that a
 // feature changed. Each question waits for what the kernel does to any device, so
-// none is asked twice.
+// none is asked without need.
 func (s *socket) askFeatures(t *table) error {
 	if len(t.featured) == 0 {
 		return nil

@@ -10,6 +10,24 @@ import (
 	"github.com/isonet/isonet/model/plan"
 )
 
+// A device that has another name when it is asked for its features is asked again by
+// that name.
+func TestOffloadsOfARenamedTap(t *testing.T) {
+	named := func(name string) link { return link{device: plan.Device{Index: 7, Name: name, VnetHeader: true}} }
+	known := newTable()
+	for _, name := range []string{"tap", "other"} {
+		known.put(7, named(name))
+		if _, asks := known.featured[7]; !asks {
+			t.Errorf("%s is not asked for its features", name)
+		}
+		clear(known.featured)
+	}
+	known.put(7, named("other"))
+	if _, asks := known.featured[7]; asks {
+		t.Error("a device of which nothing changed is asked for its features")
+	}
+}
+
 // TestOffloadsOfATap has whoever holds a tap say what it takes, as vswitchd and QEMU
 // do after they made it.
 func TestOffloadsOfATap(t *testing.T) {

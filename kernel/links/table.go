@@ -96,7 +96,8 @@ func (t *table) put(index int, l link) {
 		t.unhook(index, before)
 	}
 	l.device.NoTSO = before.device.NoTSO && l.device.VnetHeader
-	if l.device.VnetHeader && (l.features || !before.device.VnetHeader) {
+	// With another name too: the question is by the name, and may have found none.
+	if l.device.VnetHeader && (l.features || !before.device.VnetHeader || before.device.Name != l.device.Name) {
 		t.featured[index] = struct{}{}
 	}
 	t.links[index] = l
