@@ -131,7 +131,8 @@ func (v *vswitchd) answered(a answer, busy bool) {
 	for name, threads := range a.datapaths {
 		kind, _, _ := strings.Cut(name, "@")
 		s := plan.Sighting{Seen: now}
-		if last, had := before.datapaths[kind]; had { // a new one may need a moment to begin
+		// A new one may need a moment to begin. Which ones are new is not known at first.
+		if last, had := before.datapaths[kind]; had || before.Seen.IsZero() {
 			s.Seen = last.Seen
 		}
 		switch {

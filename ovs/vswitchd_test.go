@@ -8,7 +8,33 @@ import (
 	"time"
 
 	"github.com/isonet/isonet/internal/ovstest"
+	"github.com/isonet/isonet/model/plan"
 )
+
+// A datapath that does not forward has a moment to begin if it is new, and none if
+// it was there before isonetd.
+func TestADatapathThatNeverForwarded(t *testing.T) {
+	const kind = plan.UserspaceDatapath
+	says := func(datapaths map[string]int) answer { return answer{version: "3.1.0", datapaths: datapaths} }
+	idles, works, lacks := says(map[string]int{kind + "@ovs-netdev": 0}), says(map[string]int{kind + "@ovs-netdev": 1}), says(nil)
+	for name, test := range map[string]struct {
+		answers []answer
+		seen    bool
+	}{
+		"from the start":            {[]answer{idles}, false},
+		"at the second look":        {[]answer{idles, idles}, false},
+		"a new one":                 {[]answer{lacks, idles}, true},
+		"one that forwarded before": {[]answer{works, idles}, true},
+	} {
+		v := &vswitchd{}
+		for _, a := range test.answers {
+			v.answered(a, false)
+		}
+		if got := v.look().datapaths[kind]; got.Cause != idle || got.Seen.IsZero() == test.seen {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
 
 // A process that could work is at work, whether or not the machine lets it.
 func TestWhatASilentProcessDoes(t *testing.T) {
