@@ -18,7 +18,7 @@ import (
 // UUID of its row.
 func (s *site) foreign(vms ...string) (string, []*ovstest.VM) {
 	s.Helper()
-	s.ovs.Vsctl("add-br", "red", "--", "set", "Bridge", "red", "datapath_type=netdev", "external_ids:theirs=1")
+	s.ovs.Vsctl("add-br", "red", "--", "set", "Bridge", "red", "datapath_type="+ovstest.Datapath(), "external_ids:theirs=1")
 	plugged := s.vms(vms...)
 	for _, vm := range plugged {
 		s.ovs.OFPort(vm.Device)
@@ -148,7 +148,7 @@ func TestAnAdoptionGoesOnAfterACrash(t *testing.T) {
 		"as it was": {func(*site) {}, ""},
 		"made anew by somebody": {func(s *site) {
 			s.ovs.Vsctl("del-br", "red")
-			s.ovs.Vsctl("add-br", "red", "--", "set", "Bridge", "red", "datapath_type=netdev", "external_ids:theirs=1")
+			s.ovs.Vsctl("add-br", "red", "--", "set", "Bridge", "red", "datapath_type="+ovstest.Datapath(), "external_ids:theirs=1")
 		}, "somebody made it anew since"},
 		"with an uplink": {func(s *site) {
 			s.ip("link", "add", "uplink", "type", "veth", "peer", "name", "peer")
@@ -250,7 +250,7 @@ func TestStalePortsAreRemovedOnRequest(t *testing.T) {
 		s.ovs.OFPort(vm.Device)
 	}
 	// From Open vSwitch 3.6 on ovs-vsctl fails if it waits for a port that has no device.
-	s.ovs.Vsctl("--no-wait", "add-br", "theirs", "--", "set", "Bridge", "theirs", "datapath_type=netdev", "--", "--may-exist", "add-port", "theirs", "nosuch1")
+	s.ovs.Vsctl("--no-wait", "add-br", "theirs", "--", "set", "Bridge", "theirs", "datapath_type="+ovstest.Datapath(), "--", "--may-exist", "add-port", "theirs", "nosuch1")
 	s.ovs.Vsctl("set", "Bridge", "theirs", "external_ids:theirs=1") // waits for vswitchd
 	prune := func(want string) {
 		t.Helper()
