@@ -23,8 +23,8 @@ const (
 	// memory of a machine in MiB, and its processors.
 	memory     = 2048
 	processors = 2
-	// sign is how long a machine with KVM has to say its first word. Where KVM is
-	// there and does not work, it says none.
+	// sign is how long a kernel has to come to an end with KVM. Where KVM is there and
+	// does not work, it does not even begin.
 	sign = 5 * time.Second
 	// tail is how much of a console an error shows, in bytes.
 	tail = 4096
@@ -56,26 +56,17 @@ func Prepare(ctx context.Context, project, release string) (*Machine, error) {
 // Accelerated says that the machines use KVM.
 func (m *Machine) Accelerated() bool { return m.accelerator[1] == "kvm" }
 
-// accelerate returns how QEMU is to run machines: by KVM, if a kernel says
-// something with it.
+// accelerate returns how QEMU is to run machines: by KVM, if a kernel comes to an
+// end with it. Without a root it soon panics.
 func (m *Machine) accelerate(ctx context.Context) []string {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	ctx, cancel := context.WithTimeout(ctx, sign)
 	defer cancel()
 	kvm := []string{"-accel", "kvm", "-cpu", "host"}
-	cmd := m.command(ctx, kvm, "-append", "console=ttyS0 panic=-1 no_timer_check", "-serial", "stdio")
-	console, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err == nil {
-		n, _ := console.Read(make([]byte, 1)) // 0 if it says nothing
-		cancel()
-		_ = cmd.Wait() // it was killed
-		if n > 0 {
-			return kvm
-		}
+	console, err := m.command(ctx, kvm, "-append", "console=ttyS0 panic=-1 no_timer_check", "-serial", "stdio").Output()
+	if err == nil && bytes.Contains(console, []byte("Kernel panic")) {
+		return kvm
 	}
 	return []string{"-accel", "tcg,thread=multi", "-cpu", "qemu64,+rdrand,+ssse3,+sse4.1,+sse4.2,+popcnt"}
 }
@@ -110,38 +101,55 @@ var ErrFailed = errors.New("the job failed")
 // comes. The machine ends with ctx. An error that is not ErrFailed says that the
 // machine did not come to the job's end, and shows the end of its console.
 func (m *Machine) Run(ctx context.Context, job Job, w io.Writer) error {
-	directory, err := os.MkdirTemp("", "machine")
+	initrd, says, err := m.files(ctx, job)
 	if err != nil {
-		return fmt.Errorf("start a machine: %w", err)
-	}
-	defer os.RemoveAll(directory) //nolint:errcheck // the system removes it some time
-	initrd := filepath.Join(directory, "initrd")
-	if err := m.pack(ctx, job, directory, initrd); err != nil {
 		return fmt.Errorf("pack the files of a machine: %w", err)
 	}
+	defer initrd.Close() //nolint:errcheck // what was written was checked
+	defer says.Close()   //nolint:errcheck // it was read only
 	console := &lastBytes{limit: tail}
-	cmd := m.command(ctx, m.accelerator, "-initrd", initrd,
+	// Files that a process inherits have the numbers from 3 on.
+	cmd := m.command(ctx, m.accelerator, "-initrd", "/dev/fd/3",
 		"-append", "console=ttyS0 quiet panic=-1 mitigations=off no_timer_check rdinit=/init",
-		"-chardev", "stdio,id=output,signal=off", "-serial", "file:"+filepath.Join(directory, "console"), "-serial", "chardev:output")
-	cmd.Stdout, cmd.Stderr = w, console
+		"-chardev", "stdio,id=output,signal=off", "-serial", "file:/dev/fd/4", "-serial", "chardev:output")
+	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = w, console, []*os.File{initrd, says}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	failed := cmd.Run()
-	if text, err := os.ReadFile(filepath.Join(directory, "console")); err == nil {
-		_, _ = console.Write(text) // it takes all
+	if _, err := io.Copy(console, says); err != nil {
+		return fmt.Errorf("read the console of a machine: %w", err)
 	}
 	ended := regexp.MustCompile(`the job ended with (\d+)`).FindSubmatch(console.data)
 	switch {
 	case ctx.Err() != nil:
-		return fmt.Errorf("the machine did not end in time: %w\n%s", context.Cause(ctx), console.data)
+		return fmt.Errorf("the machine did not end in time (%s): %w\n%s", m.accelerator[1], context.Cause(ctx), console.data)
 	case failed != nil:
-		return fmt.Errorf("the machine: %w\n%s", failed, console.data)
+		return fmt.Errorf("the machine (%s): %w\n%s", m.accelerator[1], failed, console.data)
 	case ended == nil:
-		return fmt.Errorf("the machine ended before its job\n%s", console.data)
+		return fmt.Errorf("the machine (%s) ended before its job\n%s", m.accelerator[1], console.data)
 	case string(ended[1]) != "0":
 		return fmt.Errorf("%w: status %s", ErrFailed, ended[1])
 	}
 	return nil
+}
+
+// files returns the archive of a machine, and an empty file for its console. Both
+// have no name any more, so that none is left when a test is killed.
+func (m *Machine) files(ctx context.Context, job Job) (initrd, console *os.File, err error) {
+	directory, err := os.MkdirTemp("", "machine")
+	if err != nil {
+		return nil, nil, err
+	}
+	defer os.RemoveAll(directory) //nolint:errcheck // the system removes it some time
+	archive := filepath.Join(directory, "initrd")
+	if err := m.pack(ctx, job, directory, archive); err != nil {
+		return nil, nil, err
+	}
+	if initrd, err = os.Open(archive); err != nil {
+		return nil, nil, err
+	}
+	console, err = os.Create(filepath.Join(directory, "console"))
+	return initrd, console, err
 }
 
 // pack writes the root and the files of a job to an archive. The kernel unpacks
