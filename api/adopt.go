@@ -8,6 +8,7 @@ import (
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/plan"
 	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/wire"
 )
 
 // The paths of the isonet resources that change what the host must have, and
@@ -19,80 +20,21 @@ const (
 	putNetworksPath = "/isonet/networks"
 )
 
-// AdoptRequest is the body of POST isonet/adopt.
-type AdoptRequest struct {
-	// Bridge is the name of a bridge of this host that isonet did not make.
-	Bridge string `json:"bridge"`
-	// Network is the name or id of the network that it becomes. A network that
-	// does not exist is made, with the bridge's name as its vdsm_name and with
-	// the MTU of the bridge's ports.
-	Network string `json:"network"`
-}
-
-// Adoption is the reply of isonet/adopt.
-type Adoption struct {
-	Bridge  string      `json:"bridge"`
-	Network NetworkName `json:"network"`
-	// Created says that the network did not exist before.
-	Created bool `json:"created"`
-	// MTU of the network in bytes.
-	MTU int `json:"mtu"`
-}
-
-// NetworkName says which network it is.
-type NetworkName struct {
-	ID   model.ID `json:"id"`
-	Name string   `json:"name"`
-}
-
-// ReleaseRequest is the body of POST isonet/release.
-type ReleaseRequest struct {
-	// Network is the name or id of a network of this host.
-	Network string `json:"network"`
-	// Force lets ports out of their quarantine.
-	Force bool `json:"force"`
-}
-
-// Released is the reply of isonet/release.
-type Released struct {
-	Bridge  string      `json:"bridge"`
-	Network NetworkName `json:"network"`
-	// Unquarantined are the ports that were cut off and got their VLAN settings
-	// back.
-	Unquarantined []string `json:"unquarantined"`
-	// Protected are the ports that still reach only those that are not: their
-	// column protected stays true.
-	Protected []string `json:"protected"`
-}
-
-// PruneRequest is the body of POST isonet/prune.
-type PruneRequest struct {
-	// Network is the name or id of a network of this host.
-	Network string `json:"network"`
-}
-
-// Pruned is the reply of isonet/prune.
-type Pruned struct {
-	Network NetworkName `json:"network"`
-	// Ports are those that were removed, because their devices had vanished.
-	Ports []string `json:"ports"`
-}
-
 // adoptBridge answers POST isonet/adopt: a bridge of this host that isonet did
 // not make becomes a network's, if it is shown to be isolated.
 func (a *API) adoptBridge(c *call) error {
-	var request AdoptRequest
+	var request wire.AdoptRequest
 	if err := c.readJSON(&request); err != nil {
 		return err
 	}
 	if request.Bridge == "" || request.Network == "" {
 		return refuse(errIncomplete, "An adoption needs the name of a bridge and of a network.")
 	}
-	var done Adoption
+	var done wire.Adoption
 	o := change.Options{Undone: func(d *model.Desired) {
 		// Open vSwitch may have made it the network's already.
-		if _, attached := d.AttachmentOf(a.loop.Status().HostID, done.Network.ID); !attached {
-			d.GiveBack(a.loop.Status().HostID, done.Network.ID)
+		if _, attached := d.AttachmentOf(a.loop.Status().HostID, model.ID(done.Network.ID)); !attached {
+			d.GiveBack(a.loop.Status().HostID, model.ID(done.Network.ID))
 		}
 	}}
 	if n, exists := named(a.store.Snapshot(), request.Network); exists {
@@ -108,35 +50,35 @@ func (a *API) adoptBridge(c *call) error {
 	return c.sendJSON(http.StatusOK, done)
 }
 
-func adopt(d *model.Desired, status reconcile.Status, request AdoptRequest) (Adoption, error) {
+func adopt(d *model.Desired, status reconcile.Status, request wire.AdoptRequest) (wire.Adoption, error) {
 	if err := change.Realisable(status); err != nil {
-		return Adoption{}, err
+		return wire.Adoption{}, err
 	}
 	b, there := status.Actual.Bridges[request.Bridge]
 	if !there {
-		return Adoption{}, model.NotFoundf("Cannot adopt Bridge. The host has no bridge '%s'.", request.Bridge)
+		return wire.Adoption{}, model.NotFoundf("Cannot adopt Bridge. The host has no bridge '%s'.", request.Bridge)
 	}
 	if owner := b.Network; owner != "" {
-		return Adoption{}, model.Conflictf("Cannot adopt Bridge. The bridge '%s' is isonet's already: it belongs to the network %s.", b.Name, owner)
+		return wire.Adoption{}, model.Conflictf("Cannot adopt Bridge. The bridge '%s' is isonet's already: it belongs to the network %s.", b.Name, owner)
 	}
 	n, exists := named(d, request.Network)
 	if !exists {
 		var err error
 		if n, err = madeFor(d, request.Network, b); err != nil {
-			return Adoption{}, err
+			return wire.Adoption{}, err
 		}
 	} else if other, has := status.Actual.BridgeOf(n.ID); has {
-		return Adoption{}, model.Conflictf("Cannot adopt Bridge. The network '%s' has the bridge '%s' on this host already.", n.Name, other.Name)
+		return wire.Adoption{}, model.Conflictf("Cannot adopt Bridge. The network '%s' has the bridge '%s' on this host already.", n.Name, other.Name)
 	}
 	if err := d.Adopt(status.HostID, n.ID, b.Name, b.UUID); err != nil {
-		return Adoption{}, err
+		return wire.Adoption{}, err
 	}
 	for _, conflict := range reconcile.Conflicts(d, status.HostID, status.Actual) {
 		if conflict.Network.ID == n.ID {
-			return Adoption{}, model.Conflictf("Cannot adopt Bridge. %s.", strings.ToUpper(conflict.Reason[:1])+conflict.Reason[1:])
+			return wire.Adoption{}, model.Conflictf("Cannot adopt Bridge. %s.", strings.ToUpper(conflict.Reason[:1])+conflict.Reason[1:])
 		}
 	}
-	return Adoption{Bridge: b.Name, Network: NetworkName{n.ID, n.Name}, Created: !exists, MTU: n.EffectiveMTU()}, nil
+	return wire.Adoption{Bridge: b.Name, Network: networkName(n), Created: !exists, MTU: n.EffectiveMTU()}, nil
 }
 
 // madeFor makes a network for a bridge.
@@ -149,6 +91,10 @@ func madeFor(d *model.Desired, name string, b plan.Bridge) (model.Network, error
 		n.MTU = 0
 	}
 	return d.AddNetworkOf(n, b.Name)
+}
+
+func networkName(n model.Network) wire.NetworkName {
+	return wire.NetworkName{ID: string(n.ID), Name: n.Name}
 }
 
 // named finds a network by its id or name.
@@ -176,7 +122,7 @@ func existing(d *model.Desired, reference string) (model.Network, error) {
 // releaseBridge answers POST isonet/release: the bridge of a network stays on
 // this host, and is no longer isonet's.
 func (a *API) releaseBridge(c *call) error {
-	var request ReleaseRequest
+	var request wire.ReleaseRequest
 	if err := c.readJSON(&request); err != nil {
 		return err
 	}
@@ -184,7 +130,7 @@ func (a *API) releaseBridge(c *call) error {
 	if err != nil {
 		return err
 	}
-	var done Released
+	var done wire.Released
 	var bridge plan.Bridge
 	o := change.Options{Also: []model.ID{n.ID}, Undone: func(d *model.Desired) {
 		// Open vSwitch may have given it back already.
@@ -204,7 +150,7 @@ func (a *API) releaseBridge(c *call) error {
 			return model.Conflictf("Cannot release the network '%s'. It has no bridge on this host that is isonet's.", n.Name)
 		}
 		done = releasedOf(n, bridge)
-		return model.Join(done.forbidden(n, bridge, request.Force), d.Release(status.HostID, n.ID))
+		return model.Join(keptFor(n, bridge, done.Unquarantined, request.Force), d.Release(status.HostID, n.ID))
 	})
 	if err != nil {
 		return err
@@ -213,8 +159,8 @@ func (a *API) releaseBridge(c *call) error {
 }
 
 // releasedOf says what becomes of a network's bridge that is given back.
-func releasedOf(n model.Network, b plan.Bridge) Released {
-	r := Released{Bridge: b.Name, Network: NetworkName{n.ID, n.Name}, Unquarantined: []string{}, Protected: []string{}}
+func releasedOf(n model.Network, b plan.Bridge) wire.Released {
+	r := wire.Released{Bridge: b.Name, Network: networkName(n), Unquarantined: []string{}, Protected: []string{}}
 	for _, p := range b.Endpoints() {
 		if p.Marked() {
 			r.Unquarantined = append(r.Unquarantined, p.Name)
@@ -226,14 +172,14 @@ func releasedOf(n model.Network, b plan.Bridge) Released {
 	return r
 }
 
-// forbidden says why the bridge must not be given back as it is now.
-func (r Released) forbidden(n model.Network, b plan.Bridge, force bool) error {
+// keptFor says why a bridge must not be given back as it is now.
+func keptFor(n model.Network, b plan.Bridge, quarantined []string, force bool) error {
 	if b.DatapathType == plan.ResetDatapath || b.FailMode == plan.SecureFailMode && !n.Strict {
 		return model.Conflictf("Cannot release the network '%s'. Its bridge is just being put in order: try again.", n.Name)
 	}
-	if len(r.Unquarantined) > 0 && !force {
+	if len(quarantined) > 0 && !force {
 		return model.Refuse(model.ErrConflict, model.InQuarantine, "Cannot release the network '%s'. The port(s) '%s' are in quarantine and would be let out: unplug them, or force it with force=true.",
-			n.Name, strings.Join(r.Unquarantined, ","))
+			n.Name, strings.Join(quarantined, ","))
 	}
 	return nil
 }
@@ -241,7 +187,7 @@ func (r Released) forbidden(n model.Network, b plan.Bridge, force bool) error {
 // prunePorts answers POST isonet/prune: it removes the ports of a network whose
 // devices vanished.
 func (a *API) prunePorts(c *call) error {
-	var request PruneRequest
+	var request wire.PruneRequest
 	if err := c.readJSON(&request); err != nil {
 		return err
 	}
@@ -254,5 +200,5 @@ func (a *API) prunePorts(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.sendJSON(http.StatusOK, Pruned{Network: NetworkName{n.ID, n.Name}, Ports: append([]string{}, ports...)})
+	return c.sendJSON(http.StatusOK, wire.Pruned{Network: networkName(n), Ports: append([]string{}, ports...)})
 }

@@ -11,10 +11,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/isonet/isonet/api"
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/plan"
 	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/wire"
 )
 
 const (
@@ -69,15 +69,15 @@ func TestAdoptMakesANetwork(t *testing.T) {
 	w := newOldWorld(t)
 	before := w.store.Snapshot()
 	const body = `{"bridge":"br-old","network":"the old one"}`
-	rehearsed := asked[api.Adoption](w, adoptPath+"?dry_run=true", body)
+	rehearsed := asked[wire.Adoption](w, adoptPath+"?dry_run=true", body)
 	if w.store.Snapshot() != before || !rehearsed.Created {
 		t.Fatalf("a dry run has written, or answers %+v", rehearsed)
 	}
 	planned := w.planned(`{"method":"POST","path":"/isonet/adopt","body":` + body + `}`)
-	want := []api.Operation{{Do: api.AdoptBridge, Bridge: "br-old", Columns: []string{
+	want := []wire.Operation{{Do: wire.AdoptBridge, Bridge: "br-old", Columns: []string{
 		"datapath_type", "external_ids", "other_config:disable-in-band", "port:external_ids", "port:vlan_mode", "port:trunks", "interface:mtu_request",
 	}}}
-	i := slices.IndexFunc(planned.Operations, func(o api.Operation) bool { return o.Do == api.AdoptBridge })
+	i := slices.IndexFunc(planned.Operations, func(o wire.Operation) bool { return o.Do == wire.AdoptBridge })
 	if i < 0 {
 		t.Fatalf("plan %+v", planned)
 	}
@@ -87,12 +87,12 @@ func TestAdoptMakesANetwork(t *testing.T) {
 		t.Errorf("plan (-want +got):\n%s", diff)
 	}
 
-	got := asked[api.Adoption](w, adoptPath, body)
+	got := asked[wire.Adoption](w, adoptPath, body)
 	n, made := w.store.Snapshot().NetworkByName("the old one")
 	if !made || n.VdsmName != "br-old" || n.MTU != 1400 {
 		t.Fatalf("network %+v", n)
 	}
-	if want := (api.Adoption{Bridge: "br-old", Network: api.NetworkName{ID: n.ID, Name: n.Name}, Created: true, MTU: 1400}); got != want {
+	if want := (wire.Adoption{Bridge: "br-old", Network: wire.NetworkName{ID: string(n.ID), Name: n.Name}, Created: true, MTU: 1400}); got != want {
 		t.Errorf("reply %+v, want %+v", got, want)
 	}
 	a, attached := w.store.Snapshot().AttachmentOf(host1, n.ID)
@@ -115,7 +115,7 @@ func TestAdoptAsANetworkThatIsThere(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	got := asked[api.Adoption](w, adoptPath, `{"bridge":"br-old","network":"`+string(id)+`"}`)
+	got := asked[wire.Adoption](w, adoptPath, `{"bridge":"br-old","network":"`+string(id)+`"}`)
 	if got.Created || got.Network.Name != "old" || !slices.Contains(w.loop.waited, id) {
 		t.Errorf("reply %+v, waited for %v", got, w.loop.waited)
 	}
@@ -208,17 +208,17 @@ func TestRelease(t *testing.T) {
 	w.loop.ports["iso1"][0].Protected = true
 	w.loop.realise()
 	const body = `{"network":"iso1"}`
-	want := api.Released{Bridge: "iso1", Network: api.NetworkName{ID: iso1, Name: "iso1"}, Unquarantined: []string{}, Protected: []string{"vnet0"}}
+	want := wire.Released{Bridge: "iso1", Network: wire.NetworkName{ID: string(iso1), Name: "iso1"}, Unquarantined: []string{}, Protected: []string{"vnet0"}}
 	before := w.store.Snapshot()
-	if got := asked[api.Released](w, releasePath+"?dry_run=true", body); !cmp.Equal(got, want) || w.store.Snapshot() != before {
+	if got := asked[wire.Released](w, releasePath+"?dry_run=true", body); !cmp.Equal(got, want) || w.store.Snapshot() != before {
 		t.Fatalf("a dry run has written, or answers %+v", got)
 	}
 	planned := w.planned(`{"method":"POST","path":"/isonet/release","body":` + body + `}`)
-	if o := planned.Operations; len(o) == 0 || o[len(o)-1].Do != api.ReleaseBridge || o[len(o)-1].NetworkID != iso1 || len(planned.Held) > 0 {
+	if o := planned.Operations; len(o) == 0 || o[len(o)-1].Do != wire.ReleaseBridge || o[len(o)-1].NetworkID != string(iso1) || len(planned.Held) > 0 {
 		t.Errorf("plan %+v", planned)
 	}
 	// A port in use is no obstacle, and force takes it from nobody.
-	if got := asked[api.Released](w, releasePath, `{"network":"iso1","force":true}`); !cmp.Equal(got, want) {
+	if got := asked[wire.Released](w, releasePath, `{"network":"iso1","force":true}`); !cmp.Equal(got, want) {
 		t.Errorf("reply %+v, want %+v", got, want)
 	}
 	d := w.store.Snapshot()
@@ -285,7 +285,7 @@ func TestReleaseRefusals(t *testing.T) {
 	}
 	w := newWorld(t)
 	cutOff(w)
-	if got := asked[api.Released](w, releasePath, `{"network":"iso1","force":true}`); !slices.Equal(got.Unquarantined, []string{"vnet0"}) {
+	if got := asked[wire.Released](w, releasePath, `{"network":"iso1","force":true}`); !slices.Equal(got.Unquarantined, []string{"vnet0"}) {
 		t.Errorf("by force: %+v", got)
 	}
 }
@@ -317,7 +317,7 @@ func TestReleaseDevice(t *testing.T) {
 	left := reconcile.ProtectedDevice{Name: "vnet4", Index: 9}
 	w.loop.status.Guard = &reconcile.Guarding{Devices: []reconcile.ProtectedDevice{plugged, left}, Left: []reconcile.ProtectedDevice{left}}
 	w.loop.mu.Unlock()
-	var status api.HostStatus
+	var status wire.Status
 	if err := json.Unmarshal(w.must(http.StatusOK, "GET", base+"/isonet/status", "").Body.Bytes(), &status); err != nil {
 		t.Fatal(err)
 	}
@@ -325,7 +325,7 @@ func TestReleaseDevice(t *testing.T) {
 		t.Errorf("left guarded are %v", status.LeftGuarded)
 	}
 	for _, query := range []string{"?dry_run=true", ""} {
-		if got := asked[api.DeviceRelease](w, path+query, `{"device":"vnet4"}`); got.Device != "vnet4" {
+		if got := asked[wire.DeviceRelease](w, path+query, `{"device":"vnet4"}`); got.Device != "vnet4" {
 			t.Errorf("%q: released %+v", query, got)
 		}
 		w.refused(http.StatusConflict, path+query, `{"device":"vnet0"}`)
@@ -341,7 +341,7 @@ func TestPrune(t *testing.T) {
 	gone := plan.Port{Name: "vnet9", Tag: -1, Interfaces: []plan.Interface{{UUID: "vnet9", Name: "vnet9", OFPort: -1, Error: "could not open network device vnet9 (No such device)"}}}
 	w.loop.ports["iso1"] = append(w.loop.ports["iso1"], gone)
 	w.loop.realise()
-	var status api.HostStatus
+	var status wire.Status
 	if err := json.Unmarshal(w.must(http.StatusOK, "GET", base+"/isonet/status", "").Body.Bytes(), &status); err != nil {
 		t.Fatal(err)
 	}
@@ -356,14 +356,14 @@ func TestPrune(t *testing.T) {
 	if got := fmt.Sprint(stale); got != "[iso1 vnet9]" {
 		t.Errorf("stale ports %s", got)
 	}
-	want := api.Pruned{Network: api.NetworkName{ID: iso1, Name: "iso1"}, Ports: []string{"vnet9"}}
+	want := wire.Pruned{Network: wire.NetworkName{ID: string(iso1), Name: "iso1"}, Ports: []string{"vnet9"}}
 	for _, path := range []string{prunePath + "?dry_run=true", prunePath} {
-		if got := asked[api.Pruned](w, path, `{"network":"iso1"}`); !cmp.Equal(got, want) {
+		if got := asked[wire.Pruned](w, path, `{"network":"iso1"}`); !cmp.Equal(got, want) {
 			t.Errorf("%s: %+v, want %+v", path, got, want)
 		}
 	}
 	w.loop.realise()
-	if got := asked[api.Pruned](w, prunePath, `{"network":"iso1"}`); len(got.Ports) != 0 {
+	if got := asked[wire.Pruned](w, prunePath, `{"network":"iso1"}`); len(got.Ports) != 0 {
 		t.Errorf("again: %+v", got)
 	}
 	w.refused(http.StatusNotFound, prunePath, `{"network":"nosuch"}`)
@@ -385,7 +385,7 @@ func TestAPortInAnotherNamespace(t *testing.T) {
 	w := newWorld(t)
 	w.loop.ports["iso1"] = []plan.Port{{Name: "int0", Tag: -1, Interfaces: []plan.Interface{{UUID: "int0", Name: "int0", Type: "internal", OFPort: 3, IfIndex: 77}}}}
 	w.loop.realise()
-	var status api.HostStatus
+	var status wire.Status
 	if err := json.Unmarshal(w.must(http.StatusOK, "GET", base+"/isonet/status", "").Body.Bytes(), &status); err != nil {
 		t.Fatal(err)
 	}

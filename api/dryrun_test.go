@@ -8,9 +8,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/isonet/isonet/api"
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/plan"
+	"github.com/isonet/isonet/wire"
 )
 
 const planPath = base + "/isonet/plan"
@@ -81,9 +81,9 @@ func TestADryRunMustBeSpelledRight(t *testing.T) {
 }
 
 // planned asks for the plan of some writes.
-func (w *world) planned(requests string) api.HostPlan {
+func (w *world) planned(requests string) wire.Plan {
 	w.t.Helper()
-	var p api.HostPlan
+	var p wire.Plan
 	reply := w.must(http.StatusOK, "POST", planPath, `{"requests":[`+requests+`]}`, jsonBody)
 	if err := json.Unmarshal(reply.Body.Bytes(), &p); err != nil {
 		w.t.Fatal(err)
@@ -96,25 +96,25 @@ func TestPlan(t *testing.T) {
 		{"method":"POST","path":"/hosts/` + string(host1) + `/setupnetworks","body":{"modified_network_attachments":{"network_attachment":[{"network":{"name":"new"}}]}}}`
 	for name, test := range map[string]struct {
 		requests string
-		want     []api.Operation
+		want     []wire.Operation
 	}{
-		"nothing":        {"", []api.Operation{}},
-		"not attached":   {`{"method":"POST","path":"/networks","body":{"name":"new"}}`, []api.Operation{}},
-		"made, attached": {attachNew, []api.Operation{{Do: api.CreateBridge, Bridge: "new", MTU: 9000}}},
+		"nothing":        {"", []wire.Operation{}},
+		"not attached":   {`{"method":"POST","path":"/networks","body":{"name":"new"}}`, []wire.Operation{}},
+		"made, attached": {attachNew, []wire.Operation{{Do: wire.CreateBridge, Bridge: "new", MTU: 9000}}},
 		"an MTU": {
 			`{"method":"PUT","path":"networks/` + string(iso1) + `","body":{"mtu":"1300"}}`,
-			[]api.Operation{
-				{Do: api.RepairBridge, Bridge: "iso1", NetworkID: iso1, Columns: []string{"external_ids", "interface:mtu_request"}},
-				{Do: api.SetMTU, Bridge: "iso1", NetworkID: iso1, Port: "vnet0", MTU: 1300},
+			[]wire.Operation{
+				{Do: wire.RepairBridge, Bridge: "iso1", NetworkID: string(iso1), Columns: []string{"external_ids", "interface:mtu_request"}},
+				{Do: wire.SetMTU, Bridge: "iso1", NetworkID: string(iso1), Port: "vnet0", MTU: 1300},
 			},
 		},
 		"a label goes": {
 			`{"method":"DELETE","path":"/hosts/` + string(host1) + `/networklabels/lab3"}`,
-			[]api.Operation{{Do: api.RemoveBridge, Bridge: "iso3", NetworkID: iso3}},
+			[]wire.Operation{{Do: wire.RemoveBridge, Bridge: "iso3", NetworkID: string(iso3)}},
 		},
 		"by force": {
 			`{"method":"DELETE","path":"/networks/` + string(iso1) + `?force=true"}`,
-			[]api.Operation{{Do: api.RemoveBridge, Bridge: "iso1", NetworkID: iso1}},
+			[]wire.Operation{{Do: wire.RemoveBridge, Bridge: "iso1", NetworkID: string(iso1)}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -125,7 +125,7 @@ func TestPlan(t *testing.T) {
 			before := w.store.Snapshot()
 			got := w.planned(test.requests)
 			for i, o := range got.Operations {
-				if o.Do == api.CreateBridge { // its network's id is a new one each time
+				if o.Do == wire.CreateBridge { // its network's id is a new one each time
 					if _, ok := model.ParseID(string(o.NetworkID)); !ok {
 						t.Errorf("%+v has no network", o)
 					}
@@ -135,7 +135,7 @@ func TestPlan(t *testing.T) {
 			if diff := cmp.Diff(test.want, got.Operations); diff != "" {
 				t.Errorf("operations (-want +got):\n%s", diff)
 			}
-			if got.Host != (api.HostName{ID: host1, Name: "host1"}) || len(got.Held) != 0 {
+			if got.Host != (wire.Host{ID: string(host1), Name: "host1"}) || len(got.Held) != 0 {
 				t.Errorf("host %v, held %v", got.Host, got.Held)
 			}
 			if w.store.Snapshot() != before {
@@ -164,9 +164,9 @@ func TestAPlanIsRefusedAsItsWritesAre(t *testing.T) {
 
 func TestThePlanOfTheDesiredStateIsWhatIsLeftToDo(t *testing.T) {
 	w := newWorld(t)
-	get := func() []api.Operation {
+	get := func() []wire.Operation {
 		t.Helper()
-		var p api.HostPlan
+		var p wire.Plan
 		if err := json.Unmarshal(w.must(http.StatusOK, "GET", planPath, "").Body.Bytes(), &p); err != nil {
 			t.Fatal(err)
 		}
@@ -180,7 +180,7 @@ func TestThePlanOfTheDesiredStateIsWhatIsLeftToDo(t *testing.T) {
 	if _, err := w.store.Update(t.Context(), func(d *model.Desired) error { _, err := d.Attach(host1, iso2, nil); return err }); err != nil {
 		t.Fatal(err)
 	}
-	if got := get(); len(got) != 1 || got[0].Do != api.CreateBridge || got[0].NetworkID != iso2 {
+	if got := get(); len(got) != 1 || got[0].Do != wire.CreateBridge || got[0].NetworkID != string(iso2) {
 		t.Errorf("left to do: %+v, want the bridge of iso2", got)
 	}
 }

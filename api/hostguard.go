@@ -4,19 +4,13 @@ import (
 	"net/http"
 
 	"github.com/isonet/isonet/change"
+	"github.com/isonet/isonet/wire"
 )
-
-// DeviceRelease is the body of POST isonet/guard/release and its reply.
-type DeviceRelease struct {
-	// Device is the name of a network device of this host that the host guard is on
-	// although it is on none of isonet's bridges any more.
-	Device string `json:"device"`
-}
 
 // releaseDevice answers POST isonet/guard/release: the host guard comes off a
 // device.
 func (a *API) releaseDevice(c *call) error {
-	var request DeviceRelease
+	var request wire.DeviceRelease
 	if err := c.readJSON(&request); err != nil {
 		return err
 	}

@@ -2,11 +2,10 @@ package api
 
 import (
 	"strconv"
-	"time"
 
 	"github.com/isonet/isonet/model"
-	"github.com/isonet/isonet/model/isolation"
 	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/wire"
 )
 
 // isolationPolicyDTO are members of a network that oVirt does not have; its
@@ -131,86 +130,21 @@ func (v *view) reportedIsolation(a model.Attachment) reportedConfiguration {
 	return r
 }
 
-// IsolationStatus is the verdict on the isolation of a network.
-type IsolationStatus struct {
-	Policy model.Policy `json:"policy"`
-	Strict bool         `json:"strict"`
-	// StrictState is active when the flows of a strict network are in place,
-	// pending until then, and unknown while nobody can tell; "" for one that is not
-	// strict.
-	StrictState string `json:"strict_state"`
-	// HostGuard is absent as long as it is not known.
-	HostGuard *HostGuardStatus `json:"host_guard,omitempty"`
-	// Isolated says that Verdict is isolated: the isolation is shown.
-	Isolated bool `json:"isolated"`
-	// Verdict is isolated, not_isolated or unknown. Reason says why it is unknown
-	// and what to do.
-	Verdict reconcile.Verdict `json:"verdict"`
-	Reason  string            `json:"reason"`
-	// Contested says that somebody keeps breaking what isonet repairs.
-	Contested bool `json:"contested"`
-	// Since is when Verdict or Contested last changed.
-	Since    time.Time       `json:"since,omitzero"`
-	Findings []FindingStatus `json:"findings"`
-	// Pending are the ports of which too little is known yet.
-	Pending []string `json:"pending"`
-}
-
-// HostGuardStatus says how a network and the host's own network stack are kept
-// apart.
-type HostGuardStatus struct {
-	// State is guarded, limited, unavailable or unknown.
-	State reconcile.GuardState `json:"state"`
-	// Reason says why it is not guarded, and what to do.
-	Reason string `json:"reason"`
-}
-
-// FindingStatus is one thing that is wrong with a network's isolation, or with
-// Notice worth knowing about it: see docs/isolation.md.
-type FindingStatus struct {
-	Reason isolation.Reason `json:"reason"`
-	// Port and Setting say where: either may be empty.
-	Port    string `json:"port"`
-	Setting string `json:"setting"`
-	// Detail is the evidence, Remedy what an operator can do, both in words.
-	Detail string `json:"detail"`
-	Remedy string `json:"remedy"`
-	// Action is what the network's policy does: remove, quarantine, restore or
-	// report.
-	Action      isolation.Action `json:"action"`
-	Quarantined bool             `json:"quarantined"`
-	Notice      bool             `json:"notice"`
-}
-
-// IsolationEvent is something that happened to a network's isolation.
-type IsolationEvent struct {
-	Time      time.Time        `json:"time"`
-	NetworkID model.ID         `json:"network_id"`
-	Network   string           `json:"network"`
-	Reason    isolation.Reason `json:"reason"`
-	Port      string           `json:"port"`
-	Setting   string           `json:"setting"`
-	Detail    string           `json:"detail"`
-	// Deed is removed, quarantined, released, restored, replugged, reported,
-	// contested or settled.
-	Deed reconcile.Deed `json:"deed"`
-}
-
-func (v *view) nativeIsolation(n model.Network) IsolationStatus {
+func (v *view) nativeIsolation(n model.Network) *wire.Isolation {
 	verdict := v.status.Network(n.ID)
 	i := verdict.Isolation
-	s := IsolationStatus{
-		StrictState: strictState(n, verdict), Verdict: i.Verdict, Reason: i.Reason,
-		Policy: n.EffectiveIsolation(), Strict: n.Strict, Isolated: i.Isolated(), Contested: i.Contested, Since: i.Since,
-		Findings: []FindingStatus{}, Pending: []string{},
+	s := &wire.Isolation{
+		StrictState: strictState(n, verdict), Verdict: string(i.Verdict), Reason: i.Reason,
+		Policy: string(n.EffectiveIsolation()), Strict: n.Strict, Isolated: i.Isolated(), Contested: i.Contested, Since: i.Since,
+		Findings: []wire.Finding{}, Pending: []string{},
 	}
 	if g, known := v.status.HostGuard(n.ID); known {
-		s.HostGuard = &HostGuardStatus{g.State, g.Reason}
+		s.HostGuard = &wire.HostGuard{State: string(g.State), Reason: g.Reason}
 	}
 	for _, f := range i.Findings {
-		s.Findings = append(s.Findings, FindingStatus{
-			Reason: f.Reason, Port: f.Port, Setting: f.Column, Detail: f.Detail, Remedy: f.Remedy(),
-			Action: f.Action, Quarantined: f.Quarantined, Notice: f.Notice,
+		s.Findings = append(s.Findings, wire.Finding{
+			Reason: string(f.Reason), Port: f.Port, Setting: f.Column, Detail: f.Detail, Remedy: f.Remedy(),
+			Action: string(f.Action), Quarantined: f.Quarantined, Notice: f.Notice,
 		})
 	}
 	for _, p := range i.Pending {
@@ -219,12 +153,12 @@ func (v *view) nativeIsolation(n model.Network) IsolationStatus {
 	return s
 }
 
-func nativeEvents(events []reconcile.Event) []IsolationEvent {
-	list := make([]IsolationEvent, len(events))
+func nativeEvents(events []reconcile.Event) []wire.Event {
+	list := make([]wire.Event, len(events))
 	for i, e := range events {
-		list[i] = IsolationEvent{
-			Time: e.Time, NetworkID: e.NetworkID, Network: e.Network, Reason: e.Reason,
-			Port: e.Port, Setting: e.Column, Detail: e.Detail, Deed: e.Deed,
+		list[i] = wire.Event{
+			Time: e.Time, NetworkID: string(e.NetworkID), Network: e.Network, Reason: string(e.Reason),
+			Port: e.Port, Setting: e.Column, Detail: e.Detail, Deed: string(e.Deed),
 		}
 	}
 	return list

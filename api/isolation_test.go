@@ -7,10 +7,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/isonet/isonet/api"
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/isolation"
 	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/wire"
 )
 
 func TestIsolationPolicyIsWrittenAndRead(t *testing.T) {
@@ -103,18 +103,18 @@ func TestAVerdictIsTold(t *testing.T) {
 	golden(t, "attachment_not_isolated.xml", w.must(http.StatusOK, "GET", path, "").Body.Bytes())
 	golden(t, "attachment_not_isolated.json", w.must(http.StatusOK, "GET", path, "", jsonReply).Body.Bytes())
 
-	var status api.HostStatus
+	var status wire.Status
 	if err := json.Unmarshal(w.must(http.StatusOK, "GET", base+"/isonet/status", "").Body.Bytes(), &status); err != nil {
 		t.Fatal(err)
 	}
-	if e := status.Events; len(e) != 1 || e[0].Deed != reconcile.Restored || e[0].Setting != "mirrors" || e[0].NetworkID != iso1 {
+	if e := status.Events; len(e) != 1 || e[0].Deed != string(reconcile.Restored) || e[0].Setting != "mirrors" || e[0].NetworkID != string(iso1) {
 		t.Errorf("events %+v", e)
 	}
 	i := status.Networks[0].Isolation
-	if i.Isolated || !i.Contested || len(i.Findings) != 4 || len(i.Pending) != 1 || i.Pending[0] != "vnet7" || i.Policy != model.PolicyEnforce {
+	if i.Isolated || !i.Contested || len(i.Findings) != 4 || len(i.Pending) != 1 || i.Pending[0] != "vnet7" || i.Policy != string(model.PolicyEnforce) {
 		t.Errorf("isolation %+v", i)
 	}
-	if f := i.Findings[2]; f.Setting != "mirrors" || f.Reason != isolation.Mirror || f.Remedy == "" || f.Detail != "a mirror" {
+	if f := i.Findings[2]; f.Setting != "mirrors" || f.Reason != string(isolation.Mirror) || f.Remedy == "" || f.Detail != "a mirror" {
 		t.Errorf("finding %+v", f)
 	}
 }

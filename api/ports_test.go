@@ -12,6 +12,7 @@ import (
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/plan"
 	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/wire"
 )
 
 // portTraffic is the traffic of a host's ports, by UUID.
@@ -30,30 +31,30 @@ func TestPortTraffic(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		ports portTraffic
-		want  *api.TrafficStatus
+		want  *wire.Traffic
 	}{
 		"not known": {portTraffic{"another": {Network: iso1, Traffic: carried}}, nil},
 		"moved":     {portTraffic{"vnet0": {Network: iso3, Traffic: carried}}, nil},
 		"without a rate": {
 			portTraffic{"vnet0": {Network: iso1, Traffic: model.Traffic{Created: epoch}}},
-			&api.TrafficStatus{Since: epoch},
+			&wire.Traffic{Since: epoch},
 		},
 		"in all numbers": {
 			portTraffic{"vnet0": {Network: iso1, Traffic: carried}},
-			&api.TrafficStatus{
-				Since: epoch, Updated: epoch.Add(time.Second), Total: api.TotalStatus{ReceivedBytes: 7, TransmittedDrops: 8},
-				Rate: &api.RateStatus{ReceivedBytes: 1.5, TransmittedBytes: 2, IntervalSeconds: 5, Until: epoch.Add(time.Second)},
+			&wire.Traffic{
+				Since: epoch, Updated: epoch.Add(time.Second), Total: wire.Counters{ReceivedBytes: 7, TransmittedDrops: 8},
+				Rate: &wire.Rate{ReceivedBytes: 1.5, TransmittedBytes: 2, IntervalSeconds: 5, Until: epoch.Add(time.Second)},
 			},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, func(c *api.Config) { c.Traffic = test.ports })
-			var status api.HostStatus
+			var status wire.Status
 			body := w.must(http.StatusOK, "GET", base+"/isonet/status", "").Body.Bytes()
 			if err := json.Unmarshal(body, &status); err != nil {
 				t.Fatal(err)
 			}
-			if got := status.Networks[0]; got.ID != iso1 || len(got.Ports) != 1 || got.Traffic != nil {
+			if got := status.Networks[0]; got.ID != string(iso1) || len(got.Ports) != 1 || got.Traffic != nil {
 				t.Fatalf("the network is %+v, want iso1 with one port and no traffic", got)
 			}
 			if diff := cmp.Diff(test.want, status.Networks[0].Ports[0].Traffic); diff != "" {
@@ -67,8 +68,8 @@ func TestPortTraffic(t *testing.T) {
 // nothing is.
 func TestDenied(t *testing.T) {
 	w := newWorld(t)
-	told := func() *api.DeniedStatus {
-		var status api.HostStatus
+	told := func() *wire.Denied {
+		var status wire.Status
 		if err := json.Unmarshal(w.must(http.StatusOK, "GET", base+"/isonet/status", "").Body.Bytes(), &status); err != nil {
 			t.Fatal(err)
 		}
@@ -82,7 +83,7 @@ func TestDenied(t *testing.T) {
 		n.Isolation.Denied.Ports = map[string]plan.MemberCounters{"vnet0": {WrongMAC: 1, OverLimit: 2}}
 		s.Networks[iso1] = n
 	})
-	if diff := cmp.Diff(&api.DeniedStatus{WrongMAC: 1, OverLimit: 2}, told()); diff != "" {
+	if diff := cmp.Diff(&wire.Denied{WrongMAC: 1, OverLimit: 2}, told()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/isonet/isonet/api"
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/wire"
 )
 
 func TestPaths(t *testing.T) {
@@ -221,7 +222,7 @@ func TestAnnouncedBodyThatNeverComes(t *testing.T) {
 }
 
 // watch opens isonet/watch and returns a function that reads the next line.
-func watch(t *testing.T, address string) (next func() api.HostStatus, end func() error) {
+func watch(t *testing.T, address string) (next func() wire.Status, end func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	client := &http.Client{Transport: &http.Transport{}}
@@ -239,13 +240,13 @@ func watch(t *testing.T, address string) (next func() api.HostStatus, end func()
 		t.Errorf("Content-Type is %q", kind)
 	}
 	lines := bufio.NewReader(reply.Body)
-	next = func() api.HostStatus {
+	next = func() wire.Status {
 		t.Helper()
 		line, err := lines.ReadBytes('\n')
 		if err != nil {
 			t.Fatal(err)
 		}
-		var s api.HostStatus
+		var s wire.Status
 		if err := json.Unmarshal(line, &s); err != nil {
 			t.Fatalf("%v: %s", err, line)
 		}
@@ -298,7 +299,7 @@ func TestWatch(t *testing.T) {
 	w.must(http.StatusOK, "HEAD", base+"/isonet/watch", "")
 }
 
-func names(s api.HostStatus) string {
+func names(s wire.Status) string {
 	var list []string
 	for _, n := range s.Networks {
 		list = append(list, n.Name)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/isonet/isonet/change"
 	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/wire"
 )
 
 // maxPutNetworks is the most networks of one POST isonet/networks: what an OVSDB
@@ -21,28 +22,6 @@ type networksRequest struct {
 	ConnectivityTimeout *integer `json:"connectivity_timeout,omitempty"`
 }
 
-// Outcome is what became of one entry of POST isonet/networks.
-type Outcome string
-
-// The outcomes.
-const (
-	Created   Outcome = "created"
-	Changed   Outcome = "changed"
-	Unchanged Outcome = "unchanged"
-)
-
-// PutNetworks is the reply of POST isonet/networks.
-type PutNetworks struct {
-	// Networks are in the order of the request.
-	Networks []PutNetwork `json:"networks"`
-}
-
-// PutNetwork is what became of one entry.
-type PutNetwork struct {
-	NetworkName
-	Outcome Outcome `json:"outcome"`
-}
-
 // putNetworks answers POST isonet/networks: it makes and changes any number of
 // networks in one write, all of them or none.
 func (a *API) putNetworks(c *call) error {
@@ -54,7 +33,7 @@ func (a *API) putNetworks(c *call) error {
 	if err != nil {
 		return err
 	}
-	var done PutNetworks
+	var done wire.PutNetworks
 	_, err = a.write(c, o, func(d *model.Desired) error {
 		var wrong []error
 		done, wrong = putAll(d, a.ownNICs(), a.strictDefault, request.Network)
@@ -85,12 +64,12 @@ func (r *networksRequest) options() (change.Options, error) {
 
 // putAll puts all entries and returns what became of them, with all that is
 // wrong. The names of entries are those from before the request.
-func putAll(d *model.Desired, own ownNICs, strict bool, items []*networkDTO) (PutNetworks, []error) {
+func putAll(d *model.Desired, own ownNICs, strict bool, items []*networkDTO) (wire.PutNetworks, []error) {
 	byName := make(map[string]model.Network, len(d.Networks)+len(items))
 	for _, n := range d.Networks {
 		byName[n.Name] = n
 	}
-	done := PutNetworks{Networks: make([]PutNetwork, len(items))}
+	done := wire.PutNetworks{Networks: make([]wire.PutNetwork, len(items))}
 	seen := make(map[model.ID]bool, len(items))
 	var wrong []error
 	for i, item := range items {
@@ -105,15 +84,15 @@ func putAll(d *model.Desired, own ownNICs, strict bool, items []*networkDTO) (Pu
 		put, err := item.put(d, own, strict, have)
 		wrong = append(wrong, about(i, item, err)...)
 		seen[put.ID] = true
-		outcome := Changed
+		outcome := wire.Changed
 		switch {
 		case have.ID == "":
-			outcome = Created
+			outcome = wire.Created
 			byName[put.Name] = put // for an entry that names it again
 		case put == have:
-			outcome = Unchanged
+			outcome = wire.Unchanged
 		}
-		done.Networks[i] = PutNetwork{NetworkName{put.ID, put.Name}, outcome}
+		done.Networks[i] = wire.PutNetwork{NetworkName: networkName(put), Outcome: outcome}
 	}
 	return done, wrong
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/plan"
 	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/wire"
 )
 
 const putNetworksPath = base + "/isonet/networks"
@@ -46,7 +47,7 @@ func TestPutNetworks(t *testing.T) {
 		c.Store = store
 	})
 	before := w.store.Snapshot()
-	rehearsed := asked[api.PutNetworks](w, putNetworksPath+"?dry_run=true", mixed)
+	rehearsed := asked[wire.PutNetworks](w, putNetworksPath+"?dry_run=true", mixed)
 	planned := w.planned(`{"method":"POST","path":"/isonet/networks","body":` + mixed + `}`)
 	if w.store.Snapshot() != before || store.updates != 0 {
 		t.Fatal("a dry run or a plan has written")
@@ -62,7 +63,7 @@ func TestPutNetworks(t *testing.T) {
 		t.Errorf("plan %v, want %v", bridges, want)
 	}
 
-	got := asked[api.PutNetworks](w, putNetworksPath, mixed)
+	got := asked[wire.PutNetworks](w, putNetworksPath, mixed)
 	after := w.store.Snapshot()
 	if store.updates != 1 || after.Revision != before.Revision+1 {
 		t.Errorf("%d transactions, revision %d after %d", store.updates, after.Revision, before.Revision)
@@ -71,12 +72,12 @@ func TestPutNetworks(t *testing.T) {
 		n, _ := after.NetworkByName(name)
 		return n.ID
 	}
-	put := func(name string, outcome api.Outcome) api.PutNetwork {
-		return api.PutNetwork{NetworkName: api.NetworkName{ID: id(name), Name: name}, Outcome: outcome}
+	put := func(name string, outcome wire.Outcome) wire.PutNetwork {
+		return wire.PutNetwork{NetworkName: wire.NetworkName{ID: string(id(name)), Name: name}, Outcome: outcome}
 	}
-	want := api.PutNetworks{Networks: []api.PutNetwork{
-		put("new", api.Created), put("renamed", api.Changed), put("iso3", api.Changed),
-		put("a name too long for a bridge", api.Created), put("second isolated network", api.Unchanged),
+	want := wire.PutNetworks{Networks: []wire.PutNetwork{
+		put("new", wire.Created), put("renamed", wire.Changed), put("iso3", wire.Changed),
+		put("a name too long for a bridge", wire.Created), put("second isolated network", wire.Unchanged),
 	}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("reply (-want +got):\n%s", diff)
@@ -112,12 +113,12 @@ func TestNetworksThatWereReadCanBeSent(t *testing.T) {
 		w := newWorld(t)
 		before := w.store.Snapshot()
 		networks := w.must(http.StatusOK, "GET", base+"/networks"+query, "", jsonReply).Body.String()
-		got := asked[api.PutNetworks](w, putNetworksPath, networks)
+		got := asked[wire.PutNetworks](w, putNetworksPath, networks)
 		if len(got.Networks) != len(before.Networks) || w.store.Snapshot() != before {
 			t.Errorf("reply %+v", got)
 		}
 		for _, n := range got.Networks {
-			if n.Outcome != api.Unchanged {
+			if n.Outcome != wire.Unchanged {
 				t.Errorf("network %+v", n)
 			}
 		}
@@ -126,11 +127,11 @@ func TestNetworksThatWereReadCanBeSent(t *testing.T) {
 
 func TestPutNetworksCanSwapNames(t *testing.T) {
 	w := newWorld(t)
-	other := asked[api.PutNetworks](w, putNetworksPath, `{"network":[{"name":"another isolated network"}]}`).Networks[0].ID
-	asked[api.PutNetworks](w, putNetworksPath, `{"network":[
-		{"id":"`+string(iso2)+`","name":"another isolated network"},{"id":"`+string(other)+`","name":"second isolated network"}]}`)
+	other := asked[wire.PutNetworks](w, putNetworksPath, `{"network":[{"name":"another isolated network"}]}`).Networks[0].ID
+	asked[wire.PutNetworks](w, putNetworksPath, `{"network":[
+		{"id":"`+string(iso2)+`","name":"another isolated network"},{"id":"`+other+`","name":"second isolated network"}]}`)
 	d := w.store.Snapshot()
-	if d.Networks[iso2].Name != "another isolated network" || d.Networks[other].Name != "second isolated network" {
+	if d.Networks[iso2].Name != "another isolated network" || d.Networks[model.ID(other)].Name != "second isolated network" {
 		t.Errorf("networks %+v", d.Networks)
 	}
 }
@@ -198,7 +199,7 @@ func TestPutNetworksRefusals(t *testing.T) {
 		w.refused(status, putNetworksPath, body)
 	}
 	w.must(http.StatusUnsupportedMediaType, "POST", putNetworksPath, "<networks/>")
-	if got := asked[api.PutNetworks](w, putNetworksPath, `{}`); got.Networks == nil || len(got.Networks) != 0 {
+	if got := asked[wire.PutNetworks](w, putNetworksPath, `{}`); got.Networks == nil || len(got.Networks) != 0 {
 		t.Errorf("nothing is answered with %+v", got)
 	}
 }
@@ -234,12 +235,12 @@ func TestAThousandNetworksAtOnce(t *testing.T) {
 	for i := range entries {
 		entries[i] = map[string]any{"name": fmt.Sprintf("many%d", i)}
 	}
-	for _, outcome := range []api.Outcome{api.Created, api.Changed} {
+	for _, outcome := range []wire.Outcome{wire.Created, wire.Changed} {
 		body, err := json.Marshal(map[string]any{"network": entries})
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := asked[api.PutNetworks](w, putNetworksPath, string(body))
+		got := asked[wire.PutNetworks](w, putNetworksPath, string(body))
 		for i, n := range got.Networks {
 			if n.Outcome != outcome || n.Name != entries[i]["name"] {
 				t.Fatalf("entry %d is %+v, want %s", i, n, outcome)

@@ -6,12 +6,12 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/isonet/isonet/cmd/isonet/internal/client"
+	"github.com/isonet/isonet/wire"
 )
 
 // changes tells in a line each what is different between two statuses. Of the
 // first status, which has no before, it tells all.
-func changes(before, now client.Status, first bool) []string {
+func changes(before, now wire.Status, first bool) []string {
 	var c changeLog
 	switch {
 	case now.Connected && (first || !before.Connected):
@@ -36,8 +36,8 @@ func (c *changeLog) say(format string, args ...any) {
 	*c = append(*c, fmt.Sprintf(format, args...))
 }
 
-func (c *changeLog) held(before, now []client.Held) {
-	describe := func(h client.Held) string { return strings.Join(h.Ports, ", ") }
+func (c *changeLog) held(before, now []wire.Held) {
+	describe := func(h wire.Held) string { return strings.Join(h.Ports, ", ") }
 	was, is := map[string]string{}, map[string]string{}
 	for _, h := range before {
 		was[h.Bridge] = describe(h)
@@ -55,8 +55,8 @@ func (c *changeLog) held(before, now []client.Held) {
 	}
 }
 
-func (c *changeLog) networks(before, now []client.NetworkStatus) {
-	was := make(map[string]client.NetworkStatus, len(before))
+func (c *changeLog) networks(before, now []wire.NetworkStatus) {
+	was := make(map[string]wire.NetworkStatus, len(before))
 	for _, n := range before {
 		was[n.ID] = n
 	}
@@ -72,7 +72,7 @@ func (c *changeLog) networks(before, now []client.NetworkStatus) {
 	}
 }
 
-func (c *changeLog) network(before, now client.NetworkStatus, known bool) {
+func (c *changeLog) network(before, now wire.NetworkStatus, known bool) {
 	say := func(format string, args ...any) {
 		c.say("network '%s': %s", now.Name, fmt.Sprintf(format, args...))
 	}
@@ -96,7 +96,7 @@ func (c *changeLog) network(before, now client.NetworkStatus, known bool) {
 	portChanges(say, before.Ports, now.Ports)
 }
 
-func portChanges(say func(string, ...any), before, now []client.Port) {
+func portChanges(say func(string, ...any), before, now []wire.Port) {
 	was, is := portsByName(before), portsByName(now)
 	for _, name := range slices.Sorted(maps.Keys(is)) {
 		old, known := was[name]
@@ -125,8 +125,8 @@ func portChanges(say func(string, ...any), before, now []client.Port) {
 	}
 }
 
-func portsByName(ports []client.Port) map[string]client.Port {
-	byName := make(map[string]client.Port, len(ports))
+func portsByName(ports []wire.Port) map[string]wire.Port {
+	byName := make(map[string]wire.Port, len(ports))
 	for _, p := range ports {
 		byName[p.Name] = p
 	}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/isonet/isonet/cmd/isonet/internal/client"
+	"github.com/isonet/isonet/wire"
 )
 
 func (a *app) doctorCommand() *cobra.Command {
@@ -40,7 +40,7 @@ known. Notices, stale ports and guarded devices are not wrong.`,
 }
 
 // sound says that nothing is wrong.
-func sound(s client.Status) bool {
+func sound(s wire.Status) bool {
 	for _, n := range s.Networks {
 		if i := n.Isolation; i != nil && (!i.Isolated || i.Contested || i.HostGuard.Exposed()) {
 			return false
@@ -49,12 +49,12 @@ func sound(s client.Status) bool {
 	return healthy(s) && s.LastError == ""
 }
 
-func diagnosis(t *table, s client.Status) {
+func diagnosis(t *table, s wire.Status) {
 	if !s.Connected {
 		t.line("Open vSwitch: %s", disconnected(s))
 	}
 	for _, m := range s.Missing {
-		t.line("since %s %s: %s", moment(m.Since), m.Means(), m.Cause)
+		t.line("since %s %s: %s", moment(m.Since), means(m), m.Cause)
 		t.line("  remedy: %s", m.Remedy)
 	}
 	for _, h := range s.Held {
@@ -97,7 +97,7 @@ func diagnosis(t *table, s client.Status) {
 }
 
 // mtuRemedy tells of the ports whose devices have not taken the network's MTU.
-func mtuRemedy(t *table, n client.NetworkStatus) {
+func mtuRemedy(t *table, n wire.NetworkStatus) {
 	for _, p := range otherMTU(n) {
 		t.line("  port %s: its device has an MTU of %d bytes, and the network %d: larger frames than the smaller one get lost", p.Name, p.MTU, n.MTU.Wanted)
 		t.line("    remedy: see in the log of ovs-vswitchd why the device refuses it, and plug in another one; or isonet network update '%s' --mtu %d", n.Name, p.MTU)
@@ -105,20 +105,20 @@ func mtuRemedy(t *table, n client.NetworkStatus) {
 }
 
 // otherMTU returns the ports with another MTU than the network's.
-func otherMTU(n client.NetworkStatus) []client.Port {
-	return slices.DeleteFunc(slices.Clone(n.Ports), func(p client.Port) bool {
+func otherMTU(n wire.NetworkStatus) []wire.Port {
+	return slices.DeleteFunc(slices.Clone(n.Ports), func(p wire.Port) bool {
 		return !n.Active() || p.Stale || p.MTU == 0 || p.MTU == n.MTU.Wanted
 	})
 }
 
 // noticed says that there is something to tell, be it a notice.
-func noticed(s client.Status) bool {
-	return len(s.LeftGuarded)+len(s.Held)+len(s.Notices) > 0 || slices.ContainsFunc(s.Networks, func(n client.NetworkStatus) bool {
-		return slices.ContainsFunc(n.Ports, func(p client.Port) bool { return p.Stale }) || n.Isolation != nil && len(n.Isolation.Findings) > 0 || len(otherMTU(n)) > 0
+func noticed(s wire.Status) bool {
+	return len(s.LeftGuarded)+len(s.Held)+len(s.Notices) > 0 || slices.ContainsFunc(s.Networks, func(n wire.NetworkStatus) bool {
+		return slices.ContainsFunc(n.Ports, func(p wire.Port) bool { return p.Stale }) || n.Isolation != nil && len(n.Isolation.Findings) > 0 || len(otherMTU(n)) > 0
 	})
 }
 
-func findings(t *table, s client.Status, i client.Isolation) {
+func findings(t *table, s wire.Status, i wire.Isolation) {
 	for _, f := range i.Findings {
 		t.line("  %s%s: %s", f.Reason, where(f.Port, f.Setting), f.Detail)
 		t.line("    isonetd: %s", doing(i, f))
@@ -136,7 +136,7 @@ func findings(t *table, s client.Status, i client.Isolation) {
 }
 
 // doing says what the daemon does about a finding.
-func doing(i client.Isolation, f client.Finding) string {
+func doing(i wire.Isolation, f wire.Finding) string {
 	switch {
 	case f.Quarantined:
 		return "cut the port off"
@@ -164,7 +164,7 @@ func where(port, setting string) string {
 }
 
 // verdict is isolated for a sentence, where no heading says what is unknown.
-func verdict(i *client.Isolation) string {
+func verdict(i *wire.Isolation) string {
 	if text := isolated(i); text != "UNKNOWN" {
 		return text
 	}
@@ -172,12 +172,12 @@ func verdict(i *client.Isolation) string {
 }
 
 // isMissing says that a reason is one that is told of the whole host already.
-func isMissing(s client.Status, reason string) bool {
-	return slices.ContainsFunc(s.Missing, func(m client.Missing) bool { return reason == m.Cause+": "+m.Remedy })
+func isMissing(s wire.Status, reason string) bool {
+	return slices.ContainsFunc(s.Missing, func(m wire.Missing) bool { return reason == m.Cause+": "+m.Remedy })
 }
 
 // isolated says in a few words how the isolation stands.
-func isolated(i *client.Isolation) string {
+func isolated(i *wire.Isolation) string {
 	switch {
 	case i == nil:
 		return "unknown" // the daemon is older
@@ -199,7 +199,7 @@ func isolated(i *client.Isolation) string {
 }
 
 // hostGuard says how the network and the host's network stack are kept apart.
-func hostGuard(g client.HostGuard) string {
+func hostGuard(g wire.HostGuard) string {
 	if g.Reason == "" {
 		return g.State
 	}
@@ -207,7 +207,7 @@ func hostGuard(g client.HostGuard) string {
 }
 
 // eventTable lists the newest events, the newest last.
-func eventTable(t *table, events []client.Event) {
+func eventTable(t *table, events []wire.Event) {
 	const shown = 10
 	if len(events) == 0 {
 		return
@@ -217,4 +217,15 @@ func eventTable(t *table, events []client.Event) {
 	for _, e := range events[max(0, len(events)-shown):] {
 		t.row(moment(e.Time), e.Network, e.Deed, e.Reason, strings.TrimPrefix(where(e.Port, e.Setting), ", "), e.Detail)
 	}
+}
+
+// means says what is not known without something.
+func means(m wire.Missing) string {
+	switch m.Ground {
+	case "store":
+		return "isonetd does not know what the networks should be"
+	case "rules":
+		return "nobody knows whether the host is kept apart from VMs"
+	}
+	return "nobody knows how the networks are"
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/isonet/isonet/cmd/isonet/internal/client"
 	"github.com/isonet/isonet/cmd/isonet/internal/setup"
+	"github.com/isonet/isonet/wire"
 )
 
 func (a *app) planCommand() *cobra.Command {
@@ -74,10 +75,10 @@ type planReport struct {
 	DryRun  bool         `json:"dry_run"`
 	Changed bool         `json:"changed"`
 	Steps   []setup.Step `json:"steps"`
-	client.Plan
+	wire.Plan
 }
 
-func (a *app) printPlan(steps []setup.Step, p client.Plan) error {
+func (a *app) printPlan(steps []setup.Step, p wire.Plan) error {
 	r := planReport{DryRun: true, Steps: append([]setup.Step{}, steps...), Plan: p}
 	return a.print(r, func(t *table) {
 		for _, s := range steps {
@@ -99,8 +100,8 @@ func (a *app) printPlan(steps []setup.Step, p client.Plan) error {
 }
 
 // operation tells one change of Open vSwitch.
-func operation(o client.Operation) string {
-	verb, noun, _ := strings.Cut(o.Do, "-")
+func operation(o wire.Operation) string {
+	verb, noun, _ := strings.Cut(string(o.Do), "-")
 	var text string
 	switch noun {
 	case "bridge":

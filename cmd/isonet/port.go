@@ -5,8 +5,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/isonet/isonet/cmd/isonet/internal/client"
 	"github.com/isonet/isonet/cmd/isonet/internal/setup"
+	"github.com/isonet/isonet/wire"
 )
 
 func (a *app) portCommand() *cobra.Command {
@@ -19,7 +19,7 @@ Open vSwitch of devices that vanished.`,
 // portInfo is a port and the network that it is on.
 type portInfo struct {
 	Network string `json:"network"`
-	client.Port
+	wire.Port
 }
 
 func (a *app) portListCommand() *cobra.Command {
@@ -81,7 +81,7 @@ bridge that is not isonet's.`,
 }
 
 // trouble says what is wrong with a port.
-func trouble(p client.Port) string {
+func trouble(p wire.Port) string {
 	switch {
 	case p.Stale && p.Error != "":
 		return "stale: " + p.Error
@@ -94,7 +94,7 @@ func trouble(p client.Port) string {
 }
 
 // counted says whether the traffic of a port in another namespace is known.
-func counted(p client.Port) string {
+func counted(p wire.Port) string {
 	if p.Traffic != nil {
 		return "where link and MTU are not seen"
 	}
@@ -102,7 +102,7 @@ func counted(p client.Port) string {
 }
 
 // staleRemedy tells of the stale ports of a network.
-func staleRemedy(t *table, n client.NetworkStatus) {
+func staleRemedy(t *table, n wire.NetworkStatus) {
 	for _, p := range n.Ports {
 		if p.Stale {
 			t.line("  port %s: %s", p.Name, trouble(p))

@@ -9,8 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/isonet/isonet/cmd/isonet/internal/client"
 	"github.com/isonet/isonet/cmd/isonet/internal/prove"
+	"github.com/isonet/isonet/wire"
 )
 
 // These end 'isonet prove' when the report has said it all.
@@ -111,7 +111,7 @@ func (a *app) prove(ctx context.Context, s session, o prove.Options, all bool) e
 
 // choose finds the network and those beside it, and returns the names of those
 // that are left out.
-func choose(o *prove.Options, s client.Status, reference string, all bool) (skipped []string, err error) {
+func choose(o *prove.Options, s wire.Status, reference string, all bool) (skipped []string, err error) {
 	if !s.Connected {
 		return nil, errors.New("isonetd is not connected to Open vSwitch; see 'isonet status'")
 	}
@@ -136,7 +136,7 @@ func choose(o *prove.Options, s client.Status, reference string, all bool) (skip
 	return skipped, nil
 }
 
-func proveNetwork(n client.NetworkStatus) *prove.Network {
+func proveNetwork(n wire.NetworkStatus) *prove.Network {
 	p := &prove.Network{Name: n.Name, Bridge: n.Bridge, MTU: n.MTU.Wanted}
 	for _, port := range n.Ports {
 		p.Ports = append(p.Ports, port.Name)

@@ -24,6 +24,7 @@ import (
 	"github.com/isonet/isonet/cmd/isonet/internal/prove"
 	isonetdaemon "github.com/isonet/isonet/daemon"
 	"github.com/isonet/isonet/internal/ovstest"
+	"github.com/isonet/isonet/wire"
 )
 
 // program is the environment variable that makes the test's own executable one
@@ -172,10 +173,10 @@ func (h *proveHost) command(name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-func (h *proveHost) status() (client.Status, error) {
+func (h *proveHost) status() (wire.Status, error) {
 	c, err := client.New(client.Options{Socket: h.socket})
 	if err != nil {
-		return client.Status{}, err
+		return wire.Status{}, err
 	}
 	defer c.Close()
 	return c.Status(h.Context())
@@ -207,7 +208,7 @@ func (h *proveHost) freeze(sees bool) {
 		now := frozen
 		now.Networks = slices.Clone(frozen.Networks)
 		for i, n := range now.Networks {
-			now.Networks[i].Ports = []client.Port{}
+			now.Networks[i].Ports = []wire.Port{}
 			if !sees {
 				continue
 			}
@@ -217,7 +218,7 @@ func (h *proveHost) freeze(sees bool) {
 				return
 			}
 			for _, name := range strings.Fields(string(out)) {
-				now.Networks[i].Ports = append(now.Networks[i].Ports, client.Port{Name: name})
+				now.Networks[i].Ports = append(now.Networks[i].Ports, wire.Port{Name: name})
 			}
 		}
 		_ = json.NewEncoder(w).Encode(now) // the client may be gone
@@ -422,9 +423,9 @@ func TestDoctorFindsOpenChecksums(t *testing.T) {
 
 // A device that refuses the network's MTU is found, and no other one.
 func TestDoctorFindsAnotherMTU(t *testing.T) {
-	s := client.Status{Connected: true, Networks: []client.NetworkStatus{{
-		Name: "red", State: "active", MTU: client.MTU{Wanted: 9000, Actual: 9000}, Isolation: &client.Isolation{Isolated: true},
-		Ports: []client.Port{{Name: "same", MTU: 9000}, {Name: "unknown"}, {Name: "gone", MTU: 1500, Stale: true}, {Name: "refuses", MTU: 1500}},
+	s := wire.Status{Connected: true, Networks: []wire.NetworkStatus{{
+		Name: "red", State: "active", MTU: wire.MTU{Wanted: 9000, Actual: 9000}, Isolation: &wire.Isolation{Isolated: true},
+		Ports: []wire.Port{{Name: "same", MTU: 9000}, {Name: "unknown"}, {Name: "gone", MTU: 1500, Stale: true}, {Name: "refuses", MTU: 1500}},
 	}}}
 	var told table
 	diagnosis(&told, s)
@@ -448,7 +449,7 @@ func TestWhatMembersAreDeniedIsTold(t *testing.T) {
 	ovstest.Eventually(t, "the VMs reach each other", func() error {
 		return vms[0].Command("ping", "-n", "-c", "1", "-W", "1", vms[1].Address).Run()
 	})
-	denied := func(device string) client.Denied {
+	denied := func(device string) wire.Denied {
 		s, err := h.status()
 		if err != nil {
 			t.Fatal(err)
@@ -460,7 +461,7 @@ func TestWhatMembersAreDeniedIsTold(t *testing.T) {
 				}
 			}
 		}
-		return client.Denied{}
+		return wire.Denied{}
 	}
 	forged := probes[0].Frame(probes[1].MAC, "forged")
 	copy(forged[6:12], []byte{2, 0, 0, 0, 0, 0x99})
@@ -495,7 +496,7 @@ func TestWhatMembersAreDeniedIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, reason := range []string{"wrong_mac", "over_broadcast_limit"} {
-		if n := len(slices.DeleteFunc(slices.Clone(s.Events), func(e client.Event) bool { return e.Reason != reason })); n != 1 {
+		if n := len(slices.DeleteFunc(slices.Clone(s.Events), func(e wire.Event) bool { return e.Reason != reason })); n != 1 {
 			t.Errorf("%d events about %s: %+v", n, reason, s.Events)
 		}
 	}
@@ -739,15 +740,15 @@ func TestProveRefuses(t *testing.T) {
 }
 
 func TestProveChoosesTheOtherNetworks(t *testing.T) {
-	s := client.Status{Connected: true}
+	s := wire.Status{Connected: true}
 	for i := range 12 {
 		state := "active"
 		if i == 3 {
 			state = "pending"
 		}
 		name := fmt.Sprintf("net%02d", i)
-		s.Networks = append(s.Networks, client.NetworkStatus{
-			ID: name, Name: name, Bridge: name, State: state, MTU: client.MTU{Wanted: 1500}, Ports: []client.Port{{Name: "vnet" + name}},
+		s.Networks = append(s.Networks, wire.NetworkStatus{
+			ID: name, Name: name, Bridge: name, State: state, MTU: wire.MTU{Wanted: 1500}, Ports: []wire.Port{{Name: "vnet" + name}},
 		})
 	}
 	for _, tt := range []struct {

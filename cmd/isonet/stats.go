@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/isonet/isonet/cmd/isonet/internal/client"
+	"github.com/isonet/isonet/wire"
 )
 
 // load is the traffic of one network of the host.
@@ -19,30 +19,30 @@ type load struct {
 	// Ports is how many ports are plugged in.
 	Ports int `json:"ports"`
 	// Traffic is nil as long as nothing is known of it.
-	Traffic *client.Traffic `json:"traffic,omitempty"`
+	Traffic *wire.Traffic `json:"traffic,omitempty"`
 	// ByPort are the ports with their own traffic, if it was asked for.
-	ByPort []client.Port `json:"by_port,omitempty"`
+	ByPort []wire.Port `json:"by_port,omitempty"`
 }
 
 // rate returns the traffic per second, which is zero when it is not known.
-func rate(t *client.Traffic) client.Rate {
+func rate(t *wire.Traffic) wire.Rate {
 	if t == nil || t.Rate == nil {
-		return client.Rate{}
+		return wire.Rate{}
 	}
 	return *t.Rate
 }
 
 // total returns the counters, which are zero when they are not known.
-func total(t *client.Traffic) client.Counters {
+func total(t *wire.Traffic) wire.Counters {
 	if t == nil {
-		return client.Counters{}
+		return wire.Counters{}
 	}
 	return t.Total
 }
 
 // age says how long ago Open vSwitch published the counters; it publishes only
 // what changed.
-func age(t *client.Traffic, now time.Time) string {
+func age(t *wire.Traffic, now time.Time) string {
 	if t == nil || t.Updated.IsZero() {
 		return ""
 	}
@@ -55,7 +55,7 @@ func trafficColumns() []string {
 }
 
 // trafficCells are the cells of a row; what is not known is empty.
-func trafficCells(t *client.Traffic, now time.Time) []string {
+func trafficCells(t *wire.Traffic, now time.Time) []string {
 	var receiving, transmitting, received, transmitted, missing string
 	if t != nil {
 		received, transmitted = size(float64(t.Total.ReceivedBytes)), size(float64(t.Total.TransmittedBytes))

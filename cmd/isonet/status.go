@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/isonet/isonet/cmd/isonet/internal/client"
+	"github.com/isonet/isonet/wire"
 )
 
 func (a *app) statusCommand() *cobra.Command {
@@ -43,7 +44,7 @@ answers, for example. What is missing and what to do about it is shown.`,
 	}
 }
 
-func healthy(s client.Status) bool {
+func healthy(s wire.Status) bool {
 	for _, n := range s.Networks {
 		if !n.Active() {
 			return false
@@ -53,7 +54,7 @@ func healthy(s client.Status) bool {
 }
 
 // missing lists what the verdicts rest on and is not there.
-func missing(t *table, s client.Status) {
+func missing(t *table, s wire.Status) {
 	for _, m := range s.Missing {
 		t.row("MISSING:", fmt.Sprintf("%s, since %s: %s", m.Cause, moment(m.Since), m.Remedy))
 	}
@@ -61,7 +62,7 @@ func missing(t *table, s client.Status) {
 
 // reason is the text of a reason, which points at the head of the status if it
 // stands there already.
-func reason(s client.Status, text string) string {
+func reason(s wire.Status, text string) string {
 	if isMissing(s, text) {
 		return "see MISSING"
 	}
@@ -69,7 +70,7 @@ func reason(s client.Status, text string) string {
 }
 
 // printNetworkStatus prints one network and leaves only that in the status.
-func (a *app) printNetworkStatus(s *client.Status, reference string) error {
+func (a *app) printNetworkStatus(s *wire.Status, reference string) error {
 	if err := narrow(s, reference); err != nil {
 		return err
 	}
@@ -85,7 +86,7 @@ func (a *app) printNetworkStatus(s *client.Status, reference string) error {
 
 // narrowed returns the host's status, with one network only if the command line
 // names one.
-func narrowed(ctx context.Context, s session) (client.Status, error) {
+func narrowed(ctx context.Context, s session) (wire.Status, error) {
 	status, err := s.Status(ctx)
 	if err == nil && len(s.args) == 1 {
 		err = narrow(&status, s.args[0])
@@ -95,33 +96,33 @@ func narrowed(ctx context.Context, s session) (client.Status, error) {
 
 // narrow leaves one network in a status, found by its id or name, with what
 // happened to it.
-func narrow(s *client.Status, reference string) error {
+func narrow(s *wire.Status, reference string) error {
 	n, err := attachedNetwork(*s, reference)
 	if err != nil {
 		return err
 	}
-	s.Networks, s.LeftGuarded = []client.NetworkStatus{n}, []string{}
-	s.Held = slices.DeleteFunc(s.Held, func(h client.Held) bool { return h.NetworkID != n.ID })
-	s.Events = slices.DeleteFunc(s.Events, func(e client.Event) bool { return e.NetworkID != n.ID })
+	s.Networks, s.LeftGuarded = []wire.NetworkStatus{n}, []string{}
+	s.Held = slices.DeleteFunc(s.Held, func(h wire.Held) bool { return h.NetworkID != n.ID })
+	s.Events = slices.DeleteFunc(s.Events, func(e wire.Event) bool { return e.NetworkID != n.ID })
 	return nil
 }
 
 // attachedNetwork finds a network of the host by id or name.
-func attachedNetwork(s client.Status, reference string) (client.NetworkStatus, error) {
+func attachedNetwork(s wire.Status, reference string) (wire.NetworkStatus, error) {
 	networks := make([]client.Network, len(s.Networks))
-	byID := make(map[string]client.NetworkStatus, len(s.Networks))
+	byID := make(map[string]wire.NetworkStatus, len(s.Networks))
 	for i, n := range s.Networks {
 		networks[i] = client.Network{ID: n.ID, Name: n.Name}
 		byID[n.ID] = n
 	}
 	found, err := resolve(networks, []string{reference})
 	if err != nil {
-		return client.NetworkStatus{}, fmt.Errorf("no network '%s' is attached to this host: see 'isonet network list', and attach it with 'isonet attach'", reference)
+		return wire.NetworkStatus{}, fmt.Errorf("no network '%s' is attached to this host: see 'isonet network list', and attach it with 'isonet attach'", reference)
 	}
 	return byID[found[0].ID], nil
 }
 
-func networkDetail(t *table, s client.Status, n client.NetworkStatus) {
+func networkDetail(t *table, s wire.Status, n wire.NetworkStatus) {
 	received, transmitted := traffic(n.Traffic)
 	t.row("network:", n.Name)
 	t.row("id:", n.ID)
@@ -132,7 +133,7 @@ func networkDetail(t *table, s client.Status, n client.NetworkStatus) {
 		t.row("strict:", i.StrictState)
 	}
 	if i := n.Isolation; i != nil && i.HostGuard != nil {
-		t.row("host guard:", hostGuard(client.HostGuard{State: i.HostGuard.State, Reason: reason(s, i.HostGuard.Reason)}))
+		t.row("host guard:", hostGuard(wire.HostGuard{State: i.HostGuard.State, Reason: reason(s, i.HostGuard.Reason)}))
 	}
 	t.row("bridge:", n.Bridge)
 	t.row("mtu:", mtuStatus(n.MTU))
@@ -150,7 +151,7 @@ func networkDetail(t *table, s client.Status, n client.NetworkStatus) {
 	}
 }
 
-func statusTable(t *table, s client.Status) {
+func statusTable(t *table, s wire.Status) {
 	t.row("host:", s.Host.Name, s.Host.ID)
 	if s.Connected {
 		t.row("Open vSwitch:", fmt.Sprintf("connected since %s, %s", moment(s.Since), kind(s)))
@@ -178,18 +179,18 @@ func statusTable(t *table, s client.Status) {
 }
 
 // kind says what Open vSwitch tells of itself; it need not know its version.
-func kind(s client.Status) string {
+func kind(s wire.Status) string {
 	return fmt.Sprintf("version %s, datapath %s", cmp.Or(s.OVSVersion, "unknown"), cmp.Or(s.DatapathType, "unknown"))
 }
 
-func disconnected(s client.Status) string {
+func disconnected(s wire.Status) string {
 	if s.Host.ID == "" {
 		return "NOT CONNECTED, and never was since isonetd started"
 	}
 	return fmt.Sprintf("NOT CONNECTED since %s; what follows is the past", moment(s.Since))
 }
 
-func networkTable(t *table, s client.Status) {
+func networkTable(t *table, s wire.Status) {
 	t.line("Traffic is what the ports received and transmitted in all (and now), in binary units: 1 KiB = 1024 B.")
 	t.row("NETWORK", "STATE", "ISOLATION", "BRIDGE", "MTU", "PORTS", "CAUSE", "RECEIVED", "TRANSMITTED", "REASON")
 	for _, n := range s.Networks {
@@ -198,7 +199,7 @@ func networkTable(t *table, s client.Status) {
 	}
 }
 
-func mtuStatus(m client.MTU) string {
+func mtuStatus(m wire.MTU) string {
 	if m.Actual == m.Wanted {
 		return strconv.Itoa(m.Wanted)
 	}
@@ -213,7 +214,7 @@ func number(n int) string {
 	return strconv.Itoa(n)
 }
 
-func link(p client.Port) string {
+func link(p wire.Port) string {
 	switch {
 	case p.Elsewhere:
 		return "unknown"
@@ -225,7 +226,7 @@ func link(p client.Port) string {
 
 // ports writes how many ports there are, and how many of them have no link or no
 // device.
-func ports(list []client.Port) string {
+func ports(list []wire.Port) string {
 	down, stale := 0, 0
 	for _, p := range list {
 		switch {
@@ -245,7 +246,7 @@ func ports(list []client.Port) string {
 	return text
 }
 
-func cause(c client.Cause) string {
+func cause(c wire.Cause) string {
 	switch {
 	case c.Explicit && c.Label != "":
 		return "explicit, label " + c.Label
@@ -257,7 +258,7 @@ func cause(c client.Cause) string {
 }
 
 // traffic writes both directions: the total and, when it is known, the rate.
-func traffic(t *client.Traffic) (received, transmitted string) {
+func traffic(t *wire.Traffic) (received, transmitted string) {
 	if t == nil {
 		return "", ""
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/isonet/isonet/cmd/isonet/internal/client"
+	"github.com/isonet/isonet/wire"
 )
 
 // The terminal control sequences (ECMA-48) of top: the other screen and back,
@@ -29,18 +30,18 @@ const leastInterval = 100 * time.Millisecond
 
 // orders are what top can sort by: by the number that they return, the largest
 // first, and then by name.
-func orders() map[string]func(*client.Traffic) float64 {
-	return map[string]func(*client.Traffic) float64{
-		"rate":        func(t *client.Traffic) float64 { return rate(t).ReceivedBytes + rate(t).TransmittedBytes },
-		"received":    func(t *client.Traffic) float64 { return float64(total(t).ReceivedBytes) },
-		"transmitted": func(t *client.Traffic) float64 { return float64(total(t).TransmittedBytes) },
-		"lost":        func(t *client.Traffic) float64 { return float64(lost(total(t))) },
-		"name":        func(*client.Traffic) float64 { return 0 },
+func orders() map[string]func(*wire.Traffic) float64 {
+	return map[string]func(*wire.Traffic) float64{
+		"rate":        func(t *wire.Traffic) float64 { return rate(t).ReceivedBytes + rate(t).TransmittedBytes },
+		"received":    func(t *wire.Traffic) float64 { return float64(total(t).ReceivedBytes) },
+		"transmitted": func(t *wire.Traffic) float64 { return float64(total(t).TransmittedBytes) },
+		"lost":        func(t *wire.Traffic) float64 { return float64(lost(total(t))) },
+		"name":        func(*wire.Traffic) float64 { return 0 },
 	}
 }
 
 // lost counts the packets that did not arrive.
-func lost(c client.Counters) uint64 {
+func lost(c wire.Counters) uint64 {
 	return c.ReceivedDrops + c.ReceivedErrors + c.TransmittedDrops + c.TransmittedErrors
 }
 
@@ -112,14 +113,14 @@ func (a *app) top(ctx context.Context, f topFlags) error {
 }
 
 // look asks the daemon for the status, within the time limit.
-func (a *app) look(ctx context.Context, c *client.Client) (client.Status, error) {
+func (a *app) look(ctx context.Context, c *client.Client) (wire.Status, error) {
 	ctx, cancel := a.limit(ctx)
 	defer cancel()
 	return c.Status(ctx)
 }
 
 // again looks until the daemon answers: it may be about to start anew.
-func (a *app) again(ctx context.Context, c *client.Client, before client.Status, f topFlags) (client.Status, error) {
+func (a *app) again(ctx context.Context, c *client.Client, before wire.Status, f topFlags) (wire.Status, error) {
 	for {
 		status, err := a.look(ctx, c)
 		if err == nil || ctx.Err() != nil {
@@ -147,7 +148,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 }
 
 // draw fills the terminal. A trouble takes the place of the first line.
-func (a *app) draw(s client.Status, f topFlags, trouble string) error {
+func (a *app) draw(s wire.Status, f topFlags, trouble string) error {
 	t := &table{}
 	topTable(t, s, sorted(s.Networks, f), a.now())
 	lines := strings.Split(strings.TrimSuffix(string(t.bytes()), "\n"), "\n")
@@ -169,16 +170,16 @@ func (a *app) draw(s client.Status, f topFlags, trouble string) error {
 
 // sorted returns the loads in the order that the flags say, with their ports in
 // the same order if the flags ask for them.
-func sorted(networks []client.NetworkStatus, f topFlags) []load {
+func sorted(networks []wire.NetworkStatus, f topFlags) []load {
 	by := orders()[f.sort]
-	order := func(a, b *client.Traffic, nameA, nameB string) int {
+	order := func(a, b *wire.Traffic, nameA, nameB string) int {
 		return cmp.Or(cmp.Compare(by(b), by(a)), cmp.Compare(nameA, nameB))
 	}
 	loads := make([]load, len(networks))
 	for i, n := range networks {
 		loads[i] = load{Network: n.Name, ID: n.ID, Ports: len(n.Ports), Traffic: n.Traffic}
 		if f.ports {
-			loads[i].ByPort = slices.SortedStableFunc(slices.Values(n.Ports), func(a, b client.Port) int {
+			loads[i].ByPort = slices.SortedStableFunc(slices.Values(n.Ports), func(a, b wire.Port) int {
 				return order(a.Traffic, b.Traffic, a.Name, b.Name)
 			})
 		}
@@ -187,8 +188,8 @@ func sorted(networks []client.NetworkStatus, f topFlags) []load {
 	return loads
 }
 
-func topTable(t *table, s client.Status, loads []load, now time.Time) {
-	var all client.Rate
+func topTable(t *table, s wire.Status, loads []load, now time.Time) {
+	var all wire.Rate
 	for _, l := range loads {
 		all.ReceivedBytes += rate(l.Traffic).ReceivedBytes
 		all.TransmittedBytes += rate(l.Traffic).TransmittedBytes

@@ -9,6 +9,7 @@ import (
 
 	"github.com/isonet/isonet/cmd/isonet/internal/client"
 	"github.com/isonet/isonet/cmd/isonet/internal/yamlform"
+	"github.com/isonet/isonet/wire"
 )
 
 func (a *app) watchCommand() *cobra.Command {
@@ -56,7 +57,7 @@ func (a *app) watcher() func(line []byte) error {
 			return a.write(append([]byte("---\n"), document...))
 		}
 	}
-	var before client.Status
+	var before wire.Status
 	first := true
 	return func(line []byte) error {
 		now, err := client.ParseStatus(line)

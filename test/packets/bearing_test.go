@@ -4,7 +4,7 @@ import (
 	"os"
 	"testing"
 
-	"github.com/isonet/isonet/api"
+	"github.com/isonet/isonet/wire"
 )
 
 // What isolation.Columns says has no bearing gives nobody a frame, although isonet
@@ -64,7 +64,7 @@ func fakeInterface(s *side) exit {
 	bond := s.name("bond")
 	first, second := s.ovs.NewVM(s.name("vm"), "10.77.0.3/24"), s.ovs.NewVM(s.name("vm"), "10.77.0.4/24")
 	s.ovs.Vsctl("--fake-iface", "add-bond", s.bridge, bond, first.Device, second.Device)
-	s.until("isolated with a bond", func(n api.NetworkStatus, _ []api.IsolationEvent) bool {
+	s.until("isolated with a bond", func(n wire.NetworkStatus, _ []wire.Event) bool {
 		return len(n.Ports) > 2 && n.Isolation.Isolated
 	})
 	if _, err := os.Stat("/sys/class/net/" + bond); err == nil {

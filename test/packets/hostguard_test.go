@@ -15,10 +15,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/isonet/isonet/api"
 	"github.com/isonet/isonet/internal/ovstest"
 	"github.com/isonet/isonet/model/isolation"
 	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/wire"
 )
 
 // guest is a VM that tries to reach the host, which talks to it as well.
@@ -320,9 +320,9 @@ func TestTheHostStaysOut(t *testing.T) {
 			s := w.For(t).network()
 			g := s.newGuest(2)
 			s.ovs.Plug(g.vm, s.bridge)
-			s.until("guarded with the guest", func(n api.NetworkStatus, _ []api.IsolationEvent) bool {
+			s.until("guarded with the guest", func(n wire.NetworkStatus, _ []wire.Event) bool {
 				guard := n.Isolation.HostGuard
-				return len(n.Ports) == 3 && n.Isolation.Isolated && guard != nil && guard.State == reconcile.Guarded
+				return len(n.Ports) == 3 && n.Isolation.Isolated && guard != nil && guard.State == string(reconcile.Guarded)
 			})
 			do := func() {
 				test.do(s, g)
@@ -336,9 +336,9 @@ func TestTheHostStaysOut(t *testing.T) {
 			}
 			g.apart("after")
 			if !test.out {
-				s.until("guarded afterwards", func(n api.NetworkStatus, _ []api.IsolationEvent) bool {
+				s.until("guarded afterwards", func(n wire.NetworkStatus, _ []wire.Event) bool {
 					guard := n.Isolation.HostGuard
-					return guard != nil && guard.State == reconcile.Guarded
+					return guard != nil && guard.State == string(reconcile.Guarded)
 				})
 			}
 		})
@@ -399,7 +399,7 @@ func TestTheGuardOfDevicesThatAreNoMembers(t *testing.T) {
 	}
 }
 
-func quarantined(n api.NetworkStatus, _ []api.IsolationEvent) bool {
+func quarantined(n wire.NetworkStatus, _ []wire.Event) bool {
 	for _, f := range n.Isolation.Findings {
 		if f.Quarantined {
 			return true

@@ -11,10 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/isonet/isonet/api"
 	"github.com/isonet/isonet/internal/ovstest"
 	"github.com/isonet/isonet/model/isolation"
 	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/wire"
 )
 
 const (
@@ -275,11 +275,11 @@ func (s *side) stream() func() {
 // wrong is cut off. The fights of an operator with himself may take their time.
 func (s *side) rests() {
 	s.Helper()
-	s.until("at rest", func(n api.NetworkStatus, _ []api.IsolationEvent) bool {
-		return n.State == reconcile.Active && len(n.Isolation.Pending) == 0 &&
-			!slices.ContainsFunc(n.Isolation.Findings, func(f api.FindingStatus) bool {
+	s.until("at rest", func(n wire.NetworkStatus, _ []wire.Event) bool {
+		return n.State == string(reconcile.Active) && len(n.Isolation.Pending) == 0 &&
+			!slices.ContainsFunc(n.Isolation.Findings, func(f wire.Finding) bool {
 				// What is cut off first may have to go after the grace time.
-				entry, _ := isolation.Find(f.Reason)
+				entry, _ := isolation.Find(isolation.Reason(f.Reason))
 				return !f.Notice && (!f.Quarantined || entry.Enforce == isolation.Remove)
 			})
 	})

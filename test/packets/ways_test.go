@@ -17,9 +17,9 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
-	"github.com/isonet/isonet/api"
 	"github.com/isonet/isonet/internal/ovstest"
 	"github.com/isonet/isonet/model/isolation"
+	"github.com/isonet/isonet/wire"
 )
 
 // ways are the ways out, for each line of the table, with a name each.
@@ -737,8 +737,8 @@ func moved(w *world) {
 	s.ovs.OFPort(vm.Device)
 	s.ip("link set " + vm.Device + " netns " + vm.Namespace())
 	s.ip("-n " + vm.Namespace() + " link set " + vm.Device + " up")
-	s.until("isolated with a stale port", func(n api.NetworkStatus, _ []api.IsolationEvent) bool {
-		stale := slices.ContainsFunc(n.Ports, func(p api.PortStatus) bool { return p.Name == vm.Device && p.Stale })
+	s.until("isolated with a stale port", func(n wire.NetworkStatus, _ []wire.Event) bool {
+		stale := slices.ContainsFunc(n.Ports, func(p wire.Port) bool { return p.Name == vm.Device && p.Stale })
 		return stale && n.Isolation.Isolated
 	})
 	out := at(s, vm.Probe())

@@ -17,11 +17,11 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/isonet/isonet/api"
 	"github.com/isonet/isonet/daemon"
 	"github.com/isonet/isonet/internal/ovstest"
 	"github.com/isonet/isonet/model/isolation"
 	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/wire"
 )
 
 // The bridge that connects the host with a collector outside, where flow exports
@@ -99,7 +99,7 @@ func (w *world) startDaemon() {
 			return fmt.Errorf("hosts: %v: %w", hosts, err)
 		}
 		w.host = "/hosts/" + hosts.Host[0].ID
-		var status api.HostStatus
+		var status wire.Status
 		if w.get("/isonet/status", &status); !status.Connected {
 			return errors.New("it has not looked at Open vSwitch yet")
 		}
@@ -248,9 +248,9 @@ func (w *world) network(settings ...string) *side {
 	w.Cleanup(func() { w.call("DELETE", "/networks/"+s.id+"?force=true", "") })
 	s.plugVMs()
 	if !s.blind {
-		s.until("isolated and guarded", func(n api.NetworkStatus, _ []api.IsolationEvent) bool {
+		s.until("isolated and guarded", func(n wire.NetworkStatus, _ []wire.Event) bool {
 			guard := n.Isolation.HostGuard
-			return n.State == reconcile.Active && len(n.Ports) == 2 && n.Isolation.Isolated && guard != nil && guard.State == reconcile.Guarded
+			return n.State == string(reconcile.Active) && len(n.Ports) == 2 && n.Isolation.Isolated && guard != nil && guard.State == string(reconcile.Guarded)
 		})
 	}
 	return s
@@ -273,17 +273,17 @@ func (s *side) plugVM(n int) (*ovstest.VM, *ovstest.Probe) {
 }
 
 // status returns what isonet knows of the network.
-func (s *side) status() (api.NetworkStatus, []api.IsolationEvent) {
+func (s *side) status() (wire.NetworkStatus, []wire.Event) {
 	s.Helper()
-	var status api.HostStatus
+	var status wire.Status
 	s.get("/isonet/status", &status)
-	var events []api.IsolationEvent
+	var events []wire.Event
 	for _, e := range status.Events {
 		if string(e.NetworkID) == s.id {
 			events = append(events, e)
 		}
 	}
-	i := slices.IndexFunc(status.Networks, func(n api.NetworkStatus) bool { return string(n.ID) == s.id })
+	i := slices.IndexFunc(status.Networks, func(n wire.NetworkStatus) bool { return n.ID == s.id })
 	if i < 0 {
 		s.Fatalf("isonet does not know the network: %+v", status)
 	}
@@ -291,7 +291,7 @@ func (s *side) status() (api.NetworkStatus, []api.IsolationEvent) {
 }
 
 // until waits for something of the network's status.
-func (s *side) until(what string, check func(api.NetworkStatus, []api.IsolationEvent) bool) {
+func (s *side) until(what string, check func(wire.NetworkStatus, []wire.Event) bool) {
 	s.Helper()
 	ovstest.Eventually(s, "the network "+s.bridge+" is "+what, func() error {
 		n, events := s.status()
@@ -309,9 +309,9 @@ func (s *side) judged(reason isolation.Reason) {
 	if !ok {
 		s.Fatalf("no reason %s", reason)
 	}
-	s.until("judged "+string(reason), func(n api.NetworkStatus, events []api.IsolationEvent) bool {
-		found := slices.IndexFunc(n.Isolation.Findings, func(f api.FindingStatus) bool { return f.Reason == reason })
-		told := slices.ContainsFunc(events, func(e api.IsolationEvent) bool { return e.Reason == reason })
+	s.until("judged "+string(reason), func(n wire.NetworkStatus, events []wire.Event) bool {
+		found := slices.IndexFunc(n.Isolation.Findings, func(f wire.Finding) bool { return f.Reason == string(reason) })
+		told := slices.ContainsFunc(events, func(e wire.Event) bool { return e.Reason == string(reason) })
 		action := entry.Enforce
 		if entry.Meanwhile != "" { // nothing leaves from then on
 			action = entry.Meanwhile

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/isonet/isonet/wire"
 )
 
 // Network is a logical network.
@@ -217,12 +219,10 @@ func putAll(networks []PutNetwork) putNetworks {
 
 // PutNetworks makes and changes networks, all of them or none, and returns which
 // ones they are. It returns after the daemon has them in Open vSwitch.
-func (c *Client) PutNetworks(ctx context.Context, networks []PutNetwork, timeout time.Duration) ([]NetworkName, error) {
+func (c *Client) PutNetworks(ctx context.Context, networks []PutNetwork, timeout time.Duration) ([]wire.PutNetwork, error) {
 	body := putAll(networks)
 	body.Timeout = strconv.Itoa(int(timeout.Seconds()))
-	var answer struct {
-		Networks []NetworkName `json:"networks"`
-	}
+	var answer wire.PutNetworks
 	err := c.call(ctx, http.MethodPost, putNetworksPath, nil, body, &answer)
 	return answer.Networks, err
 }

@@ -4,28 +4,9 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+
+	"github.com/isonet/isonet/wire"
 )
-
-// Plan is what the daemon would change in Open vSwitch.
-type Plan struct {
-	Operations []Operation `json:"operations"`
-	// Held are bridges that would stay only because ports are in use.
-	Held []Held `json:"held"`
-}
-
-// Operation is one change of Open vSwitch.
-type Operation struct {
-	// Do is create-bridge, plug-port, repair-bridge, remove-bridge, remove-port,
-	// quarantine-port, release-port, set-mtu, adopt-bridge or release-bridge.
-	Do        string   `json:"do"`
-	Bridge    string   `json:"bridge"`
-	NetworkID string   `json:"network_id"`
-	Port      string   `json:"port,omitempty"`
-	Columns   []string `json:"columns,omitempty"`
-	// MTU in bytes.
-	MTU    int    `json:"mtu,omitempty"`
-	Reason string `json:"reason,omitempty"`
-}
 
 // Write is a write to be planned.
 type Write struct {
@@ -56,8 +37,8 @@ func PlanSetup(host string, s SetupNetworks) Write {
 
 // Plan asks what the daemon would change after some writes, which are checked
 // and not done. Without any it is what is left to do.
-func (c *Client) Plan(ctx context.Context, writes ...Write) (Plan, error) {
-	var p Plan
+func (c *Client) Plan(ctx context.Context, writes ...Write) (wire.Plan, error) {
+	var p wire.Plan
 	if len(writes) == 0 {
 		return p, c.call(ctx, http.MethodGet, "/isonet/plan", nil, nil, &p)
 	}

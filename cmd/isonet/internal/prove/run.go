@@ -14,7 +14,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
-	"github.com/isonet/isonet/cmd/isonet/internal/client"
+	"github.com/isonet/isonet/wire"
 )
 
 // How long is waited for what must happen. Only a failure takes as long.
@@ -46,7 +46,7 @@ const (
 
 // Daemon is what is asked of isonetd.
 type Daemon interface {
-	Status(ctx context.Context) (client.Status, error)
+	Status(ctx context.Context) (wire.Status, error)
 }
 
 // Network is one that gets probes.
