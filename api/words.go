@@ -29,6 +29,7 @@ var engineWords = map[model.Code]string{
 	model.InUse:              "Cannot setup Networks. The following Logical Network: '%[1]s' is being used by the following VM(s): '%[3]s' . Please stop the VM(s) and try again. Or unplug the port(s) '%[2]s', or force it with force=true.",
 	model.RemovedInUse:       "Cannot remove Network. This logical network is used by virtual machine: %[3]s\n - Please remove it from this virtual machine and try again.\n - Or unplug the port(s) '%[2]s', or force it with force=true.",
 	model.RemovedInUseByMany: "Cannot remove Network. This logical network is used by virtual machines: (%[4]d): %[3]s\n - Please detach virtual machines using this logical network and try again.\n - Or unplug the port(s) '%[2]s', or force it with force=true.",
+	model.InQuarantine:       "Cannot release the network '%s'. The port(s) '%s' are in quarantine and would be let out: unplug them, or force it with force=true.",
 	model.Unrealised:         "Cannot setup Networks. Open vSwitch did not realise the change, %s: %s",
 	model.OutOfSync:          "Cannot %s Networks. Open vSwitch does not have them as they must be: %s",
 }

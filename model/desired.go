@@ -140,6 +140,16 @@ func (d *Desired) AttachmentOf(host, network ID) (Attachment, bool) {
 	return d.attachment(h, n)
 }
 
+// FindNetwork finds a network by its id or name.
+func (d *Desired) FindNetwork(reference string) (Network, bool) {
+	if id, isID := ParseID(reference); isID {
+		if n, exists := d.Networks[id]; exists {
+			return n, true
+		}
+	}
+	return d.NetworkByName(reference)
+}
+
 // NetworkByName finds a network by its name.
 func (d *Desired) NetworkByName(name string) (Network, bool) {
 	for _, n := range d.Networks {
