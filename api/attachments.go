@@ -7,7 +7,6 @@ import (
 
 	"github.com/isonet/isonet/change"
 	"github.com/isonet/isonet/model"
-	"github.com/isonet/isonet/model/plan"
 	"github.com/isonet/isonet/reconcile"
 )
 
@@ -66,20 +65,11 @@ func (v *view) reported(a model.Attachment) []reportedConfiguration {
 	if v.here(a.Host) {
 		bridge, exists := v.status.Actual.Bridge(n)
 		bridged.ActualValue, bridged.InSync = strconv.FormatBool(exists), new(boolean(exists))
-		if actual := actualMTU(bridge); actual != 0 {
+		if actual := bridge.LocalMTU(); actual != 0 {
 			mtu.ActualValue, mtu.InSync = strconv.Itoa(actual), new(boolean(actual == n.EffectiveMTU()))
 		}
 	}
 	return []reportedConfiguration{mtu, bridged}
-}
-
-// actualMTU returns the MTU of a bridge's own device in bytes; 0 is unknown.
-func actualMTU(b plan.Bridge) int {
-	local, _ := b.Local()
-	for _, i := range local.Interfaces {
-		return i.MTU
-	}
-	return 0
 }
 
 func propertiesOf(properties map[string]string) *propertiesDTO {

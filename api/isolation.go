@@ -5,7 +5,6 @@ import (
 
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/reconcile"
-	"github.com/isonet/isonet/wire"
 )
 
 // isolationPolicyDTO are members of a network that oVirt does not have; its
@@ -89,7 +88,7 @@ func (v *view) isolation(a model.Attachment) *isolationDTO {
 	d := &isolationDTO{
 		Isolated: boolean(s.Isolation.Isolated()), Contested: boolean(s.Isolation.Contested),
 		Verdict: string(s.Isolation.Verdict), Reason: s.Isolation.Reason,
-		Strict: strictState(v.desired.Networks[a.Network], s),
+		Strict: s.StrictState(v.desired.Networks[a.Network]),
 	}
 	if g, known := v.status.HostGuard(a.Network); known {
 		d.HostGuard = &hostGuardDTO{string(g.State), g.Reason}
@@ -106,20 +105,6 @@ func (v *view) isolation(a model.Attachment) *isolationDTO {
 	return d
 }
 
-// strictState says whether a strict network's flows are in place; "" for a
-// network that is not strict.
-func strictState(n model.Network, s reconcile.NetworkStatus) string {
-	switch {
-	case !n.Strict:
-		return ""
-	case s.State == reconcile.Unknown:
-		return "unknown"
-	case s.Strict:
-		return "active"
-	}
-	return "pending"
-}
-
 // reportedIsolation adds the isolation to what is reported. It does not count
 // for the attachment's in_sync: no synchronization can bring it about.
 func (v *view) reportedIsolation(a model.Attachment) reportedConfiguration {
@@ -128,38 +113,4 @@ func (v *view) reportedIsolation(a model.Attachment) reportedConfiguration {
 		r.ActualValue, r.InSync = strconv.FormatBool(bool(d.Isolated)), new(d.Isolated)
 	}
 	return r
-}
-
-func (v *view) nativeIsolation(n model.Network) *wire.Isolation {
-	verdict := v.status.Network(n.ID)
-	i := verdict.Isolation
-	s := &wire.Isolation{
-		StrictState: strictState(n, verdict), Verdict: string(i.Verdict), Reason: i.Reason,
-		Policy: string(n.EffectiveIsolation()), Strict: n.Strict, Isolated: i.Isolated(), Contested: i.Contested, Since: i.Since,
-		Findings: []wire.Finding{}, Pending: []string{},
-	}
-	if g, known := v.status.HostGuard(n.ID); known {
-		s.HostGuard = &wire.HostGuard{State: string(g.State), Reason: g.Reason}
-	}
-	for _, f := range i.Findings {
-		s.Findings = append(s.Findings, wire.Finding{
-			Reason: string(f.Reason), Port: f.Port, Setting: f.Column, Detail: f.Detail, Remedy: f.Remedy(),
-			Action: string(f.Action), Quarantined: f.Quarantined, Notice: f.Notice,
-		})
-	}
-	for _, p := range i.Pending {
-		s.Pending = append(s.Pending, p.Port)
-	}
-	return s
-}
-
-func nativeEvents(events []reconcile.Event) []wire.Event {
-	list := make([]wire.Event, len(events))
-	for i, e := range events {
-		list[i] = wire.Event{
-			Time: e.Time, NetworkID: string(e.NetworkID), Network: e.Network, Reason: string(e.Reason),
-			Port: e.Port, Setting: e.Column, Detail: e.Detail, Deed: string(e.Deed),
-		}
-	}
-	return list
 }

@@ -41,6 +41,20 @@ type NetworkStatus struct {
 	Isolation Isolation
 }
 
+// StrictState says whether the network's flows are in place; "" for a
+// network that is not strict.
+func (s NetworkStatus) StrictState(n model.Network) string {
+	switch {
+	case !n.Strict:
+		return ""
+	case s.State == Unknown:
+		return "unknown"
+	case s.Strict:
+		return "active"
+	}
+	return "pending"
+}
+
 // Status is what the loop knows, an immutable value of one moment.
 type Status struct {
 	// HostID is this host's id; "" before Open vSwitch was reached for the

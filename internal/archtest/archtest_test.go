@@ -165,6 +165,8 @@ func TestCheckRefuses(t *testing.T) {
 		{"reconcile", libovsdb + "/ovsdb", true},
 		{"ovs", ofctl + "/ovs", false},
 		{"api", ofctl + "/ovs", true},
+		{"api/native", module + "/api", true},
+		{"wire", module + "/model", true},
 		{"api", module + "/store", true},
 		{"api", module + "/exporter", true},
 		{"api", module + "/nic", true},

@@ -228,6 +228,15 @@ func (b Bridge) Local() (Port, bool) {
 	return Port{}, false
 }
 
+// LocalMTU returns the MTU of the bridge's own device in bytes; 0 is unknown.
+func (b Bridge) LocalMTU() int {
+	local, _ := b.Local()
+	for _, i := range local.Interfaces {
+		return i.MTU
+	}
+	return 0
+}
+
 // Endpoints returns the bridge's other ports: those that libvirt or an
 // operator plugged in.
 func (b Bridge) Endpoints() []Port {
