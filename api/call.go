@@ -35,6 +35,8 @@ type call struct {
 	// "" and nil on the unix socket and before the login.
 	user  string
 	users *Users
+	// about is that of the route.
+	about func(*call, *model.Desired) (any, error)
 	// version is that of what the reply shows, "" if it has none, and made is
 	// the desired state that a write made.
 	version string

@@ -45,33 +45,32 @@ func (a *API) tellStale(c *call) {
 	}
 }
 
-// subject is what the path is about.
+// subject is what the conditions of the request are about.
 func (c *call) subject() change.Subject {
-	_, path, _ := strings.Cut(c.r.Pattern, " ")
-	collection := strings.TrimSuffix(path, "/{label}")
-	switch {
-	case strings.HasSuffix(path, "/networks/{network}"):
-		return func(d *model.Desired) (any, error) { return c.network(d) }
-	case strings.HasSuffix(collection, "/networks/{network}/networklabels"):
-		return func(d *model.Desired) (any, error) {
-			n, err := c.network(d)
-			return n.Label, err
-		}
-	case strings.HasSuffix(collection, "/hosts/{host}/networklabels"):
-		return func(d *model.Desired) (any, error) {
-			h, err := c.host(d)
-			return h.Labels, err
-		}
-	case strings.HasSuffix(path, "/networkattachments/{attachment}"):
-		return func(d *model.Desired) (any, error) { return c.attachment(d) }
-	case slices.Contains([]string{"/hosts/{host}", "/hosts/{host}/setupnetworks", "/hosts/{host}/networkattachments"}, path):
-		return func(d *model.Desired) (any, error) {
-			h, err := c.host(d)
-			return []any{h.Name, h.Labels, d.On(h.ID)}, err
-		}
+	if c.about == nil {
+		return nil
 	}
-	return nil
+	return func(d *model.Desired) (any, error) { return c.about(c, d) }
 }
+
+func theNetwork(c *call, d *model.Desired) (any, error) { return c.network(d) }
+
+func itsLabel(c *call, d *model.Desired) (any, error) {
+	n, err := c.network(d)
+	return n.Label, err
+}
+
+func theHost(c *call, d *model.Desired) (any, error) {
+	h, err := c.host(d)
+	return []any{h.Name, h.Labels, d.On(h.ID)}, err
+}
+
+func hostLabels(c *call, d *model.Desired) (any, error) {
+	h, err := c.host(d)
+	return h.Labels, err
+}
+
+func theAttachment(c *call, d *model.Desired) (any, error) { return c.attachment(d) }
 
 // entityTag is the strong entity tag (RFC 9110 section 8.8.3) of a reply: the
 // version of what writes change, and then that of the whole body.

@@ -30,13 +30,13 @@ const (
 // to trust with their password.
 func (e *endpoint) openTable() []route {
 	return []route{
-		{"POST /ovirt-engine/sso/oauth/token", e.issueToken},
-		{"POST /ovirt-engine/sso/oauth/token-http-auth", e.refuseKerberos},
-		{"POST /ovirt-engine/sso/oauth/revoke", e.revokeToken},
-		{"POST " + logoutPath, e.revokeToken},
-		{"GET /ovirt-engine/services/pki-resource", e.getPKIResource},
-		{"GET /ovirt-engine/ca.crt", e.getCA},
-		{"GET /ca.crt", e.getCA},
+		{pattern: "POST /ovirt-engine/sso/oauth/token", handle: e.issueToken},
+		{pattern: "POST /ovirt-engine/sso/oauth/token-http-auth", handle: e.refuseKerberos},
+		{pattern: "POST /ovirt-engine/sso/oauth/revoke", handle: e.revokeToken},
+		{pattern: "POST " + logoutPath, handle: e.revokeToken},
+		{pattern: "GET /ovirt-engine/services/pki-resource", handle: e.getPKIResource},
+		{pattern: "GET /ovirt-engine/ca.crt", handle: e.getCA},
+		{pattern: "GET /ca.crt", handle: e.getCA},
 	}
 }
 

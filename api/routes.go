@@ -2,29 +2,39 @@ package api
 
 import (
 	"net/http"
+
+	"github.com/isonet/isonet/model"
 )
 
 // route joins a pattern of http.ServeMux, below the base path, to a handler.
 type route struct {
 	pattern string
 	handle  func(*call) error
+	// about finds what conditions of a request are about; nil is all of the desired
+	// state.
+	about func(*call, *model.Desired) (any, error)
+}
+
+func (r route) on(about func(*call, *model.Desired) (any, error)) route {
+	r.about = about
+	return r
 }
 
 func (a *API) table() []route {
 	get := func(path string, f func(*call) (document, error)) route {
-		return route{"GET " + path, answer(http.StatusOK, a.shown(f))}
+		return route{pattern: "GET " + path, handle: answer(http.StatusOK, a.shown(f))}
 	}
 	add := func(path string, f func(*call) (document, error)) route {
-		return route{"POST " + path, answer(http.StatusCreated, f)}
+		return route{pattern: "POST " + path, handle: answer(http.StatusCreated, f)}
 	}
 	set := func(path string, f func(*call) (document, error)) route {
-		return route{"PUT " + path, answer(http.StatusOK, a.shown(f))}
+		return route{pattern: "PUT " + path, handle: answer(http.StatusOK, a.shown(f))}
 	}
 	remove := func(path string, f func(*call) (document, error)) route {
-		return route{"DELETE " + path, answer(http.StatusOK, f)}
+		return route{pattern: "DELETE " + path, handle: answer(http.StatusOK, f)}
 	}
 	act := func(path string, f func(*call) (document, error)) route {
-		return route{"POST " + path, answer(http.StatusOK, f)}
+		return route{pattern: "POST " + path, handle: answer(http.StatusOK, f)}
 	}
 	inDataCenter := func(f func(*call) (document, error)) func(*call) (document, error) {
 		return below("datacenter", dataCenterID(), f)
@@ -40,16 +50,16 @@ func (a *API) table() []route {
 		get("/datacenters/{datacenter}/clusters/{cluster}", inDataCenter(inCluster(a.getCluster))),
 		get("/datacenters/{datacenter}/networks", inDataCenter(a.listDataCenterNetworks)),
 		add("/datacenters/{datacenter}/networks", inDataCenter(a.addNetwork)),
-		get("/datacenters/{datacenter}/networks/{network}", inDataCenter(a.getNetwork)),
-		set("/datacenters/{datacenter}/networks/{network}", inDataCenter(a.updateNetwork)),
-		remove("/datacenters/{datacenter}/networks/{network}", inDataCenter(a.removeNetwork)),
+		get("/datacenters/{datacenter}/networks/{network}", inDataCenter(a.getNetwork)).on(theNetwork),
+		set("/datacenters/{datacenter}/networks/{network}", inDataCenter(a.updateNetwork)).on(theNetwork),
+		remove("/datacenters/{datacenter}/networks/{network}", inDataCenter(a.removeNetwork)).on(theNetwork),
 		get("/clusters", a.listClusters),
 		get("/clusters/{cluster}", inCluster(a.getCluster)),
 		get("/clusters/{cluster}/networks", inCluster(a.listClusterNetworks)),
 		add("/clusters/{cluster}/networks", inCluster(a.addClusterNetwork)),
-		get("/clusters/{cluster}/networks/{network}", inCluster(a.getClusterNetwork)),
-		set("/clusters/{cluster}/networks/{network}", inCluster(a.updateClusterNetwork)),
-		remove("/clusters/{cluster}/networks/{network}", inCluster(a.removeClusterNetwork)),
+		get("/clusters/{cluster}/networks/{network}", inCluster(a.getClusterNetwork)).on(theNetwork),
+		set("/clusters/{cluster}/networks/{network}", inCluster(a.updateClusterNetwork)).on(theNetwork),
+		remove("/clusters/{cluster}/networks/{network}", inCluster(a.removeClusterNetwork)).on(theNetwork),
 		get("/vms", empty("vms")),
 		get("/vnicprofiles", a.listVnicProfiles),
 		get("/vnicprofiles/{vnicprofile}", a.getVnicProfile),
@@ -63,20 +73,20 @@ func (a *API) table() []route {
 
 		get("/networks", a.listNetworks),
 		add("/networks", a.addNetwork),
-		get("/networks/{network}", a.getNetwork),
-		set("/networks/{network}", a.updateNetwork),
-		remove("/networks/{network}", a.removeNetwork),
-		get("/networks/{network}/networklabels", a.listLabelsOfNetwork),
-		add("/networks/{network}/networklabels", a.addLabelToNetwork),
-		get("/networks/{network}/networklabels/{label}", a.getLabelOfNetwork),
-		remove("/networks/{network}/networklabels/{label}", a.removeLabelFromNetwork),
+		get("/networks/{network}", a.getNetwork).on(theNetwork),
+		set("/networks/{network}", a.updateNetwork).on(theNetwork),
+		remove("/networks/{network}", a.removeNetwork).on(theNetwork),
+		get("/networks/{network}/networklabels", a.listLabelsOfNetwork).on(itsLabel),
+		add("/networks/{network}/networklabels", a.addLabelToNetwork).on(itsLabel),
+		get("/networks/{network}/networklabels/{label}", a.getLabelOfNetwork).on(itsLabel),
+		remove("/networks/{network}/networklabels/{label}", a.removeLabelFromNetwork).on(itsLabel),
 		get("/networks/{network}/vnicprofiles", a.listNetworkVnicProfiles),
 		get("/networks/{network}/vnicprofiles/{vnicprofile}", a.getNetworkVnicProfile),
 
 		get("/hosts", a.listHosts),
-		get("/hosts/{host}", a.getHost),
-		set("/hosts/{host}", a.updateHost),
-		remove("/hosts/{host}", a.removeHost),
+		get("/hosts/{host}", a.getHost).on(theHost),
+		set("/hosts/{host}", a.updateHost).on(theHost),
+		remove("/hosts/{host}", a.removeHost).on(theHost),
 		get("/hosts/{host}/nics", a.listNICs),
 		get("/hosts/{host}/nics/{nic}", a.getNIC),
 		get("/hosts/{host}/nics/{nic}/statistics", a.listNICStatistics),
@@ -90,30 +100,30 @@ func (a *API) table() []route {
 		get("/hosts/{host}/nics/{nic}/networklabels/{label}", a.noneOfNIC("label")),
 		remove("/hosts/{host}/nics/{nic}/networklabels/{label}", a.refuseOnNIC("Labels", "networklabels")),
 		get("/hosts/{host}/unmanagednetworks", a.emptyOfHost("unmanaged_networks")),
-		get("/hosts/{host}/networklabels", a.listLabelsOfHost),
-		add("/hosts/{host}/networklabels", a.addLabelToHost),
-		get("/hosts/{host}/networklabels/{label}", a.getLabelOfHost),
-		remove("/hosts/{host}/networklabels/{label}", a.removeLabelFromHost),
-		get("/hosts/{host}/networkattachments", a.listAttachments),
-		add("/hosts/{host}/networkattachments", a.addAttachment),
-		get("/hosts/{host}/networkattachments/{attachment}", a.getAttachment),
-		set("/hosts/{host}/networkattachments/{attachment}", a.updateAttachment),
-		remove("/hosts/{host}/networkattachments/{attachment}", a.removeAttachment),
+		get("/hosts/{host}/networklabels", a.listLabelsOfHost).on(hostLabels),
+		add("/hosts/{host}/networklabels", a.addLabelToHost).on(hostLabels),
+		get("/hosts/{host}/networklabels/{label}", a.getLabelOfHost).on(hostLabels),
+		remove("/hosts/{host}/networklabels/{label}", a.removeLabelFromHost).on(hostLabels),
+		get("/hosts/{host}/networkattachments", a.listAttachments).on(theHost),
+		add("/hosts/{host}/networkattachments", a.addAttachment).on(theHost),
+		get("/hosts/{host}/networkattachments/{attachment}", a.getAttachment).on(theAttachment),
+		set("/hosts/{host}/networkattachments/{attachment}", a.updateAttachment).on(theAttachment),
+		remove("/hosts/{host}/networkattachments/{attachment}", a.removeAttachment).on(theAttachment),
 		get("/hosts/{host}/networkattachments/{attachment}/statistics", a.listStatistics),
 		get("/hosts/{host}/networkattachments/{attachment}/statistics/{statistic}", a.getStatistic),
-		act("/hosts/{host}/setupnetworks", a.setupNetworks),
+		act("/hosts/{host}/setupnetworks", a.setupNetworks).on(theHost),
 		act("/hosts/{host}/commitnetconfig", a.commitNetConfig),
 		act("/hosts/{host}/syncallnetworks", a.syncAllNetworks),
 
-		{"GET /isonet/status", a.getStatus},
-		{"GET /isonet/plan", a.getPlan},
-		{"POST /isonet/plan", a.makePlan},
-		{"GET /isonet/watch", a.watchStatus},
-		{"POST " + putNetworksPath, a.putNetworks},
-		{"POST " + adoptPath, a.adoptBridge},
-		{"POST " + releasePath, a.releaseBridge},
-		{"POST /isonet/prune", a.prunePorts},
-		{"POST /isonet/guard/release", a.releaseDevice},
+		{pattern: "GET /isonet/status", handle: a.getStatus},
+		{pattern: "GET /isonet/plan", handle: a.getPlan},
+		{pattern: "POST /isonet/plan", handle: a.makePlan},
+		{pattern: "GET /isonet/watch", handle: a.watchStatus},
+		{pattern: "POST " + putNetworksPath, handle: a.putNetworks},
+		{pattern: "POST " + adoptPath, handle: a.adoptBridge},
+		{pattern: "POST " + releasePath, handle: a.releaseBridge},
+		{pattern: "POST /isonet/prune", handle: a.prunePorts},
+		{pattern: "POST /isonet/guard/release", handle: a.releaseDevice},
 	}
 }
 
@@ -142,7 +152,7 @@ func newMux(table []route) *http.ServeMux {
 	for _, route := range table {
 		mux.HandleFunc(route.pattern, func(_ http.ResponseWriter, r *http.Request) {
 			c := callOf(r)
-			c.r = r // it has the path values
+			c.r, c.about = r, route.about // r has the path values
 			c.err = route.handle(c)
 		})
 	}
