@@ -128,7 +128,7 @@ func (m *Machine) Run(ctx context.Context, job Job, w io.Writer) error {
 	case ended == nil:
 		return fmt.Errorf("the machine (%s) ended before its job\n%s", m.accelerator[1], console.data)
 	case string(ended[1]) != "0":
-		return fmt.Errorf("%w: status %s", ErrFailed, ended[1])
+		return fmt.Errorf("%w: status %s\n%s", ErrFailed, ended[1], console.data)
 	}
 	return nil
 }
