@@ -168,12 +168,17 @@ func isApart(t *testing.T, from, to *ovstest.VM) {
 }
 
 // uplink is a device that isonet judges as none of a VM, since it belongs to a
-// Linux bridge too. Its other end sees what passes.
+// Linux bridge too, which the kernel's datapath does not take, or has a VLAN. Its
+// other end sees what passes.
 func (s *site) uplink(bridge string) *ovstest.VM {
 	s.Helper()
 	vm := s.ovs.NewVM("outside", "10.0.0.99/24")
-	s.ip("link", "add", "lb0", "type", "bridge")
-	s.ip("link", "set", vm.Device, "master", "lb0")
+	if ovstest.Datapath() == ovstest.Kernel {
+		s.ip("link", "add", "link", vm.Device, "name", "vlan7", "type", "vlan", "id", "7")
+	} else {
+		s.ip("link", "add", "lb0", "type", "bridge")
+		s.ip("link", "set", vm.Device, "master", "lb0")
+	}
 	s.ovs.Vsctl("--no-wait", "add-port", bridge, vm.Device)
 	return vm
 }
