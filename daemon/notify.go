@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"strings"
 	"time"
@@ -24,6 +25,9 @@ const (
 	// statusInterval is how often the status is looked at when nothing else asks
 	// for it.
 	statusInterval = 5 * time.Second
+	// notifyTimeout is how long a message waits for a service manager that does not
+	// read.
+	notifyTimeout = time.Second
 	// beatsPerTimeout is how many signs of life the watchdog gets in its time.
 	beatsPerTimeout = 3
 )
@@ -103,9 +107,28 @@ func (n *notifier) stopping() {
 }
 
 func (n *notifier) send(state string) {
-	if _, err := systemd.SdNotify(false, state); err != nil {
+	if err := notify(state); err != nil {
 		n.log.Warn("cannot tell the service manager", "state", state, "error", err)
 	}
+}
+
+// notify sends a message as sd_notify(3) does, and does not wait for a service
+// manager that does not read.
+func notify(state string) error {
+	socket := os.Getenv("NOTIFY_SOCKET")
+	if socket == "" {
+		return nil
+	}
+	conn, err := net.Dial("unixgram", socket)
+	if err != nil {
+		return err
+	}
+	defer conn.Close() //nolint:errcheck // what was sent has arrived
+	if err := conn.SetWriteDeadline(time.Now().Add(notifyTimeout)); err != nil {
+		return err
+	}
+	_, err = conn.Write([]byte(state))
+	return err
 }
 
 // status is one line for people.

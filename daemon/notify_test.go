@@ -122,6 +122,27 @@ func TestTheServiceManagerIsToldHowTheDaemonStands(t *testing.T) {
 	m.await("STOPPING=1")
 }
 
+// A service manager that reads nothing does not keep the daemon from stopping.
+func TestTheServiceManagerDoesNotRead(t *testing.T) {
+	h := newHost(t, nil)
+	m := newManager(t)
+	h.start()
+	conn, err := net.Dial("unixgram", m.conn.LocalAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close() //nolint:errcheck // what was sent is of no interest
+	for err == nil {
+		if err = conn.SetWriteDeadline(time.Now().Add(time.Millisecond)); err == nil {
+			_, err = conn.Write([]byte("full"))
+		}
+	}
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatal(err)
+	}
+	h.stop()
+}
+
 // A network in error does not keep the daemon from being ready.
 func TestTheStatusTellsOfANetworkInError(t *testing.T) {
 	h := newHost(t, nil)
