@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -14,7 +15,17 @@ func TestBridgeInUseStays(t *testing.T) {
 	h.plug(red1, red2)
 	attachments := "/hosts/" + h.id + "/networkattachments"
 	attachment := attribute(t, h.get(attachments), "network_attachment", "id")
-	before := h.everything()
+	var before map[string]string
+	h.eventually("isonet has judged the VMs", func() error {
+		before = h.everything()
+		if !strings.Contains(before[attachments], "<isolated>true</isolated>") {
+			return errors.New(before[attachments])
+		}
+		if diff := cmp.Diff(before, h.everything()); diff != "" {
+			return errors.New(diff)
+		}
+		return nil
+	})
 
 	for what, answer := range map[string]string{
 		"setupnetworks":     h.setup(http.StatusConflict, detach("red")),

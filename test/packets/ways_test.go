@@ -38,7 +38,7 @@ func ways() map[isolation.Reason]map[string]way {
 		isolation.UnknownType: one(way{open: unknownType, refused: inKernel()}), // there are no other types there
 		isolation.HostInternalPort: {
 			"frames":                       {open: internalPort},
-			"its name used and given back": {open: hiddenInternalPort},
+			"its name used and given back": {open: hiddenInternalPort, userspace: true},
 			"fake bridge":                  {open: fakeBridge},
 		},
 		isolation.PhysicalNIC:    one(way{open: uplink, found: isolation.VethInHost}),
@@ -51,8 +51,8 @@ func ways() map[isolation.Reason]map[string]way {
 		isolation.KernelTunnel:   one(way{open: kernelTunnel}),
 		isolation.VethInHost: {
 			"frames":         {open: uplink},
-			"by its altname": {open: uplinkByAltname},
-			"renamed":        {open: renamedUplink, send: fromBeyond},
+			"by its altname": {open: uplinkByAltname, userspace: true},
+			"renamed":        {open: renamedUplink, send: fromBeyond, userspace: true},
 		},
 		isolation.L3Tun: one(way{open: tun}),
 		isolation.StackedDevice: {
@@ -89,7 +89,7 @@ func ways() map[isolation.Reason]map[string]way {
 		isolation.Restoring:    one(way{alone: restoring, when: single}),
 		isolation.CFM:          one(way{open: cfm, beat: twice}),
 		isolation.LocalUp:      one(way{open: localUp}),
-		isolation.OtherDevice:  one(way{open: otherDevice}),
+		isolation.OtherDevice:  one(way{open: otherDevice, userspace: true}),
 		isolation.UnseenDevice: one(way{alone: moved}),
 		isolation.UnseenHost:   one(way{alone: blind, when: single}),
 		isolation.PortAddress: one(byDatapath(
