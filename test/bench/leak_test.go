@@ -81,13 +81,19 @@ func newSide(d *isonetd, name string) *leakSide {
 	s.atA, s.atB = s.a.Probe(), s.b.Probe()
 	d.ovs.Plug(s.a, name)
 	d.ovs.Plug(s.b, name)
-	ovstest.Eventually(d, "the VMs reach each other", func() error {
+	s.talk()
+	return s
+}
+
+// talk returns when the VMs reach each other.
+func (s *leakSide) talk() {
+	s.Helper()
+	ovstest.Eventually(s, "the VMs reach each other", func() error {
 		if !s.a.Pings(s.b.Address) {
 			return errors.New("no answer")
 		}
 		return nil
 	})
-	return s
 }
 
 // trial plugs an uplink in, a device of its own each time.
