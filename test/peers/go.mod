@@ -5,8 +5,8 @@ go 1.26.0
 require (
 	github.com/isonet/isonet v0.0.0
 	github.com/prometheus/client_golang v1.25.0
-	github.com/prometheus/common v0.72.0
-	golang.org/x/sys v0.49.0
+	github.com/prometheus/common v0.73.1
+	golang.org/x/sys v0.50.0
 )
 
 require (
