@@ -13,7 +13,7 @@ import (
 
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/plan"
-	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/report"
 	"github.com/isonet/isonet/wire"
 )
 
@@ -29,12 +29,12 @@ const (
 func newOldWorld(t *testing.T) *world {
 	t.Helper()
 	w := newWorld(t)
-	w.loop.publish(func(s *reconcile.Status) {
-		s.Actual.Links = plan.NewLinks(
+	w.loop.publish(func(s *report.Status) {
+		rows(s).Links = plan.NewLinks(
 			plan.Device{Index: 2, Name: "br-old", Kind: "openvswitch"},
 			plan.Device{Index: 3, Name: "vnet7", Kind: "tun", Tap: true, Ethernet: true},
 		)
-		s.Actual.Bridges["br-old"] = oldBridge()
+		rows(s).Bridges["br-old"] = oldBridge()
 	})
 	return w
 }
@@ -125,12 +125,12 @@ func TestAdoptAsANetworkThatIsThere(t *testing.T) {
 }
 
 func TestAdoptRefusals(t *testing.T) {
-	type change func(*reconcile.Status)
+	type change func(*report.Status)
 	bridge := func(change func(*plan.Bridge)) change {
-		return func(s *reconcile.Status) {
+		return func(s *report.Status) {
 			b := oldBridge()
 			change(&b)
-			s.Actual.Bridges[b.Name] = b
+			rows(s).Bridges[b.Name] = b
 		}
 	}
 	for name, test := range map[string]struct {
@@ -163,8 +163,8 @@ func TestAdoptRefusals(t *testing.T) {
 			other.Interfaces[0].MTU = 9000
 			b.Ports = append(b.Ports, other)
 		}), 409, []string{"port 'vnet7': its MTU is 1400 bytes, and the network's is 9000"}},
-		"unreachable": {`{"bridge":"br-old","network":"new"}`, func(s *reconcile.Status) { s.Connected = false }, 503, []string{"not reachable"}},
-		"standby":     {`{"bridge":"br-old","network":"new"}`, func(s *reconcile.Status) { s.Standby = true }, 503, []string{"another isonetd"}},
+		"unreachable": {`{"bridge":"br-old","network":"new"}`, func(s *report.Status) { s.Connected = false }, 503, []string{"not reachable"}},
+		"standby":     {`{"bridge":"br-old","network":"new"}`, func(s *report.Status) { s.Standby = true }, 503, []string{"another isonetd"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newOldWorld(t)
@@ -188,7 +188,7 @@ func TestAdoptRefusals(t *testing.T) {
 // TestAnAdoptionIsTakenBack refuses it when it is in the store already.
 func TestAnAdoptionIsTakenBack(t *testing.T) {
 	w := newOldWorld(t)
-	w.loop.refuse = &reconcile.RealiseError{Problems: []plan.Problem{{Reason: "somebody gave the bridge flows"}}}
+	w.loop.refuse = &report.RealiseError{Problems: []report.Problem{{Reason: "somebody gave the bridge flows"}}}
 	detail := readFault(t, w.must(http.StatusInternalServerError, "POST", adoptPath, `{"bridge":"br-old","network":"new"}`, jsonBody).Body.Bytes()).Detail
 	if !strings.Contains(detail, "so it was taken back: somebody gave the bridge flows") {
 		t.Errorf("detail %q", detail)
@@ -261,13 +261,13 @@ func TestReleaseRefusals(t *testing.T) {
 		"strict":     {`{"network":"iso1"}`, network(iso1, func(n *model.Network) { n.Strict = true }), 409, "set strict to false first"},
 		"quarantine": {`{"network":"iso1"}`, cutOff, 409, "The port(s) 'vnet0' are in quarantine and would be let out: unplug them, or force it with force=true."},
 		"becoming ordinary": {`{"network":"iso1"}`, func(w *world) {
-			w.loop.publish(func(s *reconcile.Status) {
-				b := s.Actual.Bridges["iso1"]
+			w.loop.publish(func(s *report.Status) {
+				b := rows(s).Bridges["iso1"]
 				b.FailMode = plan.SecureFailMode
-				s.Actual.Bridges["iso1"] = b
+				rows(s).Bridges["iso1"] = b
 			})
 		}, 409, "try again"},
-		"unreachable": {`{"network":"iso1"}`, func(w *world) { w.loop.publish(func(s *reconcile.Status) { s.Connected = false }) }, 503, "not reachable"},
+		"unreachable": {`{"network":"iso1"}`, func(w *world) { w.loop.publish(func(s *report.Status) { s.Connected = false }) }, 503, "not reachable"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -294,10 +294,10 @@ func TestReleaseRefusals(t *testing.T) {
 // even if Open vSwitch has given it back already.
 func TestAReleaseIsTakenBack(t *testing.T) {
 	w := newWorld(t)
-	w.loop.publish(func(s *reconcile.Status) {
-		b := s.Actual.Bridges["iso1"]
+	w.loop.publish(func(s *report.Status) {
+		b := rows(s).Bridges["iso1"]
 		b.UUID = oldUUID
-		s.Actual.Bridges["iso1"] = b
+		rows(s).Bridges["iso1"] = b
 	})
 	w.loop.refuse = errors.New("no answer")
 	w.must(http.StatusInternalServerError, "POST", releasePath, `{"network":"iso1"}`, jsonBody)
@@ -313,9 +313,9 @@ func TestReleaseDevice(t *testing.T) {
 	const path = base + "/isonet/guard/release"
 	w := newWorld(t)
 	w.loop.mu.Lock()
-	plugged := reconcile.ProtectedDevice{Name: "vnet0", Index: 4}
-	left := reconcile.ProtectedDevice{Name: "vnet4", Index: 9}
-	w.loop.status.Guard = &reconcile.Guarding{Devices: []reconcile.ProtectedDevice{plugged, left}, Left: []reconcile.ProtectedDevice{left}}
+	plugged := report.Device{Name: "vnet0", Index: 4}
+	left := report.Device{Name: "vnet4", Index: 9}
+	w.loop.status.Guard = &report.Guarding{Devices: []report.Device{plugged, left}, Left: []report.Device{left}}
 	w.loop.mu.Unlock()
 	var status wire.Status
 	if err := json.Unmarshal(w.must(http.StatusOK, "GET", base+"/isonet/status", "").Body.Bytes(), &status); err != nil {
@@ -332,7 +332,7 @@ func TestReleaseDevice(t *testing.T) {
 		w.refused(http.StatusNotFound, path+query, `{"device":"eth0"}`)
 	}
 	w.refused(http.StatusBadRequest, path, `{}`)
-	w.loop.refuse = reconcile.ErrUnreachable
+	w.loop.refuse = report.ErrUnreachable
 	w.refused(http.StatusServiceUnavailable, path, `{"device":"vnet4"}`)
 }
 
@@ -368,7 +368,7 @@ func TestPrune(t *testing.T) {
 	}
 	w.refused(http.StatusNotFound, prunePath, `{"network":"nosuch"}`)
 	w.refused(http.StatusBadRequest, prunePath, `{}`)
-	w.loop.refuse = reconcile.ErrUnreachable
+	w.loop.refuse = report.ErrUnreachable
 	w.refused(http.StatusServiceUnavailable, prunePath, `{"network":"iso1"}`)
 }
 

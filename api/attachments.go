@@ -7,7 +7,7 @@ import (
 
 	"github.com/isonet/isonet/change"
 	"github.com/isonet/isonet/model"
-	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/report"
 )
 
 // attachment renders an attachment with what Open vSwitch reports of it. It is
@@ -17,8 +17,8 @@ func (v *view) attachment(a model.Attachment, f follow) *attachmentDTO {
 	e := v.at(string(a.ID), "hosts", string(a.Host), "networkattachments")
 	reported := v.reported(a)
 	var inSync *boolean
-	if verdict := v.status.Network(a.Network); v.here(a.Host) && verdict.State != reconcile.Unknown {
-		inSync = new(boolean(verdict.State == reconcile.Active && !slices.ContainsFunc(reported, func(r reportedConfiguration) bool { return r.InSync == nil || !bool(*r.InSync) })))
+	if verdict := v.status.Network(a.Network); v.here(a.Host) && verdict.State != report.Unknown {
+		inSync = new(boolean(verdict.State == report.Active && !slices.ContainsFunc(reported, func(r reportedConfiguration) bool { return r.InSync == nil || !bool(*r.InSync) })))
 	}
 	d := &attachmentDTO{
 		entity:                 e,
@@ -63,9 +63,9 @@ func (v *view) reported(a model.Attachment) []reportedConfiguration {
 	mtu := reportedConfiguration{Name: "mtu", ExpectedValue: strconv.Itoa(n.EffectiveMTU())}
 	bridged := reportedConfiguration{Name: "bridged", ExpectedValue: "true"}
 	if v.here(a.Host) {
-		bridge, exists := v.status.Actual.Bridge(n)
+		bridge, exists := v.status.Host.Bridge(n)
 		bridged.ActualValue, bridged.InSync = strconv.FormatBool(exists), new(boolean(exists))
-		if actual := bridge.LocalMTU(); actual != 0 {
+		if actual := bridge.MTU; actual != 0 {
 			mtu.ActualValue, mtu.InSync = strconv.Itoa(actual), new(boolean(actual == n.EffectiveMTU()))
 		}
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/isonet/isonet/model"
-	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/report"
 )
 
 // listed returns the names in a list.
@@ -509,8 +509,8 @@ func TestNetworksOfTheCluster(t *testing.T) {
 		t.Error("the networks of the cluster changed")
 	}
 	// The status is what this host knows.
-	w.loop.publish(func(s *reconcile.Status) {
-		s.Networks = map[model.ID]reconcile.NetworkStatus{iso1: {State: reconcile.Failed, Reason: "x"}, iso3: {State: reconcile.Pending}}
+	w.loop.publish(func(s *report.Status) {
+		s.Networks = map[model.ID]report.NetworkStatus{iso1: {State: report.Failed, Reason: "x"}, iso3: {State: report.Pending}}
 	})
 	for network, want := range map[model.ID]string{iso1: "non_operational", iso3: "operational", iso2: "operational"} {
 		if got := w.must(http.StatusOK, "GET", networks+"/"+string(network), "").Body.String(); !strings.Contains(got, "<status>"+want+"</status>") {

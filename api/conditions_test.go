@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/isonet/isonet/model"
-	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/report"
 )
 
 var iso1Path = base + "/networks/" + string(iso1)
@@ -33,7 +33,7 @@ func TestAReadThatTheClientHasIsNotModified(t *testing.T) {
 		w.must(http.StatusOK, "GET", path, "", header{"If-None-Match": asJSON}) // XML is another reply
 	}
 	tag := w.tag(attachmentsPath)
-	w.loop.publish(func(s *reconcile.Status) { s.Networks = map[model.ID]reconcile.NetworkStatus{} })
+	w.loop.publish(func(s *report.Status) { s.Networks = map[model.ID]report.NetworkStatus{} })
 	if got := w.must(http.StatusOK, "GET", attachmentsPath, "", header{"If-None-Match": tag}).Header().Get("ETag"); got == tag {
 		t.Error("attachments that are no longer in sync have the tag of those that are")
 	}
@@ -104,7 +104,7 @@ func TestIfMatch(t *testing.T) {
 				test.notBy(w)
 			}
 			// What Open vSwitch reports is no reason to refuse.
-			w.loop.publish(func(s *reconcile.Status) { s.Networks = map[model.ID]reconcile.NetworkStatus{} })
+			w.loop.publish(func(s *report.Status) { s.Networks = map[model.ID]report.NetworkStatus{} })
 			w.must(test.status, test.method, test.path, test.body, header{"If-Match": `"0.0", ` + tag})
 		})
 	}
@@ -151,7 +151,7 @@ func TestStaleRepliesSaySo(t *testing.T) {
 	if got := stale(); got != "" {
 		t.Errorf("stale since %q while all is well", got)
 	}
-	w.loop.publish(func(s *reconcile.Status) { s.Connected = false })
+	w.loop.publish(func(s *report.Status) { s.Connected = false })
 	if got, want := stale(), "2026-01-02T03:04:05Z"; got != want {
 		t.Errorf("stale since %q, want %q: Open vSwitch is gone", got, want)
 	}
@@ -159,7 +159,7 @@ func TestStaleRepliesSaySo(t *testing.T) {
 	if got, want := stale(), "2026-01-02T02:04:05Z"; got != want {
 		t.Errorf("stale since %q, want %q: the database of the store went first", got, want)
 	}
-	w.loop.publish(func(s *reconcile.Status) { s.Connected = true })
+	w.loop.publish(func(s *report.Status) { s.Connected = true })
 	if got, want := stale(), "2026-01-02T02:04:05Z"; got != want {
 		t.Errorf("stale since %q, want %q: the database of the store is gone", got, want)
 	}
@@ -167,7 +167,7 @@ func TestStaleRepliesSaySo(t *testing.T) {
 
 func TestAStandbyRefusesWrites(t *testing.T) {
 	w := newWorld(t)
-	w.loop.publish(func(s *reconcile.Status) { s.Standby = true })
+	w.loop.publish(func(s *report.Status) { s.Standby = true })
 	before := w.store.Snapshot()
 	w.must(http.StatusOK, "GET", base+"/networks", "")
 	for _, path := range []string{setupPath, base + "/networks"} {

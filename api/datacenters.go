@@ -2,7 +2,7 @@ package api
 
 import (
 	"github.com/isonet/isonet/model"
-	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/report"
 )
 
 // oVirt's clients look for a data center and a cluster. isonet has one of each.
@@ -74,7 +74,7 @@ func (v *view) clusterNetwork(n model.Network, f follow) *networkDTO {
 	d.entity = v.at(string(n.ID), "clusters", string(clusterID()), "networks")
 	d.Cluster = v.ref("clusters", clusterID())
 	d.Display, d.Required, d.Status = new(boolean(false)), new(boolean(false)), "operational"
-	if v.status.Networks[n.ID].State == reconcile.Failed {
+	if v.status.Networks[n.ID].State == report.Failed {
 		d.Status = "non_operational"
 	}
 	return d

@@ -30,7 +30,7 @@ import (
 	"github.com/isonet/isonet/api"
 	"github.com/isonet/isonet/daemon"
 	"github.com/isonet/isonet/model"
-	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/report"
 )
 
 // patience bounds what must happen soon. No test looks at how soon.
@@ -400,7 +400,7 @@ func TestClientsThatDoNotRead(t *testing.T) {
 				case <-stop:
 					return
 				default:
-					w.loop.publish(func(s *reconcile.Status) { s.LastError = strconv.Itoa(i) + strings.Repeat("x", 1<<20) })
+					w.loop.publish(func(s *report.Status) { s.LastError = strconv.Itoa(i) + strings.Repeat("x", 1<<20) })
 				}
 			}
 		}()

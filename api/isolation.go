@@ -4,7 +4,7 @@ import (
 	"strconv"
 
 	"github.com/isonet/isonet/model"
-	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/report"
 )
 
 // isolationPolicyDTO are members of a network that oVirt does not have; its
@@ -109,7 +109,7 @@ func (v *view) isolation(a model.Attachment) *isolationDTO {
 // for the attachment's in_sync: no synchronization can bring it about.
 func (v *view) reportedIsolation(a model.Attachment) reportedConfiguration {
 	r := reportedConfiguration{Name: "isolation", ExpectedValue: "true"}
-	if d := v.isolation(a); d != nil && d.Verdict != string(reconcile.IsolationUnknown) {
+	if d := v.isolation(a); d != nil && d.Verdict != string(report.IsolationUnknown) {
 		r.ActualValue, r.InSync = strconv.FormatBool(bool(d.Isolated)), new(d.Isolated)
 	}
 	return r

@@ -9,7 +9,7 @@ import (
 
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/isolation"
-	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/report"
 	"github.com/isonet/isonet/wire"
 )
 
@@ -75,9 +75,9 @@ func TestIsolationPolicyIsRefused(t *testing.T) {
 }
 
 // broken is a verdict with a finding of every shape.
-func broken() reconcile.Isolation {
-	return reconcile.Isolation{
-		Verdict: reconcile.NotIsolated, Contested: true, Since: epoch,
+func broken() report.Isolation {
+	return report.Isolation{
+		Verdict: report.NotIsolated, Contested: true, Since: epoch,
 		Findings: []isolation.Finding{
 			{Reason: isolation.PhysicalNIC, Bridge: "iso1", Port: "eth9", Interface: "eth9", Detail: "it is <a> NIC", Action: isolation.Remove},
 			{Reason: isolation.UnknownDevice, Bridge: "iso1", Port: "odd", Interface: "odd", Detail: "odd", Action: isolation.Quarantine, Quarantined: true},
@@ -90,13 +90,13 @@ func broken() reconcile.Isolation {
 
 func TestAVerdictIsTold(t *testing.T) {
 	w := newWorld(t)
-	w.loop.publish(func(s *reconcile.Status) {
+	w.loop.publish(func(s *report.Status) {
 		s.Networks = maps.Clone(s.Networks)
 		n := s.Networks[iso1]
 		n.Isolation = broken()
 		s.Networks[iso1] = n
-		s.Events = []reconcile.Event{{
-			Time: epoch, NetworkID: iso1, Network: "iso1", Reason: isolation.Mirror, Column: "mirrors", Detail: "a mirror", Deed: reconcile.Restored,
+		s.Events = []report.Event{{
+			Time: epoch, NetworkID: iso1, Network: "iso1", Reason: isolation.Mirror, Column: "mirrors", Detail: "a mirror", Deed: report.Restored,
 		}}
 	})
 	path := attachmentsPath + "/" + attachmentID(iso1)
@@ -107,7 +107,7 @@ func TestAVerdictIsTold(t *testing.T) {
 	if err := json.Unmarshal(w.must(http.StatusOK, "GET", base+"/isonet/status", "").Body.Bytes(), &status); err != nil {
 		t.Fatal(err)
 	}
-	if e := status.Events; len(e) != 1 || e[0].Deed != string(reconcile.Restored) || e[0].Setting != "mirrors" || e[0].NetworkID != string(iso1) {
+	if e := status.Events; len(e) != 1 || e[0].Deed != string(report.Restored) || e[0].Setting != "mirrors" || e[0].NetworkID != string(iso1) {
 		t.Errorf("events %+v", e)
 	}
 	i := status.Networks[0].Isolation

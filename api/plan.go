@@ -11,7 +11,6 @@ import (
 	"github.com/isonet/isonet/api/native"
 	"github.com/isonet/isonet/change"
 	"github.com/isonet/isonet/model"
-	"github.com/isonet/isonet/reconcile"
 	"github.com/isonet/isonet/wire"
 )
 
@@ -80,9 +79,8 @@ func (dry *API) rehearse(c *call, w wire.PlannedWrite) error {
 
 func (a *API) sendPlan(c *call, desired *model.Desired) error {
 	status := a.loop.Status()
-	if status.HostID == "" || !status.Connected || status.Actual == nil {
+	if status.HostID == "" || !status.Connected || status.Host == nil {
 		return change.Unreachable(status)
 	}
-	p := reconcile.Foresee(desired, status)
-	return c.sendJSON(http.StatusOK, native.Plan(desired, status, p))
+	return c.sendJSON(http.StatusOK, native.Plan(desired, status))
 }

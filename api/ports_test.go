@@ -10,8 +10,7 @@ import (
 
 	"github.com/isonet/isonet/api"
 	"github.com/isonet/isonet/model"
-	"github.com/isonet/isonet/model/plan"
-	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/report"
 	"github.com/isonet/isonet/wire"
 )
 
@@ -78,9 +77,9 @@ func TestDenied(t *testing.T) {
 	if got := told(); got != nil {
 		t.Errorf("nothing is counted, and %+v is told", got)
 	}
-	w.loop.publish(func(s *reconcile.Status) {
+	w.loop.publish(func(s *report.Status) {
 		n := s.Networks[iso1]
-		n.Isolation.Denied.Ports = map[string]plan.MemberCounters{"vnet0": {WrongMAC: 1, OverLimit: 2}}
+		n.Isolation.Denied.Ports = map[string]report.Drops{"vnet0": {WrongMAC: 1, OverLimit: 2}}
 		s.Networks[iso1] = n
 	})
 	if diff := cmp.Diff(&wire.Denied{WrongMAC: 1, OverLimit: 2}, told()); diff != "" {

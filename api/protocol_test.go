@@ -22,7 +22,7 @@ import (
 
 	"github.com/isonet/isonet/api"
 	"github.com/isonet/isonet/model"
-	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/report"
 	"github.com/isonet/isonet/wire"
 )
 
@@ -271,16 +271,16 @@ func TestWatch(t *testing.T) {
 	if s := next(); !s.Connected || len(s.Networks) != 2 {
 		t.Fatalf("first line: %+v", s)
 	}
-	w.loop.publish(func(s *reconcile.Status) { s.Connected = false })
+	w.loop.publish(func(s *report.Status) { s.Connected = false })
 	if s := next(); s.Connected {
 		t.Error("the change did not come")
 	}
 	for range 2 { // so far two lines have been told
 		<-looked
 	}
-	w.loop.publish(func(*reconcile.Status) {}) // nothing to tell
+	w.loop.publish(func(*report.Status) {}) // nothing to tell
 	<-looked
-	w.loop.publish(func(s *reconcile.Status) { s.Connected = true })
+	w.loop.publish(func(s *report.Status) { s.Connected = true })
 	if s := next(); !s.Connected {
 		t.Error("an unchanged status was told again")
 	}

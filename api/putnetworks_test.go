@@ -14,7 +14,7 @@ import (
 	"github.com/isonet/isonet/api"
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/plan"
-	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/report"
 	"github.com/isonet/isonet/wire"
 )
 
@@ -218,7 +218,7 @@ func TestPutNetworksIsForAdmins(t *testing.T) {
 func TestPutNetworksIsTakenBackAsAWhole(t *testing.T) {
 	w := newWorld(t)
 	before := w.store.Snapshot()
-	w.loop.refuse = &reconcile.RealiseError{Problems: []plan.Problem{{NetworkID: iso3, Reason: "no such MTU"}}}
+	w.loop.refuse = &report.RealiseError{Problems: []report.Problem{{NetworkID: iso3, Reason: "no such MTU"}}}
 	detail := w.refused(http.StatusInternalServerError, putNetworksPath, mixed)
 	if !strings.Contains(detail, "so it was taken back: no such MTU") {
 		t.Errorf("detail %q", detail)

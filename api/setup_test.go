@@ -14,7 +14,7 @@ import (
 
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/plan"
-	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/report"
 )
 
 const synchronizeIso1Form = "<action>%s<synchronized_network_attachments><network_attachment id=\"%s\"/></synchronized_network_attachments></action>"
@@ -65,7 +65,7 @@ func TestSynchronize(t *testing.T) {
 	t.Run("fails with the reason", func(t *testing.T) {
 		w := newWorld(t)
 		before := w.store.Snapshot()
-		w.loop.refuse = &reconcile.RealiseError{Problems: []plan.Problem{{NetworkID: iso1, Reason: "no space"}}}
+		w.loop.refuse = &report.RealiseError{Problems: []report.Problem{{NetworkID: iso1, Reason: "no space"}}}
 		f := readFault(t, w.must(http.StatusInternalServerError, "POST", setupPath, synchronizeIso1).Body.Bytes())
 		if f.Detail != "[Cannot setup Networks. Open vSwitch does not have them as they must be: no space]" {
 			t.Errorf("fault is %q", f.Detail)
@@ -87,7 +87,7 @@ func TestSynchronize(t *testing.T) {
 	t.Run("takes the change back with it", func(t *testing.T) {
 		w := newWorld(t)
 		before := w.store.Snapshot()
-		w.loop.refuse = &reconcile.RealiseError{Problems: []plan.Problem{{NetworkID: iso1, Reason: "no space"}}}
+		w.loop.refuse = &report.RealiseError{Problems: []report.Problem{{NetworkID: iso1, Reason: "no space"}}}
 		f := readFault(t, w.must(http.StatusInternalServerError, "POST", setupPath, fmt.Sprintf(synchronizeIso1Form, modifiedAttachments(onlyName), attachmentID(iso1))).Body.Bytes())
 		if !strings.Contains(f.Detail, "so it was taken back: no space") {
 			t.Errorf("fault is %q", f.Detail)
@@ -96,9 +96,9 @@ func TestSynchronize(t *testing.T) {
 			t.Errorf("the change stays (-before +after):\n%s", diff)
 		}
 	})
-	for name, status := range map[string]func(*reconcile.Status){
-		"disconnected":  func(s *reconcile.Status) { s.Connected = false },
-		"never reached": func(s *reconcile.Status) { *s = reconcile.Status{} },
+	for name, status := range map[string]func(*report.Status){
+		"disconnected":  func(s *report.Status) { s.Connected = false },
+		"never reached": func(s *report.Status) { *s = report.Status{} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -123,7 +123,7 @@ func TestSynchronize(t *testing.T) {
 // makes it so.
 func TestSetupOfAnotherHost(t *testing.T) {
 	w := newWorld(t)
-	w.loop.publish(func(s *reconcile.Status) { s.Connected = false })
+	w.loop.publish(func(s *report.Status) { s.Connected = false })
 	w.must(http.StatusOK, "POST", base+"/hosts/"+string(host2)+"/setupnetworks",
 		setupAction(modifiedAttachments(onlyName), `<modified_labels><network_label id="lab3"/></modified_labels>`))
 	if diff := cmp.Diff([]string{"iso3", "iso4"}, w.attached(host2)); diff != "" {
@@ -137,7 +137,7 @@ func TestSetupOfAnotherHost(t *testing.T) {
 // TestActionsFail has the actions other than setupnetworks fail: as the engine's
 // they tell it within the action, with the status code of the fault.
 func TestActionsFail(t *testing.T) {
-	noSpace := &reconcile.RealiseError{Problems: []plan.Problem{{NetworkID: iso1, Reason: "no space"}}}
+	noSpace := &report.RealiseError{Problems: []report.Problem{{NetworkID: iso1, Reason: "no space"}}}
 	for name, c := range map[string]struct {
 		prepare func(*world)
 		host    model.ID
@@ -146,7 +146,7 @@ func TestActionsFail(t *testing.T) {
 	}{
 		"not in sync":  {func(w *world) { w.loop.refuse = noSpace }, host1, 500, "[Cannot sync all Networks. Open vSwitch does not have them as they must be: no space]"},
 		"conflict":     {func(w *world) { w.loop.refuse = model.Conflictf("taken") }, host1, 409, "[Cannot sync all Networks. Open vSwitch does not have them as they must be: taken]"},
-		"disconnected": {func(w *world) { w.loop.publish(func(s *reconcile.Status) { s.Connected = false }) }, host1, 503, "Open vSwitch is not reachable"},
+		"disconnected": {func(w *world) { w.loop.publish(func(s *report.Status) { s.Connected = false }) }, host1, 503, "Open vSwitch is not reachable"},
 		"other host":   {func(*world) {}, host2, 409, "Ask the isonetd of the host 'host2'"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -231,29 +231,29 @@ func TestWritingBackWhatWasRead(t *testing.T) {
 
 // TestInSyncIsHonest has every way in which Open vSwitch can differ.
 func TestInSyncIsHonest(t *testing.T) {
-	local := func(change func(*plan.Interface)) func(*reconcile.Status) {
-		return func(s *reconcile.Status) { change(&s.Actual.Bridges["iso1"].Ports[0].Interfaces[0]) }
+	local := func(change func(*plan.Interface)) func(*report.Status) {
+		return func(s *report.Status) { change(&rows(s).Bridges["iso1"].Ports[0].Interfaces[0]) }
 	}
-	verdict := func(state reconcile.State) func(*reconcile.Status) {
-		return func(s *reconcile.Status) { s.Networks[iso1] = reconcile.NetworkStatus{State: state, Reason: "x"} }
+	verdict := func(state report.State) func(*report.Status) {
+		return func(s *report.Status) { s.Networks[iso1] = report.NetworkStatus{State: state, Reason: "x"} }
 	}
 	const mtuActual, bridgedActual = "<actual_value>1400</actual_value>", "<actual_value>true</actual_value>"
 	for name, c := range map[string]struct {
-		spoil   func(*reconcile.Status)
+		spoil   func(*report.Status)
 		inSync  bool
 		shown   []string
 		missing []string
 	}{
-		"healthy":            {func(*reconcile.Status) {}, true, []string{mtuActual, bridgedActual}, nil},
-		"no bridge":          {func(s *reconcile.Status) { delete(s.Actual.Bridges, "iso1") }, false, []string{"<actual_value>false</actual_value>"}, []string{mtuActual}},
+		"healthy":            {func(*report.Status) {}, true, []string{mtuActual, bridgedActual}, nil},
+		"no bridge":          {func(s *report.Status) { delete(rows(s).Bridges, "iso1") }, false, []string{"<actual_value>false</actual_value>"}, []string{mtuActual}},
 		"MTU of the device":  {local(func(i *plan.Interface) { i.MTU = 1500 }), false, []string{"<actual_value>1500</actual_value>", bridgedActual}, []string{mtuActual}},
 		"MTU not known":      {local(func(i *plan.Interface) { i.MTU = 0 }), false, []string{bridgedActual}, []string{mtuActual}},
-		"no local port":      {func(s *reconcile.Status) { b := s.Actual.Bridges["iso1"]; b.Ports = nil; s.Actual.Bridges["iso1"] = b }, false, []string{bridgedActual}, []string{mtuActual}},
-		"pending":            {verdict(reconcile.Pending), false, []string{mtuActual, bridgedActual}, nil},
-		"failed":             {verdict(reconcile.Failed), false, []string{mtuActual, bridgedActual}, nil},
-		"not looked at":      {func(s *reconcile.Status) { delete(s.Networks, iso1) }, false, []string{mtuActual, bridgedActual}, nil},
-		"disconnected":       {func(s *reconcile.Status) { s.Connected = false }, false, nil, []string{"<actual_value>"}},
-		"without a snapshot": {func(s *reconcile.Status) { s.Actual = nil }, false, nil, []string{"<actual_value>"}},
+		"no local port":      {func(s *report.Status) { b := rows(s).Bridges["iso1"]; b.Ports = nil; rows(s).Bridges["iso1"] = b }, false, []string{bridgedActual}, []string{mtuActual}},
+		"pending":            {verdict(report.Pending), false, []string{mtuActual, bridgedActual}, nil},
+		"failed":             {verdict(report.Failed), false, []string{mtuActual, bridgedActual}, nil},
+		"not looked at":      {func(s *report.Status) { delete(s.Networks, iso1) }, false, []string{mtuActual, bridgedActual}, nil},
+		"disconnected":       {func(s *report.Status) { s.Connected = false }, false, nil, []string{"<actual_value>"}},
+		"without a snapshot": {func(s *report.Status) { s.Host = nil }, false, nil, []string{"<actual_value>"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

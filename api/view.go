@@ -2,14 +2,14 @@ package api
 
 import (
 	"github.com/isonet/isonet/model"
-	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/report"
 )
 
 // view renders one moment of the desired and actual state for one request.
 type view struct {
 	base    string
 	desired *model.Desired
-	status  reconcile.Status
+	status  report.Status
 	traffic map[model.ID]model.Traffic
 	nics    ownNICs
 }

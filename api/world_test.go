@@ -22,6 +22,7 @@ import (
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/plan"
 	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/report"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -120,7 +121,7 @@ type loop struct {
 	store *memory
 
 	mu      sync.Mutex
-	status  reconcile.Status
+	status  report.Status
 	changed chan struct{}
 	ports   map[string][]plan.Port // plugged into bridges
 	refuse  error                  // what WaitFor returns
@@ -130,7 +131,7 @@ type loop struct {
 	looked  chan struct{}          // gets a value after each look at the status, unless nil
 }
 
-func (l *loop) Status() reconcile.Status {
+func (l *loop) Status() report.Status {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.looked != nil {
@@ -185,10 +186,10 @@ func (l *loop) Prune(_ context.Context, network model.ID) ([]string, error) {
 		return nil, l.refuse
 	}
 	var names []string
-	for _, p := range l.status.StalePorts(network) {
-		names = append(names, p.Name)
+	for _, name := range l.status.StalePorts(network) {
+		names = append(names, name)
 		bridge := l.store.Snapshot().Networks[network].VdsmName
-		l.ports[bridge] = slices.DeleteFunc(l.ports[bridge], func(other plan.Port) bool { return other.Name == p.Name })
+		l.ports[bridge] = slices.DeleteFunc(l.ports[bridge], func(other plan.Port) bool { return other.Name == name })
 	}
 	return names, nil
 }
@@ -203,17 +204,30 @@ func (l *loop) realise() {
 		Bridges: map[string]plan.Bridge{"br-ex": {Name: "br-ex", DatapathType: "system"}},
 		Links:   plan.NewLinks(plan.Device{Index: 2, Name: "eth0"}),
 	}
-	verdicts := map[model.ID]reconcile.NetworkStatus{}
+	verdicts := map[model.ID]report.NetworkStatus{}
 	for _, n := range d.HostNetworks(host1) {
 		actual.Bridges[n.VdsmName] = bridge(n, l.ports[n.VdsmName])
-		verdicts[n.ID] = reconcile.NetworkStatus{
-			State: reconcile.Active, Since: epoch, Isolation: reconcile.Isolation{Verdict: reconcile.Isolated, Since: epoch},
+		verdicts[n.ID] = report.NetworkStatus{
+			State: report.Active, Since: epoch, Isolation: report.Isolation{Verdict: report.Isolated, Since: epoch},
 		}
 	}
-	l.publish(func(s *reconcile.Status) { s.Revision, s.Actual, s.Networks = d.Revision, actual, verdicts })
+	l.publish(func(s *report.Status) {
+		s.Revision, s.Host, s.Switch, s.Networks = d.Revision, see(actual), reconcile.SwitchOf(actual), verdicts
+	})
 }
 
-func (l *loop) publish(change func(*reconcile.Status)) {
+// sight is what is told of rows that a test may change.
+type sight struct {
+	report.Host
+	actual *plan.Actual
+}
+
+func see(actual *plan.Actual) report.Host { return sight{reconcile.Seen(actual), actual} }
+
+// rows returns the rows of which a status tells.
+func rows(s *report.Status) *plan.Actual { return s.Host.(sight).actual }
+
+func (l *loop) publish(change func(*report.Status)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	change(&l.status)
@@ -308,7 +322,7 @@ func newWorld(t *testing.T, changes ...func(*api.Config)) *world {
 	l := &loop{
 		store: store, changed: make(chan struct{}),
 		ports:  map[string][]plan.Port{"iso1": {vmPort("vnet0")}},
-		status: reconcile.Status{HostID: host1, Connected: true, Since: epoch},
+		status: report.Status{HostID: host1, Connected: true, Since: epoch},
 	}
 	l.realise()
 	cfg := api.Config{

@@ -13,8 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/isonet/isonet/model"
-	"github.com/isonet/isonet/model/plan"
-	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/report"
 	"github.com/isonet/isonet/store"
 )
 
@@ -161,7 +160,7 @@ func TestAttachments(t *testing.T) {
 
 func TestAttachmentOfAnotherHostNeedsNoOVS(t *testing.T) {
 	w := newWorld(t)
-	w.loop.publish(func(s *reconcile.Status) { s.Connected = false })
+	w.loop.publish(func(s *report.Status) { s.Connected = false })
 	reply := w.must(http.StatusCreated, "POST", base+"/hosts/"+string(host2)+"/networkattachments", attachIso2)
 	if strings.Contains(reply.Body.String(), "<in_sync>") {
 		t.Errorf("nobody can say whether it is in sync:\n%s", reply.Body)
@@ -172,10 +171,10 @@ func TestAttachmentOfAnotherHostNeedsNoOVS(t *testing.T) {
 }
 
 func TestWithoutOVS(t *testing.T) {
-	for name, unreachable := range map[string]func(*reconcile.Status){
-		"disconnected":      func(s *reconcile.Status) { s.Connected, s.LastError = false, "connection refused" },
-		"never reached":     func(s *reconcile.Status) { *s = reconcile.Status{LastError: "connection refused"} },
-		"without snapshots": func(s *reconcile.Status) { s.Actual, s.LastError = nil, "connection refused" },
+	for name, unreachable := range map[string]func(*report.Status){
+		"disconnected":      func(s *report.Status) { s.Connected, s.LastError = false, "connection refused" },
+		"never reached":     func(s *report.Status) { *s = report.Status{LastError: "connection refused"} },
+		"without snapshots": func(s *report.Status) { s.Host, s.LastError = nil, "connection refused" },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -219,12 +218,12 @@ func TestWithoutOVS(t *testing.T) {
 
 func TestNotInSync(t *testing.T) {
 	w := newWorld(t)
-	w.loop.publish(func(s *reconcile.Status) {
-		b := s.Actual.Bridges["iso1"]
+	w.loop.publish(func(s *report.Status) {
+		b := rows(s).Bridges["iso1"]
 		b.Ports[0].Interfaces[0].MTU = 1500
-		foreign := s.Actual.Bridges["iso3"]
+		foreign := rows(s).Bridges["iso3"]
 		foreign.Network, foreign.Ports = "", nil
-		s.Actual.Bridges["iso3"] = foreign
+		rows(s).Bridges["iso3"] = foreign
 	})
 	golden(t, "attachment_wrong_mtu.xml", w.must(200, "GET", attachmentsPath+"/"+attachmentID(iso1), "").Body.Bytes())
 	golden(t, "attachment_without_bridge.xml", w.must(200, "GET", attachmentsPath+"/"+attachmentID(iso3), "").Body.Bytes())
@@ -279,7 +278,7 @@ func TestForce(t *testing.T) {
 
 // TestRefusedByOVS has Open vSwitch refuse a change after it was committed.
 func TestRefusedByOVS(t *testing.T) {
-	problem := &reconcile.RealiseError{Problems: []plan.Problem{
+	problem := &report.RealiseError{Problems: []report.Problem{
 		{NetworkID: iso2, Reason: "Open vSwitch cannot make the bridge: no space"}, {NetworkID: iso1, Reason: "nor this one"},
 	}}
 	for name, c := range map[string]struct {
@@ -456,9 +455,9 @@ func TestHostActions(t *testing.T) {
 	if want := []model.ID{iso1, iso3}; !slices.Equal(w.loop.waited, want) {
 		t.Errorf("synchronized %v, want %v", w.loop.waited, want)
 	}
-	w.loop.refuse = &reconcile.RealiseError{Problems: []plan.Problem{{NetworkID: iso1, Reason: "no space"}}}
+	w.loop.refuse = &report.RealiseError{Problems: []report.Problem{{NetworkID: iso1, Reason: "no space"}}}
 	w.must(http.StatusInternalServerError, "POST", hostPath+"/syncallnetworks", "<action/>")
-	w.loop.publish(func(s *reconcile.Status) { s.Connected = false })
+	w.loop.publish(func(s *report.Status) { s.Connected = false })
 	w.must(http.StatusServiceUnavailable, "POST", hostPath+"/syncallnetworks", "<action/>")
 }
 

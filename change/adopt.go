@@ -5,8 +5,7 @@ import (
 	"strings"
 
 	"github.com/isonet/isonet/model"
-	"github.com/isonet/isonet/model/plan"
-	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/report"
 )
 
 // Adoption is what became of a bridge that isonet did not make.
@@ -38,11 +37,11 @@ func (w *Writer) Adopt(ctx context.Context, o Options, bridge, network string) (
 	return made, done, err
 }
 
-func adopt(d *model.Desired, status reconcile.Status, bridge, network string) (Adoption, error) {
+func adopt(d *model.Desired, status report.Status, bridge, network string) (Adoption, error) {
 	if err := Realisable(status); err != nil {
 		return Adoption{}, err
 	}
-	b, there := status.Actual.Bridges[bridge]
+	b, there := status.Host.BridgeNamed(bridge)
 	if !there {
 		return Adoption{}, model.NotFoundf("Cannot adopt Bridge. The host has no bridge '%s'.", bridge)
 	}
@@ -55,13 +54,13 @@ func adopt(d *model.Desired, status reconcile.Status, bridge, network string) (A
 		if n, err = madeFor(d, network, b); err != nil {
 			return Adoption{}, err
 		}
-	} else if other, has := status.Actual.BridgeOf(n.ID); has {
+	} else if other, has := status.Host.BridgeOf(n.ID); has {
 		return Adoption{}, model.Conflictf("Cannot adopt Bridge. The network '%s' has the bridge '%s' on this host already.", n.Name, other.Name)
 	}
 	if err := d.Adopt(status.HostID, n.ID, b.Name, b.UUID); err != nil {
 		return Adoption{}, err
 	}
-	for _, conflict := range reconcile.Conflicts(d, status.HostID, status.Actual) {
+	for _, conflict := range status.Host.Conflicts(d, status.HostID) {
 		if conflict.Network.ID == n.ID {
 			return Adoption{}, model.Conflictf("Cannot adopt Bridge. %s.", strings.ToUpper(conflict.Reason[:1])+conflict.Reason[1:])
 		}
@@ -70,7 +69,7 @@ func adopt(d *model.Desired, status reconcile.Status, bridge, network string) (A
 }
 
 // madeFor makes a network for a bridge.
-func madeFor(d *model.Desired, name string, b plan.Bridge) (model.Network, error) {
+func madeFor(d *model.Desired, name string, b report.Bridge) (model.Network, error) {
 	if _, isID := model.ParseID(name); isID {
 		return model.Network{}, model.Unknown(name)
 	}
@@ -92,7 +91,7 @@ type Released struct {
 // Release gives the bridge of a network on this host back: it stays, with its
 // ports. Force lets ports out of their quarantine.
 func (w *Writer) Release(ctx context.Context, o Options, network model.ID) (Released, Done, error) {
-	var bridge plan.Bridge
+	var bridge report.Bridge
 	force := o.Force
 	o.Force, o.Also = false, []model.ID{network}
 	o.Undone = func(d *model.Desired) {
@@ -114,7 +113,7 @@ func (w *Writer) Release(ctx context.Context, o Options, network model.ID) (Rele
 			return model.Unknown(network)
 		}
 		var has bool
-		if bridge, has = status.Actual.BridgeOf(n.ID); !has {
+		if bridge, has = status.Host.BridgeOf(n.ID); !has {
 			return model.Conflictf("Cannot release the network '%s'. It has no bridge on this host that is isonet's.", n.Name)
 		}
 		released = releasedOf(bridge)
@@ -124,10 +123,10 @@ func (w *Writer) Release(ctx context.Context, o Options, network model.ID) (Rele
 }
 
 // releasedOf says what becomes of a bridge that is given back.
-func releasedOf(b plan.Bridge) Released {
+func releasedOf(b report.Bridge) Released {
 	r := Released{Bridge: b.Name, Unquarantined: []string{}, Protected: []string{}}
-	for _, p := range b.Endpoints() {
-		if p.Marked() {
+	for _, p := range b.Ports {
+		if p.Quarantined {
 			r.Unquarantined = append(r.Unquarantined, p.Name)
 		}
 		if p.Protected {
@@ -138,8 +137,8 @@ func releasedOf(b plan.Bridge) Released {
 }
 
 // keptFor says why a bridge must not be given back as it is now.
-func keptFor(n model.Network, b plan.Bridge, quarantined []string, force bool) error {
-	if b.DatapathType == plan.ResetDatapath || b.FailMode == plan.SecureFailMode && !n.Strict {
+func keptFor(n model.Network, b report.Bridge, quarantined []string, force bool) error {
+	if b.Unsettled || b.Strict && !n.Strict {
 		return model.Conflictf("Cannot release the network '%s'. Its bridge is just being put in order: try again.", n.Name)
 	}
 	if len(quarantined) > 0 && !force {

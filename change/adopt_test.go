@@ -12,8 +12,8 @@ import (
 
 // withBridge adds a bridge that isonet did not make.
 func (h *host) withBridge(name string) *host {
-	h.status.Actual.DatapathType = "system"
-	h.status.Actual.Bridges[name] = plan.Bridge{
+	h.actual.DatapathType = "system"
+	h.actual.Bridges[name] = plan.Bridge{
 		UUID: "bbbbbbbb-0000-4000-8000-000000000001", Name: name, DatapathType: "system",
 		Ports: []plan.Port{{Name: name, Tag: -1, Interfaces: []plan.Interface{{Name: name, Type: "internal", MTU: 1500, OFPort: 65534}}}},
 	}

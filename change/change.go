@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/isonet/isonet/model"
-	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/report"
 )
 
 const (
@@ -38,7 +38,7 @@ type Store interface {
 // Status tells how far the desired state is realised on this host. Package
 // reconcile has the real one of this and of the other two.
 type Status interface {
-	Status() reconcile.Status
+	Status() report.Status
 	// Changed returns a channel that is closed when Status is another one.
 	Changed() <-chan struct{}
 }
@@ -46,7 +46,7 @@ type Status interface {
 // Waiter waits for Open vSwitch.
 type Waiter interface {
 	// WaitFor returns when each of the networks is as the desired revision
-	// asks. It returns a *reconcile.RealiseError when one cannot be, and an
+	// asks. It returns a *report.RealiseError when one cannot be, and an
 	// error that wraps ctx.Err() at the end of ctx.
 	WaitFor(ctx context.Context, revision int64, networks ...model.ID) error
 }
@@ -190,7 +190,7 @@ func (w *Writer) commit(ctx context.Context, o Options, edit func(*model.Desired
 
 // check finds what the change means for the local host, and refuses what its
 // Open vSwitch would refuse. With force it evicts the lost networks.
-func (ch *change) check(d *model.Desired, status reconcile.Status, also []model.ID, force bool) error {
+func (ch *change) check(d *model.Desired, status report.Status, also []model.ID, force bool) error {
 	if err := status.Idle(); err != nil {
 		return err
 	}
@@ -206,12 +206,12 @@ func (ch *change) check(d *model.Desired, status reconcile.Status, also []model.
 	if err := Realisable(status); err != nil {
 		return err
 	}
-	ch.warnings = i.cutMTUs(status.Actual)
+	ch.warnings = i.cutMTUs(status.Host)
 	ch.leaving = released(ch.host, ch.before, d)
 	i.lost = slices.DeleteFunc(i.lost, func(n model.Network) bool { return slices.Contains(ch.leaving, n.ID) })
-	conflicts := i.conflicts(d, ch.host, status.Actual)
+	conflicts := i.conflicts(d, ch.host, status.Host)
 	if !force {
-		return model.Join(conflicts, i.inUse(d, status.Actual))
+		return model.Join(conflicts, i.inUse(d, status.Host))
 	}
 	if conflicts != nil {
 		return conflicts
@@ -232,7 +232,7 @@ func released(host model.ID, before, after *model.Desired) []model.ID {
 
 // checkUnknownHost refuses changes of any host as long as it is not known which
 // of them is the local one.
-func (ch *change) checkUnknownHost(d *model.Desired, status reconcile.Status) error {
+func (ch *change) checkUnknownHost(d *model.Desired, status report.Status) error {
 	for host := range ch.before.Hosts {
 		if len(impactOn(host, ch.before, d).ids()) > 0 {
 			return Unreachable(status)

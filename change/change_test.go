@@ -17,6 +17,7 @@ import (
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/plan"
 	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/report"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -32,7 +33,8 @@ const (
 // is told otherwise.
 type host struct {
 	desired *model.Desired
-	status  reconcile.Status
+	status  report.Status
+	actual  *plan.Actual // of which the status tells
 	changed chan struct{}
 
 	refused   error    // what WaitFor returns
@@ -58,11 +60,10 @@ func newHost() *host {
 		Name: "vnet0", ExternalIDs: map[string]string{"vm-name": "web"},
 		Interfaces: []plan.Interface{{Name: "vnet0", MTU: 1500, OFPort: 3, LinkUp: true, ExternalIDs: map[string]string{"vm-id": "web"}}},
 	}}}
+	actual := &plan.Actual{Bridges: bridges, Links: plan.NewLinks(plan.Device{Index: 2, Name: "eth0"})}
 	return &host{
 		desired: d, changed: make(chan struct{}),
-		status: reconcile.Status{HostID: here, Connected: true, Actual: &plan.Actual{
-			Bridges: bridges, Links: plan.NewLinks(plan.Device{Index: 2, Name: "eth0"}),
-		}},
+		actual: actual, status: report.Status{HostID: here, Connected: true, Host: reconcile.Seen(actual)},
 	}
 }
 
@@ -89,7 +90,7 @@ func (h *host) Update(ctx context.Context, edit func(*model.Desired) error) (int
 	return next.Revision, nil
 }
 
-func (h *host) Status() reconcile.Status { return h.status }
+func (h *host) Status() report.Status { return h.status }
 
 func (h *host) Changed() <-chan struct{} {
 	if h.looks != nil {
@@ -236,7 +237,7 @@ func TestWithoutOpenVSwitch(t *testing.T) {
 		if _, err := h.writer().Write(t.Context(), change.Options{}, attachBlue(here)); err != nil {
 			t.Errorf("it came back, and the error is %v", err)
 		}
-		h.status = reconcile.Status{LastError: "connection refused"}
+		h.status = report.Status{LastError: "connection refused"}
 		h.looks, h.changed = nil, nil
 		if _, err := h.writer().Write(t.Context(), change.Options{}, detachRed); !errors.Is(err, model.ErrUnavailable) {
 			t.Errorf("error is %v", err)

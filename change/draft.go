@@ -62,9 +62,5 @@ func (o onlooker) ReleaseDevice(_ context.Context, device string) error {
 }
 
 func (o onlooker) Prune(_ context.Context, network model.ID) ([]string, error) {
-	var names []string
-	for _, p := range o.status.Status().StalePorts(network) {
-		names = append(names, p.Name)
-	}
-	return names, nil
+	return o.status.Status().StalePorts(network), nil
 }

@@ -7,8 +7,7 @@ import (
 	"strings"
 
 	"github.com/isonet/isonet/model"
-	"github.com/isonet/isonet/model/plan"
-	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/report"
 )
 
 // impact is what a change means for one host. What is shrunk is changed, and has
@@ -51,12 +50,12 @@ func (i impact) ids() []model.ID {
 }
 
 // conflicts refuses gained networks whose bridge cannot be made on the host.
-func (i impact) conflicts(after *model.Desired, host model.ID, actual *plan.Actual) error {
+func (i impact) conflicts(after *model.Desired, host model.ID, has report.Host) error {
 	if len(i.gained) == 0 {
 		return nil
 	}
 	var reasons []string
-	for _, c := range reconcile.Conflicts(after, host, actual) {
+	for _, c := range has.Conflicts(after, host) {
 		if slices.ContainsFunc(i.gained, func(n model.Network) bool { return n.ID == c.Network.ID }) {
 			reasons = append(reasons, fmt.Sprintf("the network '%s': %s", c.Network.Name, c.Reason))
 		}
@@ -68,16 +67,15 @@ func (i impact) conflicts(after *model.Desired, host model.ID, actual *plan.Actu
 }
 
 // inUse refuses to take networks from the host while ports are plugged in.
-func (i impact) inUse(after *model.Desired, actual *plan.Actual) error {
+func (i impact) inUse(after *model.Desired, has report.Host) error {
 	var used []error
 	for _, n := range i.lost {
-		bridge, _ := actual.Bridge(n)
-		ports := bridge.LivePorts(actual.Links)
+		ports, vms := users(has, n)
 		if len(ports) == 0 {
 			continue
 		}
 		_, stays := after.Networks[n.ID]
-		used = append(used, inUse(n, stays, strings.Join(ports, ","), users(bridge, ports)))
+		used = append(used, inUse(n, stays, strings.Join(ports, ","), vms))
 	}
 	return model.Join(used...)
 }
@@ -93,20 +91,18 @@ func inUse(n model.Network, stays bool, ports string, vms []string) error {
 	return model.Refuse(model.ErrConflict, model.RemovedInUseByMany, text, n.Name, ports, strings.Join(vms, ", "), len(vms))
 }
 
-// users names the VMs whose ports are given, by what libvirt or an operator
-// wrote on the ports, else by the ports.
-func users(b plan.Bridge, ports []string) []string {
-	var vms []string
-	for _, p := range b.Endpoints() {
-		if slices.Contains(ports, p.Name) {
-			vms = append(vms, userOf(p))
+// users names the live ports of a network's bridge, and the VMs whose they are, by
+// what libvirt or an operator wrote on the ports, else by the ports.
+func users(has report.Host, n model.Network) (ports, vms []string) {
+	b, _ := has.Bridge(n)
+	for _, p := range b.Ports {
+		if p.Live {
+			ports, vms = append(ports, p.Name), append(vms, cmp.Or(p.VM, p.Name))
 		}
 	}
 	slices.Sort(vms)
-	return slices.Compact(vms)
+	return ports, slices.Compact(vms)
 }
-
-func userOf(p plan.Port) string { return cmp.Or(p.VM(), p.Name) }
 
 // warnedPorts is how many ports a warning names.
 const warnedPorts = 8
@@ -114,10 +110,10 @@ const warnedPorts = 8
 // cutMTUs warns of networks whose MTU gets smaller than that of the devices that
 // are plugged in. Their guests are told nothing, and what they send
 // in larger frames gets lost without a word.
-func (i impact) cutMTUs(actual *plan.Actual) []string {
+func (i impact) cutMTUs(has report.Host) []string {
 	var warnings []string
 	for _, n := range i.shrunk {
-		b, _ := actual.Bridge(n)
+		b, _ := has.Bridge(n)
 		if users := largerThan(b, n.EffectiveMTU()); len(users) > 0 {
 			warnings = append(warnings, mtuWarning(n, users))
 		}
@@ -138,12 +134,12 @@ func mtuWarning(n model.Network, users []string) string {
 }
 
 // largerThan names the ports whose devices have a larger MTU, each with its VM.
-func largerThan(b plan.Bridge, mtu int) []string {
+func largerThan(b report.Bridge, mtu int) []string {
 	var names []string
-	for _, p := range b.Endpoints() {
+	for _, p := range b.Ports {
 		for _, i := range p.Interfaces {
-			switch vm := p.VM(); {
-			case i.MTU <= mtu || i.Failed():
+			switch vm := p.VM; {
+			case i.MTU <= mtu || i.Failed:
 			case vm == "":
 				names = append(names, i.Name)
 			default:

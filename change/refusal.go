@@ -5,12 +5,12 @@ import (
 	"strings"
 
 	"github.com/isonet/isonet/model"
-	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/report"
 )
 
 // Realisable refuses to begin what Open vSwitch will not do.
-func Realisable(status reconcile.Status) error {
-	if !status.Connected || status.Actual == nil {
+func Realisable(status report.Status) error {
+	if !status.Connected || status.Host == nil {
 		return Unreachable(status)
 	}
 	if err := status.CannotRealise(); err != nil {
@@ -20,7 +20,7 @@ func Realisable(status reconcile.Status) error {
 }
 
 // Unreachable refuses what needs Open vSwitch while nobody sees it.
-func Unreachable(status reconcile.Status) error {
+func Unreachable(status report.Status) error {
 	if err := status.CannotRealise(); err != nil {
 		return unavailable("Open vSwitch is not reachable, so nothing was changed. %s.", err)
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/isonet/isonet/nic"
 	"github.com/isonet/isonet/ovs"
 	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/report"
 	"github.com/isonet/isonet/store"
 )
 
@@ -68,7 +69,7 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 	metrics := exporter.New(exporter.Sources{
 		Desired: d.desired,
 		// The loop and the switch report to the exporter and come after it.
-		Status:   func() reconcile.Status { return d.loop.Status() },
+		Status:   func() report.Status { return d.loop.Status() },
 		Traffic:  func() map[model.ID]model.Traffic { return d.sw.Traffic() },
 		Resets:   func() uint64 { return d.sw.StatisticsResets() },
 		Interval: func() time.Duration { return d.sw.StatisticsInterval() },

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/isonet/isonet/kernel/guard"
-	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/report"
 )
 
 // The values of host-guard.
@@ -23,22 +23,22 @@ type hostGuard struct {
 }
 
 // Left returns the devices that an earlier isonetd left guarded.
-func (g hostGuard) Left(ctx context.Context) ([]reconcile.ProtectedDevice, error) {
+func (g hostGuard) Left(ctx context.Context) ([]report.Device, error) {
 	left, err := g.Guard.Left(ctx)
-	return convert[reconcile.ProtectedDevice](left), err
+	return convert[report.Device](left), err
 }
 
 // Protect puts the guard on exactly these devices.
-func (g hostGuard) Protect(ctx context.Context, devices []reconcile.ProtectedDevice) (reconcile.Protection, error) {
-	report, err := g.Apply(ctx, convert[guard.Device](devices))
-	return reconcile.Protection{
-		Guarded: convert[reconcile.ProtectedDevice](report.Guarded), Unavailable: report.Unavailable, Limited: report.Limited,
-		Verified: report.Verified,
+func (g hostGuard) Protect(ctx context.Context, devices []report.Device) (report.Protection, error) {
+	done, err := g.Apply(ctx, convert[guard.Device](devices))
+	return report.Protection{
+		Guarded: convert[report.Device](done.Guarded), Unavailable: done.Unavailable, Limited: done.Limited,
+		Verified: done.Verified,
 	}, err
 }
 
 // convert makes devices of one package those of the other, which are the same.
-func convert[To, From guard.Device | reconcile.ProtectedDevice](devices []From) []To {
+func convert[To, From guard.Device | report.Device](devices []From) []To {
 	converted := make([]To, len(devices))
 	for i, d := range devices {
 		converted[i] = To(d)
@@ -53,15 +53,15 @@ type noGuard struct {
 }
 
 // Left returns nothing: nothing is to stay guarded.
-func (noGuard) Left(context.Context) ([]reconcile.ProtectedDevice, error) { return nil, nil }
+func (noGuard) Left(context.Context) ([]report.Device, error) { return nil, nil }
 
 // Protect guards nothing.
-func (g noGuard) Protect(ctx context.Context, _ []reconcile.ProtectedDevice) (reconcile.Protection, error) {
+func (g noGuard) Protect(ctx context.Context, _ []report.Device) (report.Protection, error) {
 	if err := g.guard.Clear(ctx); err != nil {
 		// Without the privilege an isonetd before this one had none either.
 		g.log.Debug("host-guard is off, and rules of an earlier isonetd cannot be looked for", "error", err)
 	}
-	return reconcile.Protection{Unavailable: hostGuardIsOff, Verified: time.Now()}, nil
+	return report.Protection{Unavailable: hostGuardIsOff, Verified: time.Now()}, nil
 }
 
 // Disturbed never yields.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/isonet/isonet/ovs"
 	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/report"
 	"github.com/isonet/isonet/store"
 )
 
@@ -157,8 +158,8 @@ func (n *notifier) status() string {
 }
 
 // count says how many networks are how.
-func count(s reconcile.Status) string {
-	states, isolated := map[reconcile.State]int{}, 0
+func count(s report.Status) string {
+	states, isolated := map[report.State]int{}, 0
 	for _, n := range s.Networks {
 		states[n.State]++
 		if n.Isolation.Isolated() {
@@ -166,8 +167,8 @@ func count(s reconcile.Status) string {
 		}
 	}
 	text := fmt.Sprintf("networks: %d active, %d pending, %d in error; %d isolated",
-		states[reconcile.Active], states[reconcile.Pending], states[reconcile.Failed], isolated)
-	if unknown := states[reconcile.Unknown]; unknown > 0 {
+		states[report.Active], states[report.Pending], states[report.Failed], isolated)
+	if unknown := states[report.Unknown]; unknown > 0 {
 		text += fmt.Sprintf(", %d UNKNOWN", unknown)
 	}
 	return text

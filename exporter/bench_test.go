@@ -10,22 +10,23 @@ import (
 
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/plan"
-	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/report"
 )
 
 // crowd is a host with that many networks, and four VMs on each.
 func crowd(networks int) moment {
 	d := model.NewDesired()
 	d.Hosts[hostID] = model.Host{ID: hostID, SystemID: string(hostID), Name: "host", Labels: []string{"lab"}}
-	m := moment{desired: d, traffic: map[model.ID]model.Traffic{}, ports: map[string]model.PortTraffic{}, status: reconcile.Status{
-		HostID: hostID, Connected: true, Networks: map[model.ID]reconcile.NetworkStatus{},
-		Actual: &plan.Actual{OVSVersion: "3.1.0", SchemaVersion: "8.3.1", DatapathType: "system", Bridges: map[string]plan.Bridge{}},
+	m := moment{desired: d, traffic: map[model.ID]model.Traffic{}, ports: map[string]model.PortTraffic{}, status: report.Status{
+		HostID: hostID, Connected: true, Networks: map[model.ID]report.NetworkStatus{},
+		Switch: report.Switch{Version: "3.1.0", SchemaVersion: "8.3.1", DatapathType: "system"},
+		Host:   see(&plan.Actual{Bridges: map[string]plan.Bridge{}}),
 	}}
 	for i := range networks {
 		name := fmt.Sprintf("net%d", i)
 		id := model.ID(fmt.Sprintf("00000000-0000-4000-8000-%012d", i))
 		d.Networks[id] = model.Network{ID: id, Name: name, VdsmName: name, Label: "lab", Revision: 1}
-		m.status.Networks[id] = reconcile.NetworkStatus{State: reconcile.Active}
+		m.status.Networks[id] = report.NetworkStatus{State: report.Active}
 		b := plan.Bridge{
 			Name: name, Network: id, DatapathType: "system",
 			Ports: []plan.Port{{Name: name, Interfaces: []plan.Interface{{Name: name, MTU: 1500}}}},
@@ -37,7 +38,7 @@ func crowd(networks int) moment {
 				Created: time.Unix(1767323045, 0), Total: model.Counters{ReceivedBytes: uint64(p)},
 			}}
 		}
-		m.status.Actual.Bridges[name] = b
+		rows(&m.status).Bridges[name] = b
 		n := uint64(i+1) * 123457
 		m.traffic[id] = model.Traffic{Created: time.Unix(1767323045, 0), Total: model.Counters{
 			ReceivedBytes: 1500 * n, ReceivedPackets: n, ReceivedDrops: n / 100, ReceivedErrors: 1,

@@ -3,7 +3,7 @@ package exporter
 import (
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/isolation"
-	"github.com/isonet/isonet/model/plan"
+	"github.com/isonet/isonet/report"
 )
 
 // careFamilies are of what VMs suffer from.
@@ -36,11 +36,11 @@ func careFamilies() []family {
 	}
 }
 
-func wrongMAC(c plan.MemberCounters) uint64  { return c.WrongMAC }
-func overLimit(c plan.MemberCounters) uint64 { return c.OverLimit }
+func wrongMAC(c report.Drops) uint64  { return c.WrongMAC }
+func overLimit(c report.Drops) uint64 { return c.OverLimit }
 
 // denied makes a counter of what was dropped on the networks that have it.
-func denied(name, help string, has func(model.Network) bool, value func(plan.MemberCounters) uint64) family {
+func denied(name, help string, has func(model.Network) bool, value func(report.Drops) uint64) family {
 	return family{
 		Metric{name, counter, []string{"network"}, help},
 		func(v view, emit func(sample)) {
@@ -54,7 +54,7 @@ func denied(name, help string, has func(model.Network) bool, value func(plan.Mem
 }
 
 // portDenied makes a counter of what single ports were denied.
-func portDenied(name, help string, value func(plan.MemberCounters) uint64) family {
+func portDenied(name, help string, value func(report.Drops) uint64) family {
 	return family{
 		Metric{name, counter, []string{"network", "port"}, help + " Absent where nothing is counted. Only with --metrics-ports."},
 		func(v view, emit func(sample)) {

@@ -12,7 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/isonet/isonet/model"
-	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/report"
 )
 
 // maxScrapes is how many scrapes may run at once; the next one is answered
@@ -25,7 +25,7 @@ const maxScrapes = 4
 // samples then.
 type Sources struct {
 	Desired func() *model.Desired
-	Status  func() reconcile.Status
+	Status  func() report.Status
 	Traffic func() map[model.ID]model.Traffic
 	// Resets is how often the counters of an interface began anew.
 	Resets func() uint64

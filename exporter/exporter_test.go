@@ -30,7 +30,7 @@ import (
 	"github.com/isonet/isonet/model/isolation"
 	"github.com/isonet/isonet/model/plan"
 	trafficcount "github.com/isonet/isonet/model/traffic"
-	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/report"
 )
 
 const (
@@ -43,7 +43,7 @@ const (
 // moment is what the sources say at one time.
 type moment struct {
 	desired *model.Desired
-	status  reconcile.Status
+	status  report.Status
 	traffic map[model.ID]model.Traffic
 	ports   map[string]model.PortTraffic // by UUID; nil is off
 }
@@ -51,7 +51,7 @@ type moment struct {
 func (m moment) sources() Sources {
 	s := Sources{
 		Desired:  func() *model.Desired { return m.desired },
-		Status:   func() reconcile.Status { return m.status },
+		Status:   func() report.Status { return m.status },
 		Traffic:  func() map[model.ID]model.Traffic { return m.traffic },
 		Resets:   func() uint64 { return 2 },
 		Interval: func() time.Duration { return trafficcount.DefaultInterval },
@@ -96,25 +96,25 @@ func busy() moment {
 	}
 	return moment{
 		desired: d,
-		status: reconcile.Status{
+		status: report.Status{
 			HostID: hostID, Connected: true, Since: time.Unix(1767323000, 250e6), Revision: 6, Repairs: 3, Reconnects: 1,
-			Networks: map[model.ID]reconcile.NetworkStatus{redID: {State: reconcile.Active, Isolation: reconcile.Isolation{
-				Verdict: reconcile.NotIsolated, Contested: true,
-				Denied: reconcile.Denied{
-					Total: plan.MemberCounters{WrongMAC: 20, OverLimit: 30}, Ports: map[string]plan.MemberCounters{"a": {WrongMAC: 2, OverLimit: 3}},
+			Networks: map[model.ID]report.NetworkStatus{redID: {State: report.Active, Isolation: report.Isolation{
+				Verdict: report.NotIsolated, Contested: true,
+				Denied: report.Denied{
+					Total: report.Drops{WrongMAC: 20, OverLimit: 30}, Ports: map[string]report.Drops{"a": {WrongMAC: 2, OverLimit: 3}},
 				},
 				Findings: []isolation.Finding{{Reason: isolation.PhysicalNIC}, {Reason: isolation.PhysicalNIC}, {Reason: isolation.Manager, Notice: true}},
 			}}},
 			IsolationRepairs: map[isolation.Reason]uint64{isolation.PhysicalNIC: 4, isolation.Mirror: 1},
-			Devices:          map[model.ID][]plan.Device{redID: {{Name: "vnet0", Index: 4}}, blueID: nil},
-			Guard: &reconcile.Guarding{
-				Protection: reconcile.Protection{
-					Guarded: []reconcile.ProtectedDevice{{Name: "vnet0", Index: 4}}, Limited: "the kernel is old", Verified: time.Now(),
+			Devices:          map[model.ID][]report.Device{redID: {{Name: "vnet0", Index: 4}}, blueID: nil},
+			Guard: &report.Guarding{
+				Protection: report.Protection{
+					Guarded: []report.Device{{Name: "vnet0", Index: 4}}, Limited: "the kernel is old", Verified: time.Now(),
 				},
 			},
-			Held: []plan.Held{{Bridge: "gone", Ports: []string{"vnet9"}}},
-			Actual: &plan.Actual{
-				NextCfg: 12, CurCfg: 10, OVSVersion: "3.1.0", SchemaVersion: "8.3.1", DatapathType: "system",
+			Held:   []report.Held{{Bridge: "gone", Ports: []string{"vnet9"}}},
+			Switch: report.Switch{Version: "3.1.0", SchemaVersion: "8.3.1", DatapathType: "system", Behind: 2},
+			Host: see(&plan.Actual{
 				Bridges: map[string]plan.Bridge{
 					"red": {
 						Name: "red", Network: redID, DatapathType: "netdev",
@@ -132,7 +132,7 @@ func busy() moment {
 						Ports: []plan.Port{port("eth0", plan.Interface{Name: "eth0", MTU: 1500, LinkUp: true})},
 					},
 				},
-			},
+			}),
 		},
 		traffic: map[model.ID]model.Traffic{
 			redID: {
@@ -195,15 +195,15 @@ func TestExposition(t *testing.T) {
 	disconnected.status.Connected = false
 
 	unreached := busy()
-	unreached.status = reconcile.Status{}
+	unreached.status = report.Status{}
 	unreached.traffic = nil
 
 	plain := busy()
 	plain.ports = nil
 
 	undone := busy()
-	undone.status.Networks[redID] = reconcile.NetworkStatus{State: reconcile.Failed}
-	undone.status.Actual = &plan.Actual{DatapathType: "system"}
+	undone.status.Networks[redID] = report.NetworkStatus{State: report.Failed}
+	undone.status.Host, undone.status.Switch = see(&plan.Actual{}), report.Switch{DatapathType: "system"}
 
 	for _, test := range []struct {
 		name   string
@@ -339,8 +339,8 @@ func TestHostileNames(t *testing.T) {
 	} {
 		m.desired.Networks[id] = model.Network{ID: id, Name: name, VdsmName: "\xf0", Label: "\xff"}
 	}
-	m.status.Actual.OVSVersion = "\xff"
-	m.status.Actual.DatapathType = "\xff"
+	m.status.Switch.Version = "\xff"
+	m.status.Switch.DatapathType = "\xff"
 	e := newExporter(t, m.sources())
 
 	want := []string{"", "a\uFFFD (1)", "a\uFFFD (2)", "quote\" back\\slash\nline", "same (3)", "same (4)", long, "日本"}
@@ -512,7 +512,7 @@ func TestScrapeWhileTheWorldChanges(t *testing.T) {
 	turn(0)
 	e := newExporter(t, Sources{
 		Desired:  func() *model.Desired { return now.Load().desired },
-		Status:   func() reconcile.Status { return now.Load().status },
+		Status:   func() report.Status { return now.Load().status },
 		Traffic:  func() map[model.ID]model.Traffic { return accumulator.Snapshot(clock) },
 		Resets:   accumulator.Resets,
 		Interval: func() time.Duration { return trafficcount.DefaultInterval },
@@ -577,10 +577,10 @@ func received(bytes int) trafficcount.Statistics {
 // Of a port in another network namespace nobody knows the link.
 func TestAPortElsewhereHasNoLink(t *testing.T) {
 	m := busy()
-	b := m.status.Actual.Bridges["red"]
+	b := rows(&m.status).Bridges["red"]
 	b.Ports = append(slices.Clone(b.Ports), plan.Port{Name: "int0", Interfaces: []plan.Interface{{UUID: "i", Name: "int0", Type: "internal", OFPort: 5, IfIndex: 9}}})
-	m.status.Actual.Bridges["red"] = b
-	m.status.Actual.Links = plan.NewLinks(plan.Device{Index: 2, Name: "red"})
+	rows(&m.status).Bridges["red"] = b
+	rows(&m.status).Links = plan.NewLinks(plan.Device{Index: 2, Name: "red"})
 	families, err := newExporter(t, m.sources()).Gather()
 	if err != nil {
 		t.Fatal(err)

@@ -2,17 +2,17 @@ package exporter
 
 import (
 	"github.com/isonet/isonet/model/isolation"
-	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/report"
 )
 
 func isolationFamilies() []family {
 	return []family{
 		ofNetwork("isonet_network_isolated",
 			"Whether the network's isolation is shown (1) or something breaks it (0). Absent while that is not known.",
-			reconcile.Isolation.Isolated),
+			report.Isolation.Isolated),
 		ofNetwork("isonet_network_isolation_contested",
 			"Whether somebody keeps breaking what isonet repairs on the network, so that repairs take their time (1), or not (0). Absent while the isolation is not known.",
-			func(i reconcile.Isolation) bool { return i.Contested }),
+			func(i report.Isolation) bool { return i.Contested }),
 		{
 			Metric{
 				"isonet_network_isolation_violations", gauge,
@@ -45,12 +45,12 @@ func isolationFamilies() []family {
 }
 
 // ofNetwork makes a gauge of one aspect of the verdict on each network.
-func ofNetwork(name, help string, is func(reconcile.Isolation) bool) family {
+func ofNetwork(name, help string, is func(report.Isolation) bool) family {
 	return family{
 		Metric{name, gauge, []string{"network"}, help},
 		func(v view, emit func(sample)) {
 			for _, n := range v.live() {
-				if n.verdict.Isolation.Verdict == reconcile.IsolationUnknown {
+				if n.verdict.Isolation.Verdict == report.IsolationUnknown {
 					continue
 				}
 				emit(sample{value: boolean(is(n.verdict.Isolation)), labels: n.alone})

@@ -9,7 +9,7 @@ import (
 
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/isolation"
-	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/report"
 )
 
 // Metric describes one metric of isonet's own.
@@ -143,10 +143,10 @@ func networkFamilies() []family {
 		},
 		func(v view, emit func(sample)) {
 			for _, n := range v.live() {
-				if n.verdict.State == reconcile.Unknown {
+				if n.verdict.State == report.Unknown {
 					continue
 				}
-				emit(sample{value: boolean(n.verdict.State == reconcile.Active), labels: n.alone})
+				emit(sample{value: boolean(n.verdict.State == report.Active), labels: n.alone})
 			}
 		},
 	}, {
@@ -234,8 +234,8 @@ func networkFamilies() []family {
 		},
 		func(v view, emit func(sample)) {
 			for _, n := range v.live() {
-				if g, known := v.status.HostGuard(n.ID); known && g.State != reconcile.GuardUnknown {
-					emit(sample{value: boolean(g.State == reconcile.Guarded), labels: n.alone})
+				if g, known := v.status.HostGuard(n.ID); known && g.State != report.GuardUnknown {
+					emit(sample{value: boolean(g.State == report.Guarded), labels: n.alone})
 				}
 			}
 		},
@@ -301,7 +301,7 @@ func hostFamilies() []family {
 			"isonet_vswitchd_up", gauge, nil,
 			"Whether ovs-vswitchd answers, forwards, and has done what its database asks for, in the last four seconds (1) or not (0).",
 		},
-		func(v view, emit func(sample)) { emit(sample{value: boolean(!v.lacks(reconcile.OnVSwitchd))}) },
+		func(v view, emit func(sample)) { emit(sample{value: boolean(!v.lacks(report.OnVSwitchd))}) },
 	}, {
 		Metric{
 			"isonet_evidence_missing", gauge,
@@ -309,7 +309,7 @@ func hostFamilies() []family {
 			"Whether something that verdicts rest on is gone or was not seen for four seconds (1) or not (0): database, vswitchd, devices, identity of the host, loop, rules of the host guard, or store of the desired state.",
 		},
 		func(v view, emit func(sample)) {
-			for _, ground := range reconcile.Grounds() {
+			for _, ground := range report.Grounds() {
 				emit(sample{value: boolean(v.lacks(ground)), labels: []string{string(ground)}})
 			}
 		},
@@ -362,7 +362,7 @@ func hostFamilies() []family {
 		},
 		func(v view, emit func(sample)) {
 			if v.session() {
-				emit(sample{value: float64(v.status.Actual.NextCfg - v.status.Actual.CurCfg)})
+				emit(sample{value: float64(v.status.Switch.Behind)})
 			}
 		},
 	}, {
@@ -373,7 +373,7 @@ func hostFamilies() []family {
 		},
 		func(v view, emit func(sample)) {
 			if v.session() {
-				emit(one(v.status.OVSVersion(), v.status.Actual.SchemaVersion))
+				emit(one(v.status.Switch.Version, v.status.Switch.SchemaVersion))
 			}
 		},
 	}}
@@ -406,17 +406,14 @@ func boolean(b bool) float64 {
 // datapathType returns the datapath type of a network's bridge, or that which
 // it will have.
 func (v view) datapathType(n *network) string {
-	if v.status.Actual == nil {
-		return ""
-	}
 	if n.bridge.Name == "" {
-		return v.status.Actual.DatapathType
+		return v.status.Switch.DatapathType
 	}
 	return cmp.Or(n.bridge.DatapathType, "system") // ovs-vswitchd.conf.db(5)
 }
 
 // inState counts the networks in a state.
-func (v view) inState(state reconcile.State) int {
+func (v view) inState(state report.State) int {
 	count := 0
 	for _, n := range v.networks {
 		if n.verdict.State == state {
@@ -437,13 +434,13 @@ func (v view) lastUpdate() time.Time {
 	return last
 }
 
-func states() []reconcile.State {
-	return []reconcile.State{reconcile.Pending, reconcile.Active, reconcile.Failed, reconcile.Unknown}
+func states() []report.State {
+	return []report.State{report.Pending, report.Active, report.Failed, report.Unknown}
 }
 
 // lacks reports whether something is missing that verdicts rest on.
-func (v view) lacks(ground reconcile.Ground) bool {
-	return slices.ContainsFunc(v.status.Missing, func(m reconcile.Missing) bool { return m.Ground == ground })
+func (v view) lacks(ground report.Ground) bool {
+	return slices.ContainsFunc(v.status.Missing, func(m report.Missing) bool { return m.Ground == ground })
 }
 
 // seconds is a Unix time as Prometheus wants it.

@@ -4,7 +4,7 @@ import (
 	"regexp"
 
 	"github.com/isonet/isonet/model"
-	"github.com/isonet/isonet/model/plan"
+	"github.com/isonet/isonet/report"
 )
 
 // Ports turns on the series of single ports: 11 for each, and 2 more on strict networks.
@@ -25,12 +25,12 @@ func (p *Ports) selects(network, port string) bool {
 
 // port is an interface of one of the networks' endpoints.
 type port struct {
-	plan.Interface
+	report.Interface
 	labels  []string // network and port
 	traffic model.PortTraffic
 	counted bool
 	// denied is what the port was denied on a network that limits it.
-	denied  plan.MemberCounters
+	denied  report.Drops
 	limited bool
 }
 
@@ -43,9 +43,6 @@ func (v view) portsOf(p *Ports) []port {
 	carried := p.Traffic()
 	for _, n := range v.networks {
 		for _, endpoint := range n.bridge.Ports {
-			if endpoint.Name == n.bridge.Name {
-				continue
-			}
 			for _, i := range endpoint.Interfaces {
 				if !p.selects(n.Name, i.Name) {
 					continue
@@ -77,8 +74,7 @@ func portFamilies() []family {
 			},
 			func(v view, emit func(sample)) {
 				for _, p := range v.ports {
-					ids := p.ExternalIDs
-					emit(one(p.labels[0], p.labels[1], p.Type, ids["attached-mac"], ids["vm-id"], ids["iface-id"]))
+					emit(one(p.labels[0], p.labels[1], p.Type, p.MAC, p.VMID, p.IfaceID))
 				}
 			},
 		},
@@ -90,7 +86,7 @@ func portFamilies() []family {
 			},
 			func(v view, emit func(sample)) {
 				for _, p := range v.livePorts() {
-					if !p.Elsewhere(v.status.Actual.Links) {
+					if !p.Elsewhere {
 						emit(sample{value: boolean(p.LinkUp), labels: p.labels})
 					}
 				}

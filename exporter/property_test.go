@@ -26,6 +26,7 @@ import (
 	"github.com/isonet/isonet/model/plan"
 	trafficcount "github.com/isonet/isonet/model/traffic"
 	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/report"
 )
 
 // text draws what a name or a value of OVSDB could be, the hostile ones often.
@@ -64,15 +65,15 @@ func anything() *rapid.Generator[moment] {
 		d.Hosts[hostID] = model.Host{ID: hostID, Labels: []string{"lab"}}
 		m := moment{
 			desired: d, traffic: map[model.ID]model.Traffic{}, ports: map[string]model.PortTraffic{},
-			status: reconcile.Status{
+			status: report.Status{
 				HostID: hostID, Connected: rapid.Bool().Draw(t, "connected"), Since: instant().Draw(t, "since"),
-				Networks: map[model.ID]reconcile.NetworkStatus{},
+				Networks: map[model.ID]report.NetworkStatus{},
 			},
 		}
 		if rapid.IntRange(0, 4).Draw(t, "seen") > 0 {
-			m.status.Actual = &plan.Actual{
-				OVSVersion: text().Draw(t, "version"), SchemaVersion: text().Draw(t, "schema"),
-				DatapathType: text().Draw(t, "datapath"), Bridges: map[string]plan.Bridge{},
+			m.status.Host = see(&plan.Actual{Bridges: map[string]plan.Bridge{}})
+			m.status.Switch = report.Switch{
+				Version: text().Draw(t, "version"), SchemaVersion: text().Draw(t, "schema"), DatapathType: text().Draw(t, "datapath"),
 			}
 		}
 		for i := range rapid.IntRange(0, 5).Draw(t, "networks") {
@@ -94,10 +95,10 @@ func (m moment) draw(t *rapid.T, id model.ID) {
 		m.desired.Attachments[a] = model.Attachment{ID: a, Host: hostID, Network: id, Explicit: true}
 	}
 	if rapid.Bool().Draw(t, "judged") {
-		m.status.Networks[id] = reconcile.NetworkStatus{
-			State: reconcile.State(rapid.SampledFrom([]string{"pending", "active", "error", "\xff"}).Draw(t, "state")),
-			Isolation: reconcile.Isolation{
-				Verdict:  rapid.SampledFrom([]reconcile.Verdict{reconcile.Isolated, reconcile.NotIsolated, reconcile.IsolationUnknown, ""}).Draw(t, "verdict"),
+		m.status.Networks[id] = report.NetworkStatus{
+			State: report.State(rapid.SampledFrom([]string{"pending", "active", "error", "\xff"}).Draw(t, "state")),
+			Isolation: report.Isolation{
+				Verdict:  rapid.SampledFrom([]report.Verdict{report.Isolated, report.NotIsolated, report.IsolationUnknown, ""}).Draw(t, "verdict"),
 				Findings: []isolation.Finding{{Reason: isolation.Mirror}},
 			},
 		}
@@ -107,7 +108,7 @@ func (m moment) draw(t *rapid.T, id model.ID) {
 			Total: counters().Draw(t, "total"), Created: instant().Draw(t, "created"), Updated: instant().Draw(t, "updated"),
 		}
 	}
-	if m.status.Actual == nil {
+	if m.status.Host == nil {
 		return
 	}
 	b := plan.Bridge{
@@ -123,7 +124,7 @@ func (m moment) draw(t *rapid.T, id model.ID) {
 			Total: counters().Draw(t, "carried"), Created: instant().Draw(t, "plugged"),
 		}}
 	}
-	m.status.Actual.Bridges[b.Name] = b
+	rows(&m.status).Bridges[b.Name] = b
 }
 
 func quiet(s Sources) *Exporter {
@@ -154,7 +155,7 @@ func TestAnythingIsScraped(t *testing.T) {
 		var now moment
 		e := quiet(Sources{
 			Desired:  func() *model.Desired { return now.desired },
-			Status:   func() reconcile.Status { return now.status },
+			Status:   func() report.Status { return now.status },
 			Traffic:  func() map[model.ID]model.Traffic { return now.traffic },
 			Resets:   func() uint64 { return 2 },
 			Interval: func() time.Duration { return trafficcount.DefaultInterval },
@@ -340,7 +341,7 @@ func TestCountersNeverFall(t *testing.T) {
 		h.accumulator.Begin(nil)
 		e := quiet(Sources{
 			Desired:  func() *model.Desired { return h.desired },
-			Status:   func() reconcile.Status { return reconcile.Status{HostID: hostID, Connected: true, Actual: h.actual} },
+			Status:   func() report.Status { return report.Status{HostID: hostID, Connected: true, Host: see(h.actual)} },
 			Traffic:  func() map[model.ID]model.Traffic { return h.accumulator.Snapshot(h.clock) },
 			Resets:   h.accumulator.Resets,
 			Interval: func() time.Duration { return trafficcount.DefaultInterval },
@@ -446,7 +447,7 @@ func TestOverlappingScrapes(t *testing.T) {
 	e := quiet(Sources{
 		// Each scrape sees the other moment; what does not name a network stays.
 		Desired:  func() *model.Desired { return moments[turn.Add(1)%2].desired },
-		Status:   func() reconcile.Status { return moments[0].status },
+		Status:   func() report.Status { return moments[0].status },
 		Traffic:  func() map[model.ID]model.Traffic { return moments[0].traffic },
 		Resets:   func() uint64 { return 2 },
 		Interval: func() time.Duration { return trafficcount.DefaultInterval },
@@ -465,3 +466,14 @@ func TestOverlappingScrapes(t *testing.T) {
 	}
 	scrapes.Wait()
 }
+
+// sight is what is told of rows that a test may change.
+type sight struct {
+	report.Host
+	actual *plan.Actual
+}
+
+func see(actual *plan.Actual) report.Host { return sight{reconcile.Seen(actual), actual} }
+
+// rows returns the rows of which a status tells.
+func rows(s *report.Status) *plan.Actual { return s.Host.(sight).actual }

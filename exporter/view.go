@@ -9,8 +9,7 @@ import (
 
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/isolation"
-	"github.com/isonet/isonet/model/plan"
-	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/report"
 )
 
 // sample is one number of a family.
@@ -26,7 +25,7 @@ func valid(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
 // view is what the sources say at one moment.
 type view struct {
 	desired  *model.Desired
-	status   reconcile.Status
+	status   report.Status
 	resets   uint64
 	interval time.Duration
 	networks []*network // attached to this host, sorted by name
@@ -36,7 +35,7 @@ type view struct {
 // network is one network attached to this host.
 type network struct {
 	*place
-	verdict reconcile.NetworkStatus
+	verdict report.NetworkStatus
 	traffic model.Traffic
 	counted bool
 }
@@ -45,7 +44,7 @@ type network struct {
 func (g *gatherer) look(desired *model.Desired) view {
 	v := view{desired: desired, status: g.sources.Status(), resets: g.sources.Resets(), interval: g.sources.Interval()}
 	traffic := g.sources.Traffic()
-	places := g.atlas.of(v.desired, v.status.HostID, v.status.Actual)
+	places := g.atlas.of(v.desired, v.status.HostID, v.status.Host)
 	networks := make([]network, len(places))
 	v.networks = make([]*network, len(places))
 	for i, p := range places {
@@ -74,20 +73,20 @@ func (v view) findings() map[isolation.Reason]int {
 type atlas struct{ last atomic.Pointer[chart] }
 
 // chart has the places of a host's networks by two snapshots, which never
-// change: so their pointers tell one from another.
+// change: so which they are tells one from another.
 type chart struct {
 	desired *model.Desired
 	host    model.ID
-	actual  *plan.Actual
+	has     report.Host
 	places  []*place
 }
 
 // place is what a network is by its configuration.
 type place struct {
 	model.Network
-	label  string      // value of the label "network", unlike any other's
-	alone  []string    // the label as the only one
-	bridge plan.Bridge // empty when there is none
+	label  string        // value of the label "network", unlike any other's
+	alone  []string      // the label as the only one
+	bridge report.Bridge // empty when there is none
 	// up, down and unknown count the endpoints by the state of their links.
 	up, down, unknown int
 	// leastMTU and mostMTU are in effect on the bridge; 0 is unknown.
@@ -95,8 +94,8 @@ type place struct {
 }
 
 // of returns the places of the networks that a host must have, sorted by name.
-func (a *atlas) of(desired *model.Desired, host model.ID, actual *plan.Actual) []*place {
-	if last := a.last.Load(); last != nil && last.desired == desired && last.host == host && last.actual == actual {
+func (a *atlas) of(desired *model.Desired, host model.ID, has report.Host) []*place {
+	if last := a.last.Load(); last != nil && last.desired == desired && last.host == host && last.has == has {
 		return last.places
 	}
 	wanted := desired.HostNetworks(host)
@@ -111,25 +110,25 @@ func (a *atlas) of(desired *model.Desired, host model.ID, actual *plan.Actual) [
 			label += " (" + string(n.ID) + ")"
 		}
 		p := &place{Network: n, label: label, alone: []string{label}}
-		if actual != nil {
-			p.bridge, _ = actual.Bridge(n)
+		if has != nil {
+			p.bridge, _ = has.Bridge(n)
 		}
-		p.countLinks(actual)
+		p.countLinks()
 		p.leastMTU, p.mostMTU = mtus(p.bridge)
 		places[i] = p
 	}
-	a.last.Store(&chart{desired, host, actual, places})
+	a.last.Store(&chart{desired, host, has, places})
 	return places
 }
 
 // countLinks counts the endpoints of the bridge. A bond is up when one of its
 // interfaces is. Of a device in another network namespace nobody knows.
-func (p *place) countLinks(actual *plan.Actual) {
-	for _, endpoint := range p.bridge.Endpoints() {
+func (p *place) countLinks() {
+	for _, endpoint := range p.bridge.Ports {
 		switch {
-		case slices.ContainsFunc(endpoint.Interfaces, func(i plan.Interface) bool { return i.LinkUp }):
+		case slices.ContainsFunc(endpoint.Interfaces, func(i report.Interface) bool { return i.LinkUp }):
 			p.up++
-		case slices.ContainsFunc(endpoint.Interfaces, func(i plan.Interface) bool { return i.Elsewhere(actual.Links) }):
+		case slices.ContainsFunc(endpoint.Interfaces, func(i report.Interface) bool { return i.Elsewhere }):
 			p.unknown++
 		default:
 			p.down++
@@ -138,8 +137,8 @@ func (p *place) countLinks(actual *plan.Actual) {
 }
 
 // mtus returns the smallest and the largest MTU in effect on a bridge.
-func mtus(b plan.Bridge) (least, most int) {
-	for _, p := range b.Ports {
+func mtus(b report.Bridge) (least, most int) {
+	for _, p := range append(b.Ports[:len(b.Ports):len(b.Ports)], b.Local) {
 		for _, i := range p.Interfaces {
 			if i.MTU > 0 {
 				least, most = min(cmp.Or(least, i.MTU), i.MTU), max(most, i.MTU)
@@ -149,11 +148,11 @@ func mtus(b plan.Bridge) (least, most int) {
 	return least, most
 }
 
-// connected says whether Actual is the present.
+// connected says whether Host is the present.
 func (v view) connected() bool { return v.status.Present() }
 
 // session says whether the database is followed, whoever realises what it says.
-func (v view) session() bool { return v.status.Connected && v.status.Actual != nil }
+func (v view) session() bool { return v.status.Connected && v.status.Host != nil }
 
 // live returns the networks if what is known of their bridges is the present.
 func (v view) live() []*network {

@@ -8,6 +8,7 @@ import (
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/isolation"
 	"github.com/isonet/isonet/model/plan"
+	"github.com/isonet/isonet/report"
 )
 
 // permissions returns the bridges that networks of a host may take over and
@@ -32,14 +33,7 @@ func (w wishes) permissions(actual *plan.Actual) map[model.ID]plan.Permission {
 	return adopt
 }
 
-// StalePorts returns the ports of a network's bridge whose devices vanished.
-func (s Status) StalePorts(network model.ID) []plan.Port {
-	if s.Actual == nil {
-		return nil
-	}
-	return stalePorts(network, s.Actual)
-}
-
+// stalePorts returns the ports of a network's bridge whose devices vanished.
 func stalePorts(network model.ID, actual *plan.Actual) []plan.Port {
 	b, ok := actual.BridgeOf(network)
 	if !ok {
@@ -57,9 +51,9 @@ func (l *Loop) Prune(ctx context.Context, network model.ID) ([]string, error) {
 		actual, connected := l.sw.Actual()
 		switch {
 		case actual == nil || !connected:
-			return nil, ErrUnreachable
+			return nil, report.ErrUnreachable
 		case actual.Standby:
-			return nil, ErrStandby
+			return nil, report.ErrStandby
 		}
 		if err := l.Status().Idle(); err != nil {
 			return nil, err

@@ -4,13 +4,14 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/isonet/isonet/internal/ovstest"
 	"github.com/isonet/isonet/model"
-	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/report"
 	"github.com/isonet/isonet/store"
 )
 
@@ -74,9 +75,9 @@ func (s *site) bridge(column string) string {
 // shows that the bridge is still somebody else's.
 func (s *site) refused(id model.ID, says string) {
 	s.Helper()
-	s.until("the network is refused because of "+says, func(st reconcile.Status) bool {
+	s.until("the network is refused because of "+says, func(st report.Status) bool {
 		n := st.Networks[id]
-		return n.State == reconcile.Failed && strings.Contains(n.Reason, says)
+		return n.State == report.Failed && strings.Contains(n.Reason, says)
 	})
 	if got := s.bridge("external_ids"); got != `{theirs="1"}` {
 		s.Errorf("external_ids of the bridge are %s", got)
@@ -117,7 +118,7 @@ func TestABridgeIsAdoptedAndReleased(t *testing.T) {
 
 	// The permission outlasts the adoption: marks that somebody wipes come back.
 	s.ovs.Vsctl("clear", "Bridge", "red", "external_ids", "--", "clear", "Port", "red", "external_ids")
-	s.until("the marks are back", func(st reconcile.Status) bool { return st.Repairs == 1 })
+	s.until("the marks are back", func(st report.Status) bool { return st.Repairs == 1 })
 	s.realised(revision, id)
 
 	s.realised(s.update(func(d *model.Desired) error { return d.Release(s.host, id) }), id)
@@ -167,7 +168,7 @@ func TestAnAdoptionGoesOnAfterACrash(t *testing.T) {
 				s.refused(id, c.refused)
 				return
 			}
-			s.until("the bridge is adopted", func(st reconcile.Status) bool { return st.Networks[id].State == reconcile.Active })
+			s.until("the bridge is adopted", func(st report.Status) bool { return st.Networks[id].State == report.Active })
 			if got := s.bridge("external_ids:owner"); got != "isonet" {
 				t.Errorf("the bridge's owner is %s", got)
 			}
@@ -186,8 +187,8 @@ func TestAReleaseGoesOnAfterACrash(t *testing.T) {
 		t.Fatalf("the bridge's owner is %s before the restart", got)
 	}
 	s.start()
-	s.until("the bridge is released", func(st reconcile.Status) bool {
-		_, marked := st.Actual.BridgeOf(id)
+	s.until("the bridge is released", func(st report.Status) bool {
+		_, marked := st.Host.BridgeOf(id)
 		return !marked
 	})
 	if got := s.bridge("external_ids"); got != `{theirs="1"}` {
@@ -212,7 +213,7 @@ func TestAReleaseOpensTheQuarantine(t *testing.T) {
 	id := s.attachNetwork(model.Network{Name: "red", Isolation: model.PolicyQuarantine, PortIsolation: true})
 	s.ip("link", "add", "uplink", "type", "veth", "peer", "name", "peer")
 	s.ovs.Vsctl("add-port", "red", "uplink", "tag=7")
-	s.until("the uplink is cut off", func(st reconcile.Status) bool {
+	s.until("the uplink is cut off", func(st report.Status) bool {
 		f := st.Networks[id].Isolation.Findings
 		return len(f) == 1 && f[0].Quarantined
 	})
@@ -232,13 +233,8 @@ func TestAReleaseOpensTheQuarantine(t *testing.T) {
 func (s *site) unplug(id model.ID, vm *ovstest.VM) {
 	s.Helper()
 	s.ip("link", "del", vm.Device)
-	s.until(vm.Device+" is stale", func(st reconcile.Status) bool {
-		for _, p := range st.StalePorts(id) {
-			if p.Name == vm.Device {
-				return true
-			}
-		}
-		return false
+	s.until(vm.Device+" is stale", func(st report.Status) bool {
+		return slices.Contains(st.StalePorts(id), vm.Device)
 	})
 }
 
@@ -264,7 +260,7 @@ func TestStalePortsAreRemovedOnRequest(t *testing.T) {
 	s.unplug(id, vms[1])
 	// One VM comes back in time.
 	s.ip("link", "add", vms[1].Device, "type", "veth", "peer", "name", "eth0", "netns", vms[1].Namespace())
-	s.until("one is back", func(st reconcile.Status) bool { return len(st.StalePorts(id)) == 1 })
+	s.until("one is back", func(st report.Status) bool { return len(st.StalePorts(id)) == 1 })
 	prune("[vm-a]")
 	if got := s.ovs.Vsctl("list-ports", "red"); got != "vm-b\nvm-c" {
 		t.Errorf("ports left: %q", got)
@@ -273,7 +269,7 @@ func TestStalePortsAreRemovedOnRequest(t *testing.T) {
 		t.Errorf("ports of a foreign bridge: %q", got)
 	}
 	s.ip("link", "del", vms[1].Device)
-	s.until("it is stale again", func(st reconcile.Status) bool { return len(st.StalePorts(id)) == 1 })
+	s.until("it is stale again", func(st report.Status) bool { return len(st.StalePorts(id)) == 1 })
 	s.realised(s.update(func(d *model.Desired) error { return d.Release(s.host, id) }), id)
 	prune("[]") // the bridge is somebody else's
 	if got := s.ovs.Vsctl("list-ports", "red"); got != "vm-b\nvm-c" {

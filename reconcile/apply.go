@@ -182,7 +182,7 @@ func (l *Loop) land(f *flight, came landing) {
 	}
 	l.replugged(p)
 	if f.drift > 0 {
-		l.publish(func(s *Status) { s.Repairs += uint64(f.drift) })
+		l.publish(func(s *standing) { s.Repairs += uint64(f.drift) })
 	}
 }
 

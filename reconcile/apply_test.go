@@ -9,7 +9,7 @@ import (
 	"github.com/isonet/isonet/internal/ovstest"
 	"github.com/isonet/isonet/model/isolation"
 	"github.com/isonet/isonet/model/plan"
-	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/report"
 )
 
 // TestAWayOutIsClosedWhileSomethingElseIsUnderWay holds a transaction back that
@@ -52,5 +52,5 @@ func TestAWayOutIsClosedWhileSomethingElseIsUnderWay(t *testing.T) {
 	}
 	close(release)
 	s.realised(revision, blue...)
-	s.until("nothing is left to do", func(st reconcile.Status) bool { return st.LastError == "" })
+	s.until("nothing is left to do", func(st report.Status) bool { return st.LastError == "" })
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/plan"
+	"github.com/isonet/isonet/report"
 )
 
 // TestWhatIsCalmIsAsIfItWereLookedAt changes a host at random, and passes over it
@@ -65,12 +66,12 @@ func TestVerdictsRestOnAllThatIsKnownOfFlows(t *testing.T) {
 // side is one way to pass over a host.
 type side struct {
 	guardian guardian
-	verdicts map[model.ID]Isolation
+	verdicts map[model.ID]report.Isolation
 }
 
 // found is what a pass makes of a host.
 type found struct {
-	verdicts map[model.ID]Isolation
+	verdicts map[model.ID]report.Isolation
 	plan     string
 }
 

@@ -4,21 +4,12 @@ import (
 	"time"
 
 	"github.com/isonet/isonet/model/plan"
+	"github.com/isonet/isonet/report"
 )
 
 // deniedNews is how long it is told that a member was denied something after it
 // happened.
 const deniedNews = time.Minute
-
-// Denied counts frames that members of a strict network sent and that were dropped,
-// since isonetd sees them.
-type Denied struct {
-	// Total is of all that are and were members. It only grows.
-	Total plan.MemberCounters
-	// Ports are those of the members that are counted, by the UUIDs of their
-	// interfaces.
-	Ports map[string]plan.MemberCounters
-}
 
 // denials counts for a network. Of each interface it counts by the UUID: when a
 // port is plugged in, vswitchd may go on to count under the number that another
@@ -120,10 +111,10 @@ func (d denials) news(now time.Time) (fresh map[string]plan.MemberCounters, over
 }
 
 // counted returns all that was counted.
-func (d denials) counted() Denied {
-	ports := make(map[string]plan.MemberCounters, len(d.ports))
+func (d denials) counted() report.Denied {
+	ports := make(map[string]report.Drops, len(d.ports))
 	for uuid, n := range d.ports {
-		ports[uuid] = plan.MemberCounters{WrongMAC: n.wrongMAC.total, OverLimit: n.overLimit.total}
+		ports[uuid] = report.Drops{WrongMAC: n.wrongMAC.total, OverLimit: n.overLimit.total}
 	}
-	return Denied{Total: d.total, Ports: ports}
+	return report.Denied{Total: report.Drops(d.total), Ports: ports}
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/isonet/isonet/model/plan"
+	"github.com/isonet/isonet/report"
 )
 
 func TestDenials(t *testing.T) {
@@ -26,37 +27,37 @@ func TestDenials(t *testing.T) {
 		after   time.Duration
 		bridge  plan.Bridge
 		members members
-		want    Denied
+		want    report.Denied
 		fresh   map[string]plan.MemberCounters
 	}{
-		{0, bridge(one, two), nil, Denied{Ports: map[string]plan.MemberCounters{}}, nil},
+		{0, bridge(one, two), nil, report.Denied{Ports: map[string]report.Drops{}}, nil},
 		{
 			0, bridge(one, two),
 			members{1: {}, 2: {OverLimit: 3}},
-			Denied{plan.MemberCounters{OverLimit: 3}, map[string]plan.MemberCounters{"1": {}, "2": {OverLimit: 3}}},
+			report.Denied{Total: report.Drops{OverLimit: 3}, Ports: map[string]report.Drops{"1": {}, "2": {OverLimit: 3}}},
 			map[string]plan.MemberCounters{"2": {OverLimit: 3}},
 		},
 		{
 			30 * time.Second, bridge(one, two),
 			members{1: {WrongMAC: 5}, 2: {OverLimit: 3}},
-			Denied{plan.MemberCounters{WrongMAC: 5, OverLimit: 3}, map[string]plan.MemberCounters{"1": {WrongMAC: 5}, "2": {OverLimit: 3}}},
+			report.Denied{Total: report.Drops{WrongMAC: 5, OverLimit: 3}, Ports: map[string]report.Drops{"1": {WrongMAC: 5}, "2": {OverLimit: 3}}},
 			map[string]plan.MemberCounters{"1": {WrongMAC: 5}, "2": {OverLimit: 3}},
 		},
 		{ // another VM gets the number of the first one, whose frames are still counted
 			40 * time.Second, bridge(again, two),
 			members{1: {WrongMAC: 5}, 2: {OverLimit: 3}},
-			Denied{plan.MemberCounters{WrongMAC: 5, OverLimit: 3}, map[string]plan.MemberCounters{"2": {OverLimit: 3}, "3": {}}},
+			report.Denied{Total: report.Drops{WrongMAC: 5, OverLimit: 3}, Ports: map[string]report.Drops{"2": {OverLimit: 3}, "3": {}}},
 			nil,
 		},
 		{ // vswitchd begins anew
 			80 * time.Second, bridge(again, two),
 			members{1: {WrongMAC: 2}, 2: {OverLimit: 1}},
-			Denied{plan.MemberCounters{WrongMAC: 7, OverLimit: 4}, map[string]plan.MemberCounters{"2": {OverLimit: 4}, "3": {WrongMAC: 2}}},
+			report.Denied{Total: report.Drops{WrongMAC: 7, OverLimit: 4}, Ports: map[string]report.Drops{"2": {OverLimit: 4}, "3": {WrongMAC: 2}}},
 			map[string]plan.MemberCounters{"2": {OverLimit: 4}, "3": {WrongMAC: 2}},
 		},
 		{ // nothing is counted any more, as without a limit
 			10 * time.Second, bridge(again, two), nil,
-			Denied{plan.MemberCounters{WrongMAC: 7, OverLimit: 4}, map[string]plan.MemberCounters{"2": {OverLimit: 4}, "3": {WrongMAC: 2}}},
+			report.Denied{Total: report.Drops{WrongMAC: 7, OverLimit: 4}, Ports: map[string]report.Drops{"2": {OverLimit: 4}, "3": {WrongMAC: 2}}},
 			map[string]plan.MemberCounters{"2": {OverLimit: 4}, "3": {WrongMAC: 2}},
 		},
 	} {

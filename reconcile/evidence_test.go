@@ -11,6 +11,7 @@ import (
 
 	"github.com/isonet/isonet/model/plan"
 	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/report"
 )
 
 // hanging is a switch whose Apply does not return before it is released.
@@ -35,7 +36,7 @@ func TestAStuckLoopKnowsNothing(t *testing.T) {
 		done := make(chan error, 1)
 		go func() { done <- loop.Run(ctx) }()
 		synctest.Wait()
-		if got := loop.Status().Network(n.ID); got.State != reconcile.Active || !got.Isolation.Isolated() {
+		if got := loop.Status().Network(n.ID); got.State != report.Active || !got.Isolation.Isolated() {
 			t.Fatalf("at first: %+v", got)
 		}
 		w.change(func(a *plan.Actual) { // drift, which the loop puts back
@@ -51,7 +52,7 @@ func TestAStuckLoopKnowsNothing(t *testing.T) {
 			t.Error("nobody is told within five seconds")
 		}
 		got, missing := loop.Status().Network(n.ID), loop.Status().Missing
-		if got.State != reconcile.Unknown || got.Isolation.Verdict != reconcile.IsolationUnknown || len(missing) != 1 || missing[0].Ground != reconcile.OnLoop {
+		if got.State != report.Unknown || got.Isolation.Verdict != report.IsolationUnknown || len(missing) != 1 || missing[0].Ground != report.OnLoop {
 			t.Errorf("verdict %+v, missing %+v", got, missing)
 		}
 		close(s.released)
@@ -86,7 +87,7 @@ func TestTheStoreIsMissed(t *testing.T) {
 			t.Error("nobody is told within five seconds")
 		}
 		got, missing := loop.Status().Network(n.ID), loop.Status().Missing
-		if got.State != reconcile.Active || len(missing) != 1 || missing[0].Ground != reconcile.OnStore || !strings.Contains(missing[0].Cause, "its server was stopped") {
+		if got.State != report.Active || len(missing) != 1 || missing[0].Ground != report.OnStore || !strings.Contains(missing[0].Cause, "its server was stopped") {
 			t.Errorf("verdict %+v, missing %+v", got, missing)
 		}
 		cancel()

@@ -17,6 +17,7 @@ import (
 	"github.com/isonet/isonet/model/isolation"
 	"github.com/isonet/isonet/model/plan"
 	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/report"
 )
 
 // The kernel's own word on real devices, in a namespace with a real Open
@@ -46,8 +47,8 @@ func TestRealDevices(t *testing.T) {
 	s := startWith(t, watcher, ovstest.Datapath(), ovstest.InNamespace(host))
 	id := s.under("red", "")
 	s.ovs.Vsctl("add-port", "red", "tap0", "--", "add-port", "red", "vm0")
-	s.until("both are known", func(st reconcile.Status) bool {
-		return st.Networks[id].Isolation.Isolated() && len(st.Actual.Bridges["red"].Endpoints()) == 2
+	s.until("both are known", func(st report.Status) bool {
+		return st.Networks[id].Isolation.Isolated() && len(bridge(st, "red").Ports) == 2
 	})
 	for name, reason := range map[string]isolation.Reason{
 		"tun0": isolation.L3Tun, "both0": isolation.VethInHost, "lb0": isolation.LinuxBridge,
@@ -55,7 +56,7 @@ func TestRealDevices(t *testing.T) {
 		s.ovs.Vsctl("--no-wait", "add-port", "red", name)
 		s.repaired(reason, 1)
 	}
-	s.until("isolated", func(st reconcile.Status) bool { return st.Networks[id].Isolation.Isolated() })
+	s.until("isolated", func(st report.Status) bool { return st.Networks[id].Isolation.Isolated() })
 
 	// An address makes the host reachable; nobody but people can take it away.
 	ip("-n", host, "address", "add", "192.0.2.1/24", "dev", "tap0")
@@ -67,12 +68,12 @@ func TestRealDevices(t *testing.T) {
 
 	// A container's port is the host's until it is moved.
 	s.ovs.Vsctl("add-port", "red", "inside", "--", "set", "interface", "inside", "type=internal")
-	s.until("pending", func(st reconcile.Status) bool {
+	s.until("pending", func(st report.Status) bool {
 		p := st.Networks[id].Isolation.Pending
 		return len(p) == 1 && p[0].Port == "inside"
 	})
 	ip("-n", host, "link", "set", "inside", "netns", vm)
-	s.until("moved", func(st reconcile.Status) bool { return st.Networks[id].Isolation.Isolated() })
+	s.until("moved", func(st report.Status) bool { return st.Networks[id].Isolation.Isolated() })
 	if got := strings.Fields(s.ports()); len(got) != 3 {
 		t.Errorf("ports %v", got)
 	}
@@ -262,7 +263,7 @@ func TestAFightEndsWhenItIsQuiet(t *testing.T) {
 		if v := status.Networks[n.ID].Isolation; v.Contested || !v.Isolated() {
 			t.Errorf("after it was quiet: verdict %+v", v)
 		}
-		if last := status.Events[len(status.Events)-1]; last.Deed != reconcile.Settled {
+		if last := status.Events[len(status.Events)-1]; last.Deed != report.Settled {
 			t.Errorf("the last event is %+v", last)
 		}
 	})

@@ -14,6 +14,7 @@ import (
 
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/plan"
+	"github.com/isonet/isonet/report"
 )
 
 const (
@@ -28,62 +29,16 @@ const (
 type Protector interface {
 	// Left returns the devices that an earlier isonetd left protected and that are
 	// still there.
-	Left(ctx context.Context) ([]ProtectedDevice, error)
+	Left(ctx context.Context) ([]report.Device, error)
 	// Protect puts the guard on exactly these devices. It puts right what others
 	// changed, and costs little when nothing did.
-	Protect(ctx context.Context, devices []ProtectedDevice) (Protection, error)
+	Protect(ctx context.Context, devices []report.Device) (report.Protection, error)
 	// Disturbed yields when somebody may have changed the guard.
 	Disturbed() <-chan struct{}
 }
 
-// ProtectedDevice is a device that the host's own network stack is kept from.
-type ProtectedDevice struct {
-	// Index is its ifindex, 0 for one that is not there and is known by its name.
-	Index int
-	Name  string
-	// InKernel says that the kernel's datapath forwards the device's frames: they must
-	// get there, whatever else is kept from them.
-	InKernel bool
-}
-
-func compareProtected(a, b ProtectedDevice) int {
+func compareProtected(a, b report.Device) int {
 	return cmp.Or(cmp.Compare(a.Index, b.Index), strings.Compare(a.Name, b.Name))
-}
-
-// Protection is what a Protector achieved.
-type Protection struct {
-	// Guarded are the devices that the guard is on, sorted by ifindex, with the
-	// names that they have.
-	Guarded []ProtectedDevice
-	// Unavailable says why nothing is guarded, Limited what the guard cannot do
-	// on this host; both with what to do about it.
-	Unavailable, Limited string
-	// Verified is when all of this was last seen to be so in the kernel.
-	Verified time.Time
-}
-
-// GuardState says how a network's ports and the host's network stack are kept
-// apart.
-type GuardState string
-
-// The states of the host guard.
-const (
-	// Guarded: the host's stack sees nothing of the VMs, nor they of it.
-	Guarded GuardState = "guarded"
-	// GuardLimited: the host cannot do all that it takes.
-	GuardLimited GuardState = "limited"
-	// GuardUnavailable: VMs can reach the host's stack.
-	GuardUnavailable GuardState = "unavailable"
-	// GuardUnknown: nobody has looked at the kernel's rules for too long, or what
-	// else the verdict rests on is missing.
-	GuardUnknown GuardState = "unknown"
-)
-
-// HostGuard is the host guard of one network.
-type HostGuard struct {
-	State GuardState
-	// Reason says why the network is not guarded and what to do; "" if it is.
-	Reason string
 }
 
 // hostGuard is the work of GuardHost.
@@ -98,30 +53,20 @@ type hostGuard struct {
 	// kept are the devices that are or were on bridges of isonet's, by ifindex.
 	kept map[int]kept
 	// last is what came of the last time, known whether that was a success.
-	last  Guarding
+	last  report.Guarding
 	known bool
 }
 
 // kept is a device that stays guarded until it is gone, is another program's, or
 // an operator says so.
 type kept struct {
-	ProtectedDevice
+	report.Device
 	// network and bridge say where it was last plugged in, bridge by the UUID of
 	// its row. They are empty if that was before isonetd began.
 	network model.ID
 	bridge  string
 	// plugged says that it still is.
 	plugged bool
-}
-
-// Guarding is what came of putting the guard on devices.
-type Guarding struct {
-	Protection
-	// Failed says why it is not known what the guard is on; "" if it is.
-	Failed string
-	// Devices are those that the guard was to be on, Left those of them that are on
-	// no bridge of isonet's any more. Sorted by ifindex.
-	Devices, Left []ProtectedDevice
 }
 
 // guardRelease asks to take the guard off a device.
@@ -141,7 +86,7 @@ func (l *Loop) GuardHost(ctx context.Context, p Protector) error {
 	for {
 		changed := l.Changed()
 		var retry <-chan time.Time
-		if status := l.Status(); status.Actual != nil && status.Idle() == nil {
+		if status := l.stand(); status.seen != nil && status.Idle() == nil {
 			if wait := g.guard(ctx, status, look); wait > 0 {
 				retry = time.After(wait)
 			}
@@ -164,12 +109,12 @@ func (l *Loop) GuardHost(ctx context.Context, p Protector) error {
 
 // guard puts the guard where it must be and publishes how that went. It returns
 // when to try again; 0 is not before something happens.
-func (g *hostGuard) guard(ctx context.Context, s Status, look bool) time.Duration {
+func (g *hostGuard) guard(ctx context.Context, s standing, look bool) time.Duration {
 	if wait := time.Until(g.notBefore); wait > 0 {
 		return wait
 	}
 	again := time.Duration(0)
-	protection, err := Protection{}, g.begin(ctx)
+	protection, err := report.Protection{}, g.begin(ctx)
 	if err == nil {
 		devices, left := g.wanted(s)
 		if !look && g.known && slices.Equal(devices, g.last.Devices) && slices.Equal(left, g.last.Left) {
@@ -185,7 +130,7 @@ func (g *hostGuard) guard(ctx context.Context, s Status, look bool) time.Duratio
 		again = g.retry.NextBackOff()
 		g.notBefore = time.Now().Add(again)
 		g.loop.log.Warn("the host guard could not be put on the devices of VMs; trying again", "error", err, "in", again)
-		g.last.Protection, g.last.Failed, g.known = Protection{Verified: time.Now()}, err.Error(), false
+		g.last.Protection, g.last.Failed, g.known = report.Protection{Verified: time.Now()}, err.Error(), false
 	default:
 		g.retry.Reset()
 		g.last.Protection, g.last.Failed, g.known = protection, "", true
@@ -197,14 +142,14 @@ func (g *hostGuard) guard(ctx context.Context, s Status, look bool) time.Duratio
 // publish tells what came of it. What is published wakes this very loop and all
 // who watch: what is not new is not published, and that it was seen again goes
 // another way.
-func (g *hostGuard) publish(s Status) {
+func (g *hostGuard) publish(s standing) {
 	last, before := g.last, s.Guard
 	if before != nil {
 		last.Verified = before.Verified
 	}
 	if before == nil || !reflect.DeepEqual(*before, last) {
 		last.Verified = g.last.Verified
-		g.loop.publish(func(s *Status) { s.Guard = &last })
+		g.loop.publish(func(s *standing) { s.Guard = &last })
 	}
 	verified := g.last.Verified // which changes under those who read it
 	g.loop.guardVerified.Store(&verified)
@@ -220,7 +165,7 @@ func (g *hostGuard) begin(ctx context.Context) error {
 		return err
 	}
 	for _, d := range left {
-		g.kept[d.Index] = kept{ProtectedDevice: d, plugged: true}
+		g.kept[d.Index] = kept{Device: d, plugged: true}
 	}
 	g.begun = true
 	return nil
@@ -229,19 +174,19 @@ func (g *hostGuard) begin(ctx context.Context) error {
 // wanted returns the devices that the guard must be on, and those of them that
 // are on no bridge of isonet's any more. While Open vSwitch is out of reach all
 // stays as it was.
-func (g *hostGuard) wanted(s Status) (devices, left []ProtectedDevice) {
+func (g *hostGuard) wanted(s standing) (devices, left []report.Device) {
 	if !s.Connected && g.known {
 		return g.last.Devices, g.last.Left
 	}
 	absent := g.look(s)
 	for _, k := range g.kept {
-		devices = append(devices, k.ProtectedDevice)
+		devices = append(devices, k.Device)
 		if !k.plugged {
-			left = append(left, k.ProtectedDevice)
+			left = append(left, k.Device)
 		}
 	}
 	for name := range absent {
-		devices = append(devices, ProtectedDevice{Name: name})
+		devices = append(devices, report.Device{Name: name})
 	}
 	slices.SortFunc(devices, compareProtected)
 	slices.SortFunc(left, compareProtected)
@@ -251,21 +196,21 @@ func (g *hostGuard) wanted(s Status) (devices, left []ProtectedDevice) {
 // look brings kept up to date. It returns the names of guarded devices that are
 // gone for the moment while their ports are not, so that where the kernel can do
 // that they are guarded from the moment at which they come back.
-func (g *hostGuard) look(s Status) (absent map[string]bool) {
+func (g *hostGuard) look(s standing) (absent map[string]bool) {
 	absent = map[string]bool{}
 	now, taken := map[int]kept{}, map[int]string{}
-	for _, b := range s.Actual.Bridges {
+	for _, b := range s.seen.actual.Bridges {
 		ours := g.ours(s, b)
 		for _, p := range b.Endpoints() {
 			for _, i := range p.Interfaces {
-				d, there := deviceOf(i, s.Actual)
+				d, there := deviceOf(i, s.seen.actual)
 				switch {
 				case there && !ours:
 					taken[d.Index] = "the bridge " + b.Name
 				case there && g.guards(s, b, d):
 					now[d.Index] = kept{
-						ProtectedDevice: ProtectedDevice{Index: d.Index, Name: d.Name, InKernel: inKernel(b, p, g.kept[d.Index])},
-						network:         networkOf(b, g.kept[d.Index]), bridge: b.UUID, plugged: true,
+						Device:  report.Device{Index: d.Index, Name: d.Name, InKernel: inKernel(b, p, g.kept[d.Index])},
+						network: networkOf(b, g.kept[d.Index]), bridge: b.UUID, plugged: true,
 					}
 				case !there && ours && g.was(i.Name):
 					absent[i.Name] = true
@@ -277,7 +222,7 @@ func (g *hostGuard) look(s Status) (absent map[string]bool) {
 		if _, plugged := now[index]; plugged {
 			continue
 		}
-		d, there := s.Actual.Links.Index(index)
+		d, there := s.seen.actual.Links.Index(index)
 		if !there {
 			continue // and another device that gets the number is another one
 		}
@@ -301,7 +246,7 @@ func (g *hostGuard) look(s Status) (absent map[string]bool) {
 
 // ours reports whether a bridge is isonet's. One whose marks somebody took away is
 // so still, as long as its network is to be on the host.
-func (g *hostGuard) ours(s Status, b plan.Bridge) bool {
+func (g *hostGuard) ours(s standing, b plan.Bridge) bool {
 	if b.Network != "" {
 		return true
 	}
@@ -332,25 +277,25 @@ func networkOf(b plan.Bridge, before kept) model.ID {
 
 // guards reports whether the guard belongs on a device that is plugged into one
 // of isonet's bridges.
-func (g *hostGuard) guards(s Status, b plan.Bridge, d plan.Device) bool {
+func (g *hostGuard) guards(s standing, b plan.Bridge, d plan.Device) bool {
 	_, is := g.kept[d.Index]
-	return is || forVM(d) && !ofHost(d) || slices.ContainsFunc(s.Devices[b.Network], func(other plan.Device) bool { return other.Index == d.Index })
+	return is || forVM(d) && !ofHost(d) || slices.ContainsFunc(s.Devices[b.Network], func(other report.Device) bool { return other.Index == d.Index })
 }
 
 // was reports whether a device of a name was guarded until now.
 func (g *hostGuard) was(name string) bool {
-	return slices.ContainsFunc(g.last.Devices, func(d ProtectedDevice) bool { return d.Name == name && !d.InKernel })
+	return slices.ContainsFunc(g.last.Devices, func(d report.Device) bool { return d.Name == name && !d.InKernel })
 }
 
 // letGo takes the guard off a device that has left isonet's bridges.
 func (g *hostGuard) letGo(ctx context.Context, name string) error {
 	g.notBefore = time.Time{}
-	g.guard(ctx, g.loop.Status(), true)
-	status := g.loop.Status()
+	g.guard(ctx, g.loop.stand(), true)
+	status := g.loop.stand()
 	if err := status.Releasable(name); err != nil {
 		return err
 	}
-	device, _ := status.Actual.Links.Named(name)
+	device, _ := status.seen.actual.Links.Named(name)
 	delete(g.kept, device.Index)
 	g.guard(ctx, status, true)
 	if failed := cmp.Or(g.last.Failed, g.last.Unavailable); failed != "" {
@@ -358,29 +303,6 @@ func (g *hostGuard) letGo(ctx context.Context, name string) error {
 	}
 	g.loop.log.Info("a device is no longer guarded, as was asked for", "device", name)
 	return nil
-}
-
-// Releasable returns what speaks against taking the host guard off a device; nil
-// if nothing does.
-func (s Status) Releasable(device string) error {
-	switch {
-	case s.Actual == nil || !s.Connected:
-		return ErrUnreachable
-	case s.Idle() != nil:
-		return s.Idle()
-	}
-	var guard Guarding
-	if s.Guard != nil {
-		guard = *s.Guard
-	}
-	named := func(d ProtectedDevice) bool { return d.Name == device && d.Index != 0 }
-	switch {
-	case slices.ContainsFunc(guard.Left, named):
-		return nil
-	case slices.ContainsFunc(guard.Devices, named):
-		return model.Conflictf("Cannot release the device '%s'. It is plugged into a network: remove its port first ('ovs-vsctl del-port %s').", device, device)
-	}
-	return model.NotFoundf("The host guard is on no device '%s' that left the networks; see 'isonet guard list'.", device)
 }
 
 // ReleaseDevice takes the host guard off a device that is on none of isonet's
@@ -401,52 +323,6 @@ func (l *Loop) ReleaseDevice(ctx context.Context, device string) error {
 	}
 }
 
-// HostGuard says how a network's ports and the host's network stack are kept
-// apart, and whether anything can be said: of a network that this host must have
-// and that has its bridge, once the guard was looked after. A device that was only
-// just plugged in is not guarded yet.
-func (s Status) HostGuard(id model.ID) (HostGuard, bool) {
-	devices, judged := s.Devices[id]
-	_, wanted := s.Networks[id]
-	switch {
-	case !judged || !wanted || s.Guard == nil:
-		return HostGuard{}, false
-	case s.Lacks() != nil:
-		return HostGuard{GuardUnknown, s.Lacks().String()}, true
-	case time.Since(s.Guard.Verified) > freshness:
-		return HostGuard{GuardUnknown, fmt.Sprintf("the kernel was last seen to keep the host from VMs %s ago: see the log of isonetd",
-			time.Since(s.Guard.Verified).Round(time.Second))}, true
-	}
-	return s.Guard.of(devices), true
-}
-
-// of returns what the guard means for a network with these devices.
-func (g Guarding) of(devices []plan.Device) HostGuard {
-	var missing []string
-	for _, d := range devices {
-		if !g.on(d) {
-			missing = append(missing, d.Name)
-		}
-	}
-	switch {
-	case g.Failed != "":
-		return HostGuard{GuardUnknown, g.Failed}
-	case g.Unavailable != "":
-		return HostGuard{GuardUnavailable, g.Unavailable}
-	case len(missing) > 0:
-		return HostGuard{GuardUnavailable, fmt.Sprintf("these devices are not guarded yet: %s", strings.Join(missing, ", "))}
-	case g.Limited != "":
-		return HostGuard{GuardLimited, g.Limited}
-	}
-	return HostGuard{State: Guarded}
-}
-
-// on reports whether the guard was seen to be on this very device.
-func (g Guarding) on(d plan.Device) bool {
-	_, is := slices.BinarySearchFunc(g.Guarded, d.Index, func(p ProtectedDevice, index int) int { return cmp.Compare(p.Index, index) })
-	return d.Index != 0 && is
-}
-
 // forVM says that a device is of the kinds that VMs and containers have.
 func forVM(d plan.Device) bool { return d.Kind == "veth" || d.Kind == "tun" && d.Tap }
 
@@ -459,8 +335,8 @@ func ofHost(d plan.Device) bool {
 // devicesOf returns the devices of VMs on a bridge. Those of accepted ports are
 // such, whatever they are. A device that Open vSwitch has opened and that the
 // kernel has not told yet has the name only.
-func devicesOf(b plan.Bridge, accepted []plan.Port, actual *plan.Actual) []plan.Device {
-	devices, members := []plan.Device{}, make(map[string]bool, len(accepted))
+func devicesOf(b plan.Bridge, accepted []plan.Port, actual *plan.Actual) []report.Device {
+	devices, members := []report.Device{}, make(map[string]bool, len(accepted))
 	for _, p := range accepted {
 		members[p.UUID] = true
 	}
@@ -469,9 +345,9 @@ func devicesOf(b plan.Bridge, accepted []plan.Port, actual *plan.Actual) []plan.
 			d, there := deviceOf(i, actual)
 			switch {
 			case there && (members[p.UUID] || forVM(d) && !ofHost(d)):
-				devices = append(devices, d)
+				devices = append(devices, report.Device{Index: d.Index, Name: d.Name})
 			case !there && isDevice(i) && i.OFPort > 0 && !i.Vanished():
-				devices = append(devices, plan.Device{Name: i.Name})
+				devices = append(devices, report.Device{Name: i.Name})
 			}
 		}
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/isonet/isonet/model/isolation"
 	"github.com/isonet/isonet/model/plan"
 	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/report"
 )
 
 // hostAddress is an address of the host for which Linux answers on every device.
@@ -39,9 +40,9 @@ func (s *site) sees(vm *ovstest.VM) bool {
 	return strings.Contains(string(out), "lladdr")
 }
 
-func (s *site) guarded(id model.ID, state reconcile.GuardState, devices ...string) {
+func (s *site) guarded(id model.ID, state report.GuardState, devices ...string) {
 	s.Helper()
-	s.until(fmt.Sprintf("host guard %s of %v", state, devices), func(st reconcile.Status) bool {
+	s.until(fmt.Sprintf("host guard %s of %v", state, devices), func(st report.Status) bool {
 		var names []string
 		for _, d := range st.Devices[id] {
 			names = append(names, d.Name)
@@ -65,7 +66,7 @@ func TestTheHostIsOutOfReach(t *testing.T) {
 	s.ip("address", "add", hostAddress+"/32", "dev", "lo")
 	s.sysctl("net.ipv4.conf.all.rp_filter=0")
 	id := s.attachNetwork(model.Network{Name: "red"})
-	s.guarded(id, reconcile.Guarded)
+	s.guarded(id, report.Guarded)
 	bare := s.ovs.NewVM("vm-a", "10.0.0.1/24")
 	if !s.sees(bare) {
 		t.Fatal("the probe does not notice a host that is in reach")
@@ -75,7 +76,7 @@ func TestTheHostIsOutOfReach(t *testing.T) {
 	s.ovs.Plug(bare, "red")
 	other := s.ovs.NewVM("vm-b", "10.0.0.2/24")
 	s.ovs.Plug(other, "red")
-	s.guarded(id, reconcile.Guarded, "vm-a", "vm-b")
+	s.guarded(id, report.Guarded, "vm-a", "vm-b")
 	s.findings(id) // no device has an address
 	out := func(when string, vm *ovstest.VM) {
 		t.Helper()
@@ -90,7 +91,7 @@ func TestTheHostIsOutOfReach(t *testing.T) {
 	out("while isonet is down", bare)
 	s.protector = hostGuard{guard.New(slog.New(slog.DiscardHandler))}
 	s.start()
-	s.guarded(id, reconcile.Guarded, "vm-a", "vm-b")
+	s.guarded(id, report.Guarded, "vm-a", "vm-b")
 	out("after a restart", bare)
 
 	// A firewall that is reloaded flushes everybody's rules.
@@ -110,13 +111,13 @@ func TestTheHostIsOutOfReach(t *testing.T) {
 		t.Errorf("releasing a device that is plugged in: %v", err)
 	}
 	s.ovs.Vsctl("del-port", "red", "vm-b")
-	s.guarded(id, reconcile.Guarded, "vm-a")
+	s.guarded(id, report.Guarded, "vm-a")
 	out("unplugged", other)
 	s.stop()
 	out("unplugged, while isonet is down", other)
 	s.protector = hostGuard{guard.New(slog.New(slog.DiscardHandler))}
 	s.start()
-	s.guarded(id, reconcile.Guarded, "vm-a")
+	s.guarded(id, report.Guarded, "vm-a")
 	out("unplugged, and isonet began anew", other)
 	if err := s.loop.ReleaseDevice(t.Context(), "vm-c"); !errors.Is(err, model.ErrNotFound) {
 		t.Errorf("releasing a device that is not guarded: %v", err)
@@ -142,9 +143,9 @@ func (s *site) sysctl(setting string) {
 // powerless is a guard without the capability.
 type powerless struct{}
 
-func (powerless) Left(context.Context) ([]reconcile.ProtectedDevice, error) { return nil, nil }
-func (powerless) Protect(context.Context, []reconcile.ProtectedDevice) (reconcile.Protection, error) {
-	return reconcile.Protection{Unavailable: "give it CAP_NET_ADMIN", Verified: time.Now()}, nil
+func (powerless) Left(context.Context) ([]report.Device, error) { return nil, nil }
+func (powerless) Protect(context.Context, []report.Device) (report.Protection, error) {
+	return report.Protection{Unavailable: "give it CAP_NET_ADMIN", Verified: time.Now()}, nil
 }
 func (powerless) Disturbed() <-chan struct{} { return nil }
 
@@ -154,7 +155,7 @@ func TestWithoutTheGuardThatIsTold(t *testing.T) {
 	vm := s.ovs.NewVM("vm-a", "10.0.0.1/24")
 	s.sysctl("net.ipv6.conf.vm-a.disable_ipv6=0")
 	s.ovs.Plug(vm, "red")
-	s.guarded(id, reconcile.GuardUnavailable, "vm-a")
+	s.guarded(id, report.GuardUnavailable, "vm-a")
 	if g, _ := s.loop.Status().HostGuard(id); g.Reason != "give it CAP_NET_ADMIN" {
 		t.Errorf("reason %q", g.Reason)
 	}
@@ -169,8 +170,8 @@ type broken struct {
 	quiet chan struct{}
 }
 
-func (*broken) Left(context.Context) ([]reconcile.ProtectedDevice, error) { return nil, nil }
-func (g *broken) Protect(context.Context, []reconcile.ProtectedDevice) (reconcile.Protection, error) {
+func (*broken) Left(context.Context) ([]report.Device, error) { return nil, nil }
+func (g *broken) Protect(context.Context, []report.Device) (report.Protection, error) {
 	select {
 	case <-g.before:
 	default:
@@ -182,7 +183,7 @@ func (g *broken) Protect(context.Context, []reconcile.ProtectedDevice) (reconcil
 		}
 	}
 	g.before = g.loop.Changed()
-	return reconcile.Protection{}, errors.New("the kernel refuses")
+	return report.Protection{}, errors.New("the kernel refuses")
 }
 func (*broken) Disturbed() <-chan struct{} { return nil }
 
@@ -200,7 +201,7 @@ func TestAGuardThatFailsIsTriedAgainInItsTime(t *testing.T) {
 		t.Error("it was tried again only when the status had changed")
 	}
 	id := s.attachNetwork(model.Network{Name: "red"})
-	s.guarded(id, reconcile.GuardUnknown)
+	s.guarded(id, report.GuardUnknown)
 	if guard, _ := s.loop.Status().HostGuard(id); guard.Reason != "the kernel refuses" {
 		t.Errorf("reason %q", guard.Reason)
 	}
@@ -215,13 +216,13 @@ type slow struct {
 	hold chan struct{}
 }
 
-func (slow) Left(context.Context) ([]reconcile.ProtectedDevice, error) { return nil, nil }
-func (g slow) Protect(ctx context.Context, devices []reconcile.ProtectedDevice) (reconcile.Protection, error) {
+func (slow) Left(context.Context) ([]report.Device, error) { return nil, nil }
+func (g slow) Protect(ctx context.Context, devices []report.Device) (report.Protection, error) {
 	select {
 	case <-g.hold:
 	case <-ctx.Done():
 	}
-	return reconcile.Protection{Guarded: devices, Verified: time.Now()}, ctx.Err()
+	return report.Protection{Guarded: devices, Verified: time.Now()}, ctx.Err()
 }
 func (slow) Disturbed() <-chan struct{} { return nil }
 
@@ -230,26 +231,26 @@ func TestAPortIsNotGuardedBeforeItIs(t *testing.T) {
 	s := newSite(t, g)
 	g.hold <- struct{}{}
 	id := s.attachNetwork(model.Network{Name: "red"})
-	s.guarded(id, reconcile.Guarded)
+	s.guarded(id, report.Guarded)
 	vm := s.ovs.NewVM("vm-a", "10.0.0.1/24")
 	s.ovs.Plug(vm, "red")
-	s.guarded(id, reconcile.GuardUnavailable, "vm-a")
+	s.guarded(id, report.GuardUnavailable, "vm-a")
 	g.hold <- struct{}{}
-	s.guarded(id, reconcile.Guarded, "vm-a")
+	s.guarded(id, report.Guarded, "vm-a")
 }
 
 // recorder is a guard that remembers what it was last put on.
 type recorder struct {
 	mu      sync.Mutex
-	devices []reconcile.ProtectedDevice
+	devices []report.Device
 }
 
-func (*recorder) Left(context.Context) ([]reconcile.ProtectedDevice, error) { return nil, nil }
-func (r *recorder) Protect(_ context.Context, devices []reconcile.ProtectedDevice) (reconcile.Protection, error) {
+func (*recorder) Left(context.Context) ([]report.Device, error) { return nil, nil }
+func (r *recorder) Protect(_ context.Context, devices []report.Device) (report.Protection, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.devices = devices
-	return reconcile.Protection{Guarded: devices, Verified: time.Now()}, nil
+	return report.Protection{Guarded: devices, Verified: time.Now()}, nil
 }
 func (*recorder) Disturbed() <-chan struct{} { return nil }
 
@@ -294,7 +295,7 @@ func TestWhatTheKernelsDatapathForwards(t *testing.T) {
 		want := func(when string, inKernel bool, left int) {
 			t.Helper()
 			synctest.Wait()
-			if guard, known := loop.Status().HostGuard(n.ID); !known || guard.State != reconcile.Guarded {
+			if guard, known := loop.Status().HostGuard(n.ID); !known || guard.State != report.Guarded {
 				t.Errorf("%s: the host guard is %+v, known %t", when, guard, known)
 			}
 			r.mu.Lock()

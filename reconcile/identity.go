@@ -6,6 +6,7 @@ import (
 
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/plan"
+	"github.com/isonet/isonet/report"
 )
 
 // systemIDChanged is the reason of the event that tells of it.
@@ -83,10 +84,10 @@ func (l *Loop) renamed(host model.Host, systemID string) {
 		return
 	}
 	l.systemID = systemID
-	e := Event{
-		Time: time.Now(), Reason: systemIDChanged, Deed: Identified,
+	e := report.Event{
+		Time: time.Now(), Reason: systemIDChanged, Deed: report.Identified,
 		Detail: fmt.Sprintf("the system-id of Open vSwitch changed from %s to %s; the host '%s' keeps its id, its labels and its networks", host.SystemID, systemID, host.Name),
 	}
-	l.tell([]Event{e})
-	l.publish(func(s *Status) { s.remember([]Event{e}) })
+	l.tell([]report.Event{e})
+	l.publish(func(s *standing) { s.remember([]report.Event{e}) })
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/isolation"
 	"github.com/isonet/isonet/model/plan"
+	"github.com/isonet/isonet/report"
 )
 
 const (
@@ -18,89 +19,22 @@ const (
 	maxEvents = 100
 )
 
-// Isolation is the verdict on the isolation of one network of this host.
-type Isolation struct {
-	Verdict Verdict
-	// Reason says why the verdict is unknown, and what to do; "" if it is not.
-	Reason string
-	// Contested says that somebody keeps breaking what isonet repairs, which
-	// therefore takes its time.
-	Contested bool
-	Findings  []isolation.Finding
-	// Pending are the ports of which too little is known yet.
-	Pending []isolation.Pending
-	// Denied is what the MAC lock and the broadcast limit dropped.
-	Denied Denied
-	// Since is when Verdict or Contested last changed.
-	Since time.Time
-}
-
-// Isolated says that the isolation is shown.
-func (i Isolation) Isolated() bool { return i.Verdict == Isolated }
-
-// Verdict says whether a network is isolated.
-type Verdict string
-
-// The verdicts.
-const (
-	// Isolated: the isolation is shown.
-	Isolated Verdict = "isolated"
-	// NotIsolated: something breaks it.
-	NotIsolated Verdict = "not_isolated"
-	// IsolationUnknown: what the verdict rests on is missing, or too little is
-	// known of a port, or there is no bridge to look at.
-	IsolationUnknown Verdict = "unknown"
-)
-
 // newIsolation returns what is said of a network that was judged.
-func newIsolation(v isolation.Verdict, contested bool) Isolation {
-	i := Isolation{Verdict: NotIsolated, Contested: contested, Findings: v.Findings, Pending: v.Pending}
+func newIsolation(v isolation.Verdict, contested bool) report.Isolation {
+	i := report.Isolation{Verdict: report.NotIsolated, Contested: contested, Findings: v.Findings, Pending: v.Pending}
 	broken := slices.ContainsFunc(v.Findings, func(f isolation.Finding) bool { return !f.Notice })
 	switch {
 	case v.Isolated():
-		i.Verdict = Isolated
+		i.Verdict = report.Isolated
 	case !broken:
 		var ports []string
 		for _, p := range v.Pending {
 			ports = append(ports, p.Port)
 		}
-		i.Verdict = IsolationUnknown
+		i.Verdict = report.IsolationUnknown
 		i.Reason = fmt.Sprintf("too little is known yet of the port(s) %s: wait, it is judged in %v at the latest", strings.Join(ports, ", "), grace)
 	}
 	return i
-}
-
-// Deed is what an event is about.
-type Deed string
-
-// The deeds.
-const (
-	Removed     Deed = "removed"
-	Quarantined Deed = "quarantined"
-	Released    Deed = "released"
-	Restored    Deed = "restored"
-	// Replugged: a port that was taken away with its bridge was plugged in again.
-	Replugged Deed = "replugged"
-	// Reported: the policy or the nature of the finding leaves it to people.
-	Reported Deed = "reported"
-	// Contested: from now on repairs wait, because somebody keeps breaking it.
-	Contested Deed = "contested"
-	// Identified: the host has another system-id.
-	Identified Deed = "identified"
-	// Settled: it has been quiet for long enough.
-	Settled Deed = "settled"
-)
-
-// Event is something that happened to a network's isolation.
-type Event struct {
-	Time      time.Time
-	NetworkID model.ID
-	Network   string // its name
-	// Reason and Detail say what was found, Port and Column where. They are
-	// empty where they do not apply.
-	Reason               isolation.Reason
-	Port, Column, Detail string
-	Deed                 Deed
 }
 
 // guardian judges isolation for the loop. It belongs to Run's goroutine.
@@ -116,12 +50,12 @@ type guardian struct {
 
 // judgement is what one pass makes of the isolation of all networks.
 type judgement struct {
-	verdicts map[model.ID]Isolation
+	verdicts map[model.ID]report.Isolation
 	// accepted are the ports of VMs, devices the devices of VMs that the host's
 	// network stack sees too (nil where the datapath keeps the two apart), by
 	// network. Those of leaving networks are among them.
 	accepted map[model.ID][]plan.Port
-	devices  map[model.ID][]plan.Device
+	devices  map[model.ID][]report.Device
 	// strict are the strict networks whose flows are in place; late says why the
 	// others' are not.
 	strict map[model.ID]bool
@@ -138,7 +72,7 @@ type judgement struct {
 
 // repair is one thing that a plan repairs.
 type repair struct {
-	event   Event
+	event   report.Event
 	subject plan.Subject
 }
 
@@ -146,8 +80,8 @@ type repair struct {
 // be done now.
 func (g *guardian) judge(want *plan.Want, actual *plan.Actual, flows map[string]plan.Flows, now time.Time) judgement {
 	j := judgement{
-		verdicts: map[model.ID]Isolation{}, accepted: map[model.ID][]plan.Port{},
-		devices: map[model.ID][]plan.Device{}, strict: map[model.ID]bool{}, late: map[model.ID]string{},
+		verdicts: map[model.ID]report.Isolation{}, accepted: map[model.ID][]plan.Port{},
+		devices: map[model.ID][]report.Device{}, strict: map[model.ID]bool{}, late: map[model.ID]string{},
 		restless: map[model.ID]bool{},
 	}
 	host := isolation.HostOf(actual)
@@ -155,10 +89,10 @@ func (g *guardian) judge(want *plan.Want, actual *plan.Actual, flows map[string]
 	if g.denied == nil {
 		g.denied = map[model.ID]denials{}
 	}
-	judge := func(n model.Network) (Isolation, bool) {
+	judge := func(n model.Network) (report.Isolation, bool) {
 		b, ok := actual.Bridge(n)
 		if !ok {
-			return Isolation{}, false
+			return report.Isolation{}, false
 		}
 		opened := g.memory.opened(n.ID, b, actual.Links)
 		g.denied[n.ID] = g.denied[n.ID].count(b, flows[b.Name].Members, now)
@@ -264,7 +198,7 @@ func (g *guardian) act(j *judgement, want *plan.Want, n model.Network, b plan.Br
 			want.Spare[f.Subject(n.ID)] = true
 			continue
 		}
-		j.repairs = append(j.repairs, repair{newEvent(n, f, Restored, now), f.Subject(n.ID)})
+		j.repairs = append(j.repairs, repair{newEvent(n, f, report.Restored, now), f.Subject(n.ID)})
 	}
 	for _, c := range v.Changes(n.ID, b) {
 		f, subject := found[c.Port.Name], plan.Subject{Network: n.ID, Port: c.Port.Name}
@@ -290,18 +224,18 @@ func (g *guardian) waits(j *judgement, s plan.Subject, now time.Time) bool {
 	return wait > 0
 }
 
-func deedOf(verb plan.PortVerb) Deed {
+func deedOf(verb plan.PortVerb) report.Deed {
 	switch verb {
 	case plan.RemovePort:
-		return Removed
+		return report.Removed
 	case plan.QuarantinePort:
-		return Quarantined
+		return report.Quarantined
 	}
-	return Released
+	return report.Released
 }
 
-func newEvent(n model.Network, f isolation.Finding, deed Deed, now time.Time) Event {
-	return Event{
+func newEvent(n model.Network, f isolation.Finding, deed report.Deed, now time.Time) report.Event {
+	return report.Event{
 		Time: now, NetworkID: n.ID, Network: n.Name,
 		Reason: f.Reason, Port: f.Port, Column: f.Column, Detail: f.Detail, Deed: deed,
 	}
@@ -339,7 +273,7 @@ func (l *Loop) repaired(j judgement) {
 	if len(j.repairs) == 0 {
 		return
 	}
-	events := make([]Event, len(j.repairs))
+	events := make([]report.Event, len(j.repairs))
 	for i, r := range j.repairs {
 		events[i] = r.event
 		if r.subject != (plan.Subject{}) {
@@ -347,7 +281,7 @@ func (l *Loop) repaired(j judgement) {
 		}
 	}
 	l.tell(events)
-	l.publish(func(s *Status) {
+	l.publish(func(s *standing) {
 		s.IsolationRepairs = maps.Clone(s.IsolationRepairs)
 		for _, r := range j.repairs {
 			if r.subject != (plan.Subject{}) {
@@ -359,14 +293,14 @@ func (l *Loop) repaired(j judgement) {
 }
 
 // tell logs events.
-func (l *Loop) tell(events []Event) {
+func (l *Loop) tell(events []report.Event) {
 	for _, e := range events {
 		l.log.Warn("isolation", "network", e.Network, "did", e.Deed, "reason", e.Reason, "port", e.Port, "column", e.Column, "evidence", e.Detail)
 	}
 }
 
 // remember keeps the newest events.
-func (s *Status) remember(events []Event) {
+func (s *standing) remember(events []report.Event) {
 	all := append(s.Events[:len(s.Events):len(s.Events)], events...)
 	s.Events = all[max(0, len(all)-maxEvents):]
 }
@@ -382,22 +316,22 @@ func alike(f isolation.Finding) isolation.Finding {
 
 // news returns the events that follow from a verdict and the one before: what
 // is only reported, and whether it is contested.
-func news(n model.Network, before, after Isolation, now time.Time) []Event {
+func news(n model.Network, before, after report.Isolation, now time.Time) []report.Event {
 	known := map[isolation.Finding]bool{}
 	for _, f := range before.Findings {
 		known[alike(f)] = true
 	}
-	var events []Event
+	var events []report.Event
 	for _, f := range after.Findings {
 		if f.Action == isolation.Report && !known[alike(f)] {
-			events = append(events, newEvent(n, f, Reported, now))
+			events = append(events, newEvent(n, f, report.Reported, now))
 		}
 	}
 	switch {
 	case after.Contested && !before.Contested:
-		events = append(events, newEvent(n, isolation.Finding{}, Contested, now))
+		events = append(events, newEvent(n, isolation.Finding{}, report.Contested, now))
 	case before.Contested && !after.Contested:
-		events = append(events, newEvent(n, isolation.Finding{}, Settled, now))
+		events = append(events, newEvent(n, isolation.Finding{}, report.Settled, now))
 	}
 	return events
 }

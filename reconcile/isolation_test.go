@@ -11,7 +11,7 @@ import (
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/isolation"
 	"github.com/isonet/isonet/model/plan"
-	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/report"
 )
 
 // links are the devices that the kernel would tell of: the dummy datapath has
@@ -90,9 +90,9 @@ func (s *system) policy(id model.ID, policy model.Policy) {
 func (s *system) ports() string { return s.ovs.Vsctl("--no-wait", "list-ports", "red") }
 
 // findings waits until the findings of a network have these reasons.
-func (s *system) findings(id model.ID, reasons ...isolation.Reason) reconcile.Isolation {
+func (s *system) findings(id model.ID, reasons ...isolation.Reason) report.Isolation {
 	s.Helper()
-	status := s.until(fmt.Sprintf("the findings %v", reasons), func(st reconcile.Status) bool {
+	status := s.until(fmt.Sprintf("the findings %v", reasons), func(st report.Status) bool {
 		var found []isolation.Reason
 		for _, f := range st.Networks[id].Isolation.Findings {
 			if f.Reason != isolation.OpenChecksums { // the VMs of tests talk by frames of their own
@@ -108,7 +108,7 @@ func (s *system) findings(id model.ID, reasons ...isolation.Reason) reconcile.Is
 
 func (s *system) repaired(reason isolation.Reason, times uint64) {
 	s.Helper()
-	s.until(fmt.Sprintf("repair %d of %s", times, reason), func(st reconcile.Status) bool {
+	s.until(fmt.Sprintf("repair %d of %s", times, reason), func(st report.Status) bool {
 		return st.IsolationRepairs[reason] == times
 	})
 }
@@ -127,16 +127,16 @@ func TestAWayOutIsRemoved(t *testing.T) {
 	} {
 		s.ovs.Vsctl(append([]string{"--no-wait"}, add...)...)
 		s.repaired(reason, 1)
-		status := s.until("quiet", func(st reconcile.Status) bool { return st.Networks[id].Isolation.Isolated() })
+		status := s.until("quiet", func(st report.Status) bool { return st.Networks[id].Isolation.Isolated() })
 		last := status.Events[len(status.Events)-1]
-		if last.Deed != reconcile.Removed || last.Reason != reason || last.NetworkID != id || last.Network != "red" || last.Port != add[2] || last.Detail == "" {
+		if last.Deed != report.Removed || last.Reason != reason || last.NetworkID != id || last.Network != "red" || last.Port != add[2] || last.Detail == "" {
 			t.Errorf("%s: the last event is %+v", reason, last)
 		}
 		if got := s.ports(); got != "vm1" {
 			t.Errorf("%s: ports %q, want the VM's", reason, got)
 		}
 	}
-	if status := s.loop.Status(); status.Networks[id].State != reconcile.Active {
+	if status := s.loop.Status(); status.Networks[id].State != report.Active {
 		t.Errorf("the network is %s", status.Networks[id].State)
 	}
 }
@@ -149,7 +149,7 @@ func TestAVethIsCutOffUntilItsEndHasLeft(t *testing.T) {
 	s.links.set(stays, moves)
 	id := s.under("red", "")
 	s.ovs.Vsctl("--no-wait", "add-port", "red", "moves", "--", "add-port", "red", "stays")
-	verdict := s.until("both are cut off", func(st reconcile.Status) bool {
+	verdict := s.until("both are cut off", func(st report.Status) bool {
 		f := st.Networks[id].Isolation.Findings
 		return len(f) == 2 && f[0].Quarantined && f[1].Quarantined
 	}).Networks[id].Isolation
@@ -158,11 +158,11 @@ func TestAVethIsCutOffUntilItsEndHasLeft(t *testing.T) {
 	}
 	moves.PeerElsewhere = true
 	s.links.set(moves)
-	s.until("one is released", func(st reconcile.Status) bool {
+	s.until("one is released", func(st report.Status) bool {
 		f := st.Networks[id].Isolation.Findings
 		return len(f) == 1 && f[0].Port == "stays"
 	})
-	s.until("the other one is removed", func(st reconcile.Status) bool { return st.Networks[id].Isolation.Isolated() })
+	s.until("the other one is removed", func(st report.Status) bool { return st.Networks[id].Isolation.Isolated() })
 	if got := s.ports(); got != "moves" {
 		t.Errorf("ports %q, want the one whose end has left", got)
 	}
@@ -171,10 +171,10 @@ func TestAVethIsCutOffUntilItsEndHasLeft(t *testing.T) {
 	}
 	// Who plugs it in again gets no new grace time.
 	s.ovs.Vsctl("--no-wait", "add-port", "red", "stays")
-	status := s.until("removed again", func(st reconcile.Status) bool {
-		return len(st.Actual.Bridges["red"].Endpoints()) == 1 && st.IsolationRepairs[isolation.VethInHost] == 4
+	status := s.until("removed again", func(st report.Status) bool {
+		return len(bridge(st, "red").Ports) == 1 && st.IsolationRepairs[isolation.VethInHost] == 4
 	})
-	if last := status.Events[len(status.Events)-1]; last.Deed != reconcile.Removed || last.Port != "stays" {
+	if last := status.Events[len(status.Events)-1]; last.Deed != report.Removed || last.Port != "stays" {
 		t.Errorf("the last event is %+v", last)
 	}
 }
@@ -185,7 +185,7 @@ func TestTheUnknownIsQuarantinedUntilItIsKnown(t *testing.T) {
 	id := s.under("red", "")
 	s.ovs.Vsctl("--no-wait", "add-port", "red", "odd", "tag=7", "--", "set", "port", "odd", "external_ids:theirs=1")
 	s.repaired(isolation.UnknownDevice, 1)
-	verdict := s.until("quarantined", func(st reconcile.Status) bool {
+	verdict := s.until("quarantined", func(st report.Status) bool {
 		f := st.Networks[id].Isolation.Findings
 		return len(f) == 1 && f[0].Quarantined
 	}).Networks[id].Isolation
@@ -206,8 +206,8 @@ func TestTheUnknownIsQuarantinedUntilItIsKnown(t *testing.T) {
 	s.repaired(isolation.UnknownDevice, 2)
 
 	s.links.set(tap("odd"))
-	status := s.until("released", func(st reconcile.Status) bool { return st.Networks[id].Isolation.Isolated() })
-	if last := status.Events[len(status.Events)-1]; last.Deed != reconcile.Released || last.Port != "odd" {
+	status := s.until("released", func(st report.Status) bool { return st.Networks[id].Isolation.Isolated() })
+	if last := status.Events[len(status.Events)-1]; last.Deed != report.Released || last.Port != "odd" {
 		t.Errorf("the last event is %+v", last)
 	}
 	for column, want := range map[string]string{"vlan_mode": "[]", "trunks": "[]", "tag": "7", "external_ids": `{theirs="1"}`} {
@@ -231,7 +231,7 @@ func TestPolicies(t *testing.T) {
 	if got := s.ovs.NextCfg(); got != before+1 || len(status.IsolationRepairs) != 0 {
 		t.Errorf("report: next_cfg went from %d to %d, repairs %v; want only ovs-vsctl's write", before, got, status.IsolationRepairs)
 	}
-	if n := len(status.Events); n != 2 || status.Events[0].Deed != reconcile.Reported {
+	if n := len(status.Events); n != 2 || status.Events[0].Deed != report.Reported {
 		t.Errorf("report: events %+v, want both findings once", status.Events)
 	}
 
@@ -242,14 +242,14 @@ func TestPolicies(t *testing.T) {
 		t.Errorf("quarantine: the uplink's trunks are %s", got)
 	}
 	s.policy(id, model.PolicyReport)
-	s.until("let go", func(st reconcile.Status) bool {
-		return slices.ContainsFunc(st.Events, func(e reconcile.Event) bool { return e.Deed == reconcile.Released })
+	s.until("let go", func(st report.Status) bool {
+		return slices.ContainsFunc(st.Events, func(e report.Event) bool { return e.Deed == report.Released })
 	})
 	if got := s.ovs.Vsctl("get", "port", "eth9", "trunks"); got != "[]" {
 		t.Errorf("report: the uplink's trunks are %s; isonet cut it off, so it lets it go", got)
 	}
 	s.policy(id, model.PolicyEnforce)
-	s.until("isolated", func(st reconcile.Status) bool { return st.Networks[id].Isolation.Isolated() })
+	s.until("isolated", func(st report.Status) bool { return st.Networks[id].Isolation.Isolated() })
 	if got := s.ports(); got != "" {
 		t.Errorf("enforce: ports %q", got)
 	}
@@ -270,7 +270,7 @@ func TestAFightIsContested(t *testing.T) {
 			s.ovs.Vsctl("--no-wait", "--may-exist", "add-port", "red", "eth9")
 		}
 	})
-	status := s.until("contested", func(st reconcile.Status) bool {
+	status := s.until("contested", func(st report.Status) bool {
 		return st.Networks[id].Isolation.Contested && len(st.Networks[id].Isolation.Findings) == 1
 	})
 	stop()
@@ -281,11 +281,11 @@ func TestAFightIsContested(t *testing.T) {
 	if got := s.seen.committed() - before; got < 5 || got > 8 {
 		t.Errorf("%d transactions, want the free repairs and hardly more", got)
 	}
-	if !slices.ContainsFunc(status.Events, func(e reconcile.Event) bool { return e.Deed == reconcile.Contested && e.NetworkID == id }) {
+	if !slices.ContainsFunc(status.Events, func(e report.Event) bool { return e.Deed == report.Contested && e.NetworkID == id }) {
 		t.Errorf("no event tells that it is contested: %+v", status.Events)
 	}
 	// It is left for a while, not for ever.
-	s.until("removed after all", func(st reconcile.Status) bool { return st.Networks[id].Isolation.Isolated() })
+	s.until("removed after all", func(st report.Status) bool { return st.Networks[id].Isolation.Isolated() })
 	if got := s.ports(); got != "" {
 		t.Errorf("ports %q", got)
 	}
@@ -298,16 +298,16 @@ func TestABridgeThatIsHeldStaysIsolated(t *testing.T) {
 	s.links.set(uplink(), tap("vm1"))
 	id := s.under("red", "")
 	s.ovs.Vsctl("add-port", "red", "vm1")
-	s.until("the port is open", func(st reconcile.Status) bool { return len(st.Actual.Bridges["red"].LivePorts(nil)) == 1 })
+	s.until("the port is open", func(st report.Status) bool { return open(st, "red") })
 	s.update(func(d *model.Desired) error { return d.RemoveNetwork(id) })
-	s.until("held", func(st reconcile.Status) bool { return len(st.Held) == 1 })
+	s.until("held", func(st report.Status) bool { return len(st.Held) == 1 })
 	s.ovs.Vsctl("--no-wait", "add-port", "red", "eth9", "--", "set", "bridge", "red", "stp_enable=true")
 	s.repaired(isolation.PhysicalNIC, 1)
 	s.repaired(isolation.STP, 1)
 	if got := s.ports(); got != "vm1" {
 		t.Errorf("ports %q, want the VM's", got)
 	}
-	status := s.until("still held", func(st reconcile.Status) bool { return len(st.Held) == 1 && len(st.Held[0].Ports) == 1 })
+	status := s.until("still held", func(st report.Status) bool { return len(st.Held) == 1 && len(st.Held[0].Ports) == 1 })
 	if last := status.Events[len(status.Events)-1]; last.Network != "red" || last.NetworkID != id {
 		t.Errorf("the last event is %+v", last)
 	}
@@ -321,8 +321,8 @@ func TestRSTPIsLeftWithoutLosingPorts(t *testing.T) {
 	ports := s.ovs.Vsctl("--columns=_uuid,name,tag,interfaces", "list", "port")
 	s.ovs.Vsctl("--no-wait", "set", "bridge", "red", "rstp_enable=true")
 	s.repaired(isolation.RSTP, 1)
-	s.until("up again", func(st reconcile.Status) bool {
-		return st.Networks[id].State == reconcile.Active && st.Networks[id].Isolation.Isolated() && st.Actual.Bridges["red"].DatapathType != plan.ResetDatapath
+	s.until("up again", func(st report.Status) bool {
+		return st.Networks[id].State == report.Active && st.Networks[id].Isolation.Isolated() && !bridge(st, "red").Unsettled
 	})
 	if got := s.ovs.Vsctl("--columns=_uuid,name,tag,interfaces", "list", "port"); got != ports {
 		t.Errorf("ports are\n%s\nand were\n%s", got, ports)
@@ -340,8 +340,8 @@ func TestAResetThatWasCutShortIsFinished(t *testing.T) {
 	id := s.under("red", "")
 	s.ovs.Vsctl("add-port", "red", "vm1")
 	s.ovs.Vsctl("--no-wait", "set", "bridge", "red", "datapath_type="+plan.ResetDatapath)
-	s.until("up again", func(st reconcile.Status) bool {
-		return st.Repairs == 1 && st.Networks[id].State == reconcile.Active && st.Actual.Bridges["red"].DatapathType != plan.ResetDatapath
+	s.until("up again", func(st report.Status) bool {
+		return st.Repairs == 1 && st.Networks[id].State == report.Active && !bridge(st, "red").Unsettled
 	})
 	if got := s.ports(); got != "vm1" {
 		t.Errorf("ports %q", got)

@@ -12,6 +12,7 @@ import (
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/isolation"
 	"github.com/isonet/isonet/model/plan"
+	"github.com/isonet/isonet/report"
 )
 
 // refusals is how many transactions in a row may fail with a port that is plugged
@@ -240,7 +241,7 @@ func (l *Loop) replugged(p plan.Plan) {
 	networks := l.store.Snapshot().Networks
 	var j judgement
 	for _, plug := range p.Plug {
-		e := newEvent(networks[plug.Network], isolation.Finding{Reason: isolation.PortLost, Port: plug.Port.Name, Detail: taken(plug.Port)}, Replugged, time.Now())
+		e := newEvent(networks[plug.Network], isolation.Finding{Reason: isolation.PortLost, Port: plug.Port.Name, Detail: taken(plug.Port)}, report.Replugged, time.Now())
 		j.repairs = append(j.repairs, repair{e, plan.Subject{Network: plug.Network, Port: plug.Port.Name, Column: plugged}})
 	}
 	l.repaired(j)

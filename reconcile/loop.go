@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,6 +14,7 @@ import (
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/isolation"
 	"github.com/isonet/isonet/model/plan"
+	"github.com/isonet/isonet/report"
 )
 
 // Store is the desired state.
@@ -64,7 +63,7 @@ type Loop struct {
 	log      *slog.Logger
 
 	// status is read without the lock: a scrape of the metrics waits for nobody.
-	status  atomic.Pointer[Status]
+	status  atomic.Pointer[standing]
 	mu      sync.Mutex // of those who change the status
 	changed chan struct{}
 	// asked is whom Alive asks.
@@ -130,10 +129,10 @@ func New(store Store, sw Switch, observer Observer, log *slog.Logger) *Loop {
 	}
 	l.guardian.kept = l.keep.of
 	l.owners = newOwners(store, l.keep.mark, log)
-	l.status.Store(&Status{
-		Networks: map[model.ID]NetworkStatus{}, Since: time.Now(),
+	l.status.Store(&standing{Status: report.Status{
+		Networks: map[model.ID]report.NetworkStatus{}, Since: time.Now(),
 		IsolationRepairs: map[isolation.Reason]uint64{},
-	})
+	}})
 	return l
 }
 
@@ -173,14 +172,14 @@ const never = time.Duration(-1)
 func (l *Loop) pass(ctx context.Context) time.Duration {
 	actual, connected := l.sw.Actual()
 	if actual == nil || !connected {
-		l.publish(func(s *Status) { s.setConnected(false) })
+		l.publish(func(s *standing) { s.setConnected(false) })
 		return never
 	}
 	start := time.Now()
 	desired := l.store.Snapshot()
 	host, known := l.identify(desired, actual)
 	if !known && actual.Standby {
-		l.publish(func(s *Status) { s.setConnected(true); s.Standby, s.Actual = true, actual })
+		l.publish(func(s *standing) { s.setConnected(true); s.Standby = true; s.see(actual, nil) })
 		return never
 	}
 	if !known {
@@ -238,7 +237,7 @@ func (l *Loop) rest(want plan.Want, actual *plan.Actual, flows map[string]plan.F
 	networks := l.status.Load().Networks
 	former := func(id model.ID) map[string][]int { return l.guardian.memory.networks[id].opened }
 	l.guardian.calm.settle(want.Networks, actual, flows, former, func(n model.Network) bool {
-		return networks[n.ID].State == Active && !judged.restless[n.ID]
+		return networks[n.ID].State == report.Active && !judged.restless[n.ID]
 	})
 }
 
@@ -274,18 +273,18 @@ func (l *Loop) judge(host model.ID, revision int64, want plan.Want, p plan.Plan,
 	calm := &l.guardian.calm
 	verdicts := l.verdicts(want, p, actual)
 	for id, reason := range judged.late {
-		if v, wanted := verdicts[id]; wanted && v.State != Failed {
-			verdicts[id] = NetworkStatus{State: Pending, Reason: reason}
+		if v, wanted := verdicts[id]; wanted && v.State != report.Failed {
+			verdicts[id] = report.NetworkStatus{State: report.Pending, Reason: reason}
 		}
 	}
 	now := time.Now()
 	before := l.status.Load().Networks // the loop alone writes it
-	var events []Event
+	var events []report.Event
 	for _, n := range want.Networks {
 		v := verdicts[n.ID]
 		v.Since, v.Strict, v.Isolation = now, judged.strict[n.ID], judged.verdicts[n.ID]
 		if v.Isolation.Verdict == "" {
-			v.Isolation = Isolation{Verdict: IsolationUnknown, Reason: fmt.Sprintf("there is no bridge '%s' to look at: %s", n.VdsmName, cmp.Or(v.Reason, "wait until it is made"))}
+			v.Isolation = report.Isolation{Verdict: report.IsolationUnknown, Reason: fmt.Sprintf("there is no bridge '%s' to look at: %s", n.VdsmName, cmp.Or(v.Reason, "wait until it is made"))}
 		}
 		v.Isolation.Since = now
 		old, known := before[n.ID]
@@ -300,12 +299,12 @@ func (l *Loop) judge(host model.ID, revision int64, want plan.Want, p plan.Plan,
 	}
 	l.tell(events)
 	networks, devices := merged(calm, before, verdicts), merged(calm, l.status.Load().Devices, judged.devices)
-	l.publish(func(s *Status) {
+	l.publish(func(s *standing) {
 		s.remember(events)
 		s.setConnected(true)
 		s.Standby, s.Occupied = actual.Standby, false
-		s.HostID, s.Revision, s.Networks, s.Held, s.Actual = host, revision, networks, p.Held, actual
-		s.Devices, s.Waiting = devices, judged.waiting
+		s.see(actual, judged.waiting)
+		s.HostID, s.Revision, s.Networks, s.Held, s.Devices = host, revision, networks, heldOf(p.Held), devices
 		s.LastError = ""
 		if err != nil {
 			s.LastError = err.Error()
@@ -313,27 +312,27 @@ func (l *Loop) judge(host model.ID, revision int64, want plan.Want, p plan.Plan,
 	})
 }
 
-func (l *Loop) verdicts(want plan.Want, p plan.Plan, actual *plan.Actual) map[model.ID]NetworkStatus {
-	verdicts := make(map[model.ID]NetworkStatus, len(want.Networks))
+func (l *Loop) verdicts(want plan.Want, p plan.Plan, actual *plan.Actual) map[model.ID]report.NetworkStatus {
+	verdicts := make(map[model.ID]report.NetworkStatus, len(want.Networks))
 	applied := actual.CurCfg >= actual.NextCfg
 	for _, n := range want.Networks {
-		verdicts[n.ID] = NetworkStatus{State: Active}
+		verdicts[n.ID] = report.NetworkStatus{State: report.Active}
 		if l.touched[n.ID] > actual.NextCfg { // the database was replaced
 			delete(l.touched, n.ID)
 		}
 		if l.touched[n.ID] > actual.CurCfg {
-			verdicts[n.ID] = NetworkStatus{State: Pending, Reason: fmt.Sprintf("Open vSwitch has not applied the last change of the bridge '%s' yet", n.VdsmName)}
+			verdicts[n.ID] = report.NetworkStatus{State: report.Pending, Reason: fmt.Sprintf("Open vSwitch has not applied the last change of the bridge '%s' yet", n.VdsmName)}
 		}
 	}
 	for _, problem := range plan.Problems(want, actual) {
-		state := Pending
+		state := report.Pending
 		if problem.Final && applied {
-			state = Failed
+			state = report.Failed
 		}
-		verdicts[problem.NetworkID] = NetworkStatus{State: state, Reason: problem.Reason}
+		verdicts[problem.NetworkID] = report.NetworkStatus{State: state, Reason: problem.Reason}
 	}
 	for _, c := range p.Conflicts {
-		verdicts[c.Network.ID] = NetworkStatus{State: Failed, Reason: c.Reason, conflict: true}
+		verdicts[c.Network.ID] = report.NetworkStatus{State: report.Failed, Reason: c.Reason, Conflict: true}
 	}
 	for id := range l.touched {
 		if _, wanted := verdicts[id]; !wanted {
@@ -343,17 +342,7 @@ func (l *Loop) verdicts(want plan.Want, p plan.Plan, actual *plan.Actual) map[mo
 	return verdicts
 }
 
-func (s *Status) setConnected(connected bool) {
-	if s.Connected == connected {
-		return
-	}
-	s.Connected, s.Since = connected, time.Now()
-	if connected && s.Actual != nil { // of an earlier session
-		s.Reconnects++
-	}
-}
-
-func (l *Loop) publish(change func(*Status)) {
+func (l *Loop) publish(change func(*standing)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	next := *l.status.Load()
@@ -365,7 +354,10 @@ func (l *Loop) publish(change func(*Status)) {
 
 // Status returns what is known now. Its maps and slices are shared: do not
 // change them.
-func (l *Loop) Status() Status {
+func (l *Loop) Status() report.Status { return l.stand().Status }
+
+// stand returns what is known now, and what that is made from.
+func (l *Loop) stand() standing {
 	s := *l.status.Load()
 	if verified := l.guardVerified.Load(); s.Guard != nil && verified != nil && verified.After(s.Guard.Verified) {
 		guard := *s.Guard
@@ -379,112 +371,4 @@ func (l *Loop) Changed() <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.changed
-}
-
-// RealiseError says which networks could not be realised, and why.
-type RealiseError struct {
-	Problems []plan.Problem
-	conflict bool
-}
-
-// Error joins the reasons.
-func (e *RealiseError) Error() string {
-	reasons := make([]error, len(e.Problems))
-	for i, p := range e.Problems {
-		reasons[i] = errors.New(p.Reason)
-	}
-	return errors.Join(reasons...).Error()
-}
-
-// Is makes it a model.ErrConflict when a name is taken on the host or ports
-// keep a bridge.
-func (e *RealiseError) Is(target error) bool {
-	return e.conflict && target == model.ErrConflict
-}
-
-// ErrStandby says that another isonetd manages this host's Open vSwitch.
-var ErrStandby error = &model.Error{Kind: model.ErrUnavailable, Text: "another isonetd manages the Open vSwitch of this host, and this one stands by until the other one ends: " +
-	"send the request to the other one, or stop it"}
-
-// ErrUnreachable says that there is no session to Open vSwitch.
-var ErrUnreachable error = &model.Error{Kind: model.ErrUnavailable, Text: "Open vSwitch is not reachable"}
-
-// WaitFor waits until the loop has looked at the desired revision, and each of
-// the networks is active, or is not on this host and has no bridge left. It
-// returns a *RealiseError when OVS cannot realise one of them or ports keep its
-// bridge, ErrStandby when it is not this isonetd's to do, the error of
-// Status.CannotRealise when Open vSwitch stops doing anything, and an error that
-// wraps ctx's when ctx ends before.
-func (l *Loop) WaitFor(ctx context.Context, revision int64, networks ...model.ID) error {
-	for {
-		changed := l.Changed()
-		status := l.Status()
-		open, err := status.unsettled(revision, networks)
-		if err != nil || open == "" {
-			return err
-		}
-		if err := status.CannotRealise(); err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("not realised in time: %s: %w", open, ctx.Err())
-		case <-changed:
-		}
-	}
-}
-
-// unsettled says what is still open; "" when nothing is.
-func (s Status) unsettled(revision int64, networks []model.ID) (string, error) {
-	switch {
-	case !s.Connected:
-		return ErrUnreachable.Error(), nil
-	case s.Standby:
-		return "", ErrStandby
-	case s.Revision < revision:
-		return "the change has not been looked at", nil
-	}
-	bridges := sync.OnceValue(func() map[model.ID]string {
-		names := map[model.ID]string{}
-		for name, b := range s.Actual.Bridges {
-			names[b.Network] = name
-		}
-		return names
-	})
-	var open []string
-	failure := &RealiseError{}
-	for _, id := range networks {
-		verdict, wanted := s.Networks[id]
-		switch {
-		case wanted && verdict.State == Failed:
-			failure.Problems = append(failure.Problems, plan.Problem{NetworkID: id, Reason: verdict.Reason, Final: true})
-			failure.conflict = failure.conflict || verdict.conflict
-		case wanted && (verdict.State == Pending || verdict.State == Unknown):
-			open = append(open, verdict.Reason)
-		case !wanted && bridges()[id] != "":
-			if ports := s.heldBy(id); ports != nil {
-				failure.Problems = append(failure.Problems, plan.Problem{NetworkID: id, Final: true, Reason: fmt.Sprintf(
-					"the bridge '%s' is in use by the ports %s: unplug them, or remove it by force", bridges()[id], strings.Join(ports, ", "))})
-				failure.conflict = true
-				continue
-			}
-			open = append(open, fmt.Sprintf("the bridge '%s' is still there", bridges()[id]))
-		}
-	}
-	if len(failure.Problems) > 0 {
-		return "", failure
-	}
-	if len(open) > 0 && s.LastError != "" {
-		open = append(open, s.LastError)
-	}
-	return strings.Join(open, "; "), nil
-}
-
-// heldBy returns the ports that keep the bridge of a network.
-func (s Status) heldBy(id model.ID) []string {
-	i := slices.IndexFunc(s.Held, func(h plan.Held) bool { return h.NetworkID == id })
-	if i < 0 {
-		return nil
-	}
-	return s.Held[i].Ports
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,6 +20,7 @@ import (
 	"github.com/isonet/isonet/model/plan"
 	"github.com/isonet/isonet/ovs"
 	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/report"
 	"github.com/isonet/isonet/store"
 )
 
@@ -103,13 +105,13 @@ func startWith(t *testing.T, devices ovs.Devices, datapathType string, options .
 		})
 	}
 	t.Cleanup(func() { cancel(); running.Wait() })
-	status := s.until("the host is known", func(st reconcile.Status) bool { return st.Connected && st.HostID != "" })
+	status := s.until("the host is known", func(st report.Status) bool { return st.Connected && st.HostID != "" })
 	s.host = status.HostID
 	return s
 }
 
 // until waits for a status.
-func (s *system) until(what string, condition func(reconcile.Status) bool) reconcile.Status {
+func (s *system) until(what string, condition func(report.Status) bool) report.Status {
 	s.Helper()
 	timeout := time.After(ovstest.Patience)
 	for {
@@ -208,8 +210,8 @@ func TestDriftIsRepairedAndCounted(t *testing.T) {
 		{"clear", "port", "red", "trunks"},
 	} {
 		s.ovs.Vsctl(append([]string{"--no-wait"}, drift...)...)
-		s.until("the repair of "+strings.Join(drift, " "), func(st reconcile.Status) bool {
-			return st.Repairs == uint64(i+1) && st.Networks[ids[0]].State == reconcile.Active
+		s.until("the repair of "+strings.Join(drift, " "), func(st report.Status) bool {
+			return st.Repairs == uint64(i+1) && st.Networks[ids[0]].State == report.Active
 		})
 	}
 	if got := s.ovs.Vsctl("get", "port", "red", "trunks"); got != "[4095]" {
@@ -226,7 +228,7 @@ func TestANameTakenOnTheHostIsAConflictUntilItIsFree(t *testing.T) {
 	s.ovs.Vsctl("add-br", "red")
 	revision, ids := s.attach("red", "taken", "blue")
 	err := s.loop.WaitFor(s.Context(), revision, ids...)
-	var realise *reconcile.RealiseError
+	var realise *report.RealiseError
 	if !errors.As(err, &realise) || !errors.Is(err, model.ErrConflict) {
 		t.Fatalf("WaitFor: %v, want a *RealiseError that is a conflict", err)
 	}
@@ -237,8 +239,8 @@ func TestANameTakenOnTheHostIsAConflictUntilItIsFree(t *testing.T) {
 	}
 	s.realised(revision, ids[2]) // the others are made all the same
 	s.ovs.Vsctl("del-br", "red")
-	s.until("the name is free", func(st reconcile.Status) bool { return st.Networks[ids[0]].State == reconcile.Active })
-	if got := s.loop.Status().Networks[ids[1]].State; got != reconcile.Failed {
+	s.until("the name is free", func(st report.Status) bool { return st.Networks[ids[0]].State == report.Active })
+	if got := s.loop.Status().Networks[ids[1]].State; got != report.Failed {
 		t.Errorf("the network 'taken' is %s", got)
 	}
 }
@@ -247,8 +249,8 @@ func TestWhileVSwitchdHangsANetworkIsPending(t *testing.T) {
 	s := start(t)
 	s.ovs.SignalVSwitchd(syscall.SIGSTOP)
 	revision, ids := s.attach("red")
-	s.until("the verdict", func(st reconcile.Status) bool {
-		return st.Revision >= revision && st.Networks[ids[0]].State == reconcile.Pending
+	s.until("the verdict", func(st report.Status) bool {
+		return st.Revision >= revision && st.Networks[ids[0]].State == report.Pending
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -260,22 +262,33 @@ func TestWhileVSwitchdHangsANetworkIsPending(t *testing.T) {
 	s.realised(revision, ids...)
 }
 
+// bridge returns the bridge of a name that a status tells of.
+func bridge(st report.Status, name string) report.Bridge {
+	b, _ := st.Host.BridgeNamed(name)
+	return b
+}
+
+// open says that a bridge has a port that frames can pass.
+func open(st report.Status, name string) bool {
+	return slices.ContainsFunc(bridge(st, name).Ports, func(p report.Port) bool { return p.Live })
+}
+
 func TestABridgeInUseIsHeldAndNamed(t *testing.T) {
 	s := start(t)
 	revision, ids := s.attach("red")
 	s.realised(revision, ids...)
 	s.ovs.Vsctl("add-port", "red", "vm1")
-	s.until("the port is open", func(st reconcile.Status) bool { return len(st.Actual.Bridges["red"].LivePorts(nil)) == 1 })
+	s.until("the port is open", func(st report.Status) bool { return open(st, "red") })
 	revision = s.update(func(d *model.Desired) error { return d.RemoveNetwork(ids[0]) })
 	if err := s.loop.WaitFor(t.Context(), revision, ids...); !errors.Is(err, model.ErrConflict) || !strings.Contains(err.Error(), "vm1") {
 		t.Errorf("WaitFor: %v, want a conflict that names the port", err)
 	}
-	s.until("held", func(st reconcile.Status) bool {
+	s.until("held", func(st report.Status) bool {
 		return len(st.Held) == 1 && st.Held[0].Bridge == "red" && st.Held[0].Ports[0] == "vm1"
 	})
 	s.ovs.Vsctl("del-port", "red", "vm1")
-	s.until("gone", func(st reconcile.Status) bool {
-		_, exists := st.Actual.Bridges["red"]
+	s.until("gone", func(st report.Status) bool {
+		_, exists := st.Host.BridgeNamed("red")
 		return len(st.Held) == 0 && !exists
 	})
 }
@@ -286,7 +299,7 @@ func TestTheDatabaseGoesAndComesBack(t *testing.T) {
 	s.realised(revision, ids...)
 	s.ovs.AwaitSessions(3)
 	s.ovs.StopServer()
-	s.until("disconnected", func(st reconcile.Status) bool { return !st.Connected && st.Actual != nil })
+	s.until("disconnected", func(st report.Status) bool { return !st.Connected && st.Host != nil })
 	revision = s.update(func(d *model.Desired) error {
 		n := d.Networks[ids[0]]
 		n.MTU = 1300
@@ -308,7 +321,7 @@ func TestNothingIsWrittenOnceConverged(t *testing.T) {
 	s.realised(revision, ids...)
 	before := s.ovs.NextCfg()
 	s.ovs.Vsctl("add-br", "theirs") // an event that concerns nobody
-	s.until("the event is seen", func(st reconcile.Status) bool { _, ok := st.Actual.Bridges["theirs"]; return ok })
+	s.until("the event is seen", func(st report.Status) bool { _, ok := st.Host.BridgeNamed("theirs"); return ok })
 	if got := s.ovs.NextCfg(); got != before+1 {
 		t.Errorf("next_cfg went from %d to %d; only ovs-vsctl's own write was due", before, got)
 	}

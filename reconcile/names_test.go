@@ -8,11 +8,11 @@ import (
 	"github.com/isonet/isonet/internal/ovstest"
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/isolation"
-	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/report"
 )
 
 // violations returns what breaks the isolation of a network.
-func violations(st reconcile.Status, id model.ID) []isolation.Finding {
+func violations(st report.Status, id model.ID) []isolation.Finding {
 	return slices.DeleteFunc(slices.Clone(st.Networks[id].Isolation.Findings), func(f isolation.Finding) bool { return f.Notice })
 }
 
@@ -43,14 +43,14 @@ func TestANameThatAnotherDeviceTookWhileIsonetWasDown(t *testing.T) {
 		return nil
 	})
 	s.start()
-	s.until("the port is cut off", func(st reconcile.Status) bool {
+	s.until("the port is cut off", func(st report.Status) bool {
 		f := violations(st, id)
 		return len(f) == 1 && f[0].Reason == isolation.OtherDevice && f[0].Port == "up0" && f[0].Quarantined
 	})
 	// A flag that somebody sets lets nobody in.
 	s.ip("link", "set", "up0", "promisc", "on")
 	s.ovs.Vsctl("add-port", "red", "patch", "--", "set", "interface", "patch", "type=patch", "options:peer=none")
-	s.until("a later change was judged", func(st reconcile.Status) bool { return st.IsolationRepairs[isolation.PatchPort] == 1 })
+	s.until("a later change was judged", func(st report.Status) bool { return st.IsolationRepairs[isolation.PatchPort] == 1 })
 	if f := violations(s.loop.Status(), id); len(f) != 1 || !f[0].Quarantined {
 		t.Errorf("found: %v", f)
 	}
@@ -66,7 +66,7 @@ func TestANameThatAnotherDeviceTookWhileIsonetWasDown(t *testing.T) {
 	s.ovs.Vsctl("del-port", "up0")
 	s.ovs.Vsctl("add-port", "red", "up0")
 	reaches(t, a, decoy)
-	s.until("isolated", func(st reconcile.Status) bool { return st.Networks[id].Isolation.Isolated() })
+	s.until("isolated", func(st report.Status) bool { return st.Networks[id].Isolation.Isolated() })
 }
 
 // Whatever name it has, an internal port that is with the host is no member of a
@@ -81,7 +81,7 @@ func TestAnInternalPortIsNoMemberBeforeItHasLeft(t *testing.T) {
 	s.ip("link", "set", "int0", "name", "hidden")
 	s.ip("address", "add", "10.0.0.9/24", "dev", "hidden")
 	s.ip("link", "set", "hidden", "up")
-	s.until("the port is cut off", func(st reconcile.Status) bool {
+	s.until("the port is cut off", func(st report.Status) bool {
 		f := violations(st, id)
 		return len(f) == 1 && f[0].Reason == isolation.HostInternalPort && f[0].Quarantined
 	})
@@ -91,7 +91,7 @@ func TestAnInternalPortIsNoMemberBeforeItHasLeft(t *testing.T) {
 	for _, args := range [][]string{{"link", "set", "hidden", "down"}, {"address", "flush", "dev", "hidden"}, {"link", "set", "hidden", "netns", container.Namespace()}} {
 		s.ip(args...)
 	}
-	s.until("the port has left", func(st reconcile.Status) bool { return st.Networks[id].Isolation.Isolated() })
+	s.until("the port has left", func(st report.Status) bool { return st.Networks[id].Isolation.Isolated() })
 	// Open vSwitch lost sight of that one when it was renamed. Another one stays
 	// what it is.
 	s.ovs.Vsctl("add-port", "red", "int1", "--", "set", "interface", "int1", "type=internal")
@@ -124,7 +124,7 @@ func TestAVethThatIsMovedAfterItWasPluggedIn(t *testing.T) {
 			s.ip("link", "set", "v0", "up")
 			s.ip("link", "set", "v1", "up")
 			s.ovs.Vsctl("add-port", "red", "v0")
-			s.until("it is cut off", func(st reconcile.Status) bool {
+			s.until("it is cut off", func(st report.Status) bool {
 				f := violations(st, id)
 				return len(f) == 1 && f[0].Reason == isolation.VethInHost && f[0].Quarantined
 			})
@@ -133,7 +133,7 @@ func TestAVethThatIsMovedAfterItWasPluggedIn(t *testing.T) {
 			s.inside(container, "link", "set", "v1", "up")
 			s.inside(container, "link", "set", "eth0", "down")
 			reaches(t, vms[0], &ovstest.VM{Device: "v1", Address: "10.0.0.9"})
-			s.until("isolated", func(st reconcile.Status) bool { return st.Networks[id].Isolation.Isolated() })
+			s.until("isolated", func(st report.Status) bool { return st.Networks[id].Isolation.Isolated() })
 		})
 	}
 }
@@ -157,7 +157,7 @@ func TestAnInternalPortThatComesBackByAnotherName(t *testing.T) {
 			s.stop()
 			if !down {
 				s.start()
-				s.until("isolated", func(st reconcile.Status) bool { return st.Networks[id].Isolation.Isolated() })
+				s.until("isolated", func(st report.Status) bool { return st.Networks[id].Isolation.Isolated() })
 			}
 			s.inside(container, "link", "set", "int0", "down")
 			s.inside(container, "link", "set", "int0", "name", "hidden")
@@ -167,7 +167,7 @@ func TestAnInternalPortThatComesBackByAnotherName(t *testing.T) {
 			if down {
 				s.start()
 			}
-			s.until("the port is cut off", func(st reconcile.Status) bool {
+			s.until("the port is cut off", func(st report.Status) bool {
 				f := violations(st, id)
 				return len(f) == 1 && f[0].Reason == isolation.HostInternalPort && f[0].Quarantined
 			})
@@ -191,18 +191,18 @@ func TestADeviceThatWasAwayIsNotReceivedFrom(t *testing.T) {
 	s.ip("-n", elsewhere, "link", "set", "vm-b", "netns", s.namespace)
 	s.ip("link", "set", "vm-b", "addrgenmode", "none") // it was forgotten
 	s.ip("link", "set", "vm-b", "up")
-	s.until("it is told", func(st reconcile.Status) bool {
+	s.until("it is told", func(st report.Status) bool {
 		f := violations(st, id)
 		return len(f) == 1 && f[0].Reason == isolation.OtherDevice && f[0].Port == "vm-b"
 	})
 	s.ovs.Vsctl("del-port", "vm-b")
 	s.ovs.Vsctl("add-port", "red", "vm-b")
 	reaches(t, vms[0], vms[1])
-	s.until("isolated", func(st reconcile.Status) bool { return st.Networks[id].Isolation.Isolated() })
+	s.until("isolated", func(st report.Status) bool { return st.Networks[id].Isolation.Isolated() })
 	// A flag that somebody switches off is no reason to cut a VM off.
 	s.ip("link", "set", "vm-b", "promisc", "off")
 	s.ovs.Vsctl("add-port", "red", "up0", "--", "set", "interface", "up0", "type=patch", "options:peer=none")
-	s.until("a later change was judged", func(st reconcile.Status) bool { return st.IsolationRepairs[isolation.PatchPort] == 1 })
+	s.until("a later change was judged", func(st report.Status) bool { return st.IsolationRepairs[isolation.PatchPort] == 1 })
 	reaches(t, vms[0], vms[1])
 	if f := violations(s.loop.Status(), id); len(f) > 0 {
 		t.Errorf("found: %v", f)

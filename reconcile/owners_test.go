@@ -9,7 +9,7 @@ import (
 	"github.com/isonet/isonet/internal/ovstest"
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/isolation"
-	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/report"
 )
 
 // TestLostMarksComeBack wipes all marks of a bridge: isonet knows it still, goes
@@ -37,7 +37,7 @@ func TestLostMarksComeBack(t *testing.T) {
 	if got := s.ovs.Vsctl("get", "Bridge", "red", "_uuid"); got != uuid {
 		t.Errorf("the bridge was %s and is %s", uuid, got)
 	}
-	s.until("the network is active", func(st reconcile.Status) bool { return st.Networks[ids[0]].State == reconcile.Active })
+	s.until("the network is active", func(st report.Status) bool { return st.Networks[ids[0]].State == report.Active })
 }
 
 // TestForgedMarksTakeNothing sets isonet's marks on bridges of somebody else: of a
@@ -51,7 +51,7 @@ func TestForgedMarksTakeNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, blue := s.attach("blue")
-	s.until("blue is refused", func(st reconcile.Status) bool { return st.Networks[blue[0]].State == reconcile.Failed })
+	s.until("blue is refused", func(st report.Status) bool { return st.Networks[blue[0]].State == report.Failed })
 	forge := func(bridge, network string) []string {
 		return []string{
 			"--", "set", "Bridge", bridge, "stp_enable=true", "external_ids:owner=isonet", "external_ids:isonet-network-id=" + network,
@@ -68,8 +68,8 @@ func TestForgedMarksTakeNothing(t *testing.T) {
 		}
 		return nil
 	})
-	status := s.until("all is looked at", func(st reconcile.Status) bool {
-		return st.Actual.CurCfg == st.Actual.NextCfg && st.Networks[ids[0]].State == reconcile.Active
+	status := s.until("all is looked at", func(st report.Status) bool {
+		return st.Switch.Behind == 0 && st.Networks[ids[0]].State == report.Active
 	})
 	told := slices.ContainsFunc(status.Networks[ids[0]].Isolation.Findings, func(f isolation.Finding) bool {
 		return f.Reason == isolation.ForeignMarks && f.Bridge == "br-ex"
@@ -77,7 +77,7 @@ func TestForgedMarksTakeNothing(t *testing.T) {
 	if !told {
 		t.Errorf("of the network it is found: %+v", status.Networks[ids[0]].Isolation.Findings)
 	}
-	if got := status.Networks[blue[0]].State; got != reconcile.Failed {
+	if got := status.Networks[blue[0]].State; got != report.Failed {
 		t.Errorf("the network whose name somebody else has is %s", got)
 	}
 	if got := s.ovs.Vsctl("list-br", "--", "list-ports", "br-ex"); got != strings.TrimSpace(before) {

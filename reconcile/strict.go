@@ -11,6 +11,7 @@ import (
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/isolation"
 	"github.com/isonet/isonet/model/plan"
+	"github.com/isonet/isonet/report"
 )
 
 const (
@@ -127,7 +128,7 @@ func (l *Loop) putBack(networks map[string]model.Network, states map[string]plan
 		if state.Restored <= told {
 			continue
 		}
-		e := newEvent(n, isolation.Finding{Reason: isolation.ForeignFlows, Column: isolation.FlowsColumn, Detail: state.Last}, Restored, time.Now())
+		e := newEvent(n, isolation.Finding{Reason: isolation.ForeignFlows, Column: isolation.FlowsColumn, Detail: state.Last}, report.Restored, time.Now())
 		j.repairs = append(j.repairs, repair{e, flowsOf(n.ID)})
 	}
 	if len(l.restored) > len(states) {

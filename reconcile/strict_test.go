@@ -20,6 +20,7 @@ import (
 	"github.com/isonet/isonet/model/plan"
 	"github.com/isonet/isonet/ovs"
 	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/report"
 	"github.com/isonet/isonet/store"
 )
 
@@ -90,7 +91,7 @@ func (s *site) start() {
 			s.memory = s.loop.Memory()
 		}
 	}
-	s.host = s.until("the host is known", func(st reconcile.Status) bool { return st.Connected && st.HostID != "" }).HostID
+	s.host = s.until("the host is known", func(st report.Status) bool { return st.Connected && st.HostID != "" }).HostID
 }
 
 // attachNetwork makes a network and waits until it is realised.
@@ -250,7 +251,7 @@ func TestStrictGoesAndComes(t *testing.T) {
 	id := s.attachNetwork(model.Network{Name: "red", Strict: true, PortIsolation: true})
 	vms := s.vms("vm-a", "vm-b")
 	a, b := vms[0], vms[1]
-	s.until("both are members", func(st reconcile.Status) bool { return st.Networks[id].Isolation.Isolated() })
+	s.until("both are members", func(st report.Status) bool { return st.Networks[id].Isolation.Isolated() })
 	isApart(t, a, b)
 	for range 2 {
 		s.change(id, func(n *model.Network) { n.Strict, n.PortIsolation = false, false })
@@ -272,8 +273,8 @@ func TestStrictGoesAndComes(t *testing.T) {
 	// Somebody else makes the bridge forward by itself.
 	s.ovs.Vsctl("--no-wait", "set-fail-mode", "red", "standalone")
 	s.repaired(isolation.FailMode, 1)
-	s.until("the flows are back", func(st reconcile.Status) bool {
-		return st.Networks[id].Strict && st.Networks[id].State == reconcile.Active
+	s.until("the flows are back", func(st report.Status) bool {
+		return st.Networks[id].Strict && st.Networks[id].State == report.Active
 	})
 	if flows, err := s.ovs.OfctlCommand("dump-flows", "red").CombinedOutput(); err != nil || strings.Contains(string(flows), "NORMAL") {
 		t.Errorf("flows: %v\n%s", err, flows)
@@ -379,26 +380,26 @@ func TestBroadcastLimit(t *testing.T) {
 // hostGuard is the guard as the daemon has it.
 type hostGuard struct{ *guard.Guard }
 
-func (g hostGuard) Left(ctx context.Context) ([]reconcile.ProtectedDevice, error) {
+func (g hostGuard) Left(ctx context.Context) ([]report.Device, error) {
 	left, err := g.Guard.Left(ctx)
 	return protected(left), err
 }
 
-func (g hostGuard) Protect(ctx context.Context, devices []reconcile.ProtectedDevice) (reconcile.Protection, error) {
+func (g hostGuard) Protect(ctx context.Context, devices []report.Device) (report.Protection, error) {
 	want := make([]guard.Device, len(devices))
 	for i, d := range devices {
 		want[i] = guard.Device(d)
 	}
-	report, err := g.Apply(ctx, want)
-	return reconcile.Protection{
-		Guarded: protected(report.Guarded), Unavailable: report.Unavailable, Limited: report.Limited, Verified: report.Verified,
+	done, err := g.Apply(ctx, want)
+	return report.Protection{
+		Guarded: protected(done.Guarded), Unavailable: done.Unavailable, Limited: done.Limited, Verified: done.Verified,
 	}, err
 }
 
-func protected(devices []guard.Device) []reconcile.ProtectedDevice {
-	converted := make([]reconcile.ProtectedDevice, len(devices))
+func protected(devices []guard.Device) []report.Device {
+	converted := make([]report.Device, len(devices))
 	for i, d := range devices {
-		converted[i] = reconcile.ProtectedDevice(d)
+		converted[i] = report.Device(d)
 	}
 	return converted
 }
@@ -425,7 +426,7 @@ func TestFlowsOfSomebodyOnAnOrdinaryNetwork(t *testing.T) {
 		s.ofctl("add-flow", drops)
 		s.repaired(isolation.ForeignFlows, uint64(n+1))
 		reaches(t, a, b)
-		s.until("isolated", func(st reconcile.Status) bool { return st.Networks[id].Isolation.Isolated() })
+		s.until("isolated", func(st report.Status) bool { return st.Networks[id].Isolation.Isolated() })
 	}
 
 	// Under the policy to report they stay.
@@ -441,7 +442,7 @@ func TestFlowsOfSomebodyOnAnOrdinaryNetwork(t *testing.T) {
 
 	// Who goes on meets a growing delay, and is told of meanwhile.
 	s.change(id, func(n *model.Network) { n.Isolation = model.PolicyEnforce })
-	s.until("it is contested", func(st reconcile.Status) bool {
+	s.until("it is contested", func(st report.Status) bool {
 		s.ofctl("add-flow", drops)
 		v := st.Networks[id].Isolation
 		return v.Contested && slices.ContainsFunc(v.Findings, func(f isolation.Finding) bool {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/plan"
+	"github.com/isonet/isonet/report"
 )
 
 // Hold makes this machine a host of a desired state that it shares with others,
@@ -108,28 +109,14 @@ func (l *Loop) wait(t *tenure, host model.Host, desired *model.Desired, actual *
 	l.guardian.calm = calm{}
 	l.stated = nil
 	l.sw.Forward()
-	networks := map[model.ID]NetworkStatus{}
+	networks := map[model.ID]report.NetworkStatus{}
 	for _, n := range desired.HostNetworks(host.ID) {
-		networks[n.ID] = NetworkStatus{State: Pending, Reason: notYet}
+		networks[n.ID] = report.NetworkStatus{State: report.Pending, Reason: report.NotYet}
 	}
-	l.publish(func(s *Status) {
+	l.publish(func(s *standing) {
 		s.setConnected(true)
 		s.Standby, s.Occupied = false, true
-		s.HostID, s.Revision, s.Networks, s.Held, s.Actual = host.ID, desired.Revision, networks, nil, actual
+		s.see(actual, nil)
+		s.HostID, s.Revision, s.Networks, s.Held = host.ID, desired.Revision, networks, nil
 	})
-}
-
-// Idle returns why this isonetd changes nothing on its host; nil if it does.
-func (s Status) Idle() error {
-	switch {
-	case s.Standby:
-		return ErrStandby
-	case s.Occupied:
-		m := s.lacks(OnIdentity)
-		if m == nil { // it is over just now
-			m = &Missing{Cause: "another machine was this host, too", Remedy: "try again"}
-		}
-		return &model.Error{Kind: model.ErrUnavailable, Text: m.String()}
-	}
-	return nil
 }

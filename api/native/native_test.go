@@ -11,6 +11,7 @@ import (
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/plan"
 	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/report"
 	"github.com/isonet/isonet/wire"
 )
 
@@ -27,8 +28,8 @@ func TestListsAreThere(t *testing.T) {
 	if _, err := d.Attach(host, red, nil); err != nil {
 		t.Fatal(err)
 	}
-	for name, status := range map[string]reconcile.Status{
-		"never reached": {}, "reached": {HostID: host, Connected: true, Actual: &plan.Actual{}},
+	for name, status := range map[string]report.Status{
+		"never reached": {}, "reached": {HostID: host, Connected: true, Host: reconcile.Seen(&plan.Actual{})},
 	} {
 		data, err := json.Marshal(native.Status(native.Moment{Desired: d, Status: status}))
 		if err != nil {
@@ -45,15 +46,17 @@ func TestListsAreThere(t *testing.T) {
 func TestPlan(t *testing.T) {
 	d := model.NewDesired()
 	d.Hosts[host] = model.Host{ID: host, Name: "host"}
-	status := reconcile.Status{HostID: host, Actual: &plan.Actual{}}
-	got := native.Plan(d, status, plan.Plan{
-		Create: []plan.Spec{plan.NewSpec(model.Network{ID: red, Name: "red", VdsmName: "red"}, "system")},
-		Held:   []plan.Held{{Bridge: "blue", Ports: []string{"vnet0"}}},
-	})
+	d.Networks[red] = model.Network{ID: red, Name: "red", VdsmName: "red"}
+	if _, err := d.Attach(host, red, nil); err != nil {
+		t.Fatal(err)
+	}
+	got := native.Plan(d, report.Status{HostID: host, Host: reconcile.Seen(&plan.Actual{Bridges: map[string]plan.Bridge{
+		"blue": {Name: "blue", Network: "blue", OtherConfig: map[string]string{"disable-in-band": "true"}, Ports: []plan.Port{{Name: "vnet0", Interfaces: []plan.Interface{{Name: "vnet0", OFPort: 1}}}}},
+	}})})
 	want := wire.Plan{
 		Host:       wire.Host{ID: string(host), Name: "host"},
 		Operations: []wire.Operation{{Do: wire.CreateBridge, Bridge: "red", NetworkID: string(red), MTU: 1500}},
-		Held:       []wire.Held{{Bridge: "blue", Ports: []string{"vnet0"}}},
+		Held:       []wire.Held{{Bridge: "blue", NetworkID: "blue", Ports: []string{"vnet0"}}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("plan (-want +got):\n%s", diff)

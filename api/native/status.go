@@ -2,15 +2,14 @@ package native
 
 import (
 	"github.com/isonet/isonet/model"
-	"github.com/isonet/isonet/model/plan"
-	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/report"
 	"github.com/isonet/isonet/wire"
 )
 
 // Moment is one of the host that isonetd runs on.
 type Moment struct {
 	Desired *model.Desired
-	Status  reconcile.Status
+	Status  report.Status
 	Traffic map[model.ID]model.Traffic
 	// Ports have their traffic by the UUID of their Interface row.
 	Ports map[string]model.PortTraffic
@@ -22,13 +21,10 @@ func Status(m Moment) wire.Status {
 	h := wire.Status{
 		Host:      wire.Host{ID: string(s.HostID), Name: m.Desired.Hosts[s.HostID].Name},
 		Connected: s.Connected, Since: s.Since, Standby: s.Standby, Revision: s.Revision,
-		Repairs: s.Repairs, LastError: s.LastError, OVSVersion: s.OVSVersion(),
+		Repairs: s.Repairs, DatapathType: s.Switch.DatapathType, LastError: s.LastError, OVSVersion: s.Switch.Version,
 		Notices: []wire.Notice{}, Missing: []wire.Missing{}, Networks: []wire.NetworkStatus{}, Events: eventsOf(s.Events),
 	}
-	if s.Actual != nil {
-		h.DatapathType = s.Actual.DatapathType
-	}
-	for _, n := range s.Notices() {
+	for _, n := range s.Notices {
 		h.Notices = append(h.Notices, wire.Notice(n))
 	}
 	for _, g := range s.Missing {
@@ -56,10 +52,10 @@ func (m Moment) network(at model.Attachment) wire.NetworkStatus {
 	verdict := m.Status.Network(n.ID)
 	s.State, s.Reason, s.Since = string(verdict.State), verdict.Reason, verdict.Since
 	s.Isolation = m.isolation(n)
-	if m.Status.Actual != nil {
-		bridge, _ := m.Status.Actual.Bridge(n)
-		s.MTU.Actual = bridge.LocalMTU()
-		s.Ports = portsOf(n.ID, bridge, m.Ports, m.Status.Networks[n.ID].Isolation.Denied.Ports, m.Status.Actual.Links)
+	if m.Status.Host != nil {
+		bridge, _ := m.Status.Host.Bridge(n)
+		s.MTU.Actual = bridge.MTU
+		s.Ports = portsOf(n.ID, bridge, m.Ports, m.Status.Networks[n.ID].Isolation.Denied.Ports)
 	}
 	if t, ok := m.Traffic[n.ID]; ok {
 		s.Traffic = trafficOf(t)
@@ -67,7 +63,7 @@ func (m Moment) network(at model.Attachment) wire.NetworkStatus {
 	return s
 }
 
-func heldOf(list []plan.Held) []wire.Held {
+func heldOf(list []report.Held) []wire.Held {
 	held := make([]wire.Held, len(list))
 	for i, h := range list {
 		held[i] = wire.Held{Bridge: h.Bridge, NetworkID: string(h.NetworkID), Ports: h.Ports}
@@ -75,20 +71,20 @@ func heldOf(list []plan.Held) []wire.Held {
 	return held
 }
 
-func portsOf(network model.ID, b plan.Bridge, traffic map[string]model.PortTraffic, denied map[string]plan.MemberCounters, links *plan.Links) []wire.Port {
+func portsOf(network model.ID, b report.Bridge, traffic map[string]model.PortTraffic, denied map[string]report.Drops) []wire.Port {
 	ports := []wire.Port{}
-	for _, p := range b.Endpoints() {
+	for _, p := range b.Ports {
 		for _, i := range p.Interfaces {
 			s := wire.Port{
 				Name: i.Name, LinkUp: i.LinkUp, MTU: i.MTU,
-				VMID: i.ExternalIDs["vm-id"], IfaceID: i.ExternalIDs["iface-id"], Error: i.Error,
-				Stale: p.Stale(links), Elsewhere: i.Elsewhere(links),
+				VMID: i.VMID, IfaceID: i.IfaceID, Error: i.Error,
+				Stale: p.Stale, Elsewhere: i.Elsewhere,
 			}
 			if d, counted := denied[i.UUID]; counted {
 				s.Denied = new(wire.Denied(d))
 			}
 			// A port that just moved may still count for the other network.
-			if t, ok := traffic[i.UUID]; ok && t.Network == network && (!s.Elsewhere || b.DatapathType != plan.UserspaceDatapath) {
+			if t, ok := traffic[i.UUID]; ok && t.Network == network && (!s.Elsewhere || !b.Userspace()) {
 				s.Traffic = trafficOf(t.Traffic)
 			}
 			ports = append(ports, s)
@@ -130,7 +126,7 @@ func (m Moment) isolation(n model.Network) *wire.Isolation {
 	return s
 }
 
-func eventsOf(events []reconcile.Event) []wire.Event {
+func eventsOf(events []report.Event) []wire.Event {
 	list := make([]wire.Event, len(events))
 	for i, e := range events {
 		list[i] = wire.Event{

@@ -1,6 +1,10 @@
 package plan
 
-import "github.com/isonet/isonet/model"
+import (
+	"slices"
+
+	"github.com/isonet/isonet/model"
+)
 
 // Actual is what Open vSwitch has: an immutable copy of the rows that isonet
 // looks at (ovs-vswitchd.conf.db(5)), of one moment.
@@ -166,6 +170,14 @@ func (p Port) Stale(links *Links) bool {
 	return len(p.Interfaces) > 0
 }
 
+// Live says that OVS has opened the port. One whose device never appeared is not
+// live, nor is what is left of a device that vanished: see Stale. Where nobody
+// looked for devices, it may be there.
+func (p Port) Live(links *Links) bool {
+	opened := func(i Interface) bool { return i.OFPort > 0 && i.Error == "" }
+	return slices.ContainsFunc(p.Interfaces, opened) && (links == nil || !p.Stale(links))
+}
+
 // Elsewhere says that the interface's device was moved to another network
 // namespace, so that nobody here knows its link, its MTU or its traffic. Links
 // are those of Actual.
@@ -249,20 +261,12 @@ func (b Bridge) Endpoints() []Port {
 	return ports
 }
 
-// LivePorts returns the names of the endpoints that OVS has opened. A port
-// whose device never appeared is not live, nor is what is left of a device that
-// vanished: see Stale. Where nobody looked for devices, it may be there.
+// LivePorts returns the names of the endpoints that are live.
 func (b Bridge) LivePorts(links *Links) []string {
 	var names []string
 	for _, p := range b.Endpoints() {
-		if links != nil && p.Stale(links) {
-			continue
-		}
-		for _, i := range p.Interfaces {
-			if i.OFPort > 0 && i.Error == "" {
-				names = append(names, p.Name)
-				break
-			}
+		if p.Live(links) {
+			names = append(names, p.Name)
 		}
 	}
 	return names

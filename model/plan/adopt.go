@@ -121,19 +121,3 @@ func disturbed(n model.Network, p Port) []string {
 	}
 	return list
 }
-
-// CommonMTU returns the MTU in bytes that a bridge's ports have: the greatest,
-// if they differ, and that of the bridge itself, if there is none. 0 is unknown.
-func (b Bridge) CommonMTU() int {
-	mtu := 0
-	for _, p := range b.Endpoints() {
-		for _, i := range p.Interfaces {
-			mtu = max(mtu, i.MTU)
-		}
-	}
-	local, _ := b.Local()
-	for _, i := range local.Interfaces {
-		mtu = cmp.Or(mtu, i.MTU)
-	}
-	return mtu
-}

@@ -124,21 +124,6 @@ func TestDisturbances(t *testing.T) {
 
 func theRed() model.Network { return network("red", 0) }
 
-func TestCommonMTU(t *testing.T) {
-	b := foreign().Bridges["red"]
-	b.Ports[0].Interfaces[0].MTU = 1400
-	if got := b.CommonMTU(); got != 1500 {
-		t.Errorf("the MTU of the ports is %d", got)
-	}
-	b.Ports = b.Ports[:1]
-	if got := b.CommonMTU(); got != 1400 {
-		t.Errorf("the MTU of a bridge without ports is %d", got)
-	}
-	if got := (plan.Bridge{}).CommonMTU(); got != 0 {
-		t.Errorf("the MTU of nothing is %d", got)
-	}
-}
-
 func TestAReleasedBridgeIsNeitherRemovedNorHeld(t *testing.T) {
 	red := network("red", 0)
 	have := plug(apply(empty(), plan.Diff(plan.Want{Networks: []model.Network{red}}, empty())), "red", "vm", "", 3)

@@ -17,7 +17,7 @@ import (
 
 	"github.com/isonet/isonet/internal/ovstest"
 	"github.com/isonet/isonet/model/isolation"
-	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/report"
 	"github.com/isonet/isonet/wire"
 )
 
@@ -322,7 +322,7 @@ func TestTheHostStaysOut(t *testing.T) {
 			s.ovs.Plug(g.vm, s.bridge)
 			s.until("guarded with the guest", func(n wire.NetworkStatus, _ []wire.Event) bool {
 				guard := n.Isolation.HostGuard
-				return len(n.Ports) == 3 && n.Isolation.Isolated && guard != nil && guard.State == string(reconcile.Guarded)
+				return len(n.Ports) == 3 && n.Isolation.Isolated && guard != nil && guard.State == string(report.Guarded)
 			})
 			do := func() {
 				test.do(s, g)
@@ -338,7 +338,7 @@ func TestTheHostStaysOut(t *testing.T) {
 			if !test.out {
 				s.until("guarded afterwards", func(n wire.NetworkStatus, _ []wire.Event) bool {
 					guard := n.Isolation.HostGuard
-					return guard != nil && guard.State == string(reconcile.Guarded)
+					return guard != nil && guard.State == string(report.Guarded)
 				})
 			}
 		})

@@ -13,7 +13,7 @@ import (
 
 	"github.com/isonet/isonet/internal/ovstest"
 	"github.com/isonet/isonet/model/isolation"
-	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/report"
 	"github.com/isonet/isonet/wire"
 )
 
@@ -276,7 +276,7 @@ func (s *side) stream() func() {
 func (s *side) rests() {
 	s.Helper()
 	s.until("at rest", func(n wire.NetworkStatus, _ []wire.Event) bool {
-		return n.State == string(reconcile.Active) && len(n.Isolation.Pending) == 0 &&
+		return n.State == string(report.Active) && len(n.Isolation.Pending) == 0 &&
 			!slices.ContainsFunc(n.Isolation.Findings, func(f wire.Finding) bool {
 				// What is cut off first may have to go after the grace time.
 				entry, _ := isolation.Find(isolation.Reason(f.Reason))

@@ -20,7 +20,7 @@ import (
 	"github.com/isonet/isonet/daemon"
 	"github.com/isonet/isonet/internal/ovstest"
 	"github.com/isonet/isonet/model/isolation"
-	"github.com/isonet/isonet/reconcile"
+	"github.com/isonet/isonet/report"
 	"github.com/isonet/isonet/wire"
 )
 
@@ -250,7 +250,7 @@ func (w *world) network(settings ...string) *side {
 	if !s.blind {
 		s.until("isolated and guarded", func(n wire.NetworkStatus, _ []wire.Event) bool {
 			guard := n.Isolation.HostGuard
-			return n.State == string(reconcile.Active) && len(n.Ports) == 2 && n.Isolation.Isolated && guard != nil && guard.State == string(reconcile.Guarded)
+			return n.State == string(report.Active) && len(n.Ports) == 2 && n.Isolation.Isolated && guard != nil && guard.State == string(report.Guarded)
 		})
 	}
 	return s

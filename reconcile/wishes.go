@@ -1,35 +1,9 @@
 package reconcile
 
 import (
-	"time"
-
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/plan"
 )
-
-// Foresee returns what the loop would change so that its host becomes what a
-// desired state asks for. What the loop puts off, because somebody keeps
-// breaking it, is in it.
-func Foresee(desired *model.Desired, s Status) plan.Plan {
-	want := wantedOf(desired, s.HostID, s.Actual)
-	g := guardian{memory: newMemory()}
-	g.judge(&want, s.Actual, nil, time.Now())
-	want.Plug = map[model.ID][]plan.Port{}
-	for _, n := range want.Networks {
-		for _, p := range s.Waiting[n.ID] {
-			if port := p.Again(s.Actual.Links); obstacle(n, p, port, s.Actual) == "" {
-				want.Plug[n.ID] = append(want.Plug[n.ID], port)
-			}
-		}
-	}
-	return plan.Diff(want, s.Actual)
-}
-
-// Conflicts returns the networks that a host must have by a desired state and
-// cannot have, and why.
-func Conflicts(desired *model.Desired, host model.ID, actual *plan.Actual) []plan.Conflict {
-	return plan.Diff(wantedOf(desired, host, actual), actual).Conflicts
-}
 
 // wantedOf returns what a host must have.
 func wantedOf(desired *model.Desired, host model.ID, actual *plan.Actual) plan.Want {
