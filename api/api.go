@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net"
 	"net/http"
 	"time"
 
+	"github.com/isonet/isonet/api/native"
+	"github.com/isonet/isonet/api/ovirt"
+	"github.com/isonet/isonet/api/rest"
 	"github.com/isonet/isonet/change"
 	"github.com/isonet/isonet/model"
 )
@@ -15,44 +17,20 @@ import (
 // Store holds the desired state. Package store has the real one.
 type Store interface {
 	change.Store
-	freshness
-}
-
-// freshness says how the store's Snapshot and its database are.
-type freshness interface {
-	// Ready is closed when Snapshot is what the database has: before, it is empty.
-	Ready() <-chan struct{}
-	// StaleSince returns since when Snapshot does not follow the database; zero
-	// when it does.
-	StaleSince() time.Time
-}
-
-// Traffic knows the traffic of this host's networks and of their ports without
-// any I/O.
-type Traffic interface {
-	Traffic() map[model.ID]model.Traffic
-	// Ports returns the ports' traffic by the UUID of their Interface row.
-	Ports() map[string]model.PortTraffic
-}
-
-// NICs knows the network interfaces of this host without any I/O. Package nic
-// has the real one.
-type NICs interface {
-	// Snapshot returns them in order, which nobody changes.
-	Snapshot() []model.NIC
+	rest.Freshness
 }
 
 // Config is what the API needs. All of it is required, down to the logger.
 type Config struct {
 	Store   Store
 	Loop    change.Loop
-	Traffic Traffic
-	NICs    NICs
+	Traffic rest.Traffic
+	NICs    ovirt.NICs
 	Logger  *slog.Logger
 	// Version is isonet's own version, shown in product_info.
 	Version string
 	// TokenTimeout is how long a token of Remote lives without being used; 0 is
-	// DefaultTokenTimeout.
+	// rest.DefaultTokenTimeout.
 	TokenTimeout time.Duration
 	// CA holds the certificates in PEM form by which clients can trust Remote.
 	// Everybody may have it.
@@ -66,19 +44,9 @@ type Config struct {
 // API serves requests. It has no state of its own; its handlers keep the tokens
 // that they give out.
 type API struct {
-	store   Store
-	loop    change.Status
-	writer  *change.Writer
-	traffic Traffic
-	nics    NICs
-	logger  *slog.Logger
-	version string
-	mux     *http.ServeMux
-
-	tokenTimeout  time.Duration
-	strictDefault bool
-	ca            []byte
-	now           func() time.Time
+	backend rest.Backend
+	config  Config
+	mux     *rest.Mux
 }
 
 // New returns the API over the given parts.
@@ -86,67 +54,80 @@ func New(c Config) (*API, error) {
 	if c.Store == nil || c.Loop == nil || c.Traffic == nil || c.NICs == nil || c.Logger == nil {
 		return nil, errors.New("the API needs a store, a loop, traffic, network interfaces and a logger")
 	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
 	a := &API{
-		store: c.Store, loop: c.Loop, writer: change.New(c.Store, c.Loop, c.Logger), traffic: c.Traffic, nics: c.NICs, logger: c.Logger, version: c.Version,
-		tokenTimeout: c.TokenTimeout, strictDefault: c.StrictDefault, ca: c.CA, now: c.Now,
+		backend: rest.Backend{Store: c.Store, Loop: c.Loop, Writer: change.New(c.Store, c.Loop, c.Logger), Traffic: c.Traffic},
+		config:  c,
 	}
-	if a.tokenTimeout == 0 {
-		a.tokenTimeout = DefaultTokenTimeout
-	}
-	if a.now == nil {
-		a.now = time.Now
-	}
-	a.mux = newMux(a.table())
+	a.mux = rest.NewMux(a.routes(a.backend)...)
 	return a, nil
+}
+
+func (a *API) routes(b rest.Backend) [][]rest.Route {
+	o := ovirt.Options{NICs: a.config.NICs, Version: a.config.Version, StrictDefault: a.config.StrictDefault}
+	return [][]rest.Route{ovirt.Routes(b, o), native.Routes(b, a.draft)}
+}
+
+// draft returns the API whose writes are checked as those of a are, and are then
+// made in a draft of the desired state.
+func (a *API) draft() (*rest.Mux, *change.Draft) {
+	backend, draft := a.backend.Draft()
+	return rest.NewMux(a.routes(backend)...), draft
 }
 
 // Local returns the handler for the unix socket: whoever may connect to the
 // socket may use it.
-func (a *API) Local() http.Handler {
-	e := &endpoint{api: a}
-	e.open = newMux(e.openTable())
-	return e
-}
+func (a *API) Local() http.Handler { return a.endpoint(nil) }
 
 // Remote returns the handler for TCP: it asks for the password of one of users,
 // or for a token that it gave for one, and refuses requests that a browser
 // sends on behalf of other sites.
-func (a *API) Remote(users *Users) http.Handler {
-	e := &endpoint{
-		api: a, users: users, tokens: newTokens(a.tokenTimeout, a.now), crossOrigin: http.NewCrossOriginProtection(),
-	}
-	e.open = newMux(e.openTable())
-	return e
+func (a *API) Remote(users *rest.Users) http.Handler {
+	return a.endpoint(rest.NewSessions(users, a.config.TokenTimeout, a.config.Now))
 }
 
-const (
-	headerTimeout = 10 * time.Second
-	readTimeout   = 30 * time.Second
-	// writeTimeout is for a reply that nothing extends. Writes extend it by the
-	// time that they may wait for Open vSwitch, watches by each line.
-	writeTimeout   = 60 * time.Second
-	idleTimeout    = 2 * time.Minute
-	maxHeaderBytes = 16 << 10
-)
-
-// NewServer returns a server for a handler of this package, with bounds on
-// everything that a client can make slow or large, except on the number of
-// connections, which is the listener's. Its Shutdown ends the streams of
-// isonet/watch.
-func NewServer(handler http.Handler, logger *slog.Logger) *http.Server {
-	ctx, cancel := context.WithCancel(context.Background())
-	server := &http.Server{
-		Handler:           handler,
-		ReadHeaderTimeout: headerTimeout,
-		ReadTimeout:       readTimeout,
-		WriteTimeout:      writeTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
-		BaseContext:       func(net.Listener) context.Context { return ctx },
-		// net/http itself would answer 'OPTIONS *' without asking who it is.
-		DisableGeneralOptionsHandler: true,
+func (a *API) endpoint(sessions *rest.Sessions) http.Handler {
+	return &rest.Endpoint{
+		Open: rest.NewMux(ovirt.OpenRoutes(sessions, a.config.CA)), IsOpen: ovirt.IsOpen,
+		Sessions: sessions, Mux: a.muxFor, Faults: ovirt.Faults{}, Logger: a.config.Logger,
 	}
-	server.RegisterOnShutdown(cancel)
-	return server
+}
+
+// muxFor returns the handlers for a request: with dry_run those whose writes are made
+// in a draft only.
+func (a *API) muxFor(c *rest.Call) (*rest.Mux, error) {
+	if err := a.begun(c.Context()); err != nil {
+		return nil, err
+	}
+	dry, err := c.DryRun()
+	if err != nil || !dry {
+		return a.mux, err
+	}
+	mux, _ := a.draft()
+	return mux, nil
+}
+
+// beginTimeout is how long a request waits for the first look at the store. Who
+// starts isonetd and asks at once need not ask again, as a rule.
+const beginTimeout = time.Second
+
+// begun refuses what is asked before the store was read: there is nothing to see
+// in it, which is not the same as that nothing is there.
+func (a *API) begun(ctx context.Context) error {
+	ready := a.config.Store.Ready()
+	select {
+	case <-ready:
+		return nil
+	default:
+	}
+	ctx, cancel := context.WithTimeout(ctx, beginTimeout)
+	defer cancel()
+	select {
+	case <-ready:
+		return nil
+	case <-ctx.Done():
+		return rest.Refuse(model.ErrUnavailable, "isonetd has not read its store yet: try again in a moment, and look at the log of isonetd if that does not end.")
+	}
 }

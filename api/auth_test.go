@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 
-	"github.com/isonet/isonet/api"
+	"github.com/isonet/isonet/api/rest"
 )
 
 func hash(t testing.TB, password string, cost int) string {
@@ -36,12 +36,12 @@ func usersFile(t testing.TB, content string, mode os.FileMode) string {
 	return path
 }
 
-func loadUsers(t testing.TB, readers ...string) *api.Users {
+func loadUsers(t testing.TB, readers ...string) *rest.Users {
 	t.Helper()
 	// htpasswd writes its hashes with the prefix $2y$.
 	content := "# who may\n\nadmin:" + strings.Replace(hash(t, "s3cr&t", bcrypt.MinCost), "$2a$", "$2y$", 1) +
 		"\nbob@lab:" + hash(t, "b:ob", bcrypt.MinCost+1) + "\r\n"
-	users, err := api.LoadUsers(usersFile(t, content, 0o640), readers...)
+	users, err := rest.LoadUsers(usersFile(t, content, 0o640), readers...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func TestLoadUsersRefuses(t *testing.T) {
 		"cost":           {"a:" + strings.Replace(good, "$04$", "$18$", 1), 0o600, "the bcrypt cost 18 of 'a' is too high"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := api.LoadUsers(usersFile(t, c.content, c.mode))
+			_, err := rest.LoadUsers(usersFile(t, c.content, c.mode))
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error is %v, want …%s…", err, c.want)
 			}
@@ -75,14 +75,14 @@ func TestLoadUsersRefuses(t *testing.T) {
 		})
 	}
 	missing := filepath.Join(t.TempDir(), "none")
-	if _, err := api.LoadUsers(missing); err == nil || !strings.Contains(err.Error(), "htpasswd -cB "+missing) {
+	if _, err := rest.LoadUsers(missing); err == nil || !strings.Contains(err.Error(), "htpasswd -cB "+missing) {
 		t.Errorf("error is %v", err)
 	}
-	if _, err := api.LoadUsers(t.TempDir()); err == nil {
+	if _, err := rest.LoadUsers(t.TempDir()); err == nil {
 		t.Error("a directory was read")
 	}
 	for _, reader := range []string{"nobody", "admin@internal", ""} {
-		_, err := api.LoadUsers(usersFile(t, "admin:"+good, 0o600), "admin", reader)
+		_, err := rest.LoadUsers(usersFile(t, "admin:"+good, 0o600), "admin", reader)
 		if err == nil || !strings.Contains(err.Error(), "the reader '"+reader+"' is not in the users file") {
 			t.Errorf("reader %q: error is %v", reader, err)
 		}

@@ -1,6 +1,4 @@
-// Package api serves the REST API of the oVirt engine as far as isolated
-// networks need it: hosts, networks, attachments, labels and statistics, in XML
-// and JSON. It turns requests into changes of the desired state, which package
-// change makes. Beside oVirt's resources it serves isonet/status and isonet/watch, and beside the API the
-// login of oVirt's clients.
+// Package api is the whole REST API: oVirt's resources of api/ovirt and isonet's own
+// of api/native, on the HTTP of api/rest. It joins them, and decides which handlers a
+// request gets.
 package api

@@ -1,13 +1,23 @@
 package api
 
+import (
+	"github.com/isonet/isonet/api/ovirt"
+	"github.com/isonet/isonet/api/rest"
+)
+
 // Routes returns the patterns of every route: those of the API, below its base
 // path, and those that need no login.
 func (a *API) Routes() (api, open []string) {
-	for _, r := range a.table() {
-		api = append(api, r.pattern)
+	for _, routes := range a.routes(a.backend) {
+		api = append(api, patterns(routes)...)
 	}
-	for _, r := range (&endpoint{api: a}).openTable() {
-		open = append(open, r.pattern)
+	return api, patterns(ovirt.OpenRoutes(nil, nil))
+}
+
+func patterns(routes []rest.Route) []string {
+	list := make([]string, len(routes))
+	for i, r := range routes {
+		list[i] = r.Pattern
 	}
-	return api, open
+	return list
 }

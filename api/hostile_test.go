@@ -28,6 +28,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/isonet/isonet/api"
+	"github.com/isonet/isonet/api/rest"
 	"github.com/isonet/isonet/daemon"
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/report"
@@ -44,7 +45,7 @@ func harden(t *testing.T, handler http.Handler, change func(*http.Server)) strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := api.NewServer(handler, slog.New(slog.DiscardHandler))
+	server := rest.NewServer(handler, slog.New(slog.DiscardHandler))
 	if change != nil {
 		change(server)
 	}
@@ -313,7 +314,7 @@ func TestSlowClients(t *testing.T) {
 }
 
 func TestEveryLimitIsSet(t *testing.T) {
-	s := api.NewServer(http.NotFoundHandler(), slog.New(slog.DiscardHandler))
+	s := rest.NewServer(http.NotFoundHandler(), slog.New(slog.DiscardHandler))
 	if s.ReadHeaderTimeout <= 0 || s.ReadTimeout <= 0 || s.WriteTimeout <= 0 || s.IdleTimeout <= 0 || s.MaxHeaderBytes <= 0 {
 		t.Errorf("a limit is off: %+v", s)
 	}
@@ -327,7 +328,7 @@ func TestSlowHandshake(t *testing.T) {
 	}
 	certified := httptest.NewTLSServer(nil) // has a certificate
 	certified.Close()
-	server := api.NewServer(http.NotFoundHandler(), slog.New(slog.DiscardHandler))
+	server := rest.NewServer(http.NotFoundHandler(), slog.New(slog.DiscardHandler))
 	server.ReadHeaderTimeout = 50 * time.Millisecond
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(tls.NewListener(plain, certified.TLS)) }()

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/isonet/isonet/api"
+	"github.com/isonet/isonet/api/rest"
 )
 
 const (
@@ -182,7 +183,7 @@ func TestTokenExpires(t *testing.T) {
 		}
 	}
 	busy := w.login(goodLogin)
-	for end := now.Add(api.MaxTokenLife); now.Add(time.Hour / 2).Before(end); now = now.Add(time.Hour / 2) {
+	for end := now.Add(rest.MaxTokenLife); now.Add(time.Hour / 2).Before(end); now = now.Add(time.Hour / 2) {
 		w.must(http.StatusOK, "GET", base+"/tags", "", busy)
 	}
 	now = now.Add(time.Hour / 2)

@@ -152,7 +152,7 @@ func TestPageHasEveryMember(t *testing.T) {
 // TestPageQuotesTheCode looks for the texts of the page where they are written.
 func TestPageQuotesTheCode(t *testing.T) {
 	var code strings.Builder
-	for _, pattern := range []string{"*.go", "../change/*.go", "../model/*.go"} {
+	for _, pattern := range []string{"*.go", "*/*.go", "../change/*.go", "../model/*.go"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)

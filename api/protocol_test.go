@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/isonet/isonet/api"
+	"github.com/isonet/isonet/api/rest"
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/report"
 	"github.com/isonet/isonet/wire"
@@ -136,7 +137,7 @@ func TestPanic(t *testing.T) {
 	if !strings.Contains(f.Detail, "boom") || strings.Contains(f.Detail, "nil pointer") {
 		t.Errorf("fault is %q", f.Detail)
 	}
-	if !strings.Contains(log.String(), "nil pointer") || !strings.Contains(log.String(), "listHosts") {
+	if !strings.Contains(log.String(), "nil pointer") || !strings.Contains(log.String(), "hostResource") {
 		t.Errorf("the log lacks the panic or its stack:\n%s", log.String())
 	}
 	w.must(http.StatusOK, "GET", base+"/vms", "")
@@ -155,7 +156,7 @@ func serve(t *testing.T, handler http.Handler) (*http.Server, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := api.NewServer(handler, slog.New(slog.DiscardHandler))
+	server := rest.NewServer(handler, slog.New(slog.DiscardHandler))
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(listener) }()
 	t.Cleanup(func() {

@@ -95,14 +95,14 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 	d.nics = nic.New(d.links, log.With("component", "nic"))
 	d.notify = &notifier{store: d.store, sw: d.sw, loop: d.loop, log: log.With("component", "notify")}
 	apiLog := log.With("component", "api")
-	rest, err := api.New(api.Config{
+	served, err := api.New(api.Config{
 		Store: d.store, Loop: d.loop, Traffic: d.sw, NICs: d.nics, Logger: apiLog, Version: version.Version(),
 		TokenTimeout: cfg.TokenTimeout, CA: cfg.CA, StrictDefault: cfg.StrictDefault,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up the API: %w", err)
 	}
-	if err := d.listen(cfg, rest, metrics.Handler(), apiLog); err != nil {
+	if err := d.listen(cfg, served, metrics.Handler(), apiLog); err != nil {
 		d.closeListeners()
 		return nil, err
 	}

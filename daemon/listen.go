@@ -17,6 +17,7 @@ import (
 	"golang.org/x/net/netutil"
 
 	"github.com/isonet/isonet/api"
+	"github.com/isonet/isonet/api/rest"
 )
 
 const (
@@ -34,14 +35,14 @@ const (
 )
 
 // listen opens the listeners that the configuration asks for.
-func (d *Daemon) listen(cfg Config, rest *api.API, metrics http.Handler, apiLog *slog.Logger) error {
+func (d *Daemon) listen(cfg Config, a *api.API, metrics http.Handler, apiLog *slog.Logger) error {
 	socket, err := listenUnix(cfg.Socket, cfg.SocketGID)
 	if err != nil {
 		return err
 	}
-	d.serve("socket", api.NewServer(rest.Local(), apiLog), netutil.LimitListener(socket, maxConnections))
+	d.serve("socket", rest.NewServer(a.Local(), apiLog), netutil.LimitListener(socket, maxConnections))
 	if cfg.Listen != "" {
-		users, err := api.LoadUsers(cfg.UsersFile, cfg.Readers...)
+		users, err := rest.LoadUsers(cfg.UsersFile, cfg.Readers...)
 		if err != nil {
 			return err
 		}
@@ -55,7 +56,7 @@ func (d *Daemon) listen(cfg Config, rest *api.API, metrics http.Handler, apiLog 
 		} else {
 			apiLog.Warn("the API is served over TCP without TLS: passwords cross the network in the clear", "listen", cfg.Listen)
 		}
-		d.serve("listen", api.NewServer(rest.Remote(users), apiLog), tcp)
+		d.serve("listen", rest.NewServer(a.Remote(users), apiLog), tcp)
 	}
 	if cfg.Metrics != "" {
 		tcp, err := net.Listen("tcp", cfg.Metrics)

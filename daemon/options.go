@@ -22,7 +22,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/isonet/isonet/api"
+	"github.com/isonet/isonet/api/rest"
 	"github.com/isonet/isonet/model/plan"
 	"github.com/isonet/isonet/ovs"
 	"github.com/isonet/isonet/ovsdb"
@@ -277,8 +277,8 @@ func parseGroup(name string) (int, error) {
 
 func parseTokenTimeout(text string) (time.Duration, error) {
 	timeout, err := time.ParseDuration(text)
-	if err != nil || timeout <= 0 || timeout > api.MaxTokenLife {
-		return 0, fmt.Errorf("%q is not a duration of more than 0 and at most %.0fh, such as 8h or 30m", text, api.MaxTokenLife.Hours())
+	if err != nil || timeout <= 0 || timeout > rest.MaxTokenLife {
+		return 0, fmt.Errorf("%q is not a duration of more than 0 and at most %.0fh, such as 8h or 30m", text, rest.MaxTokenLife.Hours())
 	}
 	return timeout, nil
 }

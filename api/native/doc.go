@@ -1,3 +1,4 @@
-// Package native renders what isonet's own resources tell, in the types of package
-// wire. It knows nothing of HTTP.
+// Package native is isonet's own resources beside oVirt's: what isonetd knows of its
+// host, what it would change, and what an operator does on the host. They speak JSON,
+// in the types of package wire.
 package native

@@ -1,0 +1,198 @@
+package native
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+
+	"github.com/isonet/isonet/api/rest"
+	"github.com/isonet/isonet/change"
+	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/wire"
+)
+
+// resources are isonet's own.
+type resources struct {
+	rest.Backend
+	draft func() (*rest.Mux, *change.Draft)
+}
+
+// Routes returns isonet's own resources. Draft gives the whole API over a draft of the
+// desired state, for plans.
+func Routes(b rest.Backend, draft func() (*rest.Mux, *change.Draft)) []rest.Route {
+	r := resources{b, draft}
+	return []rest.Route{
+		{Pattern: "GET /isonet/status", Handle: r.getStatus},
+		{Pattern: "GET /isonet/watch", Handle: r.watchStatus},
+		{Pattern: "GET /isonet/plan", Handle: r.getPlan},
+		{Pattern: "POST /isonet/plan", Handle: r.makePlan, Unplanned: true},
+		{Pattern: "POST /isonet/adopt", Handle: r.adoptBridge},
+		{Pattern: "POST /isonet/release", Handle: r.releaseBridge},
+		{Pattern: "POST /isonet/prune", Handle: r.prunePorts, Unplanned: true},
+		{Pattern: "POST /isonet/guard/release", Handle: r.releaseDevice, Unplanned: true},
+	}
+}
+
+// status is what isonetd knows of its host now.
+func (r resources) status() wire.Status {
+	return Status(Moment{
+		Desired: r.Store.Snapshot(), Status: r.Loop.Status(), Traffic: r.Traffic.Traffic(), Ports: r.Traffic.Ports(),
+	})
+}
+
+func (r resources) getStatus(c *rest.Call) error {
+	r.TellStale(c)
+	return c.SendJSON(http.StatusOK, r.status())
+}
+
+// watchStatus sends the status in a line of JSON at once and after each change.
+// Changes that come faster than the client reads become one line.
+func (r resources) watchStatus(c *rest.Call) error {
+	stream, err := c.Stream("application/x-ndjson")
+	if err != nil || stream == nil {
+		return err
+	}
+	var last []byte
+	for {
+		changed := r.Loop.Changed()
+		line, err := json.Marshal(r.status())
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(line, last) && stream.Line(line) != nil {
+			return nil // the client is gone
+		}
+		last = line
+		select {
+		case <-c.Context().Done():
+			return nil
+		case <-changed:
+		}
+	}
+}
+
+// getPlan tells what would be changed for the desired state as it is, which is
+// nothing unless somebody has just changed something.
+func (r resources) getPlan(c *rest.Call) error { return r.sendPlan(c, r.Store.Snapshot()) }
+
+// makePlan does writes in a draft and tells what would be changed for it. It refuses
+// what is refused of the first write that is.
+func (r resources) makePlan(c *rest.Call) error {
+	var request wire.PlanRequest
+	if err := c.ReadJSON(&request); err != nil {
+		return err
+	}
+	mux, draft := r.draft()
+	for _, w := range request.Requests {
+		if err := c.Rehearse(mux, w.Method, w.Path, w.Body); err != nil {
+			return err
+		}
+	}
+	return r.sendPlan(c, draft.Leaving(r.Loop.Status().HostID))
+}
+
+func (r resources) sendPlan(c *rest.Call, desired *model.Desired) error {
+	status := r.Loop.Status()
+	if status.HostID == "" || !status.Connected || status.Host == nil {
+		return change.Unreachable(status)
+	}
+	return c.SendJSON(http.StatusOK, Plan(desired, status))
+}
+
+// adoptBridge makes a bridge of this host that isonet did not make a network's, if it
+// is shown to be isolated.
+func (r resources) adoptBridge(c *rest.Call) error {
+	var request wire.AdoptRequest
+	if err := c.ReadJSON(&request); err != nil {
+		return err
+	}
+	if request.Bridge == "" || request.Network == "" {
+		return rest.Refuse(rest.ErrIncomplete, "An adoption needs the name of a bridge and of a network.")
+	}
+	var made change.Adoption
+	_, err := c.Write(change.Options{}, func(ctx context.Context, o change.Options) (done change.Done, err error) {
+		made, done, err = r.Writer.Adopt(ctx, o, request.Bridge, request.Network)
+		return done, err
+	})
+	if err != nil {
+		return err
+	}
+	return c.SendJSON(http.StatusOK, wire.Adoption{
+		Bridge: request.Bridge, Network: networkName(made.Network), Created: made.Created, MTU: made.Network.EffectiveMTU(),
+	})
+}
+
+func networkName(n model.Network) wire.NetworkName {
+	return wire.NetworkName{ID: string(n.ID), Name: n.Name}
+}
+
+// existing finds the network of a request by its id or name.
+func (r resources) existing(reference string) (model.Network, error) {
+	if reference == "" {
+		return model.Network{}, rest.Refuse(rest.ErrIncomplete, "The request needs the name or id of a network.")
+	}
+	n, exists := r.Store.Snapshot().FindNetwork(reference)
+	if !exists {
+		return model.Network{}, model.NotFoundf("There is no network '%s'; see 'isonet network list'.", reference)
+	}
+	return n, nil
+}
+
+// releaseBridge gives the bridge of a network back: it stays on this host, and is no
+// longer isonet's.
+func (r resources) releaseBridge(c *rest.Call) error {
+	var request wire.ReleaseRequest
+	if err := c.ReadJSON(&request); err != nil {
+		return err
+	}
+	n, err := r.existing(request.Network)
+	if err != nil {
+		return err
+	}
+	var released change.Released
+	_, err = c.Write(change.Options{Force: request.Force}, func(ctx context.Context, o change.Options) (done change.Done, err error) {
+		released, done, err = r.Writer.Release(ctx, o, n.ID)
+		return done, err
+	})
+	if err != nil {
+		return err
+	}
+	return c.SendJSON(http.StatusOK, wire.Released{
+		Bridge: released.Bridge, Network: networkName(n), Unquarantined: released.Unquarantined, Protected: released.Protected,
+	})
+}
+
+// prunePorts removes the ports of a network whose devices vanished.
+func (r resources) prunePorts(c *rest.Call) error {
+	var request wire.PruneRequest
+	if err := c.ReadJSON(&request); err != nil {
+		return err
+	}
+	n, err := r.existing(request.Network)
+	if err != nil {
+		return err
+	}
+	c.AllowReply(change.Timeout)
+	ports, err := r.Writer.Prune(c.Context(), n.ID)
+	if err != nil {
+		return err
+	}
+	return c.SendJSON(http.StatusOK, wire.Pruned{Network: networkName(n), Ports: append([]string{}, ports...)})
+}
+
+// releaseDevice takes the host guard off a device.
+func (r resources) releaseDevice(c *rest.Call) error {
+	var request wire.DeviceRelease
+	if err := c.ReadJSON(&request); err != nil {
+		return err
+	}
+	if request.Device == "" {
+		return rest.Refuse(rest.ErrIncomplete, "The request needs the name of a device.")
+	}
+	c.AllowReply(change.Timeout)
+	if err := r.Writer.ReleaseDevice(c.Context(), request.Device); err != nil {
+		return err
+	}
+	return c.SendJSON(http.StatusOK, request)
+}

@@ -1,0 +1,61 @@
+package ovirt
+
+import (
+	"strconv"
+
+	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/report"
+)
+
+// apply sets what the body has; the model judges the values.
+func (d isolationPolicyDTO) apply(n *model.Network) {
+	if d.IsolationPolicy != nil && *d.IsolationPolicy != string(n.EffectiveIsolation()) {
+		n.Isolation = model.Policy(*d.IsolationPolicy)
+	}
+	if d.Strict != nil {
+		n.Strict = bool(*d.Strict)
+	}
+	if d.MACLock != nil {
+		n.MACLock = bool(*d.MACLock)
+	}
+	if d.BroadcastLimit != nil {
+		n.BroadcastLimit = int(*d.BroadcastLimit)
+	}
+}
+
+// isolation returns the verdict on an attachment's isolation; nil for one that
+// is on another host.
+func (v *view) isolation(a model.Attachment) *isolationDTO {
+	if !v.own(a.Host) {
+		return nil
+	}
+	s := v.status.Network(a.Network)
+	d := &isolationDTO{
+		Isolated: boolean(s.Isolation.Isolated()), Contested: boolean(s.Isolation.Contested),
+		Verdict: string(s.Isolation.Verdict), Reason: s.Isolation.Reason,
+		Strict: s.StrictState(v.desired.Networks[a.Network]),
+	}
+	if g, known := v.status.HostGuard(a.Network); known {
+		d.HostGuard = &hostGuardDTO{string(g.State), g.Reason}
+	}
+	for _, f := range s.Isolation.Findings {
+		if d.Findings == nil {
+			d.Findings = &findingsDTO{}
+		}
+		d.Findings.Finding = append(d.Findings.Finding, findingDTO{
+			Reason: string(f.Reason), Port: f.Port, Setting: f.Column, Detail: f.Detail, Action: string(f.Action),
+			Quarantined: boolean(f.Quarantined), Notice: boolean(f.Notice), Remedy: f.Remedy(),
+		})
+	}
+	return d
+}
+
+// reportedIsolation adds the isolation to what is reported. It does not count
+// for the attachment's in_sync: no synchronization can bring it about.
+func (v *view) reportedIsolation(a model.Attachment) reportedConfiguration {
+	r := reportedConfiguration{Name: "isolation", ExpectedValue: "true"}
+	if d := v.isolation(a); d != nil && d.Verdict != string(report.IsolationUnknown) {
+		r.ActualValue, r.InSync = strconv.FormatBool(bool(d.Isolated)), new(d.Isolated)
+	}
+	return r
+}

@@ -1,0 +1,150 @@
+package ovirt
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/isonet/isonet/api/rest"
+	"github.com/isonet/isonet/change"
+	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/wire"
+)
+
+// maxPutNetworks is the most networks of one POST isonet/networks: what an OVSDB
+// server and vswitchd take in one transaction without holding others up for long.
+const maxPutNetworks = 1000
+
+// networksRequest is the body of POST isonet/networks: networks in the form of
+// POST and PUT networks. What GET networks replies is one.
+type networksRequest struct {
+	networksDTO
+	// ConnectivityTimeout is that of setupnetworks.
+	ConnectivityTimeout *integer `json:"connectivity_timeout,omitempty"`
+}
+
+// putAll answers POST isonet/networks: it makes and changes any number of
+// networks in one write, all of them or none.
+func (r networkResource) putAll(c *rest.Call) error {
+	var request networksRequest
+	if err := c.ReadJSON(&request); err != nil {
+		return err
+	}
+	o, err := request.options()
+	if err != nil {
+		return err
+	}
+	var done wire.PutNetworks
+	_, err = r.Write(c, o, func(d *model.Desired) error {
+		var wrong []error
+		done, wrong = putAll(d, r.ownNICs(), r.strict, request.Network)
+		if len(wrong) > 0 { // else names are left to Validate
+			wrong = append(wrong, d.ValidateNames())
+		}
+		return model.Join(wrong...)
+	})
+	if err != nil {
+		return err
+	}
+	return c.SendJSON(http.StatusOK, done)
+}
+
+// options returns those of the write, or all that is wrong before any state is
+// looked at.
+func (r *networksRequest) options() (change.Options, error) {
+	if n := len(r.Network); n > maxPutNetworks {
+		return change.Options{}, model.Invalidf("The request has %d networks; the limit is %d: send several requests.", n, maxPutNetworks)
+	}
+	timeout, err := patience(r.ConnectivityTimeout)
+	wrong := []error{err}
+	for i, item := range r.Network {
+		wrong = append(wrong, about(i, item, item.refuseForm())...)
+	}
+	return change.Options{Timeout: timeout}, model.Join(wrong...)
+}
+
+// putAll puts all entries and returns what became of them, with all that is
+// wrong. The names of entries are those from before the request.
+func putAll(d *model.Desired, own ownNICs, strict bool, items []*networkDTO) (wire.PutNetworks, []error) {
+	byName := make(map[string]model.Network, len(d.Networks)+len(items))
+	for _, n := range d.Networks {
+		byName[n.Name] = n
+	}
+	done := wire.PutNetworks{Networks: make([]wire.PutNetwork, len(items))}
+	seen := make(map[model.ID]bool, len(items))
+	var wrong []error
+	for i, item := range items {
+		have, err := item.present(d, byName)
+		if err == nil && seen[have.ID] {
+			err = model.Invalidf("The network is in the request more than once: name each network once.")
+		}
+		if err != nil {
+			wrong = append(wrong, about(i, item, err)...)
+			continue
+		}
+		put, err := item.put(d, own, strict, have)
+		wrong = append(wrong, about(i, item, err)...)
+		seen[put.ID] = true
+		outcome := wire.Changed
+		switch {
+		case have.ID == "":
+			outcome = wire.Created
+			byName[put.Name] = put // for an entry that names it again
+		case put == have:
+			outcome = wire.Unchanged
+		}
+		done.Networks[i] = wire.PutNetwork{NetworkName: wire.NetworkName{ID: string(put.ID), Name: put.Name}, Outcome: outcome}
+	}
+	return done, wrong
+}
+
+// present returns the network that an entry changes, which has no id if the
+// entry makes a new one.
+func (d *networkDTO) present(desired *model.Desired, byName map[string]model.Network) (model.Network, error) {
+	if d.ID == "" {
+		if value(d.Name) == "" {
+			return model.Network{}, errNameless
+		}
+		return byName[*d.Name], nil
+	}
+	id, _ := model.ParseID(d.ID)
+	n, exists := desired.Networks[id]
+	if !exists {
+		return model.Network{}, model.Unknown(d.ID)
+	}
+	return n, nil
+}
+
+// put makes the network that an entry asks for, or changes the one that is there.
+func (d *networkDTO) put(desired *model.Desired, own ownNICs, strict bool, have model.Network) (model.Network, error) {
+	if have.ID == "" {
+		return d.made(own, strict, desired.PutNetwork)
+	}
+	var put model.Network
+	err := d.change(have, own, func(n model.Network) (err error) {
+		put, err = desired.PutNetwork(n)
+		return err
+	})
+	return put, err
+}
+
+// about says of all refusals which entry they are about.
+func about(index int, item *networkDTO, err error) []error {
+	if err == nil {
+		return nil
+	}
+	entry := fmt.Sprintf("Network %d of the request", index+1)
+	if name := value(item.Name); name != "" {
+		entry = "Network '" + name + "'"
+	} else if item.ID != "" {
+		entry = "Network " + item.ID
+	}
+	refusals, several := errors.AsType[model.Refusals](err)
+	if !several {
+		refusals = model.Refusals{err}
+	}
+	for i, refusal := range refusals {
+		refusals[i] = &entryError{entry, refusal}
+	}
+	return refusals
+}

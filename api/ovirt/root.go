@@ -1,0 +1,63 @@
+package ovirt
+
+import (
+	"time"
+
+	"github.com/isonet/isonet/api/rest"
+	"github.com/isonet/isonet/model"
+)
+
+// The engine's version that the API is like. Clients take features from it.
+const (
+	engineMajor = 4
+	engineMinor = 5
+	engineFull  = "4.5.0"
+)
+
+// rootResource is the entry of the API.
+type rootResource struct {
+	site
+	// version is isonet's own, shown in product_info.
+	version string
+}
+
+// get answers GET /ovirt-engine/api.
+func (r rootResource) get(c *rest.Call) (rest.Document, error) {
+	root := &rootDTO{ProductInfo: r.product(), Time: timestamp(time.Now())}
+	for _, rel := range []string{
+		"clusters", "datacenters", "disks", "hosts", "networks", "storagedomains",
+		"tags", "templates", "users", "vmpools", "vms", "vnicprofiles",
+	} {
+		root.Link = append(root.Link, linkDTO{Href: c.Base() + "/" + rel, Rel: rel})
+		if rel != "tags" && rel != "vnicprofiles" { // the engine cannot search them either
+			root.Link = append(root.Link, linkDTO{Href: c.Base() + "/" + rel + "?search={query}", Rel: rel + "/search"})
+		}
+	}
+	v := r.view(c)
+	root.Summary.Hosts.Total = integer(len(v.desired.Hosts))
+	for id := range v.desired.Hosts {
+		if v.here(id) {
+			root.Summary.Hosts.Active++
+		}
+	}
+	root.Summary.Users.Total = integer(len(c.Users()))
+	root.Summary.Users.Active = root.Summary.Users.Total
+	if c.User() != "" {
+		root.AuthenticatedUser = v.ref("users", userID(c.User()))
+		root.EffectiveUser = root.AuthenticatedUser
+	}
+	return root, nil
+}
+
+func (r rootResource) product() productInfoDTO {
+	full := engineFull + "-isonet"
+	if r.version != "" {
+		full += "-" + r.version
+	}
+	return productInfoDTO{
+		InstanceID: string(model.DeriveID("product")),
+		Name:       "isonet",
+		Vendor:     "isonet",
+		Version:    versionDTO{FullVersion: full, Major: engineMajor, Minor: engineMinor},
+	}
+}

@@ -1,0 +1,53 @@
+package ovirt
+
+import (
+	"strings"
+
+	"github.com/isonet/isonet/api/rest"
+	"github.com/isonet/isonet/model"
+)
+
+// profile is what oVirt's clients append to a user's name, and the engine to
+// the names of users that it keeps itself.
+const profile = "internal"
+
+// userResource is the users who may log in.
+type userResource struct{ site }
+
+func userID(name string) model.ID { return model.DeriveID("user " + name) }
+
+// user renders a user of the users file.
+func (v *view) user(name string) *userDTO {
+	d := &userDTO{entity: *v.ref("users", userID(name)), Name: name, Principal: name, UserName: name}
+	if !strings.Contains(name, "@") {
+		d.UserName = name + "@" + profile
+	}
+	return d
+}
+
+func (r userResource) list(c *rest.Call) (rest.Document, error) {
+	v := r.view(c)
+	var all []*userDTO
+	for _, name := range c.Users() {
+		all = append(all, v.user(name))
+	}
+	found, err := find(c, all, fields[*userDTO]{
+		"id":      {of: func(d *userDTO) string { return d.ID }},
+		"name":    {of: func(d *userDTO) string { return d.Name }},
+		"usrname": {of: func(d *userDTO) string { return d.UserName }},
+	})
+	return &usersDTO{found}, err
+}
+
+func (r userResource) get(c *rest.Call) (rest.Document, error) {
+	id, err := c.ID("user")
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range c.Users() {
+		if userID(name) == id {
+			return r.view(c).user(name), nil
+		}
+	}
+	return nil, model.Unknown(id)
+}

@@ -1,0 +1,101 @@
+package ovirt
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/isonet/isonet/api/rest"
+	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/report"
+)
+
+// NICs knows the network interfaces of this host without any I/O. Package nic
+// has the real one.
+type NICs interface {
+	// Snapshot returns them in order, which nobody changes.
+	Snapshot() []model.NIC
+}
+
+// site is what the resources stand on.
+type site struct {
+	rest.Backend
+	nics NICs
+}
+
+// ownNICs are the network interfaces of the daemon's own host. It cannot see
+// those of others.
+type ownNICs struct {
+	host model.ID // "" before it is known
+	nics []model.NIC
+}
+
+func (s site) ownNICs() ownNICs { return ownNICs{s.Loop.Status().HostID, s.nics.Snapshot()} }
+
+// of returns the interfaces of a host as far as they are known.
+func (o ownNICs) of(host model.ID) []model.NIC {
+	if o.host != host {
+		return nil
+	}
+	return o.nics
+}
+
+// view renders one moment of the desired and actual state for one request.
+type view struct {
+	base    string
+	desired *model.Desired
+	status  report.Status
+	traffic map[model.ID]model.Traffic
+	nics    ownNICs
+}
+
+// view returns what the request may see now.
+func (s site) view(c *rest.Call) *view { return s.viewOf(c, s.Store.Snapshot()) }
+
+// viewOf returns a view of a certain desired state, such as the one that a
+// write made.
+func (s site) viewOf(c *rest.Call, d *model.Desired) *view {
+	status := s.Loop.Status()
+	return &view{
+		base: c.Base(), desired: d, status: status, traffic: s.Traffic.Traffic(),
+		nics: ownNICs{status.HostID, s.nics.Snapshot()},
+	}
+}
+
+// at returns the entity with the href that the path segments make.
+func (v *view) at(id string, segments ...string) entity {
+	href := v.base
+	for _, s := range segments {
+		href += "/" + s
+	}
+	return entity{Href: href + "/" + id, ID: id}
+}
+
+// ref returns a reference to a top-level object.
+func (v *view) ref(collection string, id model.ID) *entity {
+	e := v.at(string(id), collection)
+	return &e
+}
+
+// own reports whether a host is the one that this daemon runs on.
+func (v *view) own(host model.ID) bool { return host != "" && v.status.HostID == host }
+
+// here reports whether a host is the one that this daemon runs on and nothing is
+// missing on which verdicts rest, so that the actual state speaks of it.
+func (v *view) here(host model.ID) bool { return v.own(host) && v.status.Present() }
+
+// linksTo returns the links of an entity.
+func linksTo(e entity, rels ...string) []linkDTO {
+	links := make([]linkDTO, len(rels))
+	for i, rel := range rels {
+		links[i] = linkDTO{Href: e.Href + "/" + rel, Rel: rel}
+	}
+	return links
+}
+
+// sortedNetworks are the networks of the data center by name.
+func (v *view) sortedNetworks() []model.Network {
+	return slices.SortedFunc(maps.Values(v.desired.Networks), func(a, b model.Network) int {
+		return strings.Compare(a.Name, b.Name)
+	})
+}

@@ -1,0 +1,145 @@
+package rest
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/isonet/isonet/model"
+)
+
+// Format is a form of representation.
+type Format int
+
+// The forms of representation that there are.
+const (
+	FormatXML Format = iota // oVirt's default
+	FormatJSON
+)
+
+const prolog = `<?xml version="1.0" encoding="UTF-8" standalone="yes"?>` + "\n"
+
+func (f Format) contentType() string {
+	if f == FormatJSON {
+		return "application/json"
+	}
+	return "application/xml;charset=UTF-8"
+}
+
+// Encode writes a document.
+func (f Format) Encode(d Document) ([]byte, error) {
+	var b bytes.Buffer
+	if f == FormatJSON {
+		e := json.NewEncoder(&b)
+		e.SetEscapeHTML(false)
+		e.SetIndent("", "  ")
+		err := e.Encode(d)
+		return b.Bytes(), err
+	}
+	b.WriteString(prolog)
+	e := xml.NewEncoder(&b)
+	e.Indent("", "    ")
+	if err := e.EncodeElement(d, xml.StartElement{Name: xml.Name{Local: d.Element()}}); err != nil {
+		return nil, err
+	}
+	b.WriteByte('\n')
+	return b.Bytes(), nil
+}
+
+// Decode reads a whole body. What the document does not know is ignored, as
+// oVirt's clients send more than isonet has; what it knows must be right.
+func (f Format) Decode(data []byte, into Document) error {
+	if !utf8.Valid(data) {
+		return Refuse(ErrSyntax, "The body is not valid UTF-8: send it in that encoding.")
+	}
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // a mark of the encoding, not a part of the body
+	if f == FormatXML {
+		return decodeError(decodeXML(data, into))
+	}
+	err := guardJSON(data)
+	if err == nil {
+		err = json.Unmarshal(data, into)
+	}
+	return decodeError(err)
+}
+
+// decodeError gives the errors of the standard decoders their kind.
+func decodeError(err error) error {
+	if err == nil {
+		return nil
+	}
+	if refusal, ok := errors.AsType[*model.Error](err); ok {
+		return refusal
+	}
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return Refuse(ErrValue, "The member %q must not be a JSON %s.", wrong.Field, wrong.Value)
+	}
+	return Refuse(ErrSyntax, "The body cannot be read: %s.", strings.TrimSuffix(err.Error(), "."))
+}
+
+// requestFormat returns the form of a request's body. A body without a type is
+// XML.
+func requestFormat(h http.Header) (Format, error) {
+	if coding := h.Get("Content-Encoding"); coding != "" && coding != "identity" {
+		return 0, Refuse(ErrMediaType, "The content encoding %q is not supported: send the body as it is.", coding)
+	}
+	contentType := h.Get("Content-Type")
+	if contentType == "" {
+		return FormatXML, nil
+	}
+	mediaType, params, err := mime.ParseMediaType(contentType)
+	f, known := formatOf(mediaType)
+	if err != nil || !known {
+		return 0, Refuse(ErrMediaType, "The content type %q is not supported: use application/xml or application/json.", contentType)
+	}
+	if charset := params["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") {
+		return 0, Refuse(ErrMediaType, "The character set %q is not supported: use UTF-8.", charset)
+	}
+	return f, nil
+}
+
+// responseFormat returns the form that the client prefers: by the query
+// parameter accept, else by the header Accept (RFC 9110 section 12.5.1). A
+// client that prefers neither gets XML.
+func responseFormat(r *http.Request) Format {
+	accept := r.URL.Query().Get("accept")
+	if accept == "" {
+		accept = strings.Join(r.Header.Values("Accept"), ",")
+	}
+	best, quality := FormatXML, 0.0
+	for mediaRange := range strings.SplitSeq(accept, ",") {
+		mediaType, params, err := mime.ParseMediaType(mediaRange)
+		if err != nil {
+			continue
+		}
+		f, known := formatOf(mediaType)
+		known = known || mediaType == "*/*" || mediaType == "application/*"
+		if q := weight(params["q"]); known && q > quality {
+			best, quality = f, q
+		}
+	}
+	return best
+}
+
+func weight(q string) float64 {
+	if w, err := strconv.ParseFloat(q, 64); err == nil {
+		return w
+	}
+	return 1
+}
+
+func formatOf(mediaType string) (Format, bool) {
+	switch mediaType {
+	case "application/json":
+		return FormatJSON, true
+	case "application/xml", "text/xml":
+		return FormatXML, true
+	}
+	return FormatXML, false
+}

@@ -1,0 +1,41 @@
+package rest
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+)
+
+const (
+	headerTimeout = 10 * time.Second
+	readTimeout   = 30 * time.Second
+	// writeTimeout is for a reply that nothing extends. Writes extend it by the
+	// time that they may wait for Open vSwitch, watches by each line.
+	writeTimeout   = 60 * time.Second
+	idleTimeout    = 2 * time.Minute
+	maxHeaderBytes = 16 << 10
+)
+
+// NewServer returns a server for the handler of an API, with bounds on
+// everything that a client can make slow or large, except on the number of
+// connections, which is the listener's. Its Shutdown ends the streams of
+// isonet/watch.
+func NewServer(handler http.Handler, logger *slog.Logger) *http.Server {
+	ctx, cancel := context.WithCancel(context.Background())
+	server := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+		// net/http itself would answer 'OPTIONS *' without asking who it is.
+		DisableGeneralOptionsHandler: true,
+	}
+	server.RegisterOnShutdown(cancel)
+	return server
+}

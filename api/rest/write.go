@@ -1,0 +1,70 @@
+package rest
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/isonet/isonet/change"
+	"github.com/isonet/isonet/model"
+)
+
+// Write makes a change of the desired state on the conditions of the request, and
+// returns the desired state that it made.
+func (b Backend) Write(c *Call, o change.Options, edit func(*model.Desired) error) (*model.Desired, error) {
+	return c.Write(o, func(ctx context.Context, o change.Options) (change.Done, error) { return b.Writer.Write(ctx, o, edit) })
+}
+
+// Write does a write on the conditions of the request. It tells the client what the
+// write means for VMs.
+func (c *Call) Write(o change.Options, write func(context.Context, change.Options) (change.Done, error)) (*model.Desired, error) {
+	o.If = c.condition()
+	c.AllowReply(o.Longest())
+	done, err := write(c.r.Context(), o)
+	if errors.Is(err, change.ErrOutdated) {
+		return nil, Refuse(ErrPrecondition, "It was changed since it was read with the ETag in If-Match: read it again and decide anew, or send the request without If-Match to overwrite what others did.")
+	}
+	c.made = done.Desired
+	for _, text := range done.Warnings {
+		c.w.Header().Add(warningHeader, ascii(text))
+	}
+	return done.Desired, err
+}
+
+const (
+	// warningHeader is in the reply of a write that was done, or would be, and that
+	// VMs will notice: a sentence in ASCII for each thing.
+	warningHeader = "Isonet-Warning"
+	// dryRunHeader marks the reply of a write that was not done.
+	dryRunHeader = "Isonet-Dry-Run"
+)
+
+// ascii writes text so that it fits into a header.
+func ascii(text string) string {
+	quoted := strconv.QuoteToASCII(text)
+	return strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
+}
+
+// DryRun reads the query parameter dry_run of a write, and marks the reply if it is
+// set. Unlike other flags it must be right: who misspells it does not want the write
+// to be done.
+func (c *Call) DryRun() (bool, error) {
+	values, present := c.Query()["dry_run"]
+	if !present {
+		return false, nil
+	}
+	switch strings.ToLower(values[0]) {
+	case "false", "f", "no", "n", "0":
+		return false, nil
+	}
+	if !c.Flag("dry_run") {
+		return false, Refuse(ErrValue, "The value %q of dry_run is no boolean: use true or false. Nothing was changed.", values[0])
+	}
+	if c.r.Method == http.MethodGet || c.r.Method == http.MethodHead {
+		return false, nil
+	}
+	c.w.Header().Set(dryRunHeader, "true")
+	return true, nil
+}
