@@ -6,9 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
-	"github.com/isonet/isonet/cmd/isonet/internal/client"
+	"github.com/isonet/isonet/client"
 	"github.com/isonet/isonet/cmd/isonet/internal/setup"
 )
 
@@ -51,7 +50,7 @@ func (a *app) apply(ctx context.Context, c *client.Client, h host, p setup.Plan,
 	done, networks := 0, p.Networks()
 	for part := range slices.Chunk(networks, client.MostNetworks) {
 		progress.show("networks created or updated: %d of %d", done, len(networks))
-		put, err := c.PutNetworks(ctx, part, patience(ctx))
+		put, err := c.PutNetworks(ctx, part)
 		if err != nil {
 			return steps[:done], fmt.Errorf("create or update networks: %w", err)
 		}
@@ -66,24 +65,13 @@ func (a *app) apply(ctx context.Context, c *client.Client, h host, p setup.Plan,
 	stop := a.follow(ctx, c, progress)
 	err := c.SetupNetworks(ctx, h.id, client.SetupNetworks{
 		Attach: idsOf(ids, p.Attach), Detach: idsOf(ids, p.Detach),
-		AddLabels: p.AddLabels, RemoveLabels: p.RemoveLabels, Force: force, Timeout: patience(ctx),
+		AddLabels: p.AddLabels, RemoveLabels: p.RemoveLabels, Force: force,
 	})
 	stop()
 	if err != nil {
 		return steps[:done], err
 	}
 	return steps, nil
-}
-
-// patience is how long the daemon shall wait for Open vSwitch: three quarters of
-// the time that is left, so that its answer comes in time.
-func patience(ctx context.Context) time.Duration {
-	const most = time.Hour // the daemon refuses more
-	deadline, limited := ctx.Deadline()
-	if !limited {
-		return most
-	}
-	return min(max(time.Until(deadline)*3/4, time.Second), most)
 }
 
 func idsOf(ids map[string]string, names []string) []string {

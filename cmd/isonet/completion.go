@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/isonet/isonet/cmd/isonet/internal/client"
+	"github.com/isonet/isonet/client"
 )
 
 // completionTimeout bounds how long a shell waits for names.

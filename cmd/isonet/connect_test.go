@@ -19,7 +19,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/isonet/isonet/cmd/isonet/internal/client"
+	"github.com/isonet/isonet/client"
 )
 
 // TestUnreachable checks what an operator sees when there is no daemon.
@@ -195,23 +195,6 @@ func TestOutputFails(t *testing.T) {
 		if code != exitError || stderr.String() != "isonet: write the output: no space left\n" {
 			t.Errorf("isonet %s: exit code %d, stderr %q", args, code, stderr.String())
 		}
-	}
-}
-
-// TestPatience checks that the daemon gives up before the command does.
-func TestPatience(t *testing.T) {
-	if got := patience(context.Background()); got != time.Hour {
-		t.Errorf("without a limit: %s", got)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Hour)
-	defer cancel()
-	if got := patience(ctx); got != time.Hour {
-		t.Errorf("with 8 h: %s", got)
-	}
-	ctx, cancel = context.WithDeadline(context.Background(), time.Now().Add(-time.Hour))
-	defer cancel()
-	if got := patience(ctx); got != time.Second {
-		t.Errorf("after the deadline: %s", got)
 	}
 }
 

@@ -31,6 +31,8 @@ func TestMain(m *testing.M) {
 type answer struct {
 	status int
 	body   string
+	// once says that the user is unknown from the second time on.
+	once bool
 	// hang leaves the request unanswered until the client is gone.
 	hang bool
 }
@@ -65,7 +67,12 @@ func (d *daemon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		d.authed = append(d.authed, user+":"+password)
 	}
 	d.mu.Unlock()
+	d.mu.Lock()
 	a, known := d.answers[request]
+	if a.once {
+		d.answers[request] = answer{status: http.StatusUnauthorized}
+	}
+	d.mu.Unlock()
 	switch {
 	case !known:
 		a = answer{status: http.StatusTeapot, body: `{"detail": "the test has no answer to ` + request + `"}`}

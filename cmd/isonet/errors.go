@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
-	"net/http"
 	"net/url"
 	"os"
 	"os/user"
@@ -15,7 +14,7 @@ import (
 	"strconv"
 	"syscall"
 
-	"github.com/isonet/isonet/cmd/isonet/internal/client"
+	"github.com/isonet/isonet/client"
 )
 
 // errNotActive ends 'isonet status' and 'isonet doctor' when the table has said it all.
@@ -33,8 +32,10 @@ func (a *app) explain(err error) string {
 		return "interrupted; look with 'isonet status' how far it went"
 	case errors.Is(err, client.ErrNotIsonetd):
 		return fmt.Sprintf("%v: does isonetd listen at %s?", err, a.daemon())
-	case errors.As(err, &fault) && fault.Status == http.StatusUnauthorized:
+	case errors.Is(err, client.ErrUnauthorized):
 		return a.daemon() + " refuses the user or the password: check --user and --password-file"
+	case errors.As(err, &fault):
+		return reworded(err, fault)
 	case errors.As(err, &dial) && dial.Op == "dial":
 		return a.explainDial(err, dial)
 	case errors.As(err, &transport):

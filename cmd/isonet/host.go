@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/isonet/isonet/cmd/isonet/internal/client"
+	"github.com/isonet/isonet/client"
 	"github.com/isonet/isonet/cmd/isonet/internal/setup"
 )
 
@@ -84,12 +84,12 @@ its isonetd is alive after all, it takes its networks down and registers anew.`,
 }
 
 // host finds a host by its id, or by a name that one host has.
-func (s session) host(ctx context.Context, reference string) (client.HostEntry, error) {
+func (s session) host(ctx context.Context, reference string) (client.Host, error) {
 	hosts, err := s.Hosts(ctx)
 	if err != nil {
-		return client.HostEntry{}, err
+		return client.Host{}, err
 	}
-	var found []client.HostEntry
+	var found []client.Host
 	var ids []string
 	for _, h := range hosts {
 		switch {
@@ -101,11 +101,11 @@ func (s session) host(ctx context.Context, reference string) (client.HostEntry, 
 	}
 	switch len(found) {
 	case 0:
-		return client.HostEntry{}, fmt.Errorf("there is no host '%s'; see 'isonet host list'", reference)
+		return client.Host{}, fmt.Errorf("there is no host '%s'; see 'isonet host list'", reference)
 	case 1:
 		return found[0], nil
 	}
-	return client.HostEntry{}, fmt.Errorf("%d hosts have the name '%s': use an id, %s", len(found), reference, strings.Join(ids, " or "))
+	return client.Host{}, fmt.Errorf("%d hosts have the name '%s': use an id, %s", len(found), reference, strings.Join(ids, " or "))
 }
 
 // completeHost completes the name of one host.

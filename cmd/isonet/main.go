@@ -10,11 +10,9 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-)
 
-// defaultSocket is where isonetd listens unless its configuration says
-// otherwise.
-const defaultSocket = "/run/isonet/isonetd.sock"
+	"github.com/isonet/isonet/client"
+)
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -24,7 +22,7 @@ func main() {
 		stderr:   os.Stderr,
 		terminal: isTerminal(os.Stderr),
 		screen:   func() (rows, columns int, ok bool) { return screen(os.Stdout) },
-		socket:   cmp.Or(os.Getenv("ISONET_SOCKET"), defaultSocket),
+		socket:   cmp.Or(os.Getenv("ISONET_SOCKET"), client.DefaultSocket),
 		now:      time.Now,
 	})
 	stop()

@@ -11,6 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
+
+	"github.com/isonet/isonet/client"
 )
 
 //go:generate go test -count=1 -run ^TestManPages$ . -update
@@ -19,7 +21,7 @@ import (
 func TestManPages(t *testing.T) {
 	const dir = "../../docs/man"
 	pages := map[string][]byte{}
-	manPages(t, (&app{system: system{socket: defaultSocket}}).rootCommand(), pages)
+	manPages(t, (&app{system: system{socket: client.DefaultSocket}}).rootCommand(), pages)
 	if flag.Lookup("update").Value.String() == "true" {
 		for name, page := range pages {
 			if err := os.WriteFile(filepath.Join(dir, name), page, 0o644); err != nil {

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/isonet/isonet/cmd/isonet/internal/client"
+	"github.com/isonet/isonet/client"
 	"github.com/isonet/isonet/cmd/isonet/internal/setup"
 	"github.com/isonet/isonet/model"
 )

@@ -18,12 +18,7 @@ func (a *app) print(value any, fill func(t *table)) error {
 	var err error
 	switch a.output {
 	case "json":
-		var b bytes.Buffer
-		encoder := json.NewEncoder(&b)
-		encoder.SetEscapeHTML(false)
-		encoder.SetIndent("", "  ")
-		err = encoder.Encode(value)
-		data = b.Bytes()
+		data, err = encode(value, "  ")
 	case "yaml":
 		data, err = yamlform.Marshal(value)
 	default:
@@ -35,6 +30,16 @@ func (a *app) print(value any, fill func(t *table)) error {
 		return err
 	}
 	return a.write(data)
+}
+
+// encode writes JSON for people: <, > and & as they are.
+func encode(value any, indent string) ([]byte, error) {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", indent)
+	err := encoder.Encode(value)
+	return b.Bytes(), err
 }
 
 func (a *app) write(data []byte) error {

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/isonet/isonet/cmd/isonet/internal/client"
+	"github.com/isonet/isonet/client"
 	"github.com/isonet/isonet/cmd/isonet/internal/setup"
 	"github.com/isonet/isonet/wire"
 )
@@ -54,7 +54,7 @@ nothing as a rule.`,
 
 // plan has a setup checked by the daemon and prints what it would do.
 func (a *app) plan(ctx context.Context, c *client.Client, h host, p setup.Plan, force bool) error {
-	var writes []client.Write
+	var writes []wire.PlannedWrite
 	for part := range slices.Chunk(p.Networks(), client.MostNetworks) {
 		writes = append(writes, client.PlanNetworks(part))
 	}

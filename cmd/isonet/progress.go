@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/isonet/isonet/cmd/isonet/internal/client"
+	"github.com/isonet/isonet/client"
 )
 
 // progress is a line on the terminal that is written over again and again. It
@@ -44,10 +44,9 @@ func (a *app) follow(ctx context.Context, c *client.Client, p *progress) (stop f
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = c.Watch(ctx, func(line []byte) error {
-			s, err := client.ParseStatus(line)
+		for s, err := range c.Watch(ctx) {
 			if err != nil {
-				return err
+				return
 			}
 			active := 0
 			for _, n := range s.Networks {
@@ -56,8 +55,7 @@ func (a *app) follow(ctx context.Context, c *client.Client, p *progress) (stop f
 				}
 			}
 			p.show("networks active: %d of %d", active, len(s.Networks))
-			return nil
-		})
+		}
 	}()
 	return func() {
 		cancel()

@@ -20,7 +20,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/isonet/isonet/cmd/isonet/internal/client"
+	"github.com/isonet/isonet/client"
 	"github.com/isonet/isonet/cmd/isonet/internal/prove"
 	isonetdaemon "github.com/isonet/isonet/daemon"
 	"github.com/isonet/isonet/internal/ovstest"

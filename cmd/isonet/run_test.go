@@ -305,8 +305,6 @@ func TestRefusals(t *testing.T) {
 		{"not-isonetd-200", "status", "GET /isonet/status", ok("<html>hello</html>")},
 		{"not-isonetd-wrong-type", "status", "GET /isonet/status", ok(`{"networks": 7}`)},
 		{"not-isonetd-wrong-mtu", "network list", "GET /networks?follow=network_labels", ok(`{"network": [{"mtu": "big"}]}`)},
-		{"not-isonetd-wrong-boolean", "network list", "GET /networks?follow=network_labels", ok(`{"network": [{"port_isolation": "yes"}]}`)},
-		{"native-values", "network list", "GET /networks?follow=network_labels", ok(`{"network": [{"name": "n", "mtu": 1400, "port_isolation": true}]}`)},
 		{"refused-adopt", "adopt br-old red", "POST /isonet/adopt", refusal(http.StatusConflict, "[Cannot adopt Bridge. The bridge 'br-old' cannot be adopted: a; b.]")},
 		{"refused-release", "release blue", "POST /isonet/release", refusal(http.StatusConflict, "[Cannot release the network 'blue'. It is strict.]")},
 		{"refused-guard-release", "guard release vnet4", "POST /isonet/guard/release", refusal(http.StatusConflict, "[Cannot release the device 'vnet4'. It is plugged into a network: remove its port first ('ovs-vsctl del-port vnet4').]")},

@@ -3,11 +3,10 @@ package main
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"github.com/spf13/cobra"
 
-	"github.com/isonet/isonet/cmd/isonet/internal/client"
+	"github.com/isonet/isonet/client"
 	"github.com/isonet/isonet/cmd/isonet/internal/yamlform"
 	"github.com/isonet/isonet/wire"
 )
@@ -18,7 +17,7 @@ func (a *app) watchCommand() *cobra.Command {
 		Short: "Print every change of the host's networks as it happens",
 		Long: `Print the present state and then one line for each change of a network, a port
 or the connection to Open vSwitch, until it is interrupted. --timeout does not
-count here. With '-o json' each line is a whole status, as 'isonet status' has
+count here. If isonetd is stopped it waits until it is back. With '-o json' each line is a whole status, as 'isonet status' has
 it; with '-o yaml' each document is.`,
 		Args:              arguments(0, 0, ""),
 		ValidArgsFunction: cobra.NoFileCompletions,
@@ -28,29 +27,49 @@ it; with '-o yaml' each document is.`,
 				return err
 			}
 			defer c.Close()
-			err = c.Watch(cmd.Context(), a.watcher())
-			if errors.Is(err, context.Canceled) && cmd.Context().Err() != nil {
-				return nil
-			}
-			return err
+			return a.watch(cmd.Context(), c)
 		},
 	}
 }
 
-// watcher returns what to do with each line of the stream.
-func (a *app) watcher() func(line []byte) error {
+// watch shows each status until ctx ends. It goes on when isonetd was away, as
+// long as there is hope that this helps.
+func (a *app) watch(ctx context.Context, c *client.Client) error {
+	show := a.watcher()
+	began, said := false, ""
+	for status, err := range c.Watch(ctx) {
+		switch {
+		case err == nil:
+			began, said = true, ""
+			if err := show(status); err != nil {
+				return err
+			}
+		case !began, errors.Is(err, client.ErrUnauthorized), errors.Is(err, client.ErrNotIsonetd):
+			return err
+		default:
+			if text := a.explain(err); text != said {
+				said = text
+				a.complain(text + "; connecting again until it is there")
+			}
+		}
+	}
+	return nil
+}
+
+// watcher returns what to do with each status.
+func (a *app) watcher() func(wire.Status) error {
 	switch a.output {
 	case "json":
-		return func(line []byte) error {
-			return a.write(slices.Concat(line, []byte("\n")))
-		}
-	case "yaml":
-		return func(line []byte) error {
-			status, err := client.ParseStatus(line)
+		return func(now wire.Status) error {
+			line, err := encode(now, "")
 			if err != nil {
 				return err
 			}
-			document, err := yamlform.Marshal(status)
+			return a.write(line)
+		}
+	case "yaml":
+		return func(now wire.Status) error {
+			document, err := yamlform.Marshal(now)
 			if err != nil {
 				return err
 			}
@@ -59,11 +78,7 @@ func (a *app) watcher() func(line []byte) error {
 	}
 	var before wire.Status
 	first := true
-	return func(line []byte) error {
-		now, err := client.ParseStatus(line)
-		if err != nil {
-			return err
-		}
+	return func(now wire.Status) error {
 		t := &table{}
 		for _, text := range changes(before, now, first) {
 			t.line("%s  %s", a.now().Format("15:04:05"), text)

@@ -21,10 +21,10 @@ func TestWatch(t *testing.T) {
 		name, args string
 		answer     answer
 	}{
-		{"watch", "watch", ok(string(stream))},
-		{"watch-json", "watch -o json", ok("{\"any\":  1}\n\n{\"line\": true}")},
-		{"watch-yaml", "watch -o yaml", ok("{\"revision\": 1}\n{\"revision\": 2}\n")},
-		{"watch-never-connected", "watch", ok(strings.ReplaceAll(recorded(t, "status-new"), "\n", " "))},
+		{"watch", "watch", once(string(stream))},
+		{"watch-json", "watch -o json", once("{\"revision\":  1}\n\n{\"ovs_version\": \"<3>\"}")},
+		{"watch-yaml", "watch -o yaml", once("{\"revision\": 1}\n{\"revision\": 2}\n")},
+		{"watch-never-connected", "watch", once(strings.ReplaceAll(recorded(t, "status-new"), "\n", " "))},
 		{"watch-garbage", "watch", ok("<html>\n")},
 		{"watch-garbage-yaml", "watch -o yaml", ok("<html>\n")},
 		{"watch-refused", "watch", refusal(http.StatusServiceUnavailable, "[no]")},
@@ -35,6 +35,9 @@ func TestWatch(t *testing.T) {
 		})
 	}
 }
+
+// once is a stream that breaks off, and no second one.
+func once(stream string) answer { return answer{status: http.StatusOK, body: stream, once: true} }
 
 // TestWatchInterrupted checks that an interrupt ends a watch without an error,
 // and that --timeout does not.

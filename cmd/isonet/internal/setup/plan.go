@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/isonet/isonet/cmd/isonet/internal/client"
+	"github.com/isonet/isonet/client"
 )
 
 // Current is what the daemon has.

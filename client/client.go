@@ -1,9 +1,8 @@
-// Package client speaks the REST API of isonetd: the JSON form of the oVirt
-// API, and isonet's own status resources.
 package client
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -13,11 +12,18 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/isonet/isonet/wire"
 )
+
+// DefaultSocket is where isonetd listens unless its configuration says
+// otherwise.
+const DefaultSocket = "/run/isonet/isonetd.sock"
 
 // basePath is where isonetd serves the oVirt API.
 const basePath = "/ovirt-engine/api"
@@ -28,20 +34,21 @@ const maxAnswer = 256 << 20
 
 // Options say where the daemon is.
 type Options struct {
-	// Socket is the path of the daemon's unix socket. It is used when URL is
-	// empty.
+	// Socket is the path of the daemon's unix socket; "" is DefaultSocket. It is
+	// used when URL is empty.
 	Socket string
 	// URL is the address of a remote daemon, https://host:port.
 	URL string
-	// User and Password are sent by HTTP Basic authentication (RFC 7617) to a
-	// remote daemon.
+	// User and Password are sent by HTTP Basic authentication (RFC 7617), over
+	// plain HTTP only to this machine itself.
 	User, Password string
 	// CACert holds PEM certificates that sign the remote daemon's; nil means
 	// those of the system.
 	CACert []byte
-	// UserAgent names this program to the daemon.
+	// UserAgent names the program to the daemon, such as "backup/1.2".
 	UserAgent string
-	// Warn is told what VMs will notice of a write, if it is set.
+	// Warn is told what VMs will notice of a write, in a sentence for each thing;
+	// nil is told nothing.
 	Warn func(text string)
 }
 
@@ -55,14 +62,15 @@ type Client struct {
 	warn      func(text string)
 }
 
-// New returns a client. It sends nothing yet.
+// New returns a client. It sends nothing yet, and refuses options that cannot
+// work.
 func New(o Options) (*Client, error) {
 	transport := &http.Transport{}
 	c := &Client{base: "http://isonetd", user: o.User, password: o.Password, userAgent: o.UserAgent, warn: o.Warn}
 	if o.URL == "" {
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var d net.Dialer
-			return d.DialContext(ctx, "unix", o.Socket)
+			return d.DialContext(ctx, "unix", cmp.Or(o.Socket, DefaultSocket))
 		}
 	} else {
 		base, err := remoteBase(o.URL, o.User != "")
@@ -113,30 +121,20 @@ func loopback(host string) bool {
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // call sends one request and decodes the answer into out, unless out is nil.
-// A refusal of the daemon is a *Fault.
 func (c *Client) call(ctx context.Context, method, path string, query url.Values, in, out any) error {
 	resp, err := c.send(ctx, method, path, query, in)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close() //nolint:errcheck // the answer has been read
-	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-	if err != nil {
-		return fmt.Errorf("read the daemon's answer: %w", err)
-	}
-	if len(data) > maxAnswer {
-		return fmt.Errorf("the daemon's answer is larger than %d MiB", maxAnswer>>20)
-	}
-	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return newFault(resp.StatusCode, data)
-	}
 	for _, text := range resp.Header.Values("Isonet-Warning") {
 		if c.warn != nil {
 			c.warn(text)
 		}
 	}
-	if out == nil {
-		return nil
+	data, err := read(resp.Body)
+	if err != nil || out == nil {
+		return err
 	}
 	if err := json.Unmarshal(data, out); err != nil {
 		return fmt.Errorf("%w: %s %s: %w", ErrNotIsonetd, method, path, err)
@@ -144,6 +142,18 @@ func (c *Client) call(ctx context.Context, method, path string, query url.Values
 	return nil
 }
 
+func read(body io.Reader) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(body, maxAnswer+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", ErrUnknown, err)
+	case len(data) > maxAnswer:
+		return nil, fmt.Errorf("%w: it is larger than %d MiB", ErrNotIsonetd, maxAnswer>>20)
+	}
+	return data, nil
+}
+
+// send sends one request. The answer is one of success; its body is to be closed.
 func (c *Client) send(ctx context.Context, method, path string, query url.Values, in any) (*http.Response, error) {
 	var body io.Reader
 	if in != nil {
@@ -157,6 +167,8 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 	if len(query) > 0 {
 		address += "?" + query.Encode()
 	}
+	failure := ErrUnreachable
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { failure = ErrUnknown }})
 	req, err := http.NewRequestWithContext(ctx, method, address, body)
 	if err != nil {
 		return nil, fmt.Errorf("make the request: %w", err)
@@ -171,5 +183,35 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 	if c.user != "" {
 		req.SetBasicAuth(c.user, c.password)
 	}
-	return c.http.Do(req)
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", failure, err)
+	}
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		defer resp.Body.Close() //nolint:errcheck // the answer has been read
+		data, err := read(resp.Body)
+		if err != nil {
+			return nil, err
+		}
+		return nil, newFault(resp.StatusCode, data)
+	}
+	return resp, nil
+}
+
+// onlyIf is the query that sets a flag.
+func onlyIf(flag string, set bool) url.Values {
+	if !set {
+		return nil
+	}
+	return url.Values{flag: {"true"}}
+}
+
+// patience is how many seconds the daemon shall wait for Open vSwitch: three
+// quarters of the time that is left, so that its answer comes in time.
+func patience(ctx context.Context) string {
+	left := time.Hour // the daemon refuses more
+	if deadline, limited := ctx.Deadline(); limited {
+		left = min(max(time.Until(deadline)*3/4, time.Second), left)
+	}
+	return strconv.Itoa(int(left.Seconds()))
 }

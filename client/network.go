@@ -1,0 +1,205 @@
+package client
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"github.com/isonet/isonet/wire"
+)
+
+// MostNetworks is how many networks the daemon takes in one PutNetworks.
+const MostNetworks = 1000
+
+// Network is an isolated network, as it is defined for all hosts.
+type Network struct {
+	ID          string `json:"id"`
+	Name        string `json:"name"`
+	Description string `json:"description"`
+	Comment     string `json:"comment"`
+	// MTU in bytes; 0 means the default of 1500.
+	MTU int `json:"mtu"`
+	// Label attaches the network to every host that has it; "" means none.
+	Label string `json:"label"`
+	// Bridge is the name of the network's bridge on every host.
+	Bridge        string `json:"bridge"`
+	PortIsolation bool   `json:"port_isolation"`
+	// Isolation is the policy: "enforce", "quarantine" or "report"; "" if the
+	// daemon has none.
+	Isolation string `json:"isolation_policy,omitempty"`
+	Strict    bool   `json:"strict"`
+	MACLock   bool   `json:"mac_lock"`
+	// BroadcastLimit is in frames per second and port; 0 means none.
+	BroadcastLimit int `json:"broadcast_limit"`
+}
+
+// NetworkChange names the attributes of a network to set, in the units of
+// Network; nil leaves one as it is, or at its default when the network is
+// created.
+type NetworkChange struct {
+	Name        *string `json:"name,omitempty"`
+	Description *string `json:"description,omitempty"`
+	Comment     *string `json:"comment,omitempty"`
+	// Label "" takes the label away.
+	Label          *string `json:"-"`
+	MTU            *int    `json:"mtu,omitempty,string"`
+	PortIsolation  *bool   `json:"port_isolation,omitempty,string"`
+	Isolation      *string `json:"isolation_policy,omitempty"`
+	Strict         *bool   `json:"strict,omitempty,string"`
+	MACLock        *bool   `json:"mac_lock,omitempty,string"`
+	BroadcastLimit *int    `json:"broadcast_limit,omitempty,string"`
+}
+
+// Empty says that the change changes nothing.
+func (c NetworkChange) Empty() bool { return c == NetworkChange{} }
+
+// PutNetwork is a network to be made, or with its id one to be changed.
+type PutNetwork struct {
+	ID string
+	NetworkChange
+}
+
+// The JSON form of the oVirt API writes numbers and booleans as strings, and the
+// label as a list beside the network.
+
+// networkBody is a change as the daemon reads it.
+type networkBody struct {
+	ID string `json:"id,omitempty"`
+	NetworkChange
+	Labels     *labels    `json:"network_labels,omitempty"`
+	DataCenter *reference `json:"data_center,omitempty"`
+}
+
+func bodyOf(n PutNetwork) networkBody {
+	body := networkBody{ID: n.ID, NetworkChange: n.NetworkChange}
+	switch {
+	case n.Label == nil:
+	case *n.Label == "":
+		body.Labels = labelList()
+	default:
+		body.Labels = labelList(*n.Label)
+	}
+	return body
+}
+
+// networkAnswer is a network as the daemon writes it.
+type networkAnswer struct {
+	Network
+	Bridge         string `json:"vdsm_name"`
+	MTU            int    `json:"mtu,string"`
+	PortIsolation  bool   `json:"port_isolation,string"`
+	Strict         bool   `json:"strict,string"`
+	MACLock        bool   `json:"mac_lock,string"`
+	BroadcastLimit int    `json:"broadcast_limit,string"`
+	Labels         labels `json:"network_labels"`
+}
+
+func (a networkAnswer) network() Network {
+	n := a.Network
+	n.Bridge, n.MTU, n.PortIsolation = a.Bridge, a.MTU, a.PortIsolation
+	n.Strict, n.MACLock, n.BroadcastLimit = a.Strict, a.MACLock, a.BroadcastLimit
+	if len(a.Labels.Label) > 0 {
+		n.Label = a.Labels.Label[0].ID
+	}
+	return n
+}
+
+// labels is the oVirt form of a list of labels: the text is the id.
+type labels struct {
+	Label []reference `json:"network_label"`
+}
+
+type reference struct {
+	ID   string `json:"id,omitempty"`
+	Name string `json:"name,omitempty"`
+}
+
+func labelList(names ...string) *labels {
+	list := &labels{Label: []reference{}}
+	for _, name := range names {
+		list.Label = append(list.Label, reference{ID: name})
+	}
+	return list
+}
+
+func (l labels) names() []string {
+	names := make([]string, len(l.Label))
+	for i, label := range l.Label {
+		names[i] = label.ID
+	}
+	slices.Sort(names)
+	return names
+}
+
+// followLabels asks for the label within the network.
+func followLabels() url.Values { return url.Values{"follow": {"network_labels"}} }
+
+// Networks returns all networks, sorted by name.
+func (c *Client) Networks(ctx context.Context) ([]Network, error) {
+	var answer struct {
+		Network []networkAnswer `json:"network"`
+	}
+	if err := c.call(ctx, http.MethodGet, "/networks", followLabels(), nil, &answer); err != nil {
+		return nil, err
+	}
+	networks := make([]Network, len(answer.Network))
+	for i, n := range answer.Network {
+		networks[i] = n.network()
+	}
+	slices.SortFunc(networks, func(a, b Network) int { return cmp.Compare(a.Name, b.Name) })
+	return networks, nil
+}
+
+// CreateNetwork creates a network, which needs a name, and returns it. It is on
+// no host until it is attached or a host has its label.
+func (c *Client) CreateNetwork(ctx context.Context, n NetworkChange) (Network, error) {
+	body := bodyOf(PutNetwork{NetworkChange: n})
+	body.DataCenter = &reference{Name: "Default"}
+	return c.sendNetwork(ctx, http.MethodPost, "/networks", body)
+}
+
+// UpdateNetwork changes a network on all hosts that have it, and returns it.
+func (c *Client) UpdateNetwork(ctx context.Context, id string, change NetworkChange) (Network, error) {
+	return c.sendNetwork(ctx, http.MethodPut, "/networks/"+url.PathEscape(id), bodyOf(PutNetwork{NetworkChange: change}))
+}
+
+func (c *Client) sendNetwork(ctx context.Context, method, path string, body networkBody) (Network, error) {
+	var answer networkAnswer
+	err := c.call(ctx, method, path, followLabels(), body, &answer)
+	return answer.network(), err
+}
+
+// DeleteNetwork deletes a network, and with it its bridge on every host. With
+// force the bridges go although ports are in use.
+func (c *Client) DeleteNetwork(ctx context.Context, id string, force bool) error {
+	return c.call(ctx, http.MethodDelete, "/networks/"+url.PathEscape(id), onlyIf("force", force), nil, nil)
+}
+
+// PutNetworks makes and changes networks, all of them or none, at most
+// MostNetworks. It returns in the same order which ones they are and what became
+// of them.
+func (c *Client) PutNetworks(ctx context.Context, networks []PutNetwork) ([]wire.PutNetwork, error) {
+	body := putNetworks(networks)
+	body.Timeout = patience(ctx)
+	var answer wire.PutNetworks
+	err := c.call(ctx, http.MethodPost, putNetworksPath, nil, body, &answer)
+	return answer.Networks, err
+}
+
+const putNetworksPath = "/isonet/networks"
+
+// networksBody is the body of PutNetworks.
+type networksBody struct {
+	Network []networkBody `json:"network"`
+	Timeout string        `json:"connectivity_timeout,omitempty"`
+}
+
+func putNetworks(networks []PutNetwork) networksBody {
+	body := networksBody{Network: make([]networkBody, len(networks))}
+	for i, n := range networks {
+		body.Network[i] = bodyOf(n)
+	}
+	return body
+}
