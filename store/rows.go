@@ -2,7 +2,9 @@ package store
 
 import (
 	"maps"
+	"reflect"
 	"slices"
+	"sync"
 
 	rfc "github.com/ovn-kubernetes/libovsdb/ovsdb"
 
@@ -93,30 +95,50 @@ func keepValid[V any](whole *model.Desired, into, from map[model.ID]V, table str
 	add(slices.Sorted(maps.Keys(from)))
 }
 
+// networkColumn joins a column of the table Network to the field of model.Network that
+// has the name of its field in the schema.
+type networkColumn struct {
+	name       string
+	row, model []int
+}
+
+// networkColumns are all that a network has, but for its UUID.
+var networkColumns = sync.OnceValue(func() []networkColumn {
+	var columns []networkColumn
+	for _, row := range reflect.VisibleFields(reflect.TypeFor[schema.Network]()) {
+		if field, has := reflect.TypeFor[model.Network]().FieldByName(row.Name); has {
+			columns = append(columns, networkColumn{row.Tag.Get("ovsdb"), row.Index, field.Index})
+		}
+	}
+	return columns
+})
+
 func network(r *schema.Network) model.Network {
-	n := model.Network{
-		ID: model.ID(r.UUID), Name: r.Name, VdsmName: r.VdsmName,
-		Description: r.Description, Comment: r.Comment,
-		MTU: r.MTU, PortIsolation: r.PortIsolation, Revision: int64(r.Revision),
-		Strict: r.Strict, MACLock: r.MACLock, BroadcastLimit: r.BroadcastLimit,
-	}
-	if r.Isolation != nil {
-		n.Isolation = model.Policy(*r.Isolation)
-	}
-	if r.Label != nil {
-		n.Label = *r.Label
+	n := model.Network{ID: model.ID(r.UUID)}
+	from, to := reflect.ValueOf(r).Elem(), reflect.ValueOf(&n).Elem()
+	for _, c := range networkColumns() {
+		value, field := from.FieldByIndex(c.row), to.FieldByIndex(c.model)
+		if value.Kind() == reflect.Pointer { // of a text that may be absent
+			value = reflect.Indirect(value)
+		}
+		if value.IsValid() {
+			field.Set(value.Convert(field.Type()))
+		}
 	}
 	return n
 }
 
 func networkRow(n model.Network) rfc.Row {
-	return rfc.Row{
-		"name": n.Name, "vdsm_name": n.VdsmName,
-		"description": n.Description, "comment": n.Comment,
-		"mtu": n.MTU, "port_isolation": n.PortIsolation, "revision": int(n.Revision),
-		"isolation": optional(string(n.Isolation)), "strict": n.Strict, "mac_lock": n.MACLock, "broadcast_limit": n.BroadcastLimit,
-		"label": optional(n.Label),
+	row, from := rfc.Row{}, reflect.ValueOf(n)
+	for _, c := range networkColumns() {
+		value, column := from.FieldByIndex(c.model), reflect.TypeFor[schema.Network]().FieldByIndex(c.row).Type
+		if column.Kind() == reflect.Pointer {
+			row[c.name] = optional(value.String())
+			continue
+		}
+		row[c.name] = value.Convert(column).Interface()
 	}
+	return row
 }
 
 // optional is the value of a column that may be empty; "" is.

@@ -54,16 +54,7 @@ func (v *view) bareNetwork(n model.Network) *networkDTO {
 		VdsmName:      &n.VdsmName,
 		DataCenter:    &dataCenterDTO{entity: *v.ref("datacenters", dataCenterID())},
 
-		isolationPolicyDTO: policyOf(n),
-	}
-}
-
-func policyOf(n model.Network) isolationPolicyDTO {
-	return isolationPolicyDTO{
-		IsolationPolicy: new(string(n.EffectiveIsolation())),
-		Strict:          new(boolean(n.Strict)),
-		MACLock:         new(boolean(n.MACLock)),
-		BroadcastLimit:  new(integer(n.BroadcastLimit)),
+		Settings: settingsOf(n),
 	}
 }
 

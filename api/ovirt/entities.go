@@ -28,7 +28,7 @@ type networkDTO struct {
 	NetworkLabels   *labelsDTO       `xml:"network_labels" json:"network_labels,omitempty"`
 	QoS             content          `xml:"qos,omitempty" json:"qos,omitempty"`
 	VnicProfiles    *vnicProfilesDTO `xml:"vnic_profiles" json:"vnic_profiles,omitempty"`
-	isolationPolicyDTO
+	wire.Settings
 }
 
 func (*networkDTO) Element() string { return "network" }
@@ -442,17 +442,6 @@ type usersDTO struct {
 }
 
 func (*usersDTO) Element() string { return "users" }
-
-// isolationPolicyDTO are members of a network that oVirt does not have; its
-// clients ignore them.
-type isolationPolicyDTO struct {
-	// IsolationPolicy is enforce, quarantine or report.
-	IsolationPolicy *string  `xml:"isolation_policy" json:"isolation_policy,omitempty"`
-	Strict          *boolean `xml:"strict" json:"strict,omitempty"`
-	MACLock         *boolean `xml:"mac_lock" json:"mac_lock,omitempty"`
-	// BroadcastLimit is in frames per second and port; 0 is none.
-	BroadcastLimit *integer `xml:"broadcast_limit" json:"broadcast_limit,omitempty"`
-}
 
 // isolationDTO is the verdict on the isolation of an attachment on this host.
 type isolationDTO struct {

@@ -7,22 +7,6 @@ import (
 	"github.com/isonet/isonet/report"
 )
 
-// apply sets what the body has; the model judges the values.
-func (d isolationPolicyDTO) apply(n *model.Network) {
-	if d.IsolationPolicy != nil && *d.IsolationPolicy != string(n.EffectiveIsolation()) {
-		n.Isolation = model.Policy(*d.IsolationPolicy)
-	}
-	if d.Strict != nil {
-		n.Strict = bool(*d.Strict)
-	}
-	if d.MACLock != nil {
-		n.MACLock = bool(*d.MACLock)
-	}
-	if d.BroadcastLimit != nil {
-		n.BroadcastLimit = int(*d.BroadcastLimit)
-	}
-}
-
 // isolation returns the verdict on an attachment's isolation; nil for one that
 // is on another host.
 func (v *view) isolation(a model.Attachment) *isolationDTO {

@@ -225,7 +225,7 @@ func (d *networkDTO) apply(action string, own ownNICs, n *model.Network) error {
 	if d.PortIsolation != nil {
 		n.PortIsolation = bool(*d.PortIsolation)
 	}
-	d.isolationPolicyDTO.apply(n)
+	applySettings(d.Settings, n)
 	refusals := d.foreign(n.Name)
 	refusals = append(refusals, d.notForVMs(action, n)...)
 	if labels := d.NetworkLabels.items(); len(labels) > 1 {

@@ -3,12 +3,12 @@ package ovirt
 import (
 	"bytes"
 	"encoding/json"
-	"math"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/isonet/isonet/api/rest"
+	"github.com/isonet/isonet/wire"
 )
 
 // The structures of entities.go are oVirt's representations. XML and JSON are
@@ -34,63 +34,10 @@ type linksDTO struct {
 	Link []linkDTO `xml:"link" json:"link,omitempty"`
 }
 
-// boolean is written "true" or "false" in XML, and as a string in JSON too. It
-// is read from a native JSON value as well.
-type boolean bool
-
-func (b boolean) MarshalText() ([]byte, error) {
-	return strconv.AppendBool(nil, bool(b)), nil
-}
-
-func (b *boolean) UnmarshalText(text []byte) error {
-	switch strings.TrimSpace(string(text)) {
-	case "true", "1":
-		*b = true
-	case "false", "0":
-		*b = false
-	default:
-		return rest.Refuse(rest.ErrValue, `Value "%s" isn't a valid boolean, it should be "true", "false", "0" or "1".`, text)
-	}
-	return nil
-}
-
-func (b *boolean) UnmarshalJSON(data []byte) error {
-	return b.UnmarshalText(unquote(data))
-}
-
-// integer is a 32-bit integer, written as a string in JSON and read from a
-// native JSON value as well.
-type integer int
-
-func (i integer) MarshalText() ([]byte, error) {
-	return strconv.AppendInt(nil, int64(i), 10), nil
-}
-
-func (i *integer) UnmarshalText(text []byte) error {
-	n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
-	switch {
-	case err != nil:
-		return rest.Refuse(rest.ErrValue, `Value "%s" isn't a valid integer.`, text)
-	case n > math.MaxInt32:
-		return rest.Refuse(rest.ErrValue, "Value %d is greater than maximum integer %d.", n, math.MaxInt32)
-	case n < math.MinInt32:
-		return rest.Refuse(rest.ErrValue, "Value %d is less than minimum integer %d.", n, math.MinInt32)
-	}
-	*i = integer(n)
-	return nil
-}
-
-func (i *integer) UnmarshalJSON(data []byte) error {
-	return i.UnmarshalText(unquote(data))
-}
-
-// unquote takes the quotes from a JSON string that holds a number or boolean.
-func unquote(data []byte) []byte {
-	if len(data) >= 2 && data[0] == '"' {
-		return data[1 : len(data)-1]
-	}
-	return data
-}
+type (
+	boolean = wire.Boolean
+	integer = wire.Integer
+)
 
 // decimal holds plain digits, so that a 64-bit counter loses none. It is a
 // number in JSON.
@@ -116,7 +63,7 @@ func (d *decimal) UnmarshalJSON(data []byte) error {
 	if string(data) == "null" {
 		return nil
 	}
-	return d.UnmarshalText(unquote(data))
+	return d.UnmarshalText(wire.Unquote(data))
 }
 
 func counter(n uint64) decimal { return decimal(strconv.FormatUint(n, 10)) }

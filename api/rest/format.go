@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/wire"
 )
 
 // Format is a form of representation.
@@ -76,6 +77,9 @@ func decodeError(err error) error {
 	}
 	if refusal, ok := errors.AsType[*model.Error](err); ok {
 		return refusal
+	}
+	if wrong, ok := errors.AsType[*wire.ValueError](err); ok {
+		return Refuse(ErrValue, "%s", wrong.Text)
 	}
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return Refuse(ErrValue, "The member %q must not be a JSON %s.", wrong.Field, wrong.Value)
