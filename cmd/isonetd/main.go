@@ -99,40 +99,7 @@ func command(serve func(daemon.Config) error) *cobra.Command {
 
 // bind makes a flag for every option, with the option's value as its default.
 func bind(f *pflag.FlagSet, o *daemon.Options) {
-	for _, option := range []struct {
-		name  string
-		value *string
-		usage string
-	}{
-		{"ovsdb", &o.OVSDB, "the host's Open vSwitch database: unix:PATH or tcp:HOST:PORT"},
-		{"ovs-rundir", &o.OVSRunDir, "directory of ovs-vswitchd's sockets; empty is that of the socket of --ovsdb, else what its database tells"},
-		{"store", &o.Store, "OVSDB server with the Isolated_Networks database, several of one cluster with commas; empty runs one on --state-dir"},
-		{"store-ca", &o.StoreCA, "PEM file with the CA of ssl: stores"},
-		{"store-cert", &o.StoreCert, "PEM file with the certificate for ssl: stores"},
-		{"store-key", &o.StoreKey, "PEM file with the key of --store-cert"},
-		{"state-dir", &o.StateDir, "directory of the store's own database"},
-		{"socket", &o.Socket, "unix socket of the API, mode 0660"},
-		{"socket-group", &o.SocketGroup, "group of --socket, which may do everything; empty is isonetd's own"},
-		{"listen", &o.Listen, "HOST:PORT of the API, with passwords from --users-file"},
-		{"users-file", &o.UsersFile, "users of --listen: an htpasswd file with bcrypt hashes"},
-		{"readers", &o.Readers, "users of --users-file who may only read, with commas between them"},
-		{"token-timeout", &o.TokenTimeout, "how long a login token lives without being used"},
-		{"tls-cert", &o.TLSCert, "PEM file with the certificate of --listen"},
-		{"tls-key", &o.TLSKey, "PEM file with the key of --tls-cert"},
-		{"tls-ca", &o.TLSCA, "PEM file with the CA certificate that clients fetch to trust --tls-cert"},
-		{"metrics-listen", &o.MetricsListen, "HOST:PORT of /metrics; empty is off"},
-		{"metrics-web-config", &o.MetricsConfig, "file with TLS and users of --metrics-listen, as Prometheus' exporters have it"},
-		{metricsPorts, &o.MetricsPorts, "whether every port has metrics of its own: true or false"},
-		{"metrics-ports-include", &o.PortsInclude, "regular expression of the ports or networks whose ports have metrics; empty is all"},
-		{"metrics-ports-exclude", &o.PortsExclude, "regular expression of the ports or networks whose ports have none"},
-		{"datapath-type", &o.DatapathType, "datapath of the bridges: auto, system or netdev"},
-		{"strict-default", &o.StrictDefault, "whether a new network is strict unless its request says: true or false"},
-		{"host-guard", &o.HostGuard, "keep VMs from the host's network stack: auto or off"},
-		{"log-level", &o.LogLevel, "debug, info, warn or error"},
-		{"log-format", &o.LogFormat, "text or json"},
-	} {
-		f.StringVar(option.value, option.name, *option.value, option.usage)
-	}
+	o.Visit(func(name string, value *string, usage string) { f.StringVar(value, name, *value, usage) })
 	f.Lookup(metricsPorts).NoOptDefVal = "true"
 }
 

@@ -2,11 +2,16 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"flag"
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os"
-	"regexp"
+	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -20,14 +25,14 @@ import (
 
 var update = flag.Bool("update", false, "write the pages anew")
 
-// TestPages holds isonetd(8) against the flags, and isonetd.yaml(5) and
-// docs/configuration.md against the sample, which a test of daemon holds against
-// the options.
+// TestPages holds isonetd(8) against the flags, and isonetd.yaml(5), the sample and
+// docs/configuration.md against the options of package daemon.
 func TestPages(t *testing.T) {
 	for path, page := range map[string][]byte{
-		"../../docs/man/isonetd.8":      md2man.Render([]byte(daemonPage(t))),
-		"../../docs/man/isonetd.yaml.5": md2man.Render([]byte(configurationPage(t))),
-		"../../docs/configuration.md":   []byte(configurationDocument(t)),
+		"../../docs/man/isonetd.8":        md2man.Render([]byte(daemonPage(t))),
+		"../../docs/man/isonetd.yaml.5":   md2man.Render([]byte(configurationPage(t))),
+		"../../docs/configuration.md":     []byte(configurationDocument(t)),
+		"../../docs/isonetd.yaml.example": []byte(sampleFile(t)),
 	} {
 		if *update {
 			if err := os.WriteFile(path, page, 0o644); err != nil {
@@ -56,7 +61,7 @@ func configurationPage(t *testing.T) string {
 		for _, key := range option.keys {
 			fmt.Fprintf(&page, "**%s**\n\n", key)
 		}
-		fmt.Fprintf(&page, "> %s\n\n", option.meaning)
+		fmt.Fprintf(&page, "> %s\n\n", strings.ReplaceAll(option.meaning, "\n", " "))
 	}
 	return strings.Replace(read(t, "testdata/isonetd.yaml.5.md"), "{{keys}}\n", page.String(), 1)
 }
@@ -71,31 +76,59 @@ func configurationDocument(t *testing.T) string {
 			name, value, _ := strings.Cut(key, ": ")
 			names, defaults = append(names, "`"+name+"`"), append(defaults, "`"+value+"`")
 		}
-		fmt.Fprintf(&page, "\n## %s\n\nDefault: %s\n\n%s\n", strings.Join(names, ", "), strings.Join(slices.Compact(defaults), ", "), option.meaning)
+		fmt.Fprintf(&page, "\n## %s\n\nDefault: %s\n\n%s\n", strings.Join(names, ", "), strings.Join(slices.Compact(defaults), ", "), strings.ReplaceAll(option.meaning, "\n", " "))
 	}
 	return read(t, "testdata/configuration.md") + page.String()
 }
 
-// option is a paragraph of the sample.
+// option is some settings with one meaning.
 type option struct {
 	keys    []string // with their defaults
 	meaning string
 }
 
+// sample returns the settings, in groups of one meaning: that of the comment in the code.
 func sample(t *testing.T) []option {
 	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), "../../daemon/options.go", nil, parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fields []*ast.Field
+	ast.Inspect(file, func(n ast.Node) bool {
+		if spec, is := n.(*ast.TypeSpec); is && spec.Name.Name == "Options" {
+			fields = spec.Type.(*ast.StructType).Fields.List
+		}
+		return true
+	})
 	var list []option
-	// A paragraph of comment, and the keys that it is about.
-	blocks := regexp.MustCompile(`(?m)((?:^# .*\n)+)((?:^#[a-z].*\n?)+)`).FindAllStringSubmatch(read(t, "../../docs/isonetd.yaml.example"), -1)
-	for _, block := range blocks {
-		meaning := regexp.MustCompile(`(?m)^# `).ReplaceAllString(strings.TrimSpace(block[1]), "")
-		keys := strings.TrimPrefix(strings.TrimSpace(block[2]), "#")
-		list = append(list, option{strings.Split(keys, "\n#"), strings.ReplaceAll(meaning, "\n", " ")})
+	for _, field := range fields {
+		text, err := strconv.Unquote(field.Tag.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tag := reflect.StructTag(text)
+		key := tag.Get("yaml") + ": " + cmp.Or(tag.Get("default"), `""`)
+		if field.Doc != nil {
+			list = append(list, option{meaning: strings.TrimSpace(field.Doc.Text())})
+		}
+		last := &list[len(list)-1]
+		last.keys = append(last.keys, key)
 	}
 	if len(list) == 0 {
-		t.Fatal("the sample has no key")
+		t.Fatal("there is no setting")
 	}
 	return list
+}
+
+// sampleFile is a configuration of which everything is commented out.
+func sampleFile(t *testing.T) string {
+	t.Helper()
+	var file strings.Builder
+	for _, option := range sample(t) {
+		fmt.Fprintf(&file, "\n# %s\n#%s\n", strings.ReplaceAll(option.meaning, "\n", "\n# "), strings.Join(option.keys, "\n#"))
+	}
+	return read(t, "testdata/isonetd.yaml.example") + file.String()
 }
 
 func read(t *testing.T, path string) string {
