@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/plan"
 	"github.com/isonet/isonet/report"
@@ -50,7 +52,7 @@ func crowd(networks int) moment {
 
 // BenchmarkScrape is one scrape as Prometheus asks for it, without the network.
 func BenchmarkScrape(b *testing.B) {
-	for _, networks := range []int{10, 100, 500} {
+	for _, networks := range []int{10, 100, 500, 1000} {
 		b.Run(fmt.Sprintf("networks=%d", networks), func(b *testing.B) {
 			m := crowd(networks)
 			m.ports = nil
@@ -68,6 +70,7 @@ func scrapes(b *testing.B, m moment) {
 	r.Header.Set("Accept-Encoding", "gzip")
 	var size int
 	b.ReportAllocs()
+	before := processor(b)
 	for b.Loop() {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)
@@ -77,4 +80,16 @@ func scrapes(b *testing.B, m moment) {
 		size = w.Body.Len()
 	}
 	b.ReportMetric(float64(size), "B/scrape")
+	b.ReportMetric(float64((processor(b)-before).Microseconds())/1000/float64(b.N), "CPU-ms/scrape")
+}
+
+// processor returns the time that the process has used of it, with the garbage
+// collector's.
+func processor(b *testing.B) time.Duration {
+	b.Helper()
+	var used unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &used); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }

@@ -1,12 +1,13 @@
 package exporter
 
 import (
-	"fmt"
+	"compress/gzip"
 	"log/slog"
 	"net/http"
 	"runtime"
 	"time"
 
+	"github.com/klauspost/compress/gzhttp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -42,8 +43,7 @@ type BuildInfo struct {
 // Exporter holds the metrics of one daemon.
 type Exporter struct {
 	registry     *prometheus.Registry
-	snapshots    *gatherer
-	all          prometheus.TransactionalGatherer // of both
+	all          prometheus.TransactionalGatherer // of the registry and of the snapshots
 	reconciles   *prometheus.HistogramVec
 	transactions *prometheus.HistogramVec
 	log          *slog.Logger
@@ -52,11 +52,12 @@ type Exporter struct {
 // New returns an Exporter with a registry of its own, which also has the
 // metrics of the Go runtime and of the process. Errors of scrapes go to log.
 func New(sources Sources, build BuildInfo, log *slog.Logger) *Exporter {
-	registry, snapshots := prometheus.NewRegistry(), newGatherer(sources)
+	registry := prometheus.NewRegistry()
 	e := &Exporter{
-		registry:     registry,
-		snapshots:    snapshots,
-		all:          prometheus.NewMultiTRegistry(prometheus.ToTransactionalGatherer(registry), snapshots),
+		registry: registry,
+		all: prometheus.NewMultiTRegistry(
+			prometheus.ToTransactionalGatherer(registry), prometheus.ToTransactionalGatherer(newGatherer(sources)),
+		),
 		reconciles:   reconcileDurations().vector(),
 		transactions: transactionDurations().vector(),
 		log:          log,
@@ -87,32 +88,28 @@ func (e *Exporter) ObserveTransaction(d time.Duration, result string) {
 // OpenMetrics or the protobuf format as the client asks for, and / with a link
 // to it. It answers GET and HEAD only.
 func (e *Exporter) Handler() http.Handler {
-	library := promhttp.HandlerForTransactional(e.all, promhttp.HandlerOpts{
+	metrics := promhttp.HandlerForTransactional(e.all, promhttp.HandlerOpts{
 		ErrorLog: slog.NewLogLogger(e.log.Handler(), slog.LevelError),
 		// One sample that cannot be had must not cost all others.
-		ErrorHandling:     promhttp.ContinueOnError,
-		Registry:          e.registry,
-		EnableOpenMetrics: true,
+		ErrorHandling:       promhttp.ContinueOnError,
+		Registry:            e.registry,
+		EnableOpenMetrics:   true,
+		MaxRequestsInFlight: maxScrapes,
+		DisableCompression:  true, // its level would cost more than all the rest of a scrape
 	})
-	metrics := limited(maxScrapes, texts{e.snapshots, e.registry, library})
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.InstrumentMetricHandler(e.registry, metrics))
+	mux.Handle("GET /metrics", promhttp.InstrumentMetricHandler(e.registry, compressed(metrics)))
 	mux.HandleFunc("GET /{$}", landingPage)
 	return mux
 }
 
-// limited passes on so many requests at once.
-func limited(limit int, handler http.Handler) http.Handler {
-	running := make(chan struct{}, limit)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		select {
-		case running <- struct{}{}:
-			defer func() { <-running }()
-			handler.ServeHTTP(w, r)
-		default:
-			http.Error(w, fmt.Sprintf("%d scrapes are running, which is the limit: try again later", limit), http.StatusServiceUnavailable)
-		}
-	})
+// compressed answers in gzip whom it suits.
+func compressed(handler http.Handler) http.Handler {
+	wrap, err := gzhttp.NewWrapper(gzhttp.CompressionLevel(gzip.BestSpeed))
+	if err != nil {
+		panic(err) // the level is valid
+	}
+	return wrap(handler)
 }
 
 func landingPage(w http.ResponseWriter, _ *http.Request) {

@@ -176,7 +176,6 @@ func TestAnythingIsScraped(t *testing.T) {
 			if diff := cmp.Diff(snapshots(t, quiet(now.sources())), snapshots(t, e)); diff != "" {
 				t.Fatalf("the exporter remembers another moment (-fresh +used):\n%s", diff)
 			}
-			sameAsLibrary(t, e, rapid.SampledFrom([]string{"", openMetricsText}).Draw(t, "format"))
 		}
 	})
 }
