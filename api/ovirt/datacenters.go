@@ -84,10 +84,10 @@ func (v *view) theCluster() []*clusterDTO { return []*clusterDTO{v.bareCluster()
 
 func (r dataCenterResource) list() handler {
 	return show(r.site, dataCenterLinks(), searched((*view).theDataCenter, fields[*dataCenterDTO]{
-		"name":        {of: func(d *dataCenterDTO) string { return *d.Name }},
-		"comment":     {of: func(d *dataCenterDTO) string { return *d.Comment }},
-		"description": {of: func(d *dataCenterDTO) string { return *d.Description }},
-		"status":      {of: func(d *dataCenterDTO) string { return d.Status }},
+		"name":        func(d *dataCenterDTO) string { return *d.Name },
+		"comment":     func(d *dataCenterDTO) string { return *d.Comment },
+		"description": func(d *dataCenterDTO) string { return *d.Description },
+		"status":      func(d *dataCenterDTO) string { return d.Status },
 	}), (*view).dataCenters)
 }
 
@@ -105,11 +105,11 @@ func (r dataCenterResource) listNetworks() handler {
 
 func (r clusterResource) list() handler {
 	return show(r.site, clusterLinks(), searched((*view).theCluster, fields[*clusterDTO]{
-		"name":        {of: func(d *clusterDTO) string { return *d.Name }},
-		"comment":     {of: func(d *clusterDTO) string { return *d.Comment }},
-		"datacenter":  {of: func(*clusterDTO) string { return defaultName }},
-		"description": {of: func(d *clusterDTO) string { return *d.Description }},
-		"initialized": {of: func(*clusterDTO) string { return "true" }},
+		"name":        func(d *clusterDTO) string { return *d.Name },
+		"comment":     func(d *clusterDTO) string { return *d.Comment },
+		"datacenter":  func(*clusterDTO) string { return defaultName },
+		"description": func(d *clusterDTO) string { return *d.Description },
+		"initialized": func(*clusterDTO) string { return "true" },
 	}), (*view).clusters)
 }
 

@@ -55,15 +55,14 @@ func (r hostResource) list() handler {
 			return strings.Compare(a.Name+"\x00"+string(a.ID), b.Name+"\x00"+string(b.ID))
 		})
 		return find(c, hosts, fields[model.Host]{
-			"name":       {of: func(h model.Host) string { return h.Name }},
-			"address":    {of: func(h model.Host) string { return h.Name }},
-			"cluster":    {of: func(model.Host) string { return defaultName }},
-			"comment":    {of: func(model.Host) string { return "" }},
-			"datacenter": {of: func(model.Host) string { return defaultName }},
-			"id":         {of: func(h model.Host) string { return string(h.ID) }},
-			"status":     {of: func(h model.Host) string { return v.hostStatus(h.ID) }},
-			"tag":        {},
-			"type":       {of: func(model.Host) string { return hostType }},
+			"name":       func(h model.Host) string { return h.Name },
+			"address":    func(h model.Host) string { return h.Name },
+			"cluster":    func(model.Host) string { return defaultName },
+			"comment":    func(model.Host) string { return "" },
+			"datacenter": func(model.Host) string { return defaultName },
+			"id":         func(h model.Host) string { return string(h.ID) },
+			"status":     func(h model.Host) string { return v.hostStatus(h.ID) },
+			"type":       func(model.Host) string { return hostType },
 		})
 	}, (*view).hosts)
 }

@@ -68,17 +68,14 @@ func referred(d *model.Desired, ref *networkDTO) (model.Network, error) {
 
 func (r networkResource) list() handler {
 	return show(r.site, networkLinks(), searched((*view).sortedNetworks, fields[model.Network]{
-		"name":          {of: func(n model.Network) string { return n.Name }},
-		"description":   {of: func(n model.Network) string { return n.Description }},
-		"comment":       {of: func(n model.Network) string { return n.Comment }},
-		"datacenter":    {of: func(model.Network) string { return defaultName }},
-		"label":         {of: func(n model.Network) string { return n.Label }},
-		"mtu":           {of: func(n model.Network) string { return strconv.Itoa(n.MTU) }, numeric: true},
-		"provider_name": {},
-		"qos_name":      {},
-		"stp":           {of: func(model.Network) string { return "false" }},
-		"vlanid":        {numeric: true},
-		"vmnetwork":     {of: func(model.Network) string { return "true" }},
+		"name":        func(n model.Network) string { return n.Name },
+		"description": func(n model.Network) string { return n.Description },
+		"comment":     func(n model.Network) string { return n.Comment },
+		"datacenter":  func(model.Network) string { return defaultName },
+		"label":       func(n model.Network) string { return n.Label },
+		"mtu":         func(n model.Network) string { return strconv.Itoa(n.MTU) },
+		"stp":         func(model.Network) string { return "false" },
+		"vmnetwork":   func(model.Network) string { return "true" },
 	}), (*view).networks)
 }
 

@@ -32,9 +32,9 @@ func (r userResource) list(c *rest.Call) (rest.Document, error) {
 		all = append(all, v.user(name))
 	}
 	found, err := find(c, all, fields[*userDTO]{
-		"id":      {of: func(d *userDTO) string { return d.ID }},
-		"name":    {of: func(d *userDTO) string { return d.Name }},
-		"usrname": {of: func(d *userDTO) string { return d.UserName }},
+		"id":      func(d *userDTO) string { return d.ID },
+		"name":    func(d *userDTO) string { return d.Name },
+		"usrname": func(d *userDTO) string { return d.UserName },
 	})
 	return &usersDTO{found}, err
 }

@@ -30,14 +30,12 @@ func (v *view) vnicProfiles(networks []model.Network, f follow) *vnicProfilesDTO
 
 func (r vnicProfileResource) list() handler {
 	return show(r.site, vnicProfileLinks(), searched((*view).sortedNetworks, fields[model.Network]{
-		"name":           {of: func(n model.Network) string { return n.Name }},
-		"datacenter":     {of: func(model.Network) string { return defaultName }},
-		"description":    {of: func(model.Network) string { return "" }},
-		"network_filter": {},
-		"network_name":   {of: func(n model.Network) string { return n.Name }},
-		"passthrough":    {of: func(model.Network) string { return "false" }},
-		"port_mirroring": {of: func(model.Network) string { return "false" }},
-		"qos_name":       {},
+		"name":           func(n model.Network) string { return n.Name },
+		"datacenter":     func(model.Network) string { return defaultName },
+		"description":    func(model.Network) string { return "" },
+		"network_name":   func(n model.Network) string { return n.Name },
+		"passthrough":    func(model.Network) string { return "false" },
+		"port_mirroring": func(model.Network) string { return "false" },
 	}), (*view).vnicProfiles)
 }
 
