@@ -223,12 +223,12 @@ func TestAnnouncedBodyThatNeverComes(t *testing.T) {
 }
 
 // watch opens isonet/watch and returns a function that reads the next line.
-func watch(t *testing.T, address string) (next func() wire.Status, end func() error) {
+func watch[Line any](t *testing.T, address, query string) (next func() Line, end func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	client := &http.Client{Transport: &http.Transport{}}
 	t.Cleanup(client.CloseIdleConnections)
-	request, err := http.NewRequestWithContext(ctx, "GET", "http://"+address+base+"/isonet/watch", nil)
+	request, err := http.NewRequestWithContext(ctx, "GET", "http://"+address+base+"/isonet/watch"+query, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -241,13 +241,13 @@ func watch(t *testing.T, address string) (next func() wire.Status, end func() er
 		t.Errorf("Content-Type is %q", kind)
 	}
 	lines := bufio.NewReader(reply.Body)
-	next = func() wire.Status {
+	next = func() Line {
 		t.Helper()
 		line, err := lines.ReadBytes('\n')
 		if err != nil {
 			t.Fatal(err)
 		}
-		var s wire.Status
+		var s Line
 		if err := json.Unmarshal(line, &s); err != nil {
 			t.Fatalf("%v: %s", err, line)
 		}
@@ -268,7 +268,7 @@ func TestWatch(t *testing.T) {
 	looked := make(chan struct{}, 100)
 	w.loop.looked = looked
 	server, address := serve(t, w.handler)
-	next, end := watch(t, address)
+	next, end := watch[wire.Status](t, address, "")
 	if s := next(); !s.Connected || len(s.Networks) != 2 {
 		t.Fatalf("first line: %+v", s)
 	}
@@ -298,6 +298,33 @@ func TestWatch(t *testing.T) {
 		t.Errorf("the stream ended with %v", err)
 	}
 	w.must(http.StatusOK, "HEAD", base+"/isonet/watch", "")
+}
+
+// TestWatchDeltas checks that a client that asks for it gets what differs, and has
+// the whole status by that.
+func TestWatchDeltas(t *testing.T) {
+	w := newWorld(t)
+	_, address := serve(t, w.handler)
+	next, _ := watch[wire.Delta](t, address, "?deltas=true")
+	var replica wire.Replica
+	first := next()
+	if s, err := replica.Apply(first); err != nil || first.Status == nil || s.WireVersion != wire.Version || names(s) != "iso1 iso3" {
+		t.Fatalf("first line: %+v (%v)", first, err)
+	}
+	w.loop.publish(func(s *report.Status) { s.Connected = false })
+	second := next()
+	if s, err := replica.Apply(second); err != nil || s.Connected || second.Status != nil {
+		t.Errorf("second line: %+v (%v)", second, err)
+	}
+	w.loop.publish(func(s *report.Status) { s.Connected = true })
+	w.must(http.StatusCreated, "POST", attachmentsPath, attachIso2)
+	for s := (wire.Status{}); names(s) != "iso1 iso3 second isolated network"; {
+		line := next()
+		var err error
+		if s, err = replica.Apply(line); err != nil || line.Status != nil {
+			t.Fatalf("line %d: %v", line.Sequence, err)
+		}
+	}
 }
 
 func names(s wire.Status) string {

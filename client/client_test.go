@@ -21,6 +21,7 @@ import (
 	"github.com/isonet/isonet/client"
 	"github.com/isonet/isonet/daemon"
 	"github.com/isonet/isonet/internal/ovstest"
+	"github.com/isonet/isonet/wire"
 )
 
 // TestMain runs the examples beside an isonetd with an Open vSwitch of its own.
@@ -215,18 +216,22 @@ func TestWatchGoesOn(t *testing.T) {
 	revision := 0
 	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		revision++
-		says(http.StatusOK, fmt.Sprintf("{\"revision\": %d}\n\n", revision))(w, r)
+		if r.URL.Query().Get("deltas") != "true" {
+			t.Errorf("asked for %s", r.URL)
+		}
+		const stream = `{"sequence": 1, "status": {"connected": true}}` + "\n\n" + `{"sequence": 2, "changed": {"revision": %d}}` + "\n"
+		says(http.StatusOK, fmt.Sprintf(stream, revision))(w, r)
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var seen []string
 	for status, err := range c.Watch(ctx) {
-		seen = append(seen, fmt.Sprint(status.Revision, errors.Is(err, client.ErrUnreachable)))
+		seen = append(seen, fmt.Sprint(status.Revision, status.Connected, errors.Is(err, client.ErrUnreachable)))
 		if status.Revision == 2 {
 			cancel()
 		}
 	}
-	if got, want := fmt.Sprint(seen), "[1 false 0 true 2 false]"; got != want {
+	if got, want := fmt.Sprint(seen), "[0 true false 1 true false 0 false true 0 true false 2 true false]"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	for _, err := range c.Watch(t.Context()) {
@@ -236,6 +241,26 @@ func TestWatchGoesOn(t *testing.T) {
 	}
 	for _, err := range c.Watch(ctx) {
 		t.Errorf("the context has ended, and there is %v", err)
+	}
+}
+
+// TestWatchSeesWhatItCannotTell checks that Watch yields no status behind a missing
+// line, nor one of a later form.
+func TestWatchSeesWhatItCannotTell(t *testing.T) {
+	for stream, want := range map[string]error{
+		`{"sequence": 1, "status": {}}` + "\n" + `{"sequence": 3}`: wire.ErrGap,
+		`{"sequence": 1, "status": {"wire_version": 2}}`:           client.ErrNotIsonetd,
+		`<html>`: client.ErrNotIsonetd,
+	} {
+		for _, err := range serve(t, says(http.StatusOK, stream)).Watch(t.Context()) {
+			if err == nil {
+				continue
+			}
+			if !errors.Is(err, want) {
+				t.Errorf("%s: got %v, want %v", stream, err, want)
+			}
+			break
+		}
 	}
 }
 

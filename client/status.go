@@ -2,6 +2,7 @@ package client
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -13,8 +14,19 @@ import (
 )
 
 // Status returns how the networks of the daemon's host stand, sorted by name.
-func (c *Client) Status(ctx context.Context) (s wire.Status, err error) {
-	return s, c.call(ctx, http.MethodGet, "/isonet/status", nil, nil, &s)
+func (c *Client) Status(ctx context.Context) (wire.Status, error) {
+	var s wire.Status
+	err := c.call(ctx, http.MethodGet, "/isonet/status", nil, nil, &s)
+	return s, cmp.Or(err, known(s))
+}
+
+// known refuses a status whose members may mean something else.
+func known(s wire.Status) error {
+	if s.WireVersion <= wire.Version {
+		return nil
+	}
+	return fmt.Errorf("%w that this program knows: it writes version %d of its form, and %d is known; use a newer program",
+		ErrNotIsonetd, s.WireVersion, wire.Version)
 }
 
 // The pauses of Watch between two attempts, each twice the one before.
@@ -53,20 +65,28 @@ func (c *Client) Watch(ctx context.Context) iter.Seq2[wire.Status, error] {
 // stream passes on what one connection tells, for as long as each returns true.
 func (c *Client) stream(ctx context.Context, each func(wire.Status) bool) error {
 	const path = "/isonet/watch"
-	resp, err := c.send(ctx, http.MethodGet, path, nil, nil)
+	resp, err := c.send(ctx, http.MethodGet, path, onlyIf("deltas", true), nil)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close() //nolint:errcheck // nothing more is wanted of it
 	lines := bufio.NewScanner(resp.Body)
 	lines.Buffer(nil, maxAnswer)
+	var replica wire.Replica
 	for lines.Scan() {
 		if len(lines.Bytes()) == 0 {
 			continue // keeps the connection alive
 		}
-		var s wire.Status
-		if err := json.Unmarshal(lines.Bytes(), &s); err != nil {
+		var line wire.Delta
+		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
 			return fmt.Errorf("%w: %s: %w", ErrNotIsonetd, path, err)
+		}
+		s, err := replica.Apply(line)
+		if err != nil {
+			return fmt.Errorf("%w: %s: %w", ErrUnknown, path, err)
+		}
+		if err := known(s); err != nil {
+			return err
 		}
 		if !each(s) {
 			return nil

@@ -6,7 +6,9 @@ import "time"
 // that isonet knows of the host that it runs on. It is JSON with native values;
 // members may be added.
 type Status struct {
-	Host Host `json:"host"`
+	// WireVersion is the Version that the sender has.
+	WireVersion int  `json:"wire_version,omitzero"`
+	Host        Host `json:"host"`
 	// Connected says that the session to Open vSwitch is live and has a snapshot
 	// that can be used. While it is not, all that Open vSwitch reported is of the
 	// past.
@@ -35,8 +37,9 @@ type Status struct {
 	// LeftGuarded are devices that were on isonet's bridges and are on none any
 	// more: the host guard stays on them until they are gone, are another program's,
 	// or isonet/guard/release says so.
-	LeftGuarded []string        `json:"left_guarded"`
-	Networks    []NetworkStatus `json:"networks"`
+	LeftGuarded []string `json:"left_guarded"`
+	// Networks are sorted by name.
+	Networks []NetworkStatus `json:"networks"`
 	// Events are the newest events about isolation, the newest last.
 	Events []Event `json:"events,omitzero"`
 }

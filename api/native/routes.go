@@ -46,29 +46,45 @@ func (r resources) getStatus(c *rest.Call) error {
 	return c.SendJSON(http.StatusOK, r.status())
 }
 
-// watchStatus sends the status in a line of JSON at once and after each change.
-// Changes that come faster than the client reads become one line.
+// watchStatus sends the status in a line of JSON at once and after each change, or
+// only what differs if the client asks for deltas. Changes that come faster than the
+// client reads become one line.
 func (r resources) watchStatus(c *rest.Call) error {
 	stream, err := c.Stream("application/x-ndjson")
 	if err != nil || stream == nil {
 		return err
 	}
-	var last []byte
+	next := whole()
+	if c.Flag("deltas") {
+		next = new(wire.Deltas).Next
+	}
 	for {
 		changed := r.Loop.Changed()
-		line, err := json.Marshal(r.status())
+		line, err := next(r.status())
 		if err != nil {
 			return err
 		}
-		if !bytes.Equal(line, last) && stream.Line(line) != nil {
+		if line != nil && stream.Line(line) != nil {
 			return nil // the client is gone
 		}
-		last = line
 		select {
 		case <-c.Context().Done():
 			return nil
 		case <-changed:
 		}
+	}
+}
+
+// whole makes a line of each status, nil of one that is the same as before.
+func whole() func(wire.Status) ([]byte, error) {
+	var last []byte
+	return func(s wire.Status) ([]byte, error) {
+		line, err := json.Marshal(s)
+		if bytes.Equal(line, last) {
+			return nil, err
+		}
+		last = bytes.Clone(line) // a line is the stream's
+		return line, err
 	}
 }
 

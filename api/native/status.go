@@ -19,8 +19,9 @@ type Moment struct {
 func Status(m Moment) wire.Status {
 	s := m.Status
 	h := wire.Status{
-		Host:      wire.Host{ID: string(s.HostID), Name: m.Desired.Hosts[s.HostID].Name},
-		Connected: s.Connected, Since: s.Since, Standby: s.Standby, Revision: s.Revision,
+		WireVersion: wire.Version,
+		Host:        wire.Host{ID: string(s.HostID), Name: m.Desired.Hosts[s.HostID].Name},
+		Connected:   s.Connected, Since: s.Since, Standby: s.Standby, Revision: s.Revision,
 		Repairs: s.Repairs, DatapathType: s.Switch.DatapathType, LastError: s.LastError, OVSVersion: s.Switch.Version,
 		Notices: []wire.Notice{}, Missing: []wire.Missing{}, Networks: []wire.NetworkStatus{}, Events: eventsOf(s.Events),
 	}

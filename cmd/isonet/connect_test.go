@@ -273,7 +273,7 @@ func TestProgress(t *testing.T) {
 	socket := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case strings.HasSuffix(r.URL.Path, "/isonet/watch"):
-			_, _ = io.WriteString(w, status+"\n") // the test sees it if it fails
+			_, _ = io.WriteString(w, stream(status)) // the test sees it if it fails
 			_ = http.NewResponseController(w).Flush()
 			<-r.Context().Done()
 			return

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -13,7 +14,7 @@ import (
 )
 
 func TestWatch(t *testing.T) {
-	stream, err := os.ReadFile(filepath.Join("testdata", "daemon", "stream.ndjson"))
+	statuses, err := os.ReadFile(filepath.Join("testdata", "daemon", "stream.ndjson"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -21,7 +22,7 @@ func TestWatch(t *testing.T) {
 		name, args string
 		answer     answer
 	}{
-		{"watch", "watch", once(string(stream))},
+		{"watch", "watch", once(string(statuses))},
 		{"watch-json", "watch -o json", once("{\"revision\":  1}\n\n{\"ovs_version\": \"<3>\"}")},
 		{"watch-yaml", "watch -o yaml", once("{\"revision\": 1}\n{\"revision\": 2}\n")},
 		{"watch-never-connected", "watch", once(strings.ReplaceAll(recorded(t, "status-new"), "\n", " "))},
@@ -31,20 +32,36 @@ func TestWatch(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			check(t, tt.name, command{args: words(tt.args)}, map[string]answer{"GET /isonet/watch": tt.answer})
+			check(t, tt.name, command{args: words(tt.args)}, map[string]answer{"GET /isonet/watch?deltas=true": tt.answer})
 		})
 	}
 }
 
-// once is a stream that breaks off, and no second one.
-func once(stream string) answer { return answer{status: http.StatusOK, body: stream, once: true} }
+// once is a stream of statuses that breaks off, and no second one.
+func once(statuses string) answer {
+	return answer{status: http.StatusOK, body: stream(statuses), once: true}
+}
+
+// stream writes statuses, a line each, as isonetd does.
+func stream(statuses string) string {
+	var b strings.Builder
+	n := 0
+	for line := range strings.Lines(statuses) {
+		if line = strings.TrimSpace(line); line != "" {
+			n++
+			line = fmt.Sprintf(`{"sequence": %d, "status": %s}`, n, line)
+		}
+		b.WriteString(line + "\n")
+	}
+	return b.String()
+}
 
 // TestWatchInterrupted checks that an interrupt ends a watch without an error,
 // and that --timeout does not.
 func TestWatchInterrupted(t *testing.T) {
 	status := strings.ReplaceAll(recorded(t, "status"), "\n", " ")
 	socket := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.WriteString(w, status+"\n") // the test sees it if it fails
+		_, _ = io.WriteString(w, stream(status)) // the test sees it if it fails
 		if err := http.NewResponseController(w).Flush(); err != nil {
 			t.Error(err)
 		}
