@@ -2,6 +2,8 @@
 
 GOLANGCI_VERSION := v2.15.0
 GOLANGCI := bin/tools/golangci-lint-$(GOLANGCI_VERSION)
+GOVULNCHECK_VERSION := v1.9.0
+GOVULNCHECK := bin/tools/govulncheck-$(GOVULNCHECK_VERSION)
 NFPM_VERSION := v2.43.4
 NFPM := bin/tools/nfpm-$(NFPM_VERSION)
 
@@ -12,6 +14,8 @@ LDFLAGS := -s -w \
 	-X github.com/isonet/isonet/internal/version.commit=$(COMMIT)
 
 SCRIPTS := .ci/run $(wildcard docs/examples/*.sh) $(shell find scripts -type f ! -name '*.*' ! -name Dockerfile)
+# The tests with dependencies of their own.
+MODULES := $(patsubst %/go.mod,%,$(wildcard test/*/go.mod))
 # The default timeout is too short for a cold cache on a small machine.
 LINT_FLAGS := --timeout 10m --allow-parallel-runners
 
@@ -49,7 +53,7 @@ demo: build ## show two isolated networks on a private Open vSwitch, with packet
 	scripts/demo
 
 .PHONY: test
-test: unit clients peers ## run every test: unit and integration, oVirt's clients, Prometheus, end to end, and the core of those on the kernel's datapath
+test: unit fuzz clients peers ## run every test: unit and integration, each fuzz target for a moment, oVirt's clients, Prometheus, end to end, and the core of those on the kernel's datapath
 	$(MAKE) --jobs=2 --output-sync=target containers kernel-core
 
 # These wait for containers most of the time, which leaves processors to an emulated machine.
@@ -61,6 +65,12 @@ containers: build
 unit: ## run the unit and integration tests with the race detector, against real Open vSwitch processes
 	scripts/install-deps ethtool gcc ip nft ovs-vswitchd ping
 	go test -race ./...
+
+FUZZTIME ?= 3s
+
+.PHONY: fuzz
+fuzz: ## run each fuzz target for FUZZTIME
+	scripts/fuzz $(FUZZTIME)
 
 .PHONY: clients
 clients: build ## drive isonetd with oVirt's clients and run the examples of docs/ovirt-tools.md (root)
@@ -99,26 +109,26 @@ kernel kernel-core: build
 	cd test/kernel && ISONET_KERNEL_PART='$(KERNEL_PART)' ISONET_RELEASE=$(RELEASE) go test -count=1 -v -timeout $(KERNEL_TIMEOUT) $(KERNEL_TESTS)
 
 .PHONY: lint
-lint: $(GOLANGCI) check-generated ## check the code, the scripts and the generated files
+lint: $(GOLANGCI) $(GOVULNCHECK) check-generated ## check the code, the scripts, the generated files and the messages of new commits
 	$(GOLANGCI) run $(LINT_FLAGS)
-	cd test/clients && ../../$(GOLANGCI) run $(LINT_FLAGS) --config ../../.golangci.yml
-	cd test/e2e && ../../$(GOLANGCI) run $(LINT_FLAGS) --config ../../.golangci.yml
-	cd test/kernel && ../../$(GOLANGCI) run $(LINT_FLAGS) --config ../../.golangci.yml
-	cd test/peers && ../../$(GOLANGCI) run $(LINT_FLAGS) --config ../../.golangci.yml
+	for module in $(MODULES); do (cd $$module && ../../$(GOLANGCI) run $(LINT_FLAGS) --config ../../.golangci.yml) || exit; done
 	scripts/install-deps shellcheck
 	shellcheck $(SCRIPTS)
+	scripts/vulncheck $(GOVULNCHECK) . $(MODULES)
+	scripts/check-commits
 
 $(GOLANGCI):
 	GOBIN=$(CURDIR)/bin/tools/build go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	mv bin/tools/build/golangci-lint $@
 
+$(GOVULNCHECK):
+	GOBIN=$(CURDIR)/bin/tools/build go install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
+	mv bin/tools/build/govulncheck $@
+
 .PHONY: fmt
 fmt: $(GOLANGCI) ## format the Go code
 	$(GOLANGCI) fmt
-	cd test/clients && ../../$(GOLANGCI) fmt --config ../../.golangci.yml
-	cd test/e2e && ../../$(GOLANGCI) fmt --config ../../.golangci.yml
-	cd test/kernel && ../../$(GOLANGCI) fmt --config ../../.golangci.yml
-	cd test/peers && ../../$(GOLANGCI) fmt --config ../../.golangci.yml
+	for module in $(MODULES); do (cd $$module && ../../$(GOLANGCI) fmt --config ../../.golangci.yml) || exit; done
 
 .PHONY: generate
 generate: ## write the generated files anew

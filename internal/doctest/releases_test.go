@@ -1,9 +1,6 @@
 package doctest
 
 import (
-	"errors"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,9 +10,8 @@ import (
 // something: each release that was run has a row, in the order of test/releases,
 // with the commit that was tested.
 func TestReleasesAreWrittenDown(t *testing.T) {
-	dir := t.TempDir()
-	for file, text := range map[string]string{
-		"scripts/releases":          read(t, filepath.Join("..", "..", "scripts", "releases")),
+	p := newPlace(t, map[string]string{
+		"scripts/releases":          script(t, "releases"),
 		"scripts/openvswitch/build": "#!/bin/sh\n[ \"$1\" != broken ] && echo image\n",
 		"test/releases":             "one image\nbroken image\ntwo image\nthree image\n",
 		"docs/releases.md":          "Before\n\n| release |\n|---|\n| three | old |\n\nAfter\n",
@@ -27,29 +23,14 @@ case "$*" in
 *) printf -- '--- PASS: TestA (0s)\n    --- SKIP: TestA/b (0s)\n' ;;
 esac
 `,
-	} {
-		path := filepath.Join(dir, file)
-		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o700)); err != nil { //nolint:gosec // they are programs
-			t.Fatal(err)
-		}
+	})
+	p.must("git", "init", "-q")
+	p.must("git", "add", ".")
+	p.must("git", "commit", "-q", "-m", "all")
+	if out, code := p.run("scripts/releases", "one", "broken", "two"); code != 1 || !strings.Contains(out, "broken was not tested") {
+		t.Errorf("exit code %d\n%s", code, out)
 	}
-	run := func(name string, args ...string) (string, error) {
-		cmd := exec.CommandContext(t.Context(), name, args...)
-		cmd.Dir = dir
-		cmd.Env = append(os.Environ(), "PATH="+filepath.Join(dir, "bin")+":"+os.Getenv("PATH"))
-		out, err := cmd.CombinedOutput()
-		return string(out), err
-	}
-	for _, args := range [][]string{{"init", "-q"}, {"add", "."}, {"-c", "user.name=a", "-c", "user.email=a@example", "commit", "-q", "-m", "all"}} {
-		if out, err := run("git", args...); err != nil {
-			t.Fatalf("git %v: %v\n%s", args, err, out)
-		}
-	}
-	out, err := run("scripts/releases", "one", "broken", "two")
-	if exit, failed := errors.AsType[*exec.ExitError](err); !failed || exit.ExitCode() != 1 || !strings.Contains(out, "broken was not tested") {
-		t.Errorf("%v\n%s", err, out)
-	}
-	document := read(t, filepath.Join(dir, "docs", "releases.md"))
+	document := read(t, filepath.Join(p.dir, "docs", "releases.md"))
 	rest := document
 	for _, part := range []string{
 		"Before", "| one |", "| passed: 1 tests, 1 skipped | passed: 1 tests, 1 skipped |",
