@@ -1,18 +1,18 @@
 package plan
 
 // mtus returns the greatest MTU, in bytes, that each of a port's devices has had
-// since it was plugged in, by what was kept of the port before: 0 where nothing is
+// since it was plugged in, by what was kept of the port: 0 where nothing is
 // known.
-func (k KeptPort) mtus(p Port, devices []Identity, links *Links) []int {
-	mtus := make([]int, len(p.Interfaces))
-	for n, i := range p.Interfaces {
+func (p KeptPort) mtus(now Port, devices []Identity, links *Links) []int {
+	mtus := make([]int, len(now.Interfaces))
+	for n, i := range now.Interfaces {
 		if devices[n].Index == 0 {
 			continue
 		}
 		d, _ := links.Index(devices[n].Index)
 		mtus[n] = max(i.MTU, d.MTU)
-		if n < len(k.MTUs) && n < len(k.Devices) && k.Devices[n] == devices[n] {
-			mtus[n] = max(mtus[n], k.MTUs[n])
+		if n < len(p.MTUs) && n < len(p.Devices) && p.Devices[n] == devices[n] {
+			mtus[n] = max(mtus[n], p.MTUs[n])
 		}
 	}
 	return mtus
