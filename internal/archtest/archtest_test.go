@@ -151,7 +151,7 @@ func TestCheckRefuses(t *testing.T) {
 		{"model/traffic", module + "/model/plan", true},
 		{"kernel/links", module + "/model/plan", false},
 		{"kernel/links", module + "/ovs", true},
-		{"kernel/guard", module + "/kernel/links", true},
+		{"kernel/links", module + "/kernel/guard", true},
 		{"ovsdb", module + "/model", true},
 		{"ovsdb", libovsdb + "/client", false},
 		{"store", module + "/ovs", true},

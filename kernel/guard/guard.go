@@ -25,8 +25,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"github.com/isonet/isonet/kernel/links"
+	"github.com/isonet/isonet/model/plan"
 )
 
 // attempts bounds how often Apply begins again because the kernel is not as it
@@ -158,7 +160,7 @@ func (g *Guard) Apply(ctx context.Context, want []Device) (Report, error) {
 			g.tell(report)
 			return report, nil
 		}
-		if err = failed; failed == nil || interrupted(failed) {
+		if err = failed; failed == nil || errors.Is(failed, errInterrupted) {
 			err = errUnsettled
 		}
 		if failed != nil && !g.learn(failed, attempt) {
@@ -190,7 +192,7 @@ func (g *Guard) Left(ctx context.Context) ([]Device, error) {
 		if left, err = leftGuarded(); err == nil {
 			return left, nil
 		}
-		if !interrupted(err) {
+		if !errors.Is(err, errInterrupted) {
 			break
 		}
 	}
@@ -201,7 +203,7 @@ func (g *Guard) Left(ctx context.Context) ([]Device, error) {
 }
 
 func leftGuarded() ([]Device, error) {
-	there, err := devices()
+	there, err := links.List()
 	if err != nil {
 		return nil, err
 	}
@@ -215,8 +217,8 @@ func leftGuarded() ([]Device, error) {
 	}
 	var left []Device
 	for _, d := range there {
-		if m, is := marked[d.index]; is {
-			left = append(left, Device{Index: d.index, Name: d.name, InKernel: m.InKernel})
+		if m, is := marked[d.Index]; is {
+			left = append(left, Device{Index: d.Index, Name: d.Name, InKernel: m.InKernel})
 		}
 	}
 	slices.SortFunc(left, compareDevices)
@@ -248,12 +250,7 @@ func (g *Guard) learn(err error, attempt int) bool {
 		g.early = g.early && attempt == 0
 		return true
 	}
-	return interrupted(err)
-}
-
-// interrupted reports whether the kernel changed while it was read.
-func interrupted(err error) bool {
-	return errors.Is(err, nl.ErrDumpInterrupted) || errors.Is(err, errInterrupted)
+	return errors.Is(err, errInterrupted)
 }
 
 func unavailable(err error) string {
@@ -287,7 +284,7 @@ func (g *Guard) apply(want []Device) (report Report, settled bool, err error) {
 			g.doubtful.Store(true)
 		}
 	}()
-	there, err := devices()
+	there, err := links.List()
 	if err != nil {
 		return Report{}, false, err
 	}
@@ -360,10 +357,10 @@ func (g *Guard) watch(members map[string]member) {
 }
 
 // members returns the members by name.
-func (g *Guard) members(want []Device, there []device) map[string]member {
-	byName, byIndex := make(map[string]device, len(there)), make(map[int]device, len(there))
+func (g *Guard) members(want []Device, there []plan.Device) map[string]member {
+	byName, byIndex := make(map[string]plan.Device, len(there)), make(map[int]plan.Device, len(there))
 	for _, d := range there {
-		byName[d.name], byIndex[d.index] = d, d
+		byName[d.Name], byIndex[d.Index] = d, d
 	}
 	members := make(map[string]member, len(want))
 	for _, w := range want {
@@ -372,10 +369,10 @@ func (g *Guard) members(want []Device, there []device) map[string]member {
 			d, exists = byName[w.Name]
 		}
 		switch {
-		case exists && !d.loopback:
-			members[d.name] = member{
-				Device: Device{Index: d.index, Name: d.name, InKernel: w.InKernel},
-				ipv6:   d.ipv6 || g.switchedOff[d.index], on: d.ipv6,
+		case exists && !d.Loopback:
+			members[d.Name] = member{
+				Device: Device{Index: d.Index, Name: d.Name, InKernel: w.InKernel},
+				ipv6:   d.IPv6 || g.switchedOff[d.Index], on: d.IPv6,
 			}
 		case !exists && w.Index == 0 && g.early && !w.InKernel && canBeDevice(w.Name):
 			members[w.Name] = member{Device: w}
@@ -386,22 +383,22 @@ func (g *Guard) members(want []Device, there []device) map[string]member {
 
 // release gives IPv6 back to devices that are no longer wanted. It reports
 // whether there was one, and returns the last failure.
-func (g *Guard) release(members map[string]member, there []device) (released bool, failed error) {
+func (g *Guard) release(members map[string]member, there []plan.Device) (released bool, failed error) {
 	kept := map[int]bool{}
 	for _, d := range there {
-		if !g.switchedOff[d.index] {
+		if !g.switchedOff[d.Index] {
 			continue
 		}
-		if _, wanted := members[d.name]; wanted {
-			kept[d.index] = true
+		if _, wanted := members[d.Name]; wanted {
+			kept[d.Index] = true
 			continue
 		}
-		if d.ipv6 {
+		if d.IPv6 {
 			continue
 		}
-		if err := writeDisableIPv6(d.name, "0"); err != nil {
+		if err := writeDisableIPv6(d.Name, "0"); err != nil {
 			failed = err
-			kept[d.index] = true
+			kept[d.Index] = true
 		} else {
 			released = true
 		}

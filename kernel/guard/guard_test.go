@@ -18,7 +18,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netlink/nl"
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
@@ -841,7 +840,7 @@ func TestLearnsFromErrors(t *testing.T) {
 		{err: unix.ENOENT, attempt: 1, again: true, egress: true},
 		{err: unix.EOPNOTSUPP, again: true, early: true, unavailable: needsNftables},
 		{err: errors.Join(unix.EOPNOTSUPP, unix.ENOENT), again: true, early: true, unavailable: needsNftables},
-		{err: nl.ErrDumpInterrupted, again: true, early: true, egress: true},
+		{err: errInterrupted, again: true, early: true, egress: true},
 		{err: unix.EPERM, early: true, egress: true, unavailable: needsCapability},
 		{err: unix.EPROTONOSUPPORT, early: true, egress: true, unavailable: needsNftables},
 		{err: unix.ENOMEM, early: true, egress: true},

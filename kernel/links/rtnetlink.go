@@ -427,9 +427,7 @@ func dump(t *table) error {
 }
 
 func dumpOf(request, answer uint16, header nl.NetlinkRequestData, more ...nl.NetlinkRequestData) ([][]byte, error) {
-	var data [][]byte
-	var err error
-	for range dumpAttempts {
+	data, err := Dump(func() ([][]byte, error) {
 		r := nl.NewNetlinkRequest(int(request), unix.NLM_F_DUMP)
 		r.AddData(header)
 		if request == unix.RTM_GETLINK {
@@ -438,15 +436,41 @@ func dumpOf(request, answer uint16, header nl.NetlinkRequestData, more ...nl.Net
 		for _, attribute := range more {
 			r.AddData(attribute)
 		}
-		// A dump during which a device came or went may lack another one.
-		if data, err = r.Execute(unix.NETLINK_ROUTE, answer); !errors.Is(err, nl.ErrDumpInterrupted) {
-			break
-		}
-	}
+		return r.Execute(unix.NETLINK_ROUTE, answer)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("read all network devices: %w", err)
 	}
 	return data, nil
+}
+
+// Dump makes a dump of one of the kernel's tables. It repeats one during which
+// something came or went: it may lack something else.
+func Dump[T any](dump func() ([]T, error)) (all []T, err error) {
+	for range dumpAttempts {
+		if all, err = dump(); !errors.Is(err, nl.ErrDumpInterrupted) {
+			break
+		}
+	}
+	return all, err
+}
+
+// List reads the devices of the thread's network namespace. It does not say what is
+// joined to them or stacked on them, and not their addresses: a Watcher does.
+func List() ([]plan.Device, error) {
+	data, err := dumpOf(unix.RTM_GETLINK, unix.RTM_NEWLINK, nl.NewIfInfomsg(unix.AF_UNSPEC))
+	if err != nil {
+		return nil, err
+	}
+	devices := make([]plan.Device, len(data))
+	for i, d := range data {
+		_, l, err := parseLink(d)
+		if err != nil {
+			return nil, err
+		}
+		devices[i] = l.device
+	}
+	return devices, nil
 }
 
 // withoutStatistics leaves out the half of an answer that nobody reads.

@@ -11,6 +11,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/isonet/isonet/kernel/links"
 )
 
 // host looks at the host: at what passes its devices, at a UDP socket and at
@@ -110,11 +112,11 @@ func (h *host) drain(ctx context.Context, j *journal) (bool, error) {
 
 // look learns the devices and addresses of the host.
 func (h *host) look() error {
-	links, err := listed(h.handle.LinkList)
+	there, err := links.Dump(h.handle.LinkList)
 	if err != nil {
 		return fmt.Errorf("list the devices of the host: %w", err)
 	}
-	for _, link := range links {
+	for _, link := range there {
 		a := link.Attrs()
 		d := device{name: a.Name, kind: link.Type(), up: a.Flags&net.FlagUp != 0 || h.devices[a.Index].up}
 		if len(a.HardwareAddr) == len(d.mac) {
@@ -122,7 +124,7 @@ func (h *host) look() error {
 		}
 		h.devices[a.Index] = d
 	}
-	addresses, err := listed(func() ([]netlink.Addr, error) { return h.handle.AddrList(nil, netlink.FAMILY_ALL) })
+	addresses, err := links.Dump(func() ([]netlink.Addr, error) { return h.handle.AddrList(nil, netlink.FAMILY_ALL) })
 	if err != nil {
 		return fmt.Errorf("list the addresses of the host: %w", err)
 	}
@@ -160,7 +162,7 @@ func (h *host) senders(from mac) []string {
 // neighbours returns the entries of the host's neighbour tables that are about
 // a station, as people write them.
 func (h *host) neighbours(stations []*probe) ([]string, error) {
-	list, err := listed(func() ([]netlink.Neigh, error) { return h.handle.NeighList(0, netlink.FAMILY_ALL) })
+	list, err := links.Dump(func() ([]netlink.Neigh, error) { return h.handle.NeighList(0, netlink.FAMILY_ALL) })
 	if err != nil {
 		return nil, fmt.Errorf("list the neighbours of the host: %w", err)
 	}
@@ -206,7 +208,7 @@ func (h *host) settled(ctx context.Context, names []string) error {
 			return err
 		}
 		if err := eventually(ctx, "duplicate address detection on "+name+" ends", func() (bool, error) {
-			addresses, err := listed(func() ([]netlink.Addr, error) { return h.handle.AddrList(link, netlink.FAMILY_V6) })
+			addresses, err := links.Dump(func() ([]netlink.Addr, error) { return h.handle.AddrList(link, netlink.FAMILY_V6) })
 			return !slices.ContainsFunc(addresses, func(a netlink.Addr) bool {
 				return a.Flags&unix.IFA_F_TENTATIVE != 0 && a.Flags&unix.IFA_F_DADFAILED == 0
 			}), err
@@ -236,15 +238,4 @@ func eventually(ctx context.Context, what string, ask func() (bool, error)) erro
 			return ctx.Err()
 		}
 	}
-}
-
-// listed repeats a listing that a change of the kernel's tables interrupted.
-func listed[T any](list func() ([]T, error)) ([]T, error) {
-	for range 10 {
-		all, err := list()
-		if !errors.Is(err, netlink.ErrDumpInterrupted) {
-			return all, err
-		}
-	}
-	return list()
 }

@@ -12,6 +12,8 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
+
+	"github.com/isonet/isonet/kernel/links"
 )
 
 // namePrefix begins the names of the probes' devices on the host.
@@ -143,11 +145,11 @@ func removeVeth(host *netlink.Handle, name string) error {
 
 // removeVeths removes the devices of probes that a killed run left.
 func removeVeths(host *netlink.Handle) error {
-	links, err := listed(host.LinkList)
+	all, err := links.Dump(host.LinkList)
 	if err != nil {
 		return fmt.Errorf("list the devices of the host: %w", err)
 	}
-	for _, link := range links {
+	for _, link := range all {
 		if name := link.Attrs().Name; strings.HasPrefix(name, namePrefix) {
 			if err := removeVeth(host, name); err != nil {
 				return err
