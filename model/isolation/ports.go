@@ -107,8 +107,8 @@ func typeRules() []portRule {
 	}, {
 		Entry{
 			Reason: HostInternalPort, Enforce: Quarantine,
-			What:     "An internal port that stayed with the host: it is in use there, or past the grace time in which a container tool would have moved it away",
-			Evidence: "Interface type `internal` or `tap`, whose device is in vswitchd's network namespace, whatever its name is now. One that is up or has an address gets no grace time",
+			What:     "An internal port that stayed on the host: it is in use there, or the grace time in which a container tool would have moved it away is over",
+			Evidence: "Interface type `internal` or `tap`, whose device is in vswitchd's network namespace, whatever its name is now. A device that is up or has an address gets no grace time",
 			Remedy:   "Move the device into the namespace that it is for, or remove the port",
 		},
 		func(f facts) string {
@@ -172,7 +172,7 @@ func deviceRules() []portRule {
 	}, {
 		Entry{
 			Reason: L3Tun, Enforce: Remove,
-			What: "A tun device: it carries IP packets of a host's program", Evidence: "kernel: kind `tun` without IFF_TAP",
+			What: "A tun device: it carries IP packets of a program on the host", Evidence: "kernel: kind `tun` without IFF_TAP",
 			Remedy: "Use a tap device",
 		},
 		func(f facts) string {
@@ -196,7 +196,7 @@ func deviceRules() []portRule {
 	}, {
 		Entry{
 			Reason: UnknownDevice, Enforce: Quarantine,
-			What: "A device that isonet does not know", Evidence: "kernel: any other device than a tap with Ethernet frames and a veth with its other end in another namespace",
+			What: "A device that isonet does not know", Evidence: "kernel: any device other than a tap with Ethernet frames and a veth with its other end in another namespace",
 			Remedy: "Use a tap or a veth",
 		},
 		func(f facts) string {
@@ -206,7 +206,7 @@ func deviceRules() []portRule {
 	}, {
 		Entry{
 			Reason: OtherDevice, Enforce: Quarantine,
-			What:     "A device that Open vSwitch does not receive from: it got the name of another one that was plugged in, was made anew while the port was left plugged in, or left for another network namespace and came back",
+			What:     "A device that Open vSwitch does not receive from: it got the name of another one that was plugged in, was created again while the port stayed plugged in, or left for another network namespace and came back",
 			Evidence: "kernel: the flag IFF_PROMISC, which the userspace datapath sets on what it opens, is missing for more than a second; of a device that came back or whose flag was changed: no packet socket receives from it",
 			Remedy:   "Unplug the port and plug it in again",
 		},
@@ -237,7 +237,7 @@ func deviceRules() []portRule {
 		Entry{
 			Reason: PortAddress, Enforce: Report,
 			What:     "An IP address on a port's device: the host itself is reachable from the network",
-			Evidence: "kernel: any address with the userspace datapath, one that is not link-local with the kernel's",
+			Evidence: "kernel: any address on the userspace datapath, an address that is not link-local on the kernel's",
 			Remedy:   "Remove the address and set net.ipv6.conf.DEVICE.disable_ipv6=1, for all devices to come with net.ipv6.conf.default.disable_ipv6=1",
 		},
 		func(f facts) string {
