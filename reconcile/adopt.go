@@ -70,7 +70,7 @@ func (l *Loop) Prune(ctx context.Context, network model.ID) ([]string, error) {
 			_, err = l.sw.Apply(ctx, p)
 		}
 		if err == nil {
-			lost := l.keep.forget(network)
+			lost := l.ports.keep.forget(network)
 			if len(names)+len(lost) > 0 {
 				l.log.Info("removed stale ports, and forgot those that cannot be plugged in again", "network", network, "removed", names, "forgot", lost)
 			}

@@ -19,13 +19,10 @@ func (l *Loop) Alive(ctx context.Context) error {
 	}
 }
 
-// await waits for the first of these, for the flight and for ctx, and answers
-// Alive meanwhile. A nil channel never comes.
+// await waits for the first of these, for the flight, for what wakes the loop and for
+// ctx, and answers Alive meanwhile. A nil channel never comes.
 func (l *Loop) await(ctx context.Context, store, sw <-chan struct{}, timer <-chan time.Time) {
-	var landed <-chan landing
-	if l.flight != nil {
-		landed = l.flight.landed
-	}
+	landed := l.bridges.landed()
 	for {
 		select {
 		case <-ctx.Done():
@@ -36,28 +33,32 @@ func (l *Loop) await(ctx context.Context, store, sw <-chan struct{}, timer <-cha
 			return
 		case <-timer:
 			return
-		case <-l.keep.forgot:
-			return
-		case <-l.tenures.told:
+		case <-l.woken:
 			return
 		case came := <-landed:
-			l.arrived(ctx, came)
+			l.bridges.arrived(ctx, came)
 			return
 		case <-l.asked:
 		}
 	}
 }
 
-// elsewhere calls what may have to wait for another process, and answers Alive
+// wake makes the loop pass once more.
+func (l *Loop) wake() { yield(l.woken) }
+
+// pulse receives from those who ask whether the loop is alive.
+type pulse chan struct{}
+
+// during calls what may have to wait for another process, and answers Alive
 // until it returns: that others hang is no fault of the loop.
-func (l *Loop) elsewhere(call func() error) error {
+func (p pulse) during(call func() error) error {
 	done := make(chan error, 1)
 	go func() { done <- call() }()
 	for {
 		select {
 		case err := <-done:
 			return err
-		case <-l.asked:
+		case <-p:
 		}
 	}
 }

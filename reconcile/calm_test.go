@@ -3,6 +3,7 @@ package reconcile
 import (
 	std "cmp"
 	"fmt"
+	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"reflect"
@@ -34,7 +35,7 @@ func TestWhatIsCalmIsAsIfItWereLookedAt(t *testing.T) {
 			}
 			now = now.Add(time.Duration(r.IntN(4000)) * time.Millisecond)
 			actual := r.actual()
-			all.guardian.calm = calm{}
+			all.calm = calm{}
 			want, got := all.pass(r, actual, now), some.pass(r, actual, now)
 			options := cmp.Options{cmpopts.EquateEmpty(), cmp.AllowUnexported(plan.Links{}), cmpopts.EquateComparable()}
 			if diff := cmp.Diff(want.verdicts, got.verdicts, options); diff != "" {
@@ -43,11 +44,37 @@ func TestWhatIsCalmIsAsIfItWereLookedAt(t *testing.T) {
 			if want.plan != got.plan {
 				t.Fatalf("seed %d, step %d: of everything the plan is %s, of what is not calm %s", seed, step, want.plan, got.plan)
 			}
-			skipped += len(some.guardian.calm.networks)
+			skipped += len(some.calm.networks)
 		}
 		if skipped == 0 {
 			t.Errorf("seed %d: nothing was ever calm", seed)
 		}
+	}
+}
+
+// TestAPassWithoutNewsWakesNobody holds that a pass publishes what is news, and
+// nothing else.
+func TestAPassWithoutNewsWakesNobody(t *testing.T) {
+	c := newCrowded(3)
+	l := New(c, c, c, slog.New(slog.DiscardHandler))
+	told := func() bool {
+		changed := l.Changed()
+		l.pass(t.Context())
+		select {
+		case <-changed:
+			return true
+		default:
+			return false
+		}
+	}
+	if !told() {
+		t.Error("nobody was told of the first pass")
+	}
+	if told() {
+		t.Error("nothing changed, and it was told")
+	}
+	if c.touch("net1"); !told() {
+		t.Error("a bridge changed, and nobody was told")
 	}
 }
 
@@ -65,7 +92,8 @@ func TestVerdictsRestOnAllThatIsKnownOfFlows(t *testing.T) {
 
 // side is one way to pass over a host.
 type side struct {
-	guardian guardian
+	ports    ports
+	calm     calm
 	verdicts map[model.ID]report.Isolation
 }
 
@@ -75,25 +103,26 @@ type found struct {
 	plan     string
 }
 
-func newSide() *side { return &side{guardian: guardian{memory: newMemory()}} }
+func newSide() *side { return &side{ports: ports{memory: newMemory()}} }
 
 func (s *side) pass(r *randomHost, actual *plan.Actual, now time.Time) found {
-	c := &s.guardian.calm
+	c := &s.calm
+	p := newPass(model.NewDesired(), actual, r.flows, c)
+	p.start = now
 	open := c.wake(r.networks, actual, r.flows)
-	w := wishes{desired: model.NewDesired()}
-	want := w.want(open, c.bridges, actual)
-	judged := s.guardian.judge(&want, actual, r.flows, now)
-	p := plan.Diff(want, actual)
-	s.verdicts = merged(c, s.verdicts, judged.verdicts)
-	if p.Empty() {
+	p.wants(wishes{desired: p.desired}, open)
+	s.ports.judge(p)
+	diff := plan.Diff(p.want, actual)
+	s.verdicts = merged(c, s.verdicts, s.ports.isolation)
+	if diff.Empty() {
 		problems := map[model.ID]bool{}
-		for _, problem := range plan.Problems(want, actual) {
+		for _, problem := range plan.Problems(p.want, actual) {
 			problems[problem.NetworkID] = true
 		}
-		former := func(id model.ID) map[string][]int { return s.guardian.memory.networks[id].opened }
-		c.settle(open, actual, r.flows, former, func(n model.Network) bool { return !judged.restless[n.ID] && !problems[n.ID] })
+		former := func(id model.ID) map[string][]int { return s.ports.memory.networks[id].opened }
+		c.settle(open, actual, r.flows, former, func(n model.Network) bool { return !p.open[n.ID] && !problems[n.ID] })
 	}
-	return found{s.verdicts, describe(p)}
+	return found{s.verdicts, describe(diff)}
 }
 
 // describe names all that a plan does.

@@ -103,7 +103,7 @@ func (l *Loop) grounds(s *standing, e plan.Evidence, now time.Time) []report.Mis
 		{report.OnDevices, e.Devices},
 		{report.OnIdentity, l.identity(now)},
 		{report.OnLoop, l.work.sighting(now, "a pass of isonetd over the host's networks")},
-		{report.OnLoop, l.applying.sighting(now, "a change of Open vSwitch's database")},
+		{report.OnLoop, l.bridges.applying.sighting(now, "a change of Open vSwitch's database")},
 		{report.OnRules, rules(s.Guard, now)},
 		{report.OnStore, l.following(now)},
 	} {

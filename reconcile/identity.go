@@ -30,18 +30,18 @@ func (l *Loop) HostID() model.ID { return l.status.Load().HostID }
 // people, unless another machine is that host.
 func (l *Loop) identify(desired *model.Desired, actual *plan.Actual) (host model.Host, known bool) {
 	host, known = desired.HostOf(actual.SystemID)
-	was, remembered := desired.Hosts[l.keep.hostID()]
+	was, remembered := desired.Hosts[l.ports.keep.hostID()]
 	if l.alone && !remembered {
 		was, remembered = only(desired)
 	}
 	if remembered && host.ID != was.ID && l.tenures.deniedFor(was.ID) { // it never was: its Open vSwitch is a copy
-		l.keep.setHost("")
+		l.ports.keep.setHost("")
 		remembered = false
 	}
 	if !remembered || known && host.ID == was.ID || l.alone && known && !bare(desired, host) {
 		l.stranger.Store(nil)
 		if known {
-			l.keep.setHost(host.ID)
+			l.ports.keep.setHost(host.ID)
 		}
 		return host, known
 	}
@@ -79,7 +79,7 @@ func bare(desired *model.Desired, h model.Host) bool {
 // renamed tells that the host of a store of its own has another system-id.
 func (l *Loop) renamed(host model.Host, systemID string) {
 	l.stranger.Store(nil)
-	l.keep.setHost(host.ID)
+	l.ports.keep.setHost(host.ID)
 	if l.systemID == systemID {
 		return
 	}

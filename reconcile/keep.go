@@ -38,8 +38,8 @@ type keeper struct {
 	host model.ID
 	// changed holds a value when there is something new to save.
 	changed chan struct{}
-	// forgot holds a value when the verdicts rest on what is forgotten.
-	forgot chan struct{}
+	// forgot is called when the verdicts rest on what is forgotten.
+	forgot func()
 
 	// The rest belongs to the loop's goroutine.
 
@@ -60,69 +60,72 @@ type sight struct {
 	accepted []string // the UUIDs of their rows
 }
 
-func newKeeper() *keeper {
+func newKeeper(wake func()) *keeper {
 	return &keeper{
-		kept: map[model.ID]plan.Kept{}, opened: map[model.ID]map[string][]int{}, changed: make(chan struct{}, 1), forgot: make(chan struct{}, 1),
+		kept: map[model.ID]plan.Kept{}, opened: map[model.ID]map[string][]int{}, changed: make(chan struct{}, 1), forgot: wake,
 		seen: map[model.ID]sight{}, failed: map[plan.Subject]failure{},
 	}
 }
 
-// look remembers the ports that were accepted, and adds to want those that are to
-// be plugged in again, and to the verdicts those that cannot be.
-func (k *keeper) look(want *plan.Want, desired *model.Desired, actual *plan.Actual, g *guardian, j *judgement) {
+// look remembers the ports that were accepted. It wants those to be plugged in again
+// that are away, and tells of those that cannot be.
+func (k *keeper) look(p *pass, ps *ports) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	c := &g.calm
-	replaced := actual.NextCfg < k.nextCfg
-	k.nextCfg = actual.NextCfg
+	replaced := p.actual.NextCfg < k.nextCfg
+	k.nextCfg = p.actual.NextCfg
 	bridges := map[model.ID]plan.Bridge{}
-	for name, b := range actual.Bridges {
-		if b.Network != "" && !c.bridges[name] {
+	for name, b := range p.actual.Bridges {
+		if b.Network != "" && !p.calm.bridges[name] {
 			bridges[b.Network] = b
 		}
 	}
-	for id, accepted := range j.accepted {
-		k.remember(id, bridges[id], accepted, actual.Links, replaced)
+	for id, accepted := range ps.accepted {
+		k.remember(id, bridges[id], accepted, p.actual.Links, replaced)
 	}
-	k.copyOpened(g.memory.networks, j)
-	want.Plug = map[model.ID][]plan.Port{}
-	on := sync.OnceValue(func() map[string]bool { return portsOn(actual) })
+	k.copyOpened(ps.memory.networks, ps.accepted)
+	ps.waiting = k.waiting(p, bridges)
+	p.want.Plug = map[model.ID][]plan.Port{}
+	for _, n := range p.want.Networks {
+		for _, bridge := range slices.Sorted(slices.Values(p.forged[n.ID])) {
+			p.keepOpen(n.ID) // until the other bridge changes
+			ps.find(n.ID, isolation.Finding{
+				Reason: isolation.ForeignMarks, Bridge: bridge, Action: isolation.Report, Notice: true,
+				Detail: fmt.Sprintf("the bridge '%s' is somebody else's and bears the marks of this network", bridge),
+			})
+		}
+		for _, port := range ps.waiting[n.ID] {
+			p.keepOpen(n.ID) // until its device changes
+			k.comeBack(p, ps, n, port)
+		}
+	}
+}
+
+// waiting returns the ports that are to be plugged in again, by network: those that
+// went with their bridges, and whose devices are there. Of calm networks nothing waits.
+func (k *keeper) waiting(p *pass, bridges map[model.ID]plan.Bridge) map[model.ID][]plan.KeptPort {
+	waiting := map[model.ID][]plan.KeptPort{}
+	on := sync.OnceValue(func() map[string]bool { return portsOn(p.actual) })
 	for id, kept := range k.kept {
-		if c.has(id) { // nothing of it waits
+		if p.calm.has(id) {
 			continue
 		}
 		if _, there := bridges[id]; !there {
 			kept = kept.Away()
 			delete(k.seen, id)
 		}
-		if _, known := desired.Networks[id]; !known {
+		if _, known := p.desired.Networks[id]; !known {
 			kept.Ports = nil
 		}
-		if len(kept.Waits()) > 0 && actual.Links != nil {
-			kept = kept.Without(func(p plan.KeptPort) bool { return p.Waiting && p.Gone(actual.Links, on()) })
+		if len(kept.Waits()) > 0 && p.actual.Links != nil {
+			kept = kept.Without(func(port plan.KeptPort) bool { return port.Waiting && port.Gone(p.actual.Links, on()) })
 		}
 		k.keep(id, kept)
-	}
-	j.waiting = map[model.ID][]plan.KeptPort{}
-	for id, kept := range k.kept {
 		if waits := kept.Waits(); len(waits) > 0 {
-			j.waiting[id] = waits
+			waiting[id] = waits
 		}
 	}
-	forged := marked(actual)
-	for _, n := range want.Networks {
-		for _, bridge := range slices.Sorted(slices.Values(forged[n.ID])) {
-			j.restless[n.ID] = true // until the other bridge changes
-			j.find(n.ID, isolation.Finding{
-				Reason: isolation.ForeignMarks, Bridge: bridge, Action: isolation.Report, Notice: true,
-				Detail: fmt.Sprintf("the bridge '%s' is somebody else's and bears the marks of this network", bridge),
-			})
-		}
-		for _, p := range j.waiting[n.ID] {
-			j.restless[n.ID] = true // until its device changes
-			k.comeBack(want, n, p, actual, j)
-		}
-	}
+	return waiting
 }
 
 // remember keeps what is accepted on a network's bridge.
@@ -140,8 +143,8 @@ func (k *keeper) remember(id model.ID, b plan.Bridge, accepted []plan.Port, link
 
 // copyOpened takes over which devices the interfaces of the networks that were
 // judged have had. The caller has the lock.
-func (k *keeper) copyOpened(networks map[model.ID]past, j *judgement) {
-	for id := range j.accepted {
+func (k *keeper) copyOpened(networks map[model.ID]past, judged map[model.ID][]plan.Port) {
+	for id := range judged {
 		if opened := networks[id].opened; !maps.EqualFunc(k.opened[id], opened, slices.Equal) {
 			k.opened[id] = opened
 			k.mark()
@@ -216,42 +219,42 @@ func portsOn(actual *plan.Actual) map[string]bool {
 }
 
 // comeBack plugs a port in again, or says why it cannot be.
-func (k *keeper) comeBack(want *plan.Want, n model.Network, p plan.KeptPort, actual *plan.Actual, j *judgement) {
-	subject := plan.Subject{Network: n.ID, Port: p.Name, Column: plugged}
-	port := p.Again(actual.Links)
-	problem := obstacle(n, p, port, actual)
+func (k *keeper) comeBack(p *pass, ps *ports, n model.Network, kept plan.KeptPort) {
+	subject := plan.Subject{Network: n.ID, Port: kept.Name, Column: plugged}
+	port := kept.Again(p.actual.Links)
+	problem := obstacle(n, kept, port, p.actual)
 	if failed := k.failed[subject]; problem == "" && failed.times >= refusals {
 		problem = failed.last.Error()
 	}
 	if problem == "" {
-		want.Plug[n.ID] = append(want.Plug[n.ID], port)
+		p.want.Plug[n.ID] = append(p.want.Plug[n.ID], port)
 		return
 	}
-	j.find(n.ID, isolation.Finding{
-		Reason: isolation.PortLost, Bridge: n.VdsmName, Port: p.Name, Action: isolation.Report, Notice: true,
-		Detail: fmt.Sprintf("%s and cannot be plugged in again: %s. When that is settled: %s", taken(p.Port), problem, port.Command(n.VdsmName)),
+	ps.find(n.ID, isolation.Finding{
+		Reason: isolation.PortLost, Bridge: n.VdsmName, Port: kept.Name, Action: isolation.Report, Notice: true,
+		Detail: fmt.Sprintf("%s and cannot be plugged in again: %s. When that is settled: %s", taken(kept.Port), problem, port.Command(n.VdsmName)),
 	})
 }
 
 // replugged tells of the ports that a plan has plugged in again.
-func (l *Loop) replugged(p plan.Plan) {
+func (ps *ports) replugged(p plan.Plan) {
 	if len(p.Plug) == 0 {
 		return
 	}
-	networks := l.store.Snapshot().Networks
-	var j judgement
+	networks := ps.store.Snapshot().Networks
+	var repairs []repair
 	for _, plug := range p.Plug {
 		e := newEvent(networks[plug.Network], isolation.Finding{Reason: isolation.PortLost, Port: plug.Port.Name, Detail: taken(plug.Port)}, report.Replugged, time.Now())
-		j.repairs = append(j.repairs, repair{e, plan.Subject{Network: plug.Network, Port: plug.Port.Name, Column: plugged}})
+		repairs = append(repairs, repair{e, plan.Subject{Network: plug.Network, Port: plug.Port.Name, Column: plugged}})
 	}
-	l.repaired(j)
+	ps.repaired(repairs)
 }
 
 // find adds a finding to a network's verdict.
-func (j *judgement) find(network model.ID, f isolation.Finding) {
-	v := j.verdicts[network]
+func (ps *ports) find(network model.ID, f isolation.Finding) {
+	v := ps.isolation[network]
 	v.Findings = append(v.Findings, f)
-	j.verdicts[network] = v
+	ps.isolation[network] = v
 }
 
 // taken says of a port what happened to it.
@@ -309,7 +312,7 @@ func (k *keeper) forget(network model.ID) []string {
 		names = append(names, p.Name)
 	}
 	k.keep(network, kept.Without(func(p plan.KeptPort) bool { return p.Waiting }))
-	yield(k.forgot)
+	k.forgot()
 	return names
 }
 
@@ -318,25 +321,25 @@ func (k *keeper) forget(network model.ID) []string {
 // before Run.
 func (l *Loop) Recall(m plan.Memory, boot string) {
 	l.owners.recall(m.Owners)
-	l.keep.boot, l.keep.nextCfg, l.keep.host = boot, m.NextCfg, m.Host
+	l.ports.keep.boot, l.ports.keep.nextCfg, l.ports.keep.host = boot, m.NextCfg, m.Host
 	if boot == "" || m.Boot != boot {
 		return
 	}
 	for id, kept := range m.Networks {
-		l.keep.kept[id] = kept.Without(func(p plan.KeptPort) bool { return !p.Valid() })
+		l.ports.keep.kept[id] = kept.Without(func(p plan.KeptPort) bool { return !p.Valid() })
 	}
 	for id, opened := range m.Opened {
-		l.keep.opened[id], l.guardian.memory.networks[id] = opened, past{opened: opened}
+		l.ports.keep.opened[id], l.ports.memory.networks[id] = opened, past{opened: opened}
 	}
 }
 
 // Memory returns what is to be remembered when the program ends.
 func (l *Loop) Memory() plan.Memory {
 	m := plan.Memory{Owners: l.owners.all()}
-	l.keep.mu.Lock()
-	defer l.keep.mu.Unlock()
-	m.Boot, m.NextCfg, m.Host, m.Networks = l.keep.boot, l.keep.nextCfg, l.keep.host, maps.Clone(l.keep.kept)
-	m.Opened = maps.Clone(l.keep.opened)
+	l.ports.keep.mu.Lock()
+	defer l.ports.keep.mu.Unlock()
+	m.Boot, m.NextCfg, m.Host, m.Networks = l.ports.keep.boot, l.ports.keep.nextCfg, l.ports.keep.host, maps.Clone(l.ports.keep.kept)
+	m.Opened = maps.Clone(l.ports.keep.opened)
 	return m
 }
 
@@ -356,7 +359,7 @@ func (l *Loop) SaveMemory(ctx context.Context, save func(plan.Memory)) error {
 		select {
 		case <-ctx.Done():
 			continue
-		case <-l.keep.changed:
+		case <-l.ports.keep.changed:
 		}
 		start := time.Now()
 		save(l.Memory())

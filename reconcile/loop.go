@@ -3,16 +3,13 @@ package reconcile
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/isonet/isonet/model"
-	"github.com/isonet/isonet/model/isolation"
 	"github.com/isonet/isonet/model/plan"
 	"github.com/isonet/isonet/report"
 )
@@ -62,77 +59,57 @@ type Loop struct {
 	observer Observer
 	log      *slog.Logger
 
-	// status is read without the lock: a scrape of the metrics waits for nobody.
-	status  atomic.Pointer[standing]
-	mu      sync.Mutex // of those who change the status
-	changed chan struct{}
-	// asked is whom Alive asks.
-	asked chan struct{}
+	*board
+	// asked is whom Alive asks, woken holds a value when the loop is to pass once more.
+	asked pulse
+	woken chan struct{}
 	// alone says that the store is of this machine only, stranger why it is not
 	// known which host it is.
 	alone    bool
 	stranger atomic.Pointer[plan.Sighting]
 	tenures  tenures
-	// began is when there could have been evidence at the earliest; work and
-	// applying time what is made of it.
-	began          time.Time
-	work, applying stopwatch
-	// guardReleases is what GuardHost is asked for, guardVerified when it last saw
-	// that all is as Status says.
-	guardReleases chan guardRelease
-	guardVerified atomic.Pointer[time.Time]
+	// began is when there could have been evidence at the earliest; work times what is
+	// made of it.
+	began time.Time
+	work  stopwatch
 
 	// The rest belongs to Run's goroutine.
 
-	// settled is the newest desired revision for which nothing was left to do:
-	// a difference that shows up for it later was made by somebody else.
-	settled int64
+	// stages are what a pass goes through, in this order. The others name some of them.
+	stages  []stage
+	ports   *ports
+	bridges *bridges
+	guard   *guard
 	// systemID is the one that the host was found to have instead of its own.
 	systemID string
-	// touched holds the next_cfg of the last transaction about a network.
-	touched map[model.ID]int
 	// owners knows whose bridges are.
 	owners *owners
-	// keep remembers the ports.
-	keep *keeper
-	// guardian judges isolation.
-	guardian guardian
 	// wishes are those of the newest desired state.
 	wishes wishes
-	// stated is what was last stated of bridges' flows, by their names.
-	stated map[string]plan.Forwarding
-	// closing are the tries to close ways out, sending those of all other
-	// transactions, of which flight is the one under way.
-	closing, sending attempts
-	flight           *flight
-	// since is the next_cfg that was there first: of changes up to that nobody
-	// knows what they were about.
-	since int
-	// restored is how often flows were put back, as far as that was told, by
-	// bridge.
-	restored map[string]uint64
+	// calm are the networks that a pass leaves out.
+	calm calm
 }
 
 // New returns a loop; Run runs it.
 func New(store Store, sw Switch, observer Observer, log *slog.Logger) *Loop {
 	l := &Loop{
-		store: store, sw: sw, observer: observer, log: log,
-		changed: make(chan struct{}), began: time.Now(),
-		asked: make(chan struct{}), guardReleases: make(chan guardRelease),
-		settled: -1,
-		touched: map[model.ID]int{},
-		closing: newAttempts(), sending: newAttempts(),
-		since: -1, restored: map[string]uint64{},
-		keep:     newKeeper(),
-		guardian: guardian{memory: newMemory()},
-		tenures:  tenures{told: make(chan struct{}, 1)},
+		store: store, sw: sw, observer: observer, log: log, board: newBoard(log),
+		asked: make(pulse), woken: make(chan struct{}, 1), began: time.Now(),
 	}
-	l.guardian.kept = l.keep.of
-	l.owners = newOwners(store, l.keep.mark, log)
-	l.status.Store(&standing{Status: report.Status{
-		Networks: map[model.ID]report.NetworkStatus{}, Since: time.Now(),
-		IsolationRepairs: map[isolation.Reason]uint64{},
-	}})
+	keep, history := newKeeper(l.wake), newHistory()
+	l.owners = newOwners(store, keep.mark, log)
+	l.ports = &ports{board: l.board, store: store, memory: newMemory(), keep: keep}
+	flows := &flows{sw: sw, ports: l.ports, history: history, restored: map[string]uint64{}}
+	l.bridges = &bridges{
+		sw: sw, observer: observer, log: log, asked: l.asked, board: l.board, ports: l.ports, owners: l.owners, history: history,
+		settled: -1, closing: newAttempts(), sending: newAttempts(),
+	}
+	l.guard = newGuard(l.ports)
+	// This is the order. What ports are accepted says what flows a bridge must have; the
+	// flows are stated before ports change, so that nobody is let in or left in for a
+	// moment; the plan of the bridges has what ports and flows want; and the guard is on
+	// what is plugged in.
+	l.stages = []stage{l.ports, flows, l.bridges, l.guard}
 	return l
 }
 
@@ -158,8 +135,8 @@ func (l *Loop) Run(ctx context.Context) error {
 		}
 		l.await(ctx, storeChanged, switchChanged, timer)
 	}
-	if l.flight != nil {
-		<-l.flight.landed // ctx ends it
+	if landed := l.bridges.landed(); landed != nil {
+		<-landed // ctx ends it
 	}
 	l.tenures.running.Wait()
 	return nil
@@ -168,14 +145,14 @@ func (l *Loop) Run(ctx context.Context) error {
 // never says that only a change needs another pass.
 const never = time.Duration(-1)
 
-// pass compares and applies once. It returns when to do so again at the latest.
+// pass looks at both sides and goes through the stages once. It returns when to do so
+// again at the latest.
 func (l *Loop) pass(ctx context.Context) time.Duration {
 	actual, connected := l.sw.Actual()
 	if actual == nil || !connected {
 		l.publish(func(s *standing) { s.setConnected(false) })
 		return never
 	}
-	start := time.Now()
 	desired := l.store.Snapshot()
 	host, known := l.identify(desired, actual)
 	if !known && actual.Standby {
@@ -189,56 +166,55 @@ func (l *Loop) pass(ctx context.Context) time.Duration {
 		l.wait(t, host, desired, actual)
 		return never
 	}
-	if l.wishes.desired != desired || l.wishes.host.ID != host.ID {
-		l.wishes = newWishes(desired, host.ID)
+	p := l.begin(host.ID, desired, actual)
+	for _, s := range l.stages {
+		s.want(p)
 	}
-	flows, calm := l.sw.Flows(), &l.guardian.calm
-	open := calm.wake(l.wishes.networks, actual, flows)
-	actual = l.owners.settle(actual, calm.bridges)
-	want := l.wishes.want(open, calm.bridges, actual)
-	judged := l.guardian.judge(&want, actual, flows, start)
-	l.keep.look(&want, desired, actual, &l.guardian, &judged)
-	l.forward(want, actual, &judged)
-	p := plan.Diff(want, actual)
-	again := never
-	if !actual.Standby {
-		first, rest := judged.urgent(p)
-		done, closing := l.close(ctx, first, judged, desired.Revision)
-		if done {
-			l.observer.ObserveReconcile(time.Since(start), "applied")
+	for _, s := range l.stages {
+		if s.apply(ctx, p); p.void {
 			return 0 // look at the result
 		}
-		again = sooner(closing, l.send(ctx, rest, desired.Revision))
 	}
-	err := errors.Join(l.closing.err, l.sending.err)
-	seen := l.status.Load().Revision
-	settled := p.Empty() && l.flight == nil
-	if settled || actual.Standby || err != nil { // else nobody is to take what there is for the result
-		seen = desired.Revision
+	for _, s := range l.stages {
+		s.verdicts(p)
 	}
-	l.judge(host.ID, seen, want, p, actual, judged, err)
-	switch {
-	case err != nil:
-		l.observer.ObserveReconcile(time.Since(start), "error")
-	case settled:
-		if !actual.Standby {
-			l.rest(want, actual, flows, judged)
-		}
-		l.observer.ObserveReconcile(time.Since(start), "unchanged")
-		if !actual.Standby && !want.Open() { // else what differs is not drift
-			l.settled = desired.Revision
-		}
-	}
-	return judged.until(again)
+	l.end(host.ID, p)
+	return p.until()
 }
 
-// rest makes the networks calm of which a pass has left nothing open.
-func (l *Loop) rest(want plan.Want, actual *plan.Actual, flows map[string]plan.Flows, judged judgement) {
-	networks := l.status.Load().Networks
-	former := func(id model.ID) map[string][]int { return l.guardian.memory.networks[id].opened }
-	l.guardian.calm.settle(want.Networks, actual, flows, former, func(n model.Network) bool {
-		return networks[n.ID].State == report.Active && !judged.restless[n.ID]
-	})
+// begin returns a pass over what changed.
+func (l *Loop) begin(host model.ID, desired *model.Desired, actual *plan.Actual) *pass {
+	if l.wishes.desired != desired || l.wishes.host.ID != host {
+		l.wishes = newWishes(desired, host)
+	}
+	p := newPass(desired, actual, l.sw.Flows(), &l.calm)
+	open := l.calm.wake(l.wishes.networks, actual, p.flows)
+	p.actual, p.forged = l.owners.settle(actual, l.calm.bridges)
+	p.wants(l.wishes, open)
+	return p
+}
+
+// end publishes the verdicts, and makes the networks calm of which the pass left
+// nothing open.
+func (l *Loop) end(host model.ID, p *pass) {
+	err := p.err()
+	revision := l.status.Load().Revision
+	if !p.busy || p.actual.Standby || err != nil { // else nobody is to take what there is for the result
+		revision = p.desired.Revision
+	}
+	l.conclude(host, revision, p, err)
+	switch {
+	case err != nil:
+		l.observer.ObserveReconcile(time.Since(p.start), "error")
+	case !p.busy:
+		if !p.actual.Standby {
+			former := func(id model.ID) map[string][]int { return l.ports.memory.networks[id].opened }
+			l.calm.settle(p.want.Networks, p.actual, p.flows, former, func(n model.Network) bool {
+				return p.networks[n.ID].State == report.Active && !p.open[n.ID]
+			})
+		}
+		l.observer.ObserveReconcile(time.Since(p.start), "unchanged")
+	}
 }
 
 // register makes this host known to the store.
@@ -247,7 +223,7 @@ func (l *Loop) register(ctx context.Context, systemID string) time.Duration {
 	if err != nil {
 		name = systemID
 	}
-	err = l.elsewhere(func() error {
+	err = l.asked.during(func() error {
 		_, err := l.store.Update(ctx, func(d *model.Desired) error {
 			id := model.HostID(systemID)
 			if _, known := d.HostOf(systemID); known {
@@ -262,94 +238,41 @@ func (l *Loop) register(ctx context.Context, systemID string) time.Duration {
 		return err
 	})
 	if err != nil {
-		return l.failed(ctx, &l.sending, l.store.Snapshot().Revision, fmt.Errorf("register the host in the store: %w", err))
+		return l.bridges.sending.failed(ctx, l.store.Snapshot().Revision, fmt.Errorf("register the host in the store: %w", err), l.log)
 	}
 	l.log.Info("registered this host", "system_id", systemID, "name", name)
 	return 0
 }
 
-// judge publishes the verdicts on the wanted networks.
-func (l *Loop) judge(host model.ID, revision int64, want plan.Want, p plan.Plan, actual *plan.Actual, judged judgement, err error) {
-	calm := &l.guardian.calm
-	verdicts := l.verdicts(want, p, actual)
-	for id, reason := range judged.late {
-		if v, wanted := verdicts[id]; wanted && v.State != report.Failed {
-			verdicts[id] = report.NetworkStatus{State: report.Pending, Reason: reason}
-		}
-	}
-	now := time.Now()
-	before := l.status.Load().Networks // the loop alone writes it
+// conclude publishes the verdicts, if they are news.
+func (l *Loop) conclude(host model.ID, revision int64, p *pass, err error) {
+	now, before := time.Now(), l.status.Load() // the loop alone writes the networks
 	var events []report.Event
-	for _, n := range want.Networks {
-		v := verdicts[n.ID]
-		v.Since, v.Strict, v.Isolation = now, judged.strict[n.ID], judged.verdicts[n.ID]
+	for _, n := range p.want.Networks {
+		v := p.networks[n.ID]
 		if v.Isolation.Verdict == "" {
 			v.Isolation = report.Isolation{Verdict: report.IsolationUnknown, Reason: fmt.Sprintf("there is no bridge '%s' to look at: %s", n.VdsmName, cmp.Or(v.Reason, "wait until it is made"))}
 		}
-		v.Isolation.Since = now
-		old, known := before[n.ID]
-		if known && old.State == v.State {
+		old := before.Networks[n.ID]
+		v.Since, v.Isolation.Since = now, now
+		if old.State == v.State {
 			v.Since = old.Since
 		}
-		if known && old.Isolation.Verdict == v.Isolation.Verdict && old.Isolation.Contested == v.Isolation.Contested {
+		if old.Isolation.Verdict == v.Isolation.Verdict && old.Isolation.Contested == v.Isolation.Contested {
 			v.Isolation.Since = old.Isolation.Since
 		}
 		events = append(events, news(n, old.Isolation, v.Isolation, now)...)
-		verdicts[n.ID] = v
+		p.networks[n.ID] = v
 	}
 	l.tell(events)
-	networks, devices := merged(calm, before, verdicts), merged(calm, l.status.Load().Devices, judged.devices)
-	l.publish(func(s *standing) {
-		s.remember(events)
-		s.setConnected(true)
-		s.Standby, s.Occupied = actual.Standby, false
-		s.see(actual, judged.waiting)
-		s.HostID, s.Revision, s.Networks, s.Held, s.Devices = host, revision, networks, heldOf(p.Held), devices
-		s.LastError = ""
-		if err != nil {
-			s.LastError = err.Error()
-		}
-	})
-}
-
-func (l *Loop) verdicts(want plan.Want, p plan.Plan, actual *plan.Actual) map[model.ID]report.NetworkStatus {
-	verdicts := make(map[model.ID]report.NetworkStatus, len(want.Networks))
-	applied := actual.CurCfg >= actual.NextCfg
-	for _, n := range want.Networks {
-		verdicts[n.ID] = report.NetworkStatus{State: report.Active}
-		if l.touched[n.ID] > actual.NextCfg { // the database was replaced
-			delete(l.touched, n.ID)
-		}
-		if l.touched[n.ID] > actual.CurCfg {
-			verdicts[n.ID] = report.NetworkStatus{State: report.Pending, Reason: fmt.Sprintf("Open vSwitch has not applied the last change of the bridge '%s' yet", n.VdsmName)}
-		}
+	next := report.Status{
+		HostID: host, Revision: revision, Standby: p.actual.Standby,
+		Networks: merged(p.calm, before.Networks, p.networks), Devices: l.ports.devices, Held: heldOf(l.bridges.plan.Held),
 	}
-	for _, problem := range plan.Problems(want, actual) {
-		state := report.Pending
-		if problem.Final && applied {
-			state = report.Failed
-		}
-		verdicts[problem.NetworkID] = report.NetworkStatus{State: state, Reason: problem.Reason}
+	if err != nil {
+		next.LastError = err.Error()
 	}
-	for _, c := range p.Conflicts {
-		verdicts[c.Network.ID] = report.NetworkStatus{State: report.Failed, Reason: c.Reason, Conflict: true}
-	}
-	for id := range l.touched {
-		if _, wanted := verdicts[id]; !wanted {
-			delete(l.touched, id)
-		}
-	}
-	return verdicts
-}
-
-func (l *Loop) publish(change func(*standing)) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	next := *l.status.Load()
-	change(&next)
-	l.status.Store(&next)
-	close(l.changed)
-	l.changed = make(chan struct{})
+	l.amend(func(s *standing) bool { return s.take(next, events, p.actual, l.ports.waiting) })
 }
 
 // Status returns what is known now. Its maps and slices are shared: do not
@@ -359,16 +282,9 @@ func (l *Loop) Status() report.Status { return l.stand().Status }
 // stand returns what is known now, and what that is made from.
 func (l *Loop) stand() standing {
 	s := *l.status.Load()
-	if verified := l.guardVerified.Load(); s.Guard != nil && verified != nil && verified.After(s.Guard.Verified) {
+	if verified := l.guard.verified.Load(); s.Guard != nil && verified != nil && verified.After(s.Guard.Verified) {
 		guard := *s.Guard
 		guard.Verified, s.Guard = *verified, &guard
 	}
 	return l.fold(s, time.Now())
-}
-
-// Changed returns a channel that is closed when Status changes.
-func (l *Loop) Changed() <-chan struct{} {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.changed
 }

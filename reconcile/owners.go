@@ -150,12 +150,13 @@ func (o *owners) intend(p plan.Plan) {
 	}
 }
 
-// settle returns what the switch has, with every bridge's owner.
-func (o *owners) settle(actual *plan.Actual, calm map[string]bool) *plan.Actual {
+// settle returns what the switch has, with every bridge's owner, and the bridges of
+// others that bear the marks of networks, by network.
+func (o *owners) settle(actual *plan.Actual, calm map[string]bool) (*plan.Actual, map[model.ID][]string) {
 	networks := o.networks()
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	settled := actual
+	settled, forged := actual, map[model.ID][]string{}
 	o.last = actual
 	if len(o.made) > maxOwners {
 		maps.DeleteFunc(o.made, func(id model.ID, _ string) bool { return networks[id].ID == "" })
@@ -165,6 +166,9 @@ func (o *owners) settle(actual *plan.Actual, calm map[string]bool) *plan.Actual 
 			continue
 		}
 		owner := o.of(b, networks)
+		if marked := plan.MarkedFor(b); owner == "" && marked != "" {
+			forged[marked] = append(forged[marked], name)
+		}
 		if owner == b.Network {
 			continue
 		}
@@ -176,5 +180,5 @@ func (o *owners) settle(actual *plan.Actual, calm map[string]bool) *plan.Actual 
 		b.Network = owner
 		settled.Bridges[name] = b
 	}
-	return settled
+	return settled, forged
 }

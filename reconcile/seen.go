@@ -2,9 +2,9 @@ package reconcile
 
 import (
 	"strings"
-	"time"
 
 	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/model/isolation"
 	"github.com/isonet/isonet/model/plan"
 	"github.com/isonet/isonet/report"
 )
@@ -78,19 +78,21 @@ func (s *seen) Conflicts(desired *model.Desired, host model.ID) []report.Conflic
 
 // Foresee returns what the loop would change.
 func (s *seen) Foresee(desired *model.Desired, host model.ID) report.Plan {
-	want := wantedOf(desired, host, s.actual)
-	g := guardian{memory: newMemory()}
-	g.judge(&want, s.actual, nil, time.Now())
-	want.Plug = map[model.ID][]plan.Port{}
-	for _, n := range want.Networks {
-		for _, p := range s.waiting[n.ID] {
-			if port := p.Again(s.actual.Links); obstacle(n, p, port, s.actual) == "" {
-				want.Plug[n.ID] = append(want.Plug[n.ID], port)
+	p := newPass(desired, s.actual, nil, &calm{host: isolation.HostOf(s.actual)})
+	w := newWishes(desired, host)
+	p.wants(w, w.networks)
+	ports := ports{memory: newMemory()}
+	ports.judge(p)
+	p.want.Plug = map[model.ID][]plan.Port{}
+	for _, n := range p.want.Networks {
+		for _, kept := range s.waiting[n.ID] {
+			if port := kept.Again(s.actual.Links); obstacle(n, kept, port, s.actual) == "" {
+				p.want.Plug[n.ID] = append(p.want.Plug[n.ID], port)
 			}
 		}
 	}
-	p := plan.Diff(want, s.actual)
-	return report.Plan{Operations: operations(p, s.actual), Held: heldOf(p.Held)}
+	foreseen := plan.Diff(p.want, s.actual)
+	return report.Plan{Operations: operations(foreseen, s.actual), Held: heldOf(foreseen.Held)}
 }
 
 // heldOf tells of bridges that are held.

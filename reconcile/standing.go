@@ -2,10 +2,14 @@ package reconcile
 
 import (
 	"cmp"
+	"log/slog"
 	"reflect"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/model/isolation"
 	"github.com/isonet/isonet/model/plan"
 	"github.com/isonet/isonet/report"
 )
@@ -18,12 +22,29 @@ type standing struct {
 }
 
 // see takes what Open vSwitch has, and the ports that are to be plugged in again.
-func (s *standing) see(actual *plan.Actual, waiting map[model.ID][]plan.KeptPort) {
+// It says whether that is news.
+func (s *standing) see(actual *plan.Actual, waiting map[model.ID][]plan.KeptPort) bool {
 	if s.seen != nil && s.seen.actual == actual && reflect.DeepEqual(s.seen.waiting, waiting) {
-		return
+		return false
 	}
 	s.seen = &seen{actual, waiting}
 	s.Host, s.Switch = s.seen, SwitchOf(actual)
+	return true
+}
+
+// take takes what a pass has found, and says whether it is news.
+func (s *standing) take(found report.Status, events []report.Event, actual *plan.Actual, waiting map[model.ID][]plan.KeptPort) bool {
+	seen := s.see(actual, waiting)
+	same := s.Connected && s.HostID == found.HostID && s.Revision == found.Revision && s.Standby == found.Standby && !s.Occupied &&
+		sameMap(s.Networks, found.Networks) && sameMap(s.Devices, found.Devices) && reflect.DeepEqual(s.Held, found.Held) && s.LastError == found.LastError
+	if !seen && same && len(events) == 0 {
+		return false
+	}
+	s.setConnected(true)
+	s.HostID, s.Revision, s.Standby, s.Occupied = found.HostID, found.Revision, found.Standby, false
+	s.Networks, s.Devices, s.Held, s.LastError = found.Networks, found.Devices, found.Held, found.LastError
+	s.remember(events)
+	return true
 }
 
 func (s *standing) setConnected(connected bool) {
@@ -53,5 +74,70 @@ func (s *standing) answering(version string) {
 func SwitchOf(actual *plan.Actual) report.Switch {
 	return report.Switch{
 		Version: actual.OVSVersion, SchemaVersion: actual.SchemaVersion, DatapathType: actual.DatapathType, Behind: actual.NextCfg - actual.CurCfg,
+	}
+}
+
+// board is where it stands how the host stands.
+type board struct {
+	log *slog.Logger
+	// status is read without the lock: a scrape of the metrics waits for nobody.
+	status  atomic.Pointer[standing]
+	mu      sync.Mutex // of those who change the status
+	changed chan struct{}
+}
+
+// sameMap says that two maps are one and the same.
+func sameMap[V any](a, b map[model.ID]V) bool {
+	return reflect.ValueOf(a).Pointer() == reflect.ValueOf(b).Pointer()
+}
+
+func newBoard(log *slog.Logger) *board {
+	b := &board{log: log, changed: make(chan struct{})}
+	b.status.Store(&standing{Status: report.Status{
+		Networks: map[model.ID]report.NetworkStatus{}, Since: time.Now(),
+		IsolationRepairs: map[isolation.Reason]uint64{},
+	}})
+	return b
+}
+
+// publish changes the status.
+func (b *board) publish(change func(*standing)) {
+	b.amend(func(s *standing) bool { change(s); return true })
+}
+
+// amend changes the status, and wakes those who wait for that if change says that
+// there is something new.
+func (b *board) amend(change func(*standing) (news bool)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	next := *b.status.Load()
+	if !change(&next) {
+		return
+	}
+	b.status.Store(&next)
+	close(b.changed)
+	b.changed = make(chan struct{})
+}
+
+// Changed returns a channel that is closed when Status changes.
+func (b *board) Changed() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.changed
+}
+
+// maxEvents is how many events are remembered.
+const maxEvents = 100
+
+// remember keeps the newest events.
+func (s *standing) remember(events []report.Event) {
+	all := append(s.Events[:len(s.Events):len(s.Events)], events...)
+	s.Events = all[max(0, len(all)-maxEvents):]
+}
+
+// tell logs events.
+func (b *board) tell(events []report.Event) {
+	for _, e := range events {
+		b.log.Warn("isolation", "network", e.Network, "did", e.Deed, "reason", e.Reason, "port", e.Port, "column", e.Column, "evidence", e.Detail)
 	}
 }

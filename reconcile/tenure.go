@@ -20,14 +20,12 @@ type Hold func(ctx context.Context, host model.ID, tell func(mine bool)) error
 // may say that it is the same host. Call it before Run.
 func (l *Loop) Among(hold Hold) { l.tenures.hold = hold }
 
-// tenures are this machine's claims to hosts, one at a time. All but told belongs
-// to Run's goroutine.
+// tenures are this machine's claims to hosts, one at a time. They belong to
+// Run's goroutine.
 type tenures struct {
 	hold    Hold // nil: nobody else can be the host
 	now     *tenure
 	running sync.WaitGroup
-	// told holds a value when there is an answer.
-	told chan struct{}
 }
 
 // tenure is a claim to be a host.
@@ -73,7 +71,7 @@ func (l *Loop) claim(ctx context.Context, host model.ID, standby bool) *tenure {
 				answer = granted
 			}
 			if t.answer.Swap(answer) != answer {
-				yield(ts.told)
+				l.wake()
 			}
 		})
 		if err != nil {
@@ -106,9 +104,10 @@ func (l *Loop) wait(t *tenure, host model.Host, desired *model.Desired, actual *
 		l.log.Error(said.Cause, "remedy", said.Remedy)
 	}
 	l.stranger.Store(&said)
-	l.guardian.calm = calm{}
-	l.stated = nil
-	l.sw.Forward()
+	l.calm = calm{}
+	for _, s := range l.stages {
+		s.cease()
+	}
 	networks := map[model.ID]report.NetworkStatus{}
 	for _, n := range desired.HostNetworks(host.ID) {
 		networks[n.ID] = report.NetworkStatus{State: report.Pending, Reason: report.NotYet}

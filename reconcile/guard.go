@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -40,6 +41,48 @@ type Protector interface {
 func compareProtected(a, b report.Device) int {
 	return cmp.Or(cmp.Compare(a.Index, b.Index), strings.Compare(a.Name, b.Name))
 }
+
+// guard is the stage that keeps the host's own network stack apart from the devices of
+// VMs. It only says which these are: GuardHost, which may have to wait for the kernel,
+// does the work beside the loop.
+type guard struct {
+	silent // the stage of the ports finds the devices, and GuardHost tells how it went
+	ports  *ports
+	// last is what GuardHost is to guard by; nil while it is to leave all as it is.
+	last atomic.Pointer[guarded]
+	// news holds a value when last is another one.
+	news chan struct{}
+	// releases is what GuardHost is asked for, verified when it last saw that all is
+	// as Status says.
+	releases chan guardRelease
+	verified atomic.Pointer[time.Time]
+}
+
+// guarded is what GuardHost works by.
+type guarded struct {
+	actual *plan.Actual
+	// devices are those of VMs, by network.
+	devices map[model.ID][]report.Device
+}
+
+func newGuard(ports *ports) *guard {
+	return &guard{ports: ports, news: make(chan struct{}, 1), releases: make(chan guardRelease)}
+}
+
+// apply tells GuardHost if something changed. On standby another isonetd has the guard.
+func (g *guard) apply(_ context.Context, p *pass) {
+	if p.actual.Standby {
+		g.cease()
+		return
+	}
+	if last := g.last.Load(); last == nil || last.actual != p.actual || !sameMap(last.devices, g.ports.devices) {
+		g.last.Store(&guarded{p.actual, g.ports.devices})
+		yield(g.news)
+	}
+}
+
+// cease leaves what is guarded as it is.
+func (g *guard) cease() { g.last.Store(nil) }
 
 // hostGuard is the work of GuardHost.
 type hostGuard struct {
@@ -84,24 +127,21 @@ func (l *Loop) GuardHost(ctx context.Context, p Protector) error {
 	defer ticker.Stop()
 	look := false // although no device came or went
 	for {
-		changed := l.Changed()
 		var retry <-chan time.Time
-		if status := l.stand(); status.seen != nil && status.Idle() == nil {
-			if wait := g.guard(ctx, status, look); wait > 0 {
-				retry = time.After(wait)
-			}
+		if wait := g.guard(ctx, look); wait > 0 {
+			retry = time.After(wait)
 		}
 		look = false
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-changed:
+		case <-l.guard.news:
 		case <-p.Disturbed():
 			look = true
 		case <-ticker.C:
 			look = true
 		case <-retry:
-		case asked := <-l.guardReleases:
+		case asked := <-l.guard.releases:
 			asked.reply <- g.letGo(ctx, asked.device)
 		}
 	}
@@ -109,14 +149,18 @@ func (l *Loop) GuardHost(ctx context.Context, p Protector) error {
 
 // guard puts the guard where it must be and publishes how that went. It returns
 // when to try again; 0 is not before something happens.
-func (g *hostGuard) guard(ctx context.Context, s standing, look bool) time.Duration {
+func (g *hostGuard) guard(ctx context.Context, look bool) time.Duration {
+	by := g.loop.guard.last.Load()
+	if by == nil {
+		return 0
+	}
 	if wait := time.Until(g.notBefore); wait > 0 {
 		return wait
 	}
 	again := time.Duration(0)
 	protection, err := report.Protection{}, g.begin(ctx)
 	if err == nil {
-		devices, left := g.wanted(s)
+		devices, left := g.wanted(by)
 		if !look && g.known && slices.Equal(devices, g.last.Devices) && slices.Equal(left, g.last.Left) {
 			return again
 		}
@@ -135,15 +179,15 @@ func (g *hostGuard) guard(ctx context.Context, s standing, look bool) time.Durat
 		g.retry.Reset()
 		g.last.Protection, g.last.Failed, g.known = protection, "", true
 	}
-	g.publish(s)
+	g.publish()
 	return again
 }
 
 // publish tells what came of it. What is published wakes this very loop and all
 // who watch: what is not new is not published, and that it was seen again goes
 // another way.
-func (g *hostGuard) publish(s standing) {
-	last, before := g.last, s.Guard
+func (g *hostGuard) publish() {
+	last, before := g.last, g.loop.status.Load().Guard
 	if before != nil {
 		last.Verified = before.Verified
 	}
@@ -152,7 +196,7 @@ func (g *hostGuard) publish(s standing) {
 		g.loop.publish(func(s *standing) { s.Guard = &last })
 	}
 	verified := g.last.Verified // which changes under those who read it
-	g.loop.guardVerified.Store(&verified)
+	g.loop.guard.verified.Store(&verified)
 }
 
 // begin learns which devices an earlier isonetd left guarded.
@@ -174,11 +218,11 @@ func (g *hostGuard) begin(ctx context.Context) error {
 // wanted returns the devices that the guard must be on, and those of them that
 // are on no bridge of isonet's any more. While Open vSwitch is out of reach all
 // stays as it was.
-func (g *hostGuard) wanted(s standing) (devices, left []report.Device) {
-	if !s.Connected && g.known {
+func (g *hostGuard) wanted(by *guarded) (devices, left []report.Device) {
+	if g.known && !g.loop.Status().Connected {
 		return g.last.Devices, g.last.Left
 	}
-	absent := g.look(s)
+	absent := g.look(by)
 	for _, k := range g.kept {
 		devices = append(devices, k.Device)
 		if !k.plugged {
@@ -196,18 +240,18 @@ func (g *hostGuard) wanted(s standing) (devices, left []report.Device) {
 // look brings kept up to date. It returns the names of guarded devices that are
 // gone for the moment while their ports are not, so that where the kernel can do
 // that they are guarded from the moment at which they come back.
-func (g *hostGuard) look(s standing) (absent map[string]bool) {
+func (g *hostGuard) look(by *guarded) (absent map[string]bool) {
 	absent = map[string]bool{}
 	now, taken := map[int]kept{}, map[int]string{}
-	for _, b := range s.seen.actual.Bridges {
-		ours := g.ours(s, b)
+	for _, b := range by.actual.Bridges {
+		ours := g.ours(b)
 		for _, p := range b.Endpoints() {
 			for _, i := range p.Interfaces {
-				d, there := deviceOf(i, s.seen.actual)
+				d, there := deviceOf(i, by.actual)
 				switch {
 				case there && !ours:
 					taken[d.Index] = "the bridge " + b.Name
-				case there && g.guards(s, b, d):
+				case there && g.guards(by, b, d):
 					now[d.Index] = kept{
 						Device:  report.Device{Index: d.Index, Name: d.Name, InKernel: inKernel(b, p, g.kept[d.Index])},
 						network: networkOf(b, g.kept[d.Index]), bridge: b.UUID, plugged: true,
@@ -222,7 +266,7 @@ func (g *hostGuard) look(s standing) (absent map[string]bool) {
 		if _, plugged := now[index]; plugged {
 			continue
 		}
-		d, there := s.seen.actual.Links.Index(index)
+		d, there := by.actual.Links.Index(index)
 		if !there {
 			continue // and another device that gets the number is another one
 		}
@@ -246,12 +290,13 @@ func (g *hostGuard) look(s standing) (absent map[string]bool) {
 
 // ours reports whether a bridge is isonet's. One whose marks somebody took away is
 // so still, as long as its network is to be on the host.
-func (g *hostGuard) ours(s standing, b plan.Bridge) bool {
+func (g *hostGuard) ours(b plan.Bridge) bool {
 	if b.Network != "" {
 		return true
 	}
+	wanted := g.loop.status.Load().Networks
 	for _, k := range g.kept {
-		if _, wanted := s.Networks[k.network]; wanted && k.bridge == b.UUID {
+		if _, is := wanted[k.network]; is && k.bridge == b.UUID {
 			return true
 		}
 	}
@@ -277,9 +322,9 @@ func networkOf(b plan.Bridge, before kept) model.ID {
 
 // guards reports whether the guard belongs on a device that is plugged into one
 // of isonet's bridges.
-func (g *hostGuard) guards(s standing, b plan.Bridge, d plan.Device) bool {
+func (g *hostGuard) guards(by *guarded, b plan.Bridge, d plan.Device) bool {
 	_, is := g.kept[d.Index]
-	return is || forVM(d) && !ofHost(d) || slices.ContainsFunc(s.Devices[b.Network], func(other report.Device) bool { return other.Index == d.Index })
+	return is || forVM(d) && !ofHost(d) || slices.ContainsFunc(by.devices[b.Network], func(other report.Device) bool { return other.Index == d.Index })
 }
 
 // was reports whether a device of a name was guarded until now.
@@ -290,14 +335,14 @@ func (g *hostGuard) was(name string) bool {
 // letGo takes the guard off a device that has left isonet's bridges.
 func (g *hostGuard) letGo(ctx context.Context, name string) error {
 	g.notBefore = time.Time{}
-	g.guard(ctx, g.loop.stand(), true)
+	g.guard(ctx, true)
 	status := g.loop.stand()
 	if err := status.Releasable(name); err != nil {
 		return err
 	}
 	device, _ := status.seen.actual.Links.Named(name)
 	delete(g.kept, device.Index)
-	g.guard(ctx, status, true)
+	g.guard(ctx, true)
 	if failed := cmp.Or(g.last.Failed, g.last.Unavailable); failed != "" {
 		return &model.Error{Kind: model.ErrUnavailable, Text: failed}
 	}
@@ -311,7 +356,7 @@ func (g *hostGuard) letGo(ctx context.Context, name string) error {
 func (l *Loop) ReleaseDevice(ctx context.Context, device string) error {
 	asked := guardRelease{device, make(chan error, 1)}
 	select {
-	case l.guardReleases <- asked:
+	case l.guard.releases <- asked:
 	case <-ctx.Done():
 		return fmt.Errorf("release the device %q: the host guard is busy: %w", device, ctx.Err())
 	}
