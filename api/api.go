@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/isonet/isonet/api/native"
@@ -29,6 +30,13 @@ type Config struct {
 	Logger  *slog.Logger
 	// Version is isonet's own version, shown in product_info.
 	Version string
+	Settings
+	// Now is the clock by which tokens expire; nil is time.Now.
+	Now func() time.Time
+}
+
+// Settings are what can change while the API serves.
+type Settings struct {
 	// TokenTimeout is how long a token of Remote lives without being used; 0 is
 	// rest.DefaultTokenTimeout.
 	TokenTimeout time.Duration
@@ -37,8 +45,6 @@ type Config struct {
 	CA []byte
 	// StrictDefault says that a new network is strict unless its request says.
 	StrictDefault bool
-	// Now is the clock by which tokens expire; nil is time.Now.
-	Now func() time.Time
 }
 
 // API serves requests. It has no state of its own; its handlers keep the tokens
@@ -47,6 +53,10 @@ type API struct {
 	backend rest.Backend
 	config  Config
 	mux     *rest.Mux
+	// settings are those of now.
+	settings atomic.Pointer[Settings]
+	// remote is nil without Remote.
+	remote *rest.Sessions
 }
 
 // New returns the API over the given parts.
@@ -61,12 +71,13 @@ func New(c Config) (*API, error) {
 		backend: rest.Backend{Store: c.Store, Loop: c.Loop, Writer: change.New(c.Store, c.Loop, c.Logger), Traffic: c.Traffic},
 		config:  c,
 	}
+	a.settings.Store(&c.Settings)
 	a.mux = rest.NewMux(a.routes(a.backend)...)
 	return a, nil
 }
 
 func (a *API) routes(b rest.Backend) [][]rest.Route {
-	o := ovirt.Options{NICs: a.config.NICs, Version: a.config.Version, StrictDefault: a.config.StrictDefault}
+	o := ovirt.Options{NICs: a.config.NICs, Version: a.config.Version, StrictDefault: func() bool { return a.settings.Load().StrictDefault }}
 	return [][]rest.Route{ovirt.Routes(b, o), native.Routes(b, a.draft)}
 }
 
@@ -85,12 +96,23 @@ func (a *API) Local() http.Handler { return a.endpoint(nil) }
 // or for a token that it gave for one, and refuses requests that a browser
 // sends on behalf of other sites.
 func (a *API) Remote(users *rest.Users) http.Handler {
-	return a.endpoint(rest.NewSessions(users, a.config.TokenTimeout, a.config.Now))
+	a.remote = rest.NewSessions(users, a.settings.Load().TokenTimeout, a.config.Now)
+	return a.endpoint(a.remote)
+}
+
+// Reload makes other settings and users be in force, for requests that come from now
+// on. A user who is gone or has another password is logged out. The users are nil
+// where there is no Remote.
+func (a *API) Reload(s Settings, users *rest.Users) {
+	a.settings.Store(&s)
+	if a.remote != nil {
+		a.remote.Reload(users, s.TokenTimeout)
+	}
 }
 
 func (a *API) endpoint(sessions *rest.Sessions) http.Handler {
 	return &rest.Endpoint{
-		Open: rest.NewMux(ovirt.OpenRoutes(sessions, a.config.CA)), IsOpen: ovirt.IsOpen,
+		Open: rest.NewMux(ovirt.OpenRoutes(sessions, func() []byte { return a.settings.Load().CA })), IsOpen: ovirt.IsOpen,
 		Sessions: sessions, Mux: a.muxFor, Faults: ovirt.Faults{}, Logger: a.config.Logger,
 	}
 }

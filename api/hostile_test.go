@@ -951,7 +951,9 @@ func TestLogs(t *testing.T) {
 	for _, native := range []bool{false, true} {
 		var log bytes.Buffer
 		w := newWorld(t)
-		logger := daemon.NewLogger(daemon.Config{JSONLog: native, LogLevel: slog.LevelDebug}, &log)
+		level := new(slog.LevelVar)
+		level.Set(slog.LevelDebug)
+		logger := daemon.NewLogger(daemon.Config{JSONLog: native, LogLevel: level}, &log)
 		a, err := api.New(api.Config{Store: w.store, Loop: w.loop, Traffic: traffic{}, NICs: newNICs(), Logger: logger})
 		if err != nil {
 			t.Fatal(err)

@@ -31,7 +31,10 @@ const stopTimeout = 10 * time.Second
 
 // Daemon is one isonetd.
 type Daemon struct {
-	log   *slog.Logger
+	log *slog.Logger
+	// cfg is what the daemon was started with, but for what has been reloaded.
+	cfg   Config
+	api   *api.API
 	store *store.Store
 	sw    *ovs.Switch
 	loop  *reconcile.Loop
@@ -61,9 +64,9 @@ type listener struct {
 // New puts a daemon together and opens its listeners, so that whoever starts
 // it learns at once of an address that is taken. Call Run or Stop afterwards.
 func New(cfg Config, log *slog.Logger) (*Daemon, error) {
-	d := &Daemon{log: log, failed: make(chan error, 8), guardOff: cfg.HostGuardOff}
+	d := &Daemon{log: log, cfg: cfg, failed: make(chan error, 8), guardOff: cfg.HostGuardOff}
 	d.store = store.New(store.Config{
-		Endpoints: cfg.Store, TLS: cfg.StoreTLS, StateDir: cfg.StateDir, RunDir: filepath.Dir(cfg.Socket),
+		Endpoints: cfg.Store, TLS: cfg.StoreCert.client(cfg.StoreCA, log.With("component", "store")), StateDir: cfg.StateDir, RunDir: filepath.Dir(cfg.Socket),
 		Logger: log.With("component", "store"),
 	})
 	metrics := exporter.New(exporter.Sources{
@@ -95,14 +98,15 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 	d.nics = nic.New(d.links, log.With("component", "nic"))
 	d.notify = &notifier{store: d.store, sw: d.sw, loop: d.loop, log: log.With("component", "notify")}
 	apiLog := log.With("component", "api")
-	served, err := api.New(api.Config{
+	var err error
+	d.api, err = api.New(api.Config{
 		Store: d.store, Loop: d.loop, Traffic: d.sw, NICs: d.nics, Logger: apiLog, Version: version.Version(),
-		TokenTimeout: cfg.TokenTimeout, CA: cfg.CA, StrictDefault: cfg.StrictDefault,
+		Settings: cfg.api(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up the API: %w", err)
 	}
-	if err := d.listen(cfg, served, metrics.Handler(), apiLog); err != nil {
+	if err := d.listen(cfg, metrics.Handler(), apiLog); err != nil {
 		d.closeListeners()
 		return nil, err
 	}

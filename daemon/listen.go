@@ -16,7 +16,6 @@ import (
 	"github.com/prometheus/exporter-toolkit/web"
 	"golang.org/x/net/netutil"
 
-	"github.com/isonet/isonet/api"
 	"github.com/isonet/isonet/api/rest"
 )
 
@@ -35,12 +34,12 @@ const (
 )
 
 // listen opens the listeners that the configuration asks for.
-func (d *Daemon) listen(cfg Config, a *api.API, metrics http.Handler, apiLog *slog.Logger) error {
+func (d *Daemon) listen(cfg Config, metrics http.Handler, apiLog *slog.Logger) error {
 	socket, err := listenUnix(cfg.Socket, cfg.SocketGID)
 	if err != nil {
 		return err
 	}
-	d.serve("socket", rest.NewServer(a.Local(), apiLog), netutil.LimitListener(socket, maxConnections))
+	d.serve("socket", rest.NewServer(d.api.Local(), apiLog), netutil.LimitListener(socket, maxConnections))
 	if cfg.Listen != "" {
 		users, err := rest.LoadUsers(cfg.UsersFile, cfg.Readers...)
 		if err != nil {
@@ -52,11 +51,11 @@ func (d *Daemon) listen(cfg Config, a *api.API, metrics http.Handler, apiLog *sl
 		}
 		tcp = netutil.LimitListener(tcp, maxConnections) // below TLS, which net/http must see
 		if cfg.TLS != nil {
-			tcp = tls.NewListener(tcp, cfg.TLS)
+			tcp = tls.NewListener(tcp, cfg.TLS.server(apiLog))
 		} else {
 			apiLog.Warn("the API is served over TCP without TLS: passwords cross the network in the clear", "listen", cfg.Listen)
 		}
-		d.serve("listen", rest.NewServer(a.Remote(users), apiLog), tcp)
+		d.serve("listen", rest.NewServer(d.api.Remote(users), apiLog), tcp)
 	}
 	if cfg.Metrics != "" {
 		tcp, err := net.Listen("tcp", cfg.Metrics)

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	systemd "github.com/coreos/go-systemd/v22/daemon"
@@ -41,6 +42,7 @@ type notifier struct {
 	loop  *reconcile.Loop
 	log   *slog.Logger
 	said  string // by run only
+	ready atomic.Bool
 }
 
 // run tells until ctx ends.
@@ -60,12 +62,12 @@ func (n *notifier) run(ctx context.Context) error {
 	defer tick.Stop()
 	patience := time.NewTimer(readyPatience)
 	defer patience.Stop()
-	ready, late := false, false
+	late := false
 	for {
 		changed := n.loop.Changed()
 		n.tell(n.status())
-		if !ready && (late || n.loop.Status().HostID != "") {
-			ready = true
+		if !n.ready.Load() && (late || n.loop.Status().HostID != "") {
+			n.ready.Store(true)
 			n.send(systemd.SdNotifyReady)
 		}
 		select {
@@ -99,6 +101,21 @@ func (n *notifier) tell(status string) {
 	if status != n.said {
 		n.said = status
 		n.send("STATUS=" + status)
+	}
+}
+
+// reloading says that the daemon reads its configuration, reloaded that it has. A
+// daemon that is still starting says neither: the second one would mean that it has
+// started.
+func (n *notifier) reloading() {
+	if n.ready.Load() {
+		n.send(systemd.SdNotifyReloading)
+	}
+}
+
+func (n *notifier) reloaded() {
+	if n.ready.Load() {
+		n.send(systemd.SdNotifyReady)
 	}
 }
 

@@ -3,7 +3,6 @@ package daemon
 import (
 	"bytes"
 	"cmp"
-	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -32,7 +31,7 @@ import (
 // Options are the settings as an operator writes them, in the configuration file or as
 // flags of the same names. This is the one place of a setting: the comment is what the
 // documents say of it and of those below it that have none, usage is what the flag
-// says, and Parse checks it.
+// says, live says that it can change while isonetd runs, and Parse checks it.
 type Options struct {
 	// The host's Open vSwitch database: unix:PATH or tcp:HOST:PORT.
 	OVSDB string `yaml:"ovsdb" default:"unix:/run/openvswitch/db.sock" usage:"the host's Open vSwitch database: unix:PATH or tcp:HOST:PORT"`
@@ -63,22 +62,22 @@ type Options struct {
 	Listen string `yaml:"listen" usage:"HOST:PORT of the API, with passwords from --users-file"`
 	// Who may use the API over TCP: an htpasswd file with bcrypt hashes, made with
 	// "htpasswd -cB FILE USER".
-	UsersFile string `yaml:"users-file" usage:"users of --listen: an htpasswd file with bcrypt hashes"`
+	UsersFile string `yaml:"users-file" usage:"users of --listen: an htpasswd file with bcrypt hashes" live:"yes"`
 	// Users of users-file who may look at everything and change nothing, with commas
 	// between them. The others may do everything.
-	Readers string `yaml:"readers" usage:"users of --users-file who may only read, with commas between them"`
+	Readers string `yaml:"readers" usage:"users of --users-file who may only read, with commas between them" live:"yes"`
 	// How long a token that a client logged in for lives without being used: a
 	// duration such as 8h or 30m, at most 720h. However much it is used, a token
 	// ends after 720h.
-	TokenTimeout string `yaml:"token-timeout" default:"8h" usage:"how long a login token lives without being used"`
+	TokenTimeout string `yaml:"token-timeout" default:"8h" usage:"how long a login token lives without being used" live:"yes"`
 	// PEM files with the certificate and the key of listen. Without them passwords
 	// cross the network in the clear.
-	TLSCert string `yaml:"tls-cert" usage:"PEM file with the certificate of --listen"`
-	TLSKey  string `yaml:"tls-key" usage:"PEM file with the key of --tls-cert"`
+	TLSCert string `yaml:"tls-cert" usage:"PEM file with the certificate of --listen" live:"yes"`
+	TLSKey  string `yaml:"tls-key" usage:"PEM file with the key of --tls-cert" live:"yes"`
 	// PEM file with the CA certificate by which clients can trust tls-cert, or with
 	// tls-cert itself if it is self-signed. Everybody may fetch it, where oVirt's
 	// clients look for it and at /ca.crt. It must not contain a key.
-	TLSCA string `yaml:"tls-ca" usage:"PEM file with the CA certificate that clients fetch to trust --tls-cert"`
+	TLSCA string `yaml:"tls-ca" usage:"PEM file with the CA certificate that clients fetch to trust --tls-cert" live:"yes"`
 	// HOST:PORT of the Prometheus metrics, at /metrics; "" is off.
 	MetricsListen string `yaml:"metrics-listen" default:"127.0.0.1:9475" usage:"HOST:PORT of /metrics; empty is off"`
 	// File with the TLS certificate and the users of metrics-listen, in the form that
@@ -99,13 +98,13 @@ type Options struct {
 	// not belong there passes. A network with the policy report, which holds nothing
 	// off, is strict only on request, and so is one that adopts a bridge. Networks
 	// that are there stay as they are.
-	StrictDefault string `yaml:"strict-default" default:"true" usage:"whether a new network is strict unless its request says: true or false"`
+	StrictDefault string `yaml:"strict-default" default:"true" usage:"whether a new network is strict unless its request says: true or false" live:"yes"`
 	// Whether VMs are kept from the host's own network stack by nftables and by
 	// disable_ipv6 on their devices: auto, which does it where it can be done and
 	// says so where it cannot, or off. It needs CAP_NET_ADMIN.
 	HostGuard string `yaml:"host-guard" default:"auto" usage:"keep VMs from the host's network stack: auto or off"`
 	// debug, info, warn or error.
-	LogLevel string `yaml:"log-level" default:"info" usage:"debug, info, warn or error"`
+	LogLevel string `yaml:"log-level" default:"info" usage:"debug, info, warn or error" live:"yes"`
 	// text or json.
 	LogFormat string `yaml:"log-format" default:"text" usage:"text or json"`
 }
@@ -130,22 +129,57 @@ func DefaultOptions() Options {
 }
 
 // ReadOptions reads a YAML file over the defaults in o. It refuses keys that do
-// not exist, because a misspelt one would silently be a default.
+// not exist, because a misspelt one would silently be a default. A key without a value
+// is an empty one.
 func (o *Options) ReadOptions(r io.Reader) error {
-	decoder := yaml.NewDecoder(r)
+	data, err := io.ReadAll(r)
+	if err != nil {
+		return fmt.Errorf("read the configuration: %w", err)
+	}
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	decoder.KnownFields(true)
 	if err := decoder.Decode(o); err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("read the configuration: %w", err)
 	}
+	if err := decoder.Decode(&struct{}{}); !errors.Is(err, io.EOF) {
+		return errors.New("read the configuration: it has more than one document: put all keys in one")
+	}
+	var given map[string]any
+	if err := yaml.Unmarshal(data, &given); err != nil {
+		return fmt.Errorf("read the configuration: %w", err)
+	}
+	o.Visit(func(name string, value *string, _ string) {
+		if set, has := given[name]; has && set == nil {
+			*value = ""
+		}
+	})
 	return nil
+}
+
+// restart returns the settings that differ from those of another o and need a restart.
+func (o Options) restart(other Options) []string {
+	var names []string
+	mine, others := reflect.ValueOf(o), reflect.ValueOf(other)
+	for i := range mine.NumField() {
+		if tag := mine.Type().Field(i).Tag; mine.Field(i).String() != others.Field(i).String() && tag.Get("live") == "" {
+			names = append(names, tag.Get("yaml"))
+		}
+	}
+	if (o.TLSCert == "") != (other.TLSCert == "") { // the listener speaks TLS or does not
+		names = append(names, "tls-cert")
+	}
+	return names
 }
 
 // Config is the typed configuration of a daemon.
 type Config struct {
+	// Options are what the rest was parsed from.
+	Options      Options
 	OVSDB        []string
-	OVSRunDir    string      // "" is found out
-	Store        []string    // empty: a database of its own in StateDir
-	StoreTLS     *tls.Config // for ssl endpoints of Store
+	OVSRunDir    string       // "" is found out
+	Store        []string     // empty: a database of its own in StateDir
+	StoreCert    *Certificate // for ssl endpoints of Store; nil for none of them
+	StoreCA      *x509.CertPool
 	StateDir     string
 	Socket       string
 	SocketGID    int    // of Socket; -1 is the process's own
@@ -153,9 +187,9 @@ type Config struct {
 	UsersFile    string
 	Readers      []string // those of UsersFile who may only read
 	TokenTimeout time.Duration
-	TLS          *tls.Config // of Listen; nil is off
-	CA           []byte      // certificates by which clients trust Listen, in PEM form; nil is none
-	Metrics      string      // "" is off
+	TLS          *Certificate // of Listen; nil is off
+	CA           []byte       // certificates by which clients trust Listen, in PEM form; nil is none
+	Metrics      string       // "" is off
 	// MetricsWebConfig is the file that says who may scrape, and with which
 	// certificate; "" is everybody, without TLS.
 	MetricsWebConfig string
@@ -166,7 +200,7 @@ type Config struct {
 	// StrictDefault says that a new network is strict unless its request says.
 	StrictDefault bool
 	HostGuardOff  bool
-	LogLevel      slog.Level
+	LogLevel      *slog.LevelVar
 	JSONLog       bool
 }
 
@@ -174,6 +208,7 @@ type Config struct {
 // names every setting that is wrong.
 func (o Options) Parse() (Config, error) {
 	cfg := Config{
+		Options: o, LogLevel: new(slog.LevelVar),
 		OVSRunDir: o.OVSRunDir, StateDir: o.StateDir, Socket: o.Socket, Listen: o.Listen, UsersFile: o.UsersFile,
 		Metrics: o.MetricsListen, DatapathType: o.DatapathType, HostGuardOff: o.HostGuard == hostGuardOff,
 		JSONLog: o.LogFormat == "json",
@@ -191,7 +226,7 @@ func (o Options) Parse() (Config, error) {
 			fail("store", err)
 		}
 	}
-	if cfg.StoreTLS, err = o.storeTLS(cfg.Store); err != nil {
+	if cfg.StoreCert, cfg.StoreCA, err = o.storeTLS(cfg.Store); err != nil {
 		fail("store", err)
 	}
 	if cfg.SocketGID, err = parseGroup(o.SocketGroup); err != nil {
@@ -261,15 +296,15 @@ func (o Options) checkListeners() error {
 	return nil
 }
 
-func (o Options) listenTLS() (*tls.Config, error) {
+func (o Options) listenTLS() (*Certificate, error) {
 	if o.TLSCert == "" && o.TLSKey == "" {
 		return nil, nil //nolint:nilnil // no certificate, no TLS, no error
 	}
-	pair, err := tls.LoadX509KeyPair(o.TLSCert, o.TLSKey)
+	c, err := loadCertificate(o.TLSCert, o.TLSKey)
 	if err != nil {
 		return nil, fmt.Errorf("load the certificate and tls-key: %w", err)
 	}
-	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
+	return c, nil
 }
 
 // listenCA reads the certificates that everybody may fetch. It refuses a file
@@ -340,21 +375,21 @@ func usesTLS(endpoints []string) bool {
 	return slices.ContainsFunc(endpoints, func(e string) bool { return strings.HasPrefix(e, "ssl:") })
 }
 
-func (o Options) storeTLS(endpoints []string) (*tls.Config, error) {
+func (o Options) storeTLS(endpoints []string) (*Certificate, *x509.CertPool, error) {
 	if !usesTLS(endpoints) {
-		return nil, nil //nolint:nilnil // no ssl endpoint, no TLS, no error
+		return nil, nil, nil
 	}
 	ca, err := os.ReadFile(o.StoreCA)
 	if err != nil {
-		return nil, fmt.Errorf("an ssl endpoint needs store-ca: %w", err)
+		return nil, nil, fmt.Errorf("an ssl endpoint needs store-ca: %w", err)
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(ca) {
-		return nil, fmt.Errorf("store-ca %s has no certificate in PEM form", o.StoreCA)
+		return nil, nil, fmt.Errorf("store-ca %s has no certificate in PEM form", o.StoreCA)
 	}
-	pair, err := tls.LoadX509KeyPair(o.StoreCert, o.StoreKey)
+	own, err := loadCertificate(o.StoreCert, o.StoreKey)
 	if err != nil {
-		return nil, fmt.Errorf("an ssl endpoint needs store-cert and store-key: %w", err)
+		return nil, nil, fmt.Errorf("an ssl endpoint needs store-cert and store-key: %w", err)
 	}
-	return &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
+	return own, pool, nil
 }

@@ -20,12 +20,12 @@ const apiScope = "ovirt-app-api"
 type loginResource struct {
 	sessions *rest.Sessions
 	// ca are the certificates in PEM form by which clients can trust the listener.
-	ca []byte
+	ca func() []byte
 }
 
 // OpenRoutes returns what needs no login, beside the API. CA are the certificates in
 // PEM form by which clients can trust the listener; it may be empty.
-func OpenRoutes(sessions *rest.Sessions, ca []byte) []rest.Route {
+func OpenRoutes(sessions *rest.Sessions, ca func() []byte) []rest.Route {
 	r := loginResource{sessions, ca}
 	return []rest.Route{
 		{Pattern: "POST /ovirt-engine/sso/oauth/token", Handle: r.issueToken},
@@ -135,9 +135,10 @@ func (r loginResource) getPKIResource(c *rest.Call) error {
 
 // getCA answers with the certificate by which clients can trust the listener.
 func (r loginResource) getCA(c *rest.Call) error {
-	if len(r.ca) == 0 {
+	ca := r.ca()
+	if len(ca) == 0 {
 		return rest.Refuse(rest.ErrNoResource, "isonetd was given no CA certificate: its option tls-ca names one.")
 	}
-	c.SendBytes(http.StatusOK, "application/x-x509-ca-cert", r.ca)
+	c.SendBytes(http.StatusOK, "application/x-x509-ca-cert", ca)
 	return nil
 }

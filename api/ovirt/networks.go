@@ -13,7 +13,7 @@ import (
 type networkResource struct {
 	site
 	// strict says that a new network is strict unless its request says.
-	strict bool
+	strict func() bool
 }
 
 // network renders a network of the data center.
@@ -106,7 +106,7 @@ func (r networkResource) add(c *rest.Call) (rest.Document, error) {
 	var made model.Network
 	after, err := r.Write(c, change.Options{}, func(d *model.Desired) error {
 		var err error
-		made, err = body.made(r.ownNICs(), r.strict, d.AddNetwork)
+		made, err = body.made(r.ownNICs(), r.strict(), d.AddNetwork)
 		return err
 	})
 	if err != nil {

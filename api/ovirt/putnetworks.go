@@ -37,7 +37,7 @@ func (r networkResource) putAll(c *rest.Call) error {
 	var done wire.PutNetworks
 	_, err = r.Write(c, o, func(d *model.Desired) error {
 		var wrong []error
-		done, wrong = putAll(d, r.ownNICs(), r.strict, request.Network)
+		done, wrong = putAll(d, r.ownNICs(), r.strict(), request.Network)
 		if len(wrong) > 0 { // else names are left to Validate
 			wrong = append(wrong, d.ValidateNames())
 		}

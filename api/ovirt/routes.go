@@ -13,7 +13,7 @@ type Options struct {
 	// Version is isonet's own version, shown in product_info.
 	Version string
 	// StrictDefault says that a new network is strict unless its request says.
-	StrictDefault bool
+	StrictDefault func() bool
 }
 
 // Routes returns the resources of the engine, and isonet's own one that takes

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -11,7 +12,7 @@ import (
 // of a user, or by a token that was given out for one. A nil *Sessions is that of the
 // unix socket: whoever may connect to it may do everything there.
 type Sessions struct {
-	users  *Users
+	users  atomic.Pointer[Users]
 	tokens *tokens
 	// origins holds off what a browser sends on behalf of another site.
 	origins *http.CrossOriginProtection
@@ -23,7 +24,19 @@ func NewSessions(users *Users, timeout time.Duration, now func() time.Time) *Ses
 	if timeout == 0 {
 		timeout = DefaultTokenTimeout
 	}
-	return &Sessions{users, newTokens(timeout, now), http.NewCrossOriginProtection()}
+	s := &Sessions{tokens: newTokens(timeout, now), origins: http.NewCrossOriginProtection()}
+	s.users.Store(users)
+	return s
+}
+
+// Reload makes other users and another time be in force. It ends the tokens of users
+// who are gone or have another password.
+func (s *Sessions) Reload(users *Users, timeout time.Duration) {
+	if timeout == 0 {
+		timeout = DefaultTokenTimeout
+	}
+	before := s.users.Swap(users)
+	s.tokens.reload(timeout, func(user string) bool { return users.same(before, user) })
 }
 
 // Login gives out a token for who has the password, under the name in the users file,
@@ -33,7 +46,7 @@ func (s *Sessions) Login(ctx context.Context, name, password string) (user, toke
 	if s == nil { // any name and token are as good as none
 		return "", newToken(), time.Time{}, nil
 	}
-	if user, err = s.users.verify(ctx, name, password); err != nil {
+	if user, err = s.users.Load().verify(ctx, name, password); err != nil {
 		return "", "", time.Time{}, err
 	}
 	token, end = s.tokens.issue(user)
@@ -63,12 +76,13 @@ func (s *Sessions) admit(c *Call) error {
 	if s == nil {
 		return nil
 	}
-	user, err := s.authenticate(c.r)
+	users := s.users.Load()
+	user, err := s.authenticate(users, c.r)
 	if err != nil {
 		return err
 	}
-	c.users, c.user = s.users, user
-	if s.users.readers[user] && c.r.Method != http.MethodGet && c.r.Method != http.MethodHead {
+	c.users, c.user = users, user
+	if users.readers[user] && c.r.Method != http.MethodGet && c.r.Method != http.MethodHead {
 		return Refuse(ErrForbidden, "User is not authorized to perform this action.")
 	}
 	return nil
@@ -76,7 +90,7 @@ func (s *Sessions) admit(c *Call) error {
 
 // authenticate returns who sent a request, by a token (RFC 6750) or by a
 // password (RFC 7617).
-func (s *Sessions) authenticate(r *http.Request) (user string, err error) {
+func (s *Sessions) authenticate(users *Users, r *http.Request) (user string, err error) {
 	scheme, text, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if strings.EqualFold(scheme, "Bearer") {
 		user, valid := s.tokens.use(strings.TrimSpace(text))
@@ -89,5 +103,5 @@ func (s *Sessions) authenticate(r *http.Request) (user string, err error) {
 	if !ok {
 		return "", Refuse(ErrUnauthorized, "The request has no credentials: send a user and password by HTTP Basic authentication, or a token.")
 	}
-	return s.users.verify(r.Context(), name, password)
+	return users.verify(r.Context(), name, password)
 }

@@ -110,6 +110,19 @@ func (t *tokens) revoke(text string) {
 	}
 }
 
+// reload sets the time that a token lives without being used, and ends those of users
+// who do not stay.
+func (t *tokens) reload(timeout time.Duration, stays func(user string) bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.timeout = timeout
+	for user, own := range t.byUser {
+		for first := own.Front(); first != nil && !stays(user); first = own.Front() {
+			t.remove(first)
+		}
+	}
+}
+
 func (t *tokens) end(of *token) time.Time {
 	idle, last := of.used.Add(t.timeout), of.made.Add(MaxTokenLife)
 	if last.Before(idle) {

@@ -82,7 +82,7 @@ func parseUsers(data []byte) (*Users, error) {
 	}
 	work := bcrypt.MinCost
 	number := 0
-	for line := range bytes.Lines(data) {
+	for line := range bytes.Lines(bytes.TrimPrefix(data, []byte("\ufeff"))) {
 		number++
 		line = bytes.TrimSpace(line)
 		if len(line) == 0 || line[0] == '#' {
@@ -122,6 +122,12 @@ func (u *Users) names() []string {
 		return nil
 	}
 	return slices.Sorted(maps.Keys(u.hashes))
+}
+
+// same reports whether a user has the same password as before.
+func (u *Users) same(before *Users, user string) bool {
+	hash, exists := u.hashes[user]
+	return exists && bytes.Equal(hash, before.hashes[user])
 }
 
 // verify returns the name in the users file of whom the password lets in. Its

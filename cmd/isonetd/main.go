@@ -26,18 +26,25 @@ const (
 )
 
 func main() {
+	// From the first moment, because SIGHUP would end the process otherwise.
+	reload := make(chan os.Signal, 1)
+	signal.Notify(reload, syscall.SIGHUP)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(run(ctx, reload, os.Args[1:], os.Stdout, os.Stderr))
 }
 
 // run returns the exit code: 0 after a stop by signal, 1 after a failure, 2 for
-// a wrong command line or configuration.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+// a wrong command line or configuration. Each reload reads the configuration anew.
+func run(ctx context.Context, reload <-chan os.Signal, args []string, stdout, stderr io.Writer) int {
 	code := 2
-	cmd := command(func(cfg daemon.Config) error {
+	cmd := command(func(read func() (daemon.Config, error)) error {
+		cfg, err := read()
+		if err != nil {
+			return err
+		}
 		code = 1
-		return serve(ctx, cfg, stderr)
+		return serve(ctx, reload, cfg, read, stderr)
 	})
 	cmd.SetArgs(args)
 	cmd.SetOut(stdout)
@@ -49,18 +56,21 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-func serve(ctx context.Context, cfg daemon.Config, stderr io.Writer) error {
+func serve(ctx context.Context, reload <-chan os.Signal, cfg daemon.Config, read func() (daemon.Config, error), stderr io.Writer) error {
 	log := daemon.NewLogger(cfg, stderr)
 	log.Info("starting", "version", version.String())
 	d, err := daemon.New(cfg, log)
 	if err != nil {
 		return err
 	}
+	go d.Follow(ctx, reload, read)
 	return d.Run(ctx)
 }
 
-func command(serve func(daemon.Config) error) *cobra.Command {
-	file := defaultConfig
+// command returns the command line. Serve gets what reads the configuration, each time
+// anew.
+func command(serve func(read func() (daemon.Config, error)) error) *cobra.Command {
+	file, check := defaultConfig, false
 	flags := daemon.DefaultOptions()
 	cmd := &cobra.Command{
 		Use:           "isonetd",
@@ -71,11 +81,12 @@ func command(serve func(daemon.Config) error) *cobra.Command {
 		SilenceUsage:  true,
 	}
 	cmd.Flags().StringVar(&file, "config", file, "configuration file; its keys are the names of these flags")
+	cmd.Flags().BoolVar(&check, "check-config", false, "say whether the configuration can be used, with the files that it names, and end")
 	bind(cmd.Flags(), &flags)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+	read := func() (daemon.Config, error) {
 		options, err := readFile(file, cmd.Flags().Changed("config"))
 		if err != nil {
-			return err
+			return daemon.Config{}, err
 		}
 		// What the command line says goes over what the file says.
 		over := pflag.NewFlagSet("", pflag.ContinueOnError)
@@ -86,13 +97,23 @@ func command(serve func(daemon.Config) error) *cobra.Command {
 			}
 		})
 		if err != nil {
-			return err
+			return daemon.Config{}, err
 		}
-		cfg, err := options.Parse()
+		return options.Parse()
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if !check {
+			return serve(read)
+		}
+		cfg, err := read()
+		if err == nil {
+			err = cfg.Check()
+		}
 		if err != nil {
 			return err
 		}
-		return serve(cfg)
+		cmd.Println("The configuration can be used.")
+		return nil
 	}
 	return cmd
 }

@@ -17,8 +17,6 @@ import (
 
 	"github.com/cpuguy83/go-md2man/v2/md2man"
 	"github.com/spf13/pflag"
-
-	"github.com/isonet/isonet/daemon"
 )
 
 //go:generate go test -count=1 -run ^TestPages$ . -update
@@ -48,7 +46,7 @@ func TestPages(t *testing.T) {
 func daemonPage(t *testing.T) string {
 	t.Helper()
 	var flags strings.Builder
-	command(func(daemon.Config) error { return nil }).Flags().VisitAll(func(f *pflag.Flag) {
+	command(nil).Flags().VisitAll(func(f *pflag.Flag) {
 		fmt.Fprintf(&flags, "**--%s**=%q\n\t%s\n\n", f.Name, f.DefValue, f.Usage)
 	})
 	return strings.Replace(read(t, "testdata/isonetd.8.md"), "{{flags}}\n", flags.String(), 1)
@@ -61,7 +59,7 @@ func configurationPage(t *testing.T) string {
 		for _, key := range option.keys {
 			fmt.Fprintf(&page, "**%s**\n\n", key)
 		}
-		fmt.Fprintf(&page, "> %s\n\n", strings.ReplaceAll(option.meaning, "\n", " "))
+		fmt.Fprintf(&page, "> %s %s\n\n", strings.ReplaceAll(option.meaning, "\n", " "), option.live)
 	}
 	return strings.Replace(read(t, "testdata/isonetd.yaml.5.md"), "{{keys}}\n", page.String(), 1)
 }
@@ -76,7 +74,7 @@ func configurationDocument(t *testing.T) string {
 			name, value, _ := strings.Cut(key, ": ")
 			names, defaults = append(names, "`"+name+"`"), append(defaults, "`"+value+"`")
 		}
-		fmt.Fprintf(&page, "\n## %s\n\nDefault: %s\n\n%s\n", strings.Join(names, ", "), strings.Join(slices.Compact(defaults), ", "), strings.ReplaceAll(option.meaning, "\n", " "))
+		fmt.Fprintf(&page, "\n## %s\n\nDefault: %s\n\n%s %s\n", strings.Join(names, ", "), strings.Join(slices.Compact(defaults), ", "), strings.ReplaceAll(option.meaning, "\n", " "), option.live)
 	}
 	return read(t, "testdata/configuration.md") + page.String()
 }
@@ -85,6 +83,8 @@ func configurationDocument(t *testing.T) string {
 type option struct {
 	keys    []string // with their defaults
 	meaning string
+	// live says what a change of it takes, in a sentence.
+	live string
 }
 
 // sample returns the settings, in groups of one meaning: that of the comment in the code.
@@ -110,7 +110,11 @@ func sample(t *testing.T) []option {
 		tag := reflect.StructTag(text)
 		key := tag.Get("yaml") + ": " + cmp.Or(tag.Get("default"), `""`)
 		if field.Doc != nil {
-			list = append(list, option{meaning: strings.TrimSpace(field.Doc.Text())})
+			live := "A change takes a restart."
+			if tag.Get("live") != "" {
+				live = "A change takes a reload."
+			}
+			list = append(list, option{meaning: strings.TrimSpace(field.Doc.Text()), live: live})
 		}
 		last := &list[len(list)-1]
 		last.keys = append(last.keys, key)

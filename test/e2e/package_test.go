@@ -45,6 +45,21 @@ func TestPackage(t *testing.T) {
 			}
 		}
 	})
+	t.Run("a reload takes up the configuration", func(t *testing.T) {
+		h := h.in(t)
+		before := h.run(`systemctl show -P MainPID isonetd`)
+		h.run(`echo 'log-level: debug' >/etc/isonet/isonetd.yaml; isonetd --check-config; systemctl reload isonetd`)
+		h.eventually("the reload is logged", func() error {
+			if got := h.run(`journalctl -u isonetd --no-pager`); !strings.Contains(got, "reloaded the configuration") {
+				return fmt.Errorf("the journal has\n%s", got)
+			}
+			return nil
+		})
+		h.run(`echo 'log-level: loud' >/etc/isonet/isonetd.yaml; ! isonetd --check-config; systemctl reload isonetd; rm /etc/isonet/isonetd.yaml`)
+		if after := h.run(`systemctl show -P MainPID isonetd; systemctl is-active isonetd`); after != before+"active\n" {
+			t.Errorf("the service was %s and is %s", before, after)
+		}
+	})
 	t.Run("the group may use it, others may not", func(t *testing.T) {
 		h := h.in(t)
 		h.run(`setpriv --reuid=nobody --regid=nogroup --groups=isonet isonet network create red --strict`)
