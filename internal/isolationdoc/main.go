@@ -42,7 +42,7 @@ isonetd judges every port and every setting of its networks' bridges, as soon as
   without an id.
 - **Not known yet** is pending and not a finding: a port that Open vSwitch has not opened, a device that isonet does not see, an internal port that is still on the
   host, down and without an address. After a grace time of 10 seconds isonet judges it by what is known. A port that is unplugged and plugged in again within a
-  minute gets no new grace time. isonet leaves a port alone whose device is gone: no frame passes it.
+  minute gets no new grace time. isonet leaves alone a port whose device is gone: no frame passes it.
 - **Plugged in first and moved afterwards.** Container tools do that with a veth. It is in quarantine until its other end has left the host. If the other end is
   still there after the grace time, isonetd removes the port.
 - **Quarantine** sets the port to ` + "`vlan_mode=trunk trunks=4095`" + ` and notes the reason and the former settings in its external_ids. When the
@@ -58,8 +58,8 @@ isonetd judges every port and every setting of its networks' bridges, as soon as
   are not touched, and the ports keep their numbers. VMs lose their link for some milliseconds. An internal port would lose its device, and a VM
   its dpdkvhostuser socket. While such a port is plugged in, isonetd leaves RSTP on and reports it.
 
-The policy of a network says what isonetd does: *enforce* (the default), *quarantine* or *report*. Under *report* isonetd changes nothing, except that it releases
-ports that it had quarantined. What makes a bridge the network's does not depend on the policy. isonetd always keeps its marks, datapath type, fail mode, OpenFlow
+The policy of a network says what isonetd does: *enforce* (the default), *quarantine* or *report*. Under *report* isonetd changes nothing, except that it ends
+the quarantine of ports that it had cut off. What makes a bridge the network's does not depend on the policy. isonetd always keeps its marks, datapath type, fail mode, OpenFlow
 versions, flow tables, MTU, local port and the flows of a strict network.
 
 | Reason | What | Evidence | enforce | quarantine | report | What to do |
