@@ -43,10 +43,10 @@ func adopt(d *model.Desired, status report.Status, bridge, network string) (Adop
 	}
 	b, there := status.Host.BridgeNamed(bridge)
 	if !there {
-		return Adoption{}, model.NotFoundf("Cannot adopt Bridge. The host has no bridge '%s'.", bridge)
+		return Adoption{}, model.Refuse(model.ErrNotFound, model.BridgeMissing, "Cannot adopt Bridge. The host has no bridge '%s'.", bridge)
 	}
 	if owner := b.Network; owner != "" {
-		return Adoption{}, model.Conflictf("Cannot adopt Bridge. The bridge '%s' is isonet's already: it belongs to the network %s.", b.Name, owner)
+		return Adoption{}, model.Refuse(model.ErrConflict, model.BridgeOwned, "Cannot adopt Bridge. The bridge '%s' is isonet's already: it belongs to the network %s.", b.Name, owner)
 	}
 	n, exists := d.FindNetwork(network)
 	if !exists {
@@ -55,14 +55,14 @@ func adopt(d *model.Desired, status report.Status, bridge, network string) (Adop
 			return Adoption{}, err
 		}
 	} else if other, has := status.Host.BridgeOf(n.ID); has {
-		return Adoption{}, model.Conflictf("Cannot adopt Bridge. The network '%s' has the bridge '%s' on this host already.", n.Name, other.Name)
+		return Adoption{}, model.Refuse(model.ErrConflict, model.BridgeHas, "Cannot adopt Bridge. The network '%s' has the bridge '%s' on this host already.", n.Name, other.Name)
 	}
 	if err := d.Adopt(status.HostID, n.ID, b.Name, b.UUID); err != nil {
 		return Adoption{}, err
 	}
 	for _, conflict := range status.Host.Conflicts(d, status.HostID) {
 		if conflict.Network.ID == n.ID {
-			return Adoption{}, model.Conflictf("Cannot adopt Bridge. %s.", strings.ToUpper(conflict.Reason[:1])+conflict.Reason[1:])
+			return Adoption{}, model.Refuse(model.ErrConflict, model.NotAdoptable, "Cannot adopt Bridge. %[2]s.", b.Name, strings.ToUpper(conflict.Reason[:1])+conflict.Reason[1:])
 		}
 	}
 	return Adoption{Network: n, Created: !exists}, nil
@@ -114,7 +114,7 @@ func (w *Writer) Release(ctx context.Context, o Options, network model.ID) (Rele
 		}
 		var has bool
 		if bridge, has = status.Host.BridgeOf(n.ID); !has {
-			return model.Conflictf("Cannot release the network '%s'. It has no bridge on this host that is isonet's.", n.Name)
+			return model.Refuse(model.ErrConflict, model.NothingReleased, "Cannot release the network '%s'. It has no bridge on this host that is isonet's.", n.Name)
 		}
 		released = releasedOf(bridge)
 		return model.Join(keptFor(n, bridge, released.Unquarantined, force), d.Release(status.HostID, n.ID))
@@ -139,7 +139,7 @@ func releasedOf(b report.Bridge) Released {
 // keptFor says why a bridge must not be given back as it is now.
 func keptFor(n model.Network, b report.Bridge, quarantined []string, force bool) error {
 	if b.Unsettled || b.Strict && !n.Strict {
-		return model.Conflictf("Cannot release the network '%s'. Its bridge is just being put in order: try again.", n.Name)
+		return model.Refuse(model.ErrConflict, model.BridgeUnsettled, "Cannot release the network '%s'. Its bridge is just being put in order: try again.", n.Name)
 	}
 	if len(quarantined) > 0 && !force {
 		return model.Refuse(model.ErrConflict, model.InQuarantine, "Cannot release the network '%s'. The port(s) '%s' are in quarantine and would be let out: unplug them, or force it.",

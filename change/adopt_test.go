@@ -4,10 +4,13 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/isonet/isonet/change"
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/plan"
+	"github.com/isonet/isonet/report"
 )
 
 // withBridge adds a bridge that isonet did not make.
@@ -53,17 +56,19 @@ func TestWhatCannotBeAdopted(t *testing.T) {
 	for name, c := range map[string]struct {
 		bridge, network string
 		kind            error
+		code            model.Code
 	}{
-		"no bridge":         {"nosuch", "green", model.ErrNotFound},
-		"isonet's":          {"red", "green", model.ErrConflict},
-		"id of no network":  {"br-old", string(there), model.ErrNotFound},
-		"has a bridge here": {"br-old", "red", model.ErrConflict},
+		"no bridge":         {"nosuch", "green", model.ErrNotFound, model.BridgeMissing},
+		"isonet's":          {"red", "green", model.ErrConflict, model.BridgeOwned},
+		"id of no network":  {"br-old", string(there), model.ErrNotFound, model.UnknownID},
+		"has a bridge here": {"br-old", "red", model.ErrConflict, model.BridgeHas},
+		"other names":       {"br-old", "blue", model.ErrConflict, model.BridgeNamed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHost().withBridge("br-old")
 			before := h.desired
-			if _, _, err := h.writer().Adopt(t.Context(), change.Options{}, c.bridge, c.network); !errors.Is(err, c.kind) {
-				t.Errorf("error is %v", err)
+			if _, _, err := h.writer().Adopt(t.Context(), change.Options{}, c.bridge, c.network); !errors.Is(err, c.kind) || codeOf(err) != c.code {
+				t.Errorf("error is %v with the code %q", err, codeOf(err))
 			}
 			h.unchanged(t, before)
 		})
@@ -79,7 +84,7 @@ func TestRelease(t *testing.T) {
 	if _, attached := done.Desired.AttachmentOf(here, red); attached || released.Bridge != "red" {
 		t.Errorf("released %+v, and it is attached: %t", released, attached)
 	}
-	if _, _, err := h.writer().Release(t.Context(), change.Options{}, blue); !errors.Is(err, model.ErrConflict) {
+	if _, _, err := h.writer().Release(t.Context(), change.Options{}, blue); !errors.Is(err, model.ErrConflict) || codeOf(err) != model.NothingReleased {
 		t.Errorf("it has no bridge here, and the error is %v", err)
 	}
 	if _, _, err := h.writer().Release(t.Context(), change.Options{}, there); !errors.Is(err, model.ErrNotFound) {
@@ -92,7 +97,40 @@ func TestReleaseOfWhatIsStrict(t *testing.T) {
 	n := h.desired.Networks[red]
 	n.Strict = true
 	h.desired.Networks[red] = n
-	if _, _, err := h.writer().Release(t.Context(), change.Options{Force: true}, red); !errors.Is(err, model.ErrConflict) {
+	if _, _, err := h.writer().Release(t.Context(), change.Options{Force: true}, red); !errors.Is(err, model.ErrConflict) || codeOf(err) != model.ReleaseStrict {
 		t.Errorf("error is %v", err)
+	}
+}
+
+// codeOf returns the code of a refusal; "" for another error.
+func codeOf(err error) model.Code {
+	if refusal, ok := errors.AsType[*model.Error](err); ok {
+		return refusal.Code
+	}
+	return ""
+}
+
+func TestWhatIsNotThereHasACode(t *testing.T) {
+	for name, c := range map[string]struct {
+		spoil func(*report.Status)
+		code  model.Code
+	}{
+		"unreachable": {func(s *report.Status) { s.Connected = false }, model.OVSUnreachable},
+		"standby":     {func(s *report.Status) { s.Standby = true }, model.Standby},
+		"occupied":    {func(s *report.Status) { s.Occupied = true }, model.HostOccupied},
+		"hangs": {func(s *report.Status) {
+			s.Missing = []report.Missing{report.OnVSwitchd.Unexplained(time.Now().Add(-time.Hour))}
+		}, model.OVSUnable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { // it waits a moment for what may come back
+				h := newHost()
+				c.spoil(&h.status)
+				_, err := h.writer().Write(t.Context(), change.Options{}, attachBlue(here))
+				if !errors.Is(err, model.ErrUnavailable) || codeOf(err) != c.code {
+					t.Errorf("error is %v with the code %q", err, codeOf(err))
+				}
+			})
+		})
 	}
 }

@@ -1,7 +1,7 @@
 package change
 
 import (
-	"fmt"
+	"errors"
 	"strings"
 
 	"github.com/isonet/isonet/model"
@@ -14,7 +14,7 @@ func Realisable(status report.Status) error {
 		return Unreachable(status)
 	}
 	if err := status.CannotRealise(); err != nil {
-		return unavailable("Nothing was changed. %s.", err)
+		return unable("Nothing was changed. %s.", err)
 	}
 	return nil
 }
@@ -22,17 +22,22 @@ func Realisable(status report.Status) error {
 // Unreachable refuses what needs Open vSwitch while nobody sees it.
 func Unreachable(status report.Status) error {
 	if err := status.CannotRealise(); err != nil {
-		return unavailable("Open vSwitch is not reachable, so nothing was changed. %s.", err)
+		return unable("Open vSwitch is not reachable, so nothing was changed. %s.", err)
 	}
 	advice := "check that ovsdb-server runs and that isonetd may use its socket"
 	if status.LastError != "" {
 		advice += " (" + status.LastError + ")"
 	}
-	return unavailable("Open vSwitch is not reachable, so nothing was changed: %s.", advice)
+	return model.Refuse(model.ErrUnavailable, model.OVSUnreachable, "Open vSwitch is not reachable, so nothing was changed: %s.", advice)
 }
 
-func unavailable(format string, args ...any) error {
-	return &model.Error{Kind: model.ErrUnavailable, Text: fmt.Sprintf(format, args...)}
+// unable says that nothing was changed, and why, with the code of the reason.
+func unable(format string, why error) error {
+	code := model.OVSUnable
+	if reason, ok := errors.AsType[*model.Error](why); ok {
+		code = reason.Code
+	}
+	return model.Refuse(model.ErrUnavailable, code, format, why)
 }
 
 // unrealised says why Open vSwitch does not have a change, and what became of

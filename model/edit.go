@@ -167,7 +167,7 @@ func (d *Desired) Adopt(host, network ID, bridge, uuid string) error {
 		return Unknown(network)
 	}
 	if n.VdsmName != bridge {
-		return Conflictf("Cannot adopt the bridge '%s'. The network '%s' has bridges of the name '%s', and keeps that: adopt the bridge as a network that does not exist yet, or delete this one before, to have its name.",
+		return Refuse(ErrConflict, BridgeNamed, "Cannot adopt the bridge '%s'. The network '%s' has bridges of the name '%s', and keeps that: adopt the bridge as a network that does not exist yet, or delete this one before, to have its name.",
 			bridge, n.Name, n.VdsmName)
 	}
 	a, err := d.Attach(host, network, d.Attachments[AttachmentID(host, network)].Properties)
@@ -191,14 +191,14 @@ func (d *Desired) Release(host, network ID) error {
 	a, _ := d.AttachmentOf(host, network)
 	switch {
 	case a.Label != "" && a.Explicit:
-		wrong = append(wrong, Conflictf("Cannot release the network '%s'. The label '%s' attaches it too: take the label from the network or from the host, and it stays attached by itself; then release it.",
+		wrong = append(wrong, Refuse(ErrConflict, ReleaseLabelled, "Cannot release the network '%s'. The label '%s' attaches it too: take the label from the network or from the host, and it stays attached by itself; then release it.",
 			n.Name, a.Label))
 	case a.Label != "":
-		wrong = append(wrong, Conflictf("Cannot release the network '%s'. Only the label '%s' attaches it: attach the network by itself (POST networkattachments of the host), take the label from the network or from the host, then release it.",
+		wrong = append(wrong, Refuse(ErrConflict, ReleaseByLabel, "Cannot release the network '%s'. Only the label '%s' attaches it: attach the network by itself, take the label from the network or from the host, then release it.",
 			n.Name, a.Label))
 	}
 	if n.Strict {
-		wrong = append(wrong, Conflictf("Cannot release the network '%s'. It is strict, and its flows would stay and forward to the ports of today only: set strict to false first.", n.Name))
+		wrong = append(wrong, Refuse(ErrConflict, ReleaseStrict, "Cannot release the network '%s'. It is strict, and its flows would stay and forward to the ports of today only: set strict to false first.", n.Name))
 	}
 	if err := Join(wrong...); err != nil {
 		return err

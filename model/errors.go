@@ -50,6 +50,32 @@ const (
 	HostNotEmpty       Code = "host-not-empty"        // the host's name, how many networks, how many labels
 	Unrealised         Code = "unrealised"            // what became of the change, the cause
 	OutOfSync          Code = "out-of-sync"           // "setup" or "sync all", the cause
+
+	// Of bridges that are adopted and released.
+	BridgeMissing   Code = "bridge-missing"       // the bridge's name
+	BridgeOwned     Code = "bridge-owned"         // the bridge's name, the id of its network
+	BridgeHas       Code = "network-has-bridge"   // the network's name, the bridge's
+	BridgeNamed     Code = "bridge-name-kept"     // the bridge's name, the network's, that of its bridges
+	NotAdoptable    Code = "not-adoptable"        // the bridge's name, why
+	NothingReleased Code = "no-bridge-to-release" // the network's name
+	BridgeUnsettled Code = "bridge-unsettled"     // the network's name
+	ReleaseLabelled Code = "release-labelled"     // the network's name, the label that attaches it too
+	ReleaseByLabel  Code = "release-by-label"     // the network's name, the label that alone attaches it
+	ReleaseStrict   Code = "release-strict"       // the network's name
+
+	// Of what is not there now.
+	Standby          Code = "standby"
+	OVSUnreachable   Code = "ovs-unreachable" // what to do; no argument where that is not known
+	OVSUnable        Code = "ovs-unable"      // why, with what to do
+	HostOccupied     Code = "host-occupied"   // why, with what to do
+	StoreUnreachable Code = "store-unreachable"
+	StoreUndecided   Code = "store-undecided"
+	StoreDisk        Code = "store-disk"
+
+	// Of the host guard.
+	DevicePlugged   Code = "device-plugged"   // the device's name
+	DeviceUnguarded Code = "device-unguarded" // the device's name
+	GuardFailed     Code = "guard-failed"     // why
 )
 
 // Error is a refusal with a text for the person who asked.

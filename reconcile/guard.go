@@ -344,7 +344,7 @@ func (g *hostGuard) letGo(ctx context.Context, name string) error {
 	delete(g.kept, device.Index)
 	g.guard(ctx, true)
 	if failed := cmp.Or(g.last.Failed, g.last.Unavailable); failed != "" {
-		return &model.Error{Kind: model.ErrUnavailable, Text: failed}
+		return model.Refuse(model.ErrUnavailable, model.GuardFailed, "%s", failed)
 	}
 	g.loop.log.Info("a device is no longer guarded, as was asked for", "device", name)
 	return nil

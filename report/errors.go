@@ -32,8 +32,8 @@ func (e *RealiseError) Error() string {
 func (e *RealiseError) Is(target error) bool { return e.Conflict && target == model.ErrConflict }
 
 // ErrStandby says that another isonetd manages this host's Open vSwitch.
-var ErrStandby error = &model.Error{Kind: model.ErrUnavailable, Text: "another isonetd manages the Open vSwitch of this host, and this one stands by until the other one ends: " +
-	"send the request to the other one, or stop it"}
+var ErrStandby = model.Refuse(model.ErrUnavailable, model.Standby,
+	"another isonetd manages the Open vSwitch of this host, and this one stands by until the other one ends: send the request to the other one, or stop it")
 
 // ErrUnreachable says that there is no session to Open vSwitch.
-var ErrUnreachable error = &model.Error{Kind: model.ErrUnavailable, Text: "Open vSwitch is not reachable"}
+var ErrUnreachable = model.Refuse(model.ErrUnavailable, model.OVSUnreachable, "Open vSwitch is not reachable")

@@ -115,7 +115,7 @@ func (s Status) CannotRealise() error {
 	if m == nil || m.Busy || time.Since(m.Since) <= Freshness {
 		return nil
 	}
-	return &model.Error{Kind: model.ErrUnavailable, Text: "Open vSwitch cannot do anything at present: " + m.String()}
+	return model.Refuse(model.ErrUnavailable, model.OVSUnable, "Open vSwitch cannot do anything at present: %s", m)
 }
 
 // Idle returns why this isonetd changes nothing on its host; nil if it does.
@@ -128,7 +128,7 @@ func (s Status) Idle() error {
 		if m == nil { // it is over just now
 			m = &Missing{Cause: "another machine was this host, too", Remedy: "try again"}
 		}
-		return &model.Error{Kind: model.ErrUnavailable, Text: m.String()}
+		return model.Refuse(model.ErrUnavailable, model.HostOccupied, "%s", m)
 	}
 	return nil
 }

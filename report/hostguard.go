@@ -131,7 +131,7 @@ func (s Status) Releasable(device string) error {
 	case slices.ContainsFunc(guard.Left, named):
 		return nil
 	case slices.ContainsFunc(guard.Devices, named):
-		return model.Conflictf("Cannot release the device '%s'. It is plugged into a network: remove its port first ('ovs-vsctl del-port %s').", device, device)
+		return model.Refuse(model.ErrConflict, model.DevicePlugged, "Cannot release the device '%[1]s'. It is plugged into a network: remove its port first ('ovs-vsctl del-port %[1]s').", device)
 	}
-	return model.NotFoundf("The host guard is on no device '%s' that left the networks; see 'isonet guard list'.", device)
+	return model.Refuse(model.ErrNotFound, model.DeviceUnguarded, "The host guard is on no device '%s' that left the networks; see 'isonet guard list'.", device)
 }

@@ -23,13 +23,13 @@ const (
 var (
 	// ErrUnavailable says that the store has no connection to its database.
 	// Nothing was written.
-	ErrUnavailable error = &model.Error{Kind: model.ErrUnavailable, Text: "the store cannot reach its database"}
+	ErrUnavailable = model.Refuse(model.ErrUnavailable, model.StoreUnreachable, "the store cannot reach its database")
 	// ErrUnknown says that the connection broke after a change had been sent
 	// and that it could not be found out whether it was made.
-	ErrUnknown error = &model.Error{Kind: model.ErrUndecided, Text: "it is unknown whether the change was made: look before you repeat it"}
+	ErrUnknown = model.Refuse(model.ErrUndecided, model.StoreUndecided, "it is unknown whether the change was made: look before you repeat it")
 	// ErrDisk says that the database cannot be written, for example because its
 	// disk is full. Nothing was written.
-	ErrDisk error = &model.Error{Kind: model.ErrUnavailable, Text: "the store's database cannot be written: free or repair the disk of its server"}
+	ErrDisk = model.Refuse(model.ErrUnavailable, model.StoreDisk, "the store's database cannot be written: free or repair the disk of its server")
 )
 
 // Update runs change on a copy of the newest state and commits what it changed

@@ -31,6 +31,7 @@ var engineWords = map[model.Code]string{
 	model.RemovedInUse:       "Cannot remove Network. This logical network is used by virtual machine: %[3]s\n - Please remove it from this virtual machine and try again.\n - Or unplug the port(s) '%[2]s', or force it with force=true.",
 	model.RemovedInUseByMany: "Cannot remove Network. This logical network is used by virtual machines: (%[4]d): %[3]s\n - Please detach virtual machines using this logical network and try again.\n - Or unplug the port(s) '%[2]s', or force it with force=true.",
 	model.InQuarantine:       "Cannot release the network '%s'. The port(s) '%s' are in quarantine and would be let out: unplug them, or force it with force=true.",
+	model.ReleaseByLabel:     "Cannot release the network '%s'. Only the label '%s' attaches it: attach the network by itself (POST networkattachments of the host), take the label from the network or from the host, then release it.",
 	model.Unrealised:         "Cannot setup Networks. Open vSwitch did not realise the change, %s: %s",
 	model.OutOfSync:          "Cannot %s Networks. Open vSwitch does not have them as they must be: %s",
 }
