@@ -25,34 +25,34 @@ const head = `<!-- Written by "go generate ./exporter". Change the texts in expo
 
 # Metrics
 
-isonetd serves these metrics at ` + "`/metrics`" + ` of its metrics listener, next to those of
+isonetd serves these metrics at ` + "`/metrics`" + ` of its metrics listener, together with those of
 the Go runtime, the process and the scrapes themselves (` + "`go_`, `process_`, `promhttp_`" + `).
 
 - **Point of view.** *Receive* is what the network delivered to the attached ports,
-  *transmit* is what they sent into it: the view of a virtual machine, as in the oVirt API
+  *transmit* is what they sent into it. That is the view of a VM, as in the oVirt API
   and in libvirt. Open vSwitch counts from the switch's side, so its tx is receive here.
 - **Which networks.** Those attached to this host. The label ` + "`network`" + ` is the network's
   name; ` + "`isonet_network_info`" + ` has its other names.
 - **Freshness.** Open vSwitch publishes counters every 5 seconds, and only those that
   changed. Take rates over a minute or more: ` + "`rate(isonet_network_receive_bytes_total[1m])`" + `.
   What a port carried after the last publication before its removal is not counted.
-- **Counters** of traffic begin at zero with the network's attachment to the host. They never
-  fall while ports come and go, or while Open vSwitch, the daemon or the host restarts: they
-  are saved every 30 seconds. What a crash can lose is in docs/adr/0005-traffic-that-lasts.md.
-- **Created timestamps** of the counters are in the protobuf format, for which Prometheus asks with its feature
-  ` + "`created-timestamp-zero-ingestion`" + `. The texts have none: there they would be one more series for each counter.
-- **Single ports** have series only with ` + "`--metrics-ports`" + `, chosen by ` + "`--metrics-ports-include`" + ` and
-  ` + "`--metrics-ports-exclude`" + `: 11 for each port. Names of ports such as vnet12 are used again for other
-  virtual machines; ` + "`isonet_port_info`" + ` says whose port it is:
+- **Counters** of traffic begin at zero when the network is attached to the host. They never
+  fall when ports come and go, or when Open vSwitch, isonetd or the host restarts. isonetd
+  saves them every 30 seconds. [ADR 5](adr/0005-traffic-that-lasts.md) says what a crash can lose.
+- **Created timestamps** of the counters are in the protobuf format, which Prometheus requests with its feature
+  ` + "`created-timestamp-zero-ingestion`" + `. The text formats have none: there each would be one more series for each counter.
+- **Single ports** have series only with ` + "`--metrics-ports`" + `: 11 for each port. ` + "`--metrics-ports-include`" + ` and
+  ` + "`--metrics-ports-exclude`" + ` select ports. Names of ports such as vnet12 are reused for other
+  VMs. ` + "`isonet_port_info`" + ` says whose port it is:
   ` + "`rate(isonet_port_receive_bytes_total[1m]) * on(instance, network, port) group_left(vm_id) isonet_port_info`" + `.
-- **Ages** are for Prometheus to compute: ` + "`time() - isonet_statistics_last_update_timestamp_seconds`" + `. A host
-  whose ports carry nothing publishes nothing.
-- **Cost.** A scrape takes what is in memory: it asks neither Open vSwitch nor the store, and of the
-  system nothing but ` + "`/proc`" + ` of isonetd itself. At most 4 run at once; the next is answered with 503.
-- **Names that no metric may have** do not break a scrape: bytes that are not UTF-8 become
-  U+FFFD, and networks whose names are the same then have their ids added.
+- **Ages.** Compute them in Prometheus: ` + "`time() - isonet_statistics_last_update_timestamp_seconds`" + `. A host
+  whose ports carry no traffic publishes nothing.
+- **Cost.** A scrape reads memory only. It queries neither Open vSwitch nor the store, and reads only
+  ` + "`/proc`" + ` of isonetd itself from the system. At most 4 scrapes run at once; the next gets 503.
+- **Names that no label may have** do not break a scrape. Bytes that are not UTF-8 become
+  U+FFFD. Networks whose names are then equal get their ids appended.
 - **Without a connection to OVSDB** the counters stay as they are, and gauges that would
-  describe the present are absent. ` + "`isonet_ovsdb_connected`" + ` tells the two cases apart.
+  describe the present are absent. ` + "`isonet_ovsdb_connected`" + ` says which is the case.
 
 `
 
