@@ -523,13 +523,13 @@ func TestOptionsAreChecked(t *testing.T) {
 
 func TestTheFileIsStrict(t *testing.T) {
 	options := daemon.DefaultOptions()
-	if err := options.ReadOptions(strings.NewReader("socket: /x\nlisten: ''\n")); err != nil || options.Socket != "/x" || options.StateDir == "" {
+	if err := options.ReadOptions("f", strings.NewReader("socket: /x\nlisten: ''\n")); err != nil || options.Socket != "/x" || options.StateDir == "" {
 		t.Errorf("options %+v, error %v", options, err)
 	}
-	if err := options.ReadOptions(strings.NewReader("")); err != nil {
+	if err := options.ReadOptions("f", strings.NewReader("")); err != nil {
 		t.Errorf("an empty file: %v", err)
 	}
-	if err := options.ReadOptions(strings.NewReader("sokcet: /x\n")); err == nil || !strings.Contains(err.Error(), "sokcet") {
+	if err := options.ReadOptions("f", strings.NewReader("sokcet: /x\n")); err == nil || !strings.Contains(err.Error(), "sokcet") {
 		t.Errorf("a misspelt key: %v", err)
 	}
 }

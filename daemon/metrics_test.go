@@ -129,7 +129,7 @@ func TestMetricsOptions(t *testing.T) {
 func TestPatternsMatchWholeNames(t *testing.T) {
 	options := daemon.DefaultOptions()
 	text := "metrics-ports: true\nmetrics-ports-include: vnet1|web\n"
-	if err := options.ReadOptions(strings.NewReader(text)); err != nil {
+	if err := options.ReadOptions("f", strings.NewReader(text)); err != nil {
 		t.Fatal(err)
 	}
 	cfg, err := options.Parse()

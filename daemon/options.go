@@ -20,9 +20,8 @@ import (
 	"strings"
 	"time"
 
-	"go.yaml.in/yaml/v3"
-
 	"github.com/isonet/isonet/api/rest"
+	"github.com/isonet/isonet/internal/strictyaml"
 	"github.com/isonet/isonet/model/plan"
 	"github.com/isonet/isonet/ovs"
 	"github.com/isonet/isonet/ovsdb"
@@ -130,30 +129,14 @@ func DefaultOptions() Options {
 
 // ReadOptions reads a YAML file over the defaults in o. It refuses keys that do
 // not exist, because a misspelt one would silently be a default. A key without a value
-// is an empty one.
-func (o *Options) ReadOptions(r io.Reader) error {
+// is an empty one. What is wrong is told all at once, with its place in the file of
+// that name.
+func (o *Options) ReadOptions(name string, r io.Reader) error {
 	data, err := io.ReadAll(r)
 	if err != nil {
 		return fmt.Errorf("read the configuration: %w", err)
 	}
-	decoder := yaml.NewDecoder(bytes.NewReader(data))
-	decoder.KnownFields(true)
-	if err := decoder.Decode(o); err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("read the configuration: %w", err)
-	}
-	if err := decoder.Decode(&struct{}{}); !errors.Is(err, io.EOF) {
-		return errors.New("read the configuration: it has more than one document: put all keys in one")
-	}
-	var given map[string]any
-	if err := yaml.Unmarshal(data, &given); err != nil {
-		return fmt.Errorf("read the configuration: %w", err)
-	}
-	o.Visit(func(name string, value *string, _ string) {
-		if set, has := given[name]; has && set == nil {
-			*value = ""
-		}
-	})
-	return nil
+	return strictyaml.Decode(name, data, o, nil)
 }
 
 // restart returns the settings that differ from those of another o and need a restart.

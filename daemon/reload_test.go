@@ -301,10 +301,10 @@ func TestMarksAndDocuments(t *testing.T) {
 	if err := cfg.Check(); err != nil {
 		t.Errorf("a users file with a byte order mark: %v", err)
 	}
-	if err := o.ReadOptions(strings.NewReader("socket: /a\n---\nsocket: /b\n")); err == nil || !strings.Contains(err.Error(), "more than one document") {
+	if err := o.ReadOptions("f", strings.NewReader("socket: /a\n---\nsocket: /b\n")); err == nil || !strings.Contains(err.Error(), "more than one document") {
 		t.Errorf("two documents: %v", err)
 	}
-	if err := o.ReadOptions(strings.NewReader("metrics-listen:\nsocket: /a\n")); err != nil || o.MetricsListen != "" || o.Socket != "/a" {
+	if err := o.ReadOptions("f", strings.NewReader("metrics-listen:\nsocket: /a\n")); err != nil || o.MetricsListen != "" || o.Socket != "/a" {
 		t.Errorf("an empty key: %+v, %v", o, err)
 	}
 }

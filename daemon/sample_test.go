@@ -19,7 +19,7 @@ const sample = "../docs/isonetd.yaml.example"
 func TestSampleConfigurationIsTheDefaults(t *testing.T) {
 	text := read(t, sample)
 	asItIs := daemon.DefaultOptions()
-	if err := asItIs.ReadOptions(strings.NewReader(text)); err != nil {
+	if err := asItIs.ReadOptions("f", strings.NewReader(text)); err != nil {
 		t.Fatalf("the sample as it is: %v", err)
 	}
 	if diff := cmp.Diff(daemon.DefaultOptions(), asItIs); diff != "" {
@@ -30,7 +30,7 @@ func TestSampleConfigurationIsTheDefaults(t *testing.T) {
 	// shows, whatever its default.
 	uncommented := wrongOptions()
 	keys := regexp.MustCompile(`(?m)^#([a-z-]+:)`).ReplaceAllString(text, "$1")
-	if err := uncommented.ReadOptions(strings.NewReader(keys)); err != nil {
+	if err := uncommented.ReadOptions("f", strings.NewReader(keys)); err != nil {
 		t.Fatalf("the sample with its keys uncommented: %v", err)
 	}
 	if diff := cmp.Diff(daemon.DefaultOptions(), uncommented); diff != "" {

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"text/tabwriter"
 	"unicode"
-
-	"github.com/isonet/isonet/cmd/isonet/internal/yamlform"
 )
 
 // print writes value in one of the machine forms, or as the table that fill makes.
@@ -20,7 +18,7 @@ func (a *app) print(value any, fill func(t *table)) error {
 	case "json":
 		data, err = encode(value, "  ")
 	case "yaml":
-		data, err = yamlform.Marshal(value)
+		data, err = toYAML(value)
 	default:
 		t := &table{}
 		fill(t)

@@ -77,7 +77,9 @@ func (a *app) exit(err error) int {
 	case errors.Is(err, errImpaired):
 		return exitImpaired
 	case errors.As(err, &usage):
-		a.complain(usage.Error())
+		for line := range strings.Lines(usage.Error()) {
+			a.complain(strings.TrimSuffix(line, "\n"))
+		}
 		return exitUsage
 	default:
 		a.complain(a.explain(err))
@@ -98,7 +100,7 @@ with --url.
 
 Networks may be named by name or by id; an id comes first.
 
-Exit codes: 0 success, 1 error, 2 wrong use, 3 a network is not active,
+Exit codes: 0 success, 1 error, 2 wrong use (of which isonetd is asked nothing), 3 a network is not active,
 not isolated or not known ('isonet status' and 'isonet doctor'), 4 a leak, 5 no proof and
 6 isolated but impaired ('isonet prove' only).`)
 	root.SilenceErrors, root.SilenceUsage = true, true
@@ -157,7 +159,8 @@ func (a *app) group(use, short, long string, commands ...*cobra.Command) *cobra.
 	return cmd
 }
 
-// usageError says that the command line or a setup file is wrong.
+// usageError says that the command line, or a file that it names, is wrong.
+// Nothing was asked of the daemon.
 type usageError struct{ text string }
 
 func (e *usageError) Error() string { return e.text }
@@ -199,8 +202,16 @@ func (a *app) checkFlags(cmd *cobra.Command) error {
 }
 
 // connect returns a client for the daemon that the flags name. It sends
-// nothing yet.
+// nothing yet: an error is one of the flags.
 func (a *app) connect() (*client.Client, error) {
+	c, err := a.client()
+	if err != nil {
+		return nil, &usageError{text: err.Error()}
+	}
+	return c, nil
+}
+
+func (a *app) client() (*client.Client, error) {
 	o := client.Options{
 		Socket: a.remote.socket, URL: a.remote.url, User: a.remote.user,
 		UserAgent: "isonet/" + version.Version(),

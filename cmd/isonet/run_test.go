@@ -322,10 +322,15 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestUsage checks the command lines that are wrong before any request.
+// TestUsage checks the command lines that are wrong, or name a file that is: the
+// exit code is 2, and nothing is asked of the daemon.
 func TestUsage(t *testing.T) {
 	empty := filepath.Join(shortDir(t), "empty.yaml")
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(shortDir(t), "file")
+	if err := os.WriteFile(file, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	tests := []struct {
@@ -353,6 +358,7 @@ func TestUsage(t *testing.T) {
 		{words("network create"), "missing argument: NAME; see 'isonet network create --help'"},
 		{words("network create a b"), "too many arguments: 'b'; see 'isonet network create --help'"},
 		{words("network create a --mtu big"), "invalid argument \"big\" for \"--mtu\" flag: must be an integer; see 'isonet network create --help'"},
+		{words("network create a --strict=maybe"), "invalid argument \"maybe\" for \"--strict\" flag: must be true or false; see 'isonet network create --help'"},
 		{words("network update a"), "nothing to update: give at least one attribute; see 'isonet network update --help'"},
 		{words("network delete"), "missing argument: NETWORK; see 'isonet network delete --help'"},
 		{words("attach"), "missing argument: NETWORK; see 'isonet attach --help'"},
@@ -368,8 +374,18 @@ func TestUsage(t *testing.T) {
 		{words("label rm"), "missing argument: LABEL; see 'isonet label rm --help'"},
 		{words("setup"), "missing flag: -f FILE; see 'isonet setup --help'"},
 		{words("setup file.yaml"), "too many arguments: 'file.yaml'; see 'isonet setup --help'"},
-		{words("setup -f " + empty), empty + ": the file is empty: name networks or labels in it"},
-		{words("setup -f -"), "standard input: line 1: unknown key 'nets': use networks, labels"},
+		{words("setup -f " + empty), empty + ":1:1: the file names no network and no label"},
+		{words("setup -f -"), "standard input:1:1: unknown key 'nets': use networks, labels"},
+		{words("setup -f /nonexistent"), "read the setup file: open /nonexistent: no such file or directory"},
+		{words("plan -f /nonexistent"), "read the setup file: open /nonexistent: no such file or directory"},
+		{words("status --url host:1"), "the URL of the daemon must have the form https://host:port"},
+		{words("status --url https://h:1/x"), "the URL of the daemon must have the form https://host:port"},
+		{words("status --url https://u:p@h:1"), "the URL of the daemon must have the form https://host:port"},
+		{words("status --url https://%"), `the URL "https://%" is not valid: give https://host:port`},
+		{words("status --url http://192.0.2.1:1 --user u --password-file " + file), "a password is not sent over plain http to another machine: use https://"},
+		{words("status --url https://192.0.2.1:1 --user u --password-file /nonexistent"), "read the password: open /nonexistent: no such file or directory"},
+		{words("status --url https://192.0.2.1:1 --cacert /nonexistent"), "read the CA certificates: open /nonexistent: no such file or directory"},
+		{words("status --url https://192.0.2.1:1 --cacert " + file), "the CA file holds no PEM certificate"},
 		{words("completion"), "missing argument: bash, zsh or fish; see 'isonet completion --help'"},
 		{words("completion tcsh"), "unknown shell 'tcsh': use bash, zsh or fish; see 'isonet completion --help'"},
 		{words("prove"), "missing argument: NETWORK; see 'isonet prove --help'"},
@@ -383,7 +399,11 @@ func TestUsage(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.want, func(t *testing.T) {
-			got := command{args: tt.args, stdin: "nets: []\n", socket: "/nonexistent"}.run(t.Context())
+			d := &daemon{answers: standard(t)}
+			got := command{args: tt.args, stdin: "nets: []\n", socket: d.start(t)}.run(t.Context())
+			if asked := d.requests(); asked != "" {
+				t.Errorf("the daemon was asked %s", asked)
+			}
 			want := outcome{code: exitUsage, stderr: "isonet: " + tt.want + "\n"}
 			if got != want {
 				t.Errorf("isonet %v:\ngot  %+v\nwant %+v", tt.args, got, want)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"os"
 
@@ -80,11 +79,11 @@ func (a *app) readSetup(file string) (setup.Wanted, error) {
 		data, err = os.ReadFile(file)
 	}
 	if err != nil {
-		return setup.Wanted{}, fmt.Errorf("read the setup file: %w", err)
+		return setup.Wanted{}, &usageError{text: "read the setup file: " + err.Error()}
 	}
-	want, err := setup.Parse(data)
+	want, err := setup.Parse(name, data)
 	if err != nil {
-		return setup.Wanted{}, &usageError{text: fmt.Sprintf("%s: %v", name, err)}
+		return setup.Wanted{}, &usageError{text: err.Error()}
 	}
 	return want, nil
 }

@@ -7,7 +7,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/isonet/isonet/client"
-	"github.com/isonet/isonet/cmd/isonet/internal/yamlform"
 	"github.com/isonet/isonet/wire"
 )
 
@@ -69,7 +68,7 @@ func (a *app) watcher() func(wire.Status) error {
 		}
 	case "yaml":
 		return func(now wire.Status) error {
-			document, err := yamlform.Marshal(now)
+			document, err := toYAML(now)
 			if err != nil {
 				return err
 			}

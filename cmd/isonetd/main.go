@@ -76,10 +76,17 @@ func command(serve func(read func() (daemon.Config, error)) error) *cobra.Comman
 		Use:           "isonetd",
 		Short:         "Isolated networks on Open vSwitch",
 		Version:       version.String(),
-		Args:          cobra.NoArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
+	hint := func(err error) error {
+		if err != nil {
+			err = fmt.Errorf("%w; see 'isonetd --help'", err)
+		}
+		return err
+	}
+	cmd.Args = func(cmd *cobra.Command, args []string) error { return hint(cobra.NoArgs(cmd, args)) }
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return hint(err) })
 	cmd.Flags().StringVar(&file, "config", file, "configuration file; its keys are the names of these flags")
 	cmd.Flags().BoolVar(&check, "check-config", false, "say whether the configuration can be used, with the files that it names, and end")
 	bind(cmd.Flags(), &flags)
@@ -136,8 +143,5 @@ func readFile(path string, asked bool) (daemon.Options, error) {
 		return options, fmt.Errorf("open the configuration: %w", err)
 	}
 	defer f.Close() //nolint:errcheck // it was only read
-	if err := options.ReadOptions(f); err != nil {
-		return options, fmt.Errorf("%s: %w", path, err)
-	}
-	return options, nil
+	return options, options.ReadOptions(path, f)
 }

@@ -51,7 +51,7 @@ func TestParse(t *testing.T) {
 	}
 	for name, text := range map[string]string{"YAML": wholeYAML, "JSON": wholeJSON} {
 		t.Run(name, func(t *testing.T) {
-			got, err := setup.Parse([]byte(text))
+			got, err := setup.Parse("f.yaml", []byte(text))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -63,7 +63,7 @@ func TestParse(t *testing.T) {
 }
 
 func TestParseAlias(t *testing.T) {
-	got, err := setup.Parse([]byte("networks:\n- &a {name: x, mtu: &m 1400}\n- {name: y, mtu: *m}\n"))
+	got, err := setup.Parse("f.yaml", []byte("networks:\n- &a {name: x, mtu: &m 1400}\n- {name: y, mtu: *m}\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestParseAlias(t *testing.T) {
 // TestParseWithoutStrict accepts what needs a strict network of one that may
 // be strict already.
 func TestParseWithoutStrict(t *testing.T) {
-	got, err := setup.Parse([]byte("networks: [{name: x, mac_lock: true, broadcast_limit: 0}]"))
+	got, err := setup.Parse("f.yaml", []byte("networks: [{name: x, mac_lock: true, broadcast_limit: 0}]"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,84 +88,116 @@ func TestParseWithoutStrict(t *testing.T) {
 
 func TestParseRefuses(t *testing.T) {
 	tests := []struct{ name, text, want string }{
-		{"empty", "", "the file is empty: name networks or labels in it"},
-		{"comment only", "# nothing\n", "the file is empty: name networks or labels in it"},
-		{"names nothing", "networks: []\n", "the file names no network and no label"},
-		{"empty object", "{}", "the file names no network and no label"},
-		{"a list", "- name: x\n", "line 1: expected the keys 'networks' and 'labels'"},
-		{"a JSON text", `"x"`, "line 1: expected the keys 'networks' and 'labels'"},
-		{"syntax", "networks: [\n", "line 1: did not find expected node content"},
-		{"two documents", "labels: [a]\n---\nlabels: [b]\n", "the file has more than one document: put all networks in one"},
-		{"bad second document", "labels: [a]\n---\nlabels: [\n", "line 3: did not find expected node content"},
-		{"unknown key", "networks:\n- name: x\nlables: [a]\n", "line 3: unknown key 'lables': use networks, labels"},
+		{"empty", "", "1:1: the file names no network and no label"},
+		{"comment only", "# nothing\n", "1:1: the file names no network and no label"},
+		{"names nothing", "networks: []\n", "1:1: the file names no network and no label"},
+		{"empty object", "{}", "1:1: the file names no network and no label"},
+		{"a list", "- name: x\n", "1:1: expected a map with the keys networks, labels"},
+		{"a JSON text", `"x"`, "1:1: expected a map with the keys networks, labels"},
+		{"syntax", "networks: [\n", "1:11: sequence end token ']' not found"},
+		{"two documents", "labels: [a]\n---\nlabels: [b]\n", "3:1: the file has more than one document: put all in one"},
+		{"bad second document", "labels: [a]\n---\nlabels: [\n", "3:9: sequence end token ']' not found"},
+		{"unknown key", "networks:\n- name: x\nlables: [a]\n", "3:1: unknown key 'lables': use networks, labels"},
 		{
 			"unknown network key", "networks:\n- name: x\n  mtuu: 1400\n",
-			"line 3: unknown key 'mtuu': use name, description, comment, label, mtu, port_isolation, isolation, strict, mac_lock, broadcast_limit, attach",
+			"3:3: unknown key 'mtuu': use name, description, comment, label, mtu, port_isolation, isolation, strict, mac_lock, broadcast_limit, attach",
 		},
 		{
 			"unknown network key in JSON", "{\"networks\": [\n{\"name\": \"x\",\n\"Mtu\": 1400}]}",
-			"line 3: unknown key 'Mtu': use name, description, comment, label, mtu, port_isolation, isolation, strict, mac_lock, broadcast_limit, attach",
+			"3:1: unknown key 'Mtu': use name, description, comment, label, mtu, port_isolation, isolation, strict, mac_lock, broadcast_limit, attach",
 		},
 		{
 			"unknown key behind an alias", "networks:\n- &a {name: x, vlan: 1}\n- *a\n",
-			"line 2: unknown key 'vlan': use name, description, comment, label, mtu, port_isolation, isolation, strict, mac_lock, broadcast_limit, attach",
+			"2:16: unknown key 'vlan': use name, description, comment, label, mtu, port_isolation, isolation, strict, mac_lock, broadcast_limit, attach",
 		},
-		{"key twice", "networks:\n- name: x\n  mtu: 1\n  mtu: 2\n", `line 4: mapping key "mtu" already defined at line 3`},
-		{"key twice in JSON", "{\"labels\": [\"a\"],\n\"labels\": [\"b\"]}", `line 2: mapping key "labels" already defined at line 1`},
-		{"MTU is a text", "networks:\n- name: x\n  mtu: big\n", "line 3: expected a number"},
-		{"MTU is a quoted number", "{\"networks\": [{\"name\": \"x\", \"mtu\": \"1400\"}]}", "line 1: expected a number"},
-		{"attach is a number", "networks:\n- name: x\n  attach: 1\n", "line 3: expected true or false"},
-		{"name is a list", "networks:\n- name: [x]\n", "line 2: expected a text"},
-		{"networks is a map", "networks: {x: {mtu: 1400}}\n", "line 1: expected a list"},
-		{"a network is a text", "networks: [x]\n", "line 1: expected a map with the key 'name'"},
-		{"labels is a text", "labels: web\n", "line 1: expected a list"},
-		{"no name", "networks:\n- name: x\n- mtu: 1400\n", "network number 2 has no name"},
-		{"name twice", "networks:\n- name: x\n- name: x\n", "network 'x' is named twice"},
+		{"key twice", "networks:\n- name: x\n  mtu: 1\n  mtu: 2\n", "4:3: the key 'mtu' is there already, in line 3"},
+		{"key twice in JSON", "{\"labels\": [\"a\"],\n\"labels\": [\"b\"]}", "2:1: the key 'labels' is there already, in line 1"},
+		{"MTU is a text", "networks:\n- name: x\n  mtu: big\n", "3:8: expected a number such as 1400"},
+		{"MTU is a quoted number", "{\"networks\": [{\"name\": \"x\", \"mtu\": \"1400\"}]}", "1:36: expected a number such as 1400"},
+		{"attach is a number", "networks:\n- name: x\n  attach: 1\n", "3:11: expected true or false"},
+		{"name is a list", "networks:\n- name: [x]\n", "2:9: expected a text; one that has tabs needs quotes"},
+		{"networks is a map", "networks: {x: {mtu: 1400}}\n", "1:11: expected a list"},
+		{"a network is a text", "networks: [x]\n", "1:12: expected a map with the keys name, description, comment, label, mtu, port_isolation, isolation, strict, mac_lock, broadcast_limit, attach"},
+		{"labels is a text", "labels: web\n", "1:9: expected a list"},
+		{"no name", "networks:\n- name: x\n- mtu: 1400\n", "3:3: a network needs a name"},
+		{"name twice", "networks:\n- name: x\n- name: x\n", "3:3: network 'x' is named twice"},
 		{
 			"MTU out of range", "networks:\n- name: x\n  mtu: 40\n",
-			"network 'x': MTU 40 is not valid: use 0 for the default (1500) or a value from 68 to 65521 bytes.",
+			"2:3: network 'x': MTU 40 is not valid: use 0 for the default (1500) or a value from 68 to 65521 bytes.",
 		},
-		{"name no network can have", "networks:\n- name: bond0\n", "network 'bond0': Bad network name, network cannot start with 'bond'"},
+		{"name no network can have", "networks:\n- name: bond0\n", "2:3: network 'bond0': Bad network name, network cannot start with 'bond'"},
 		{
 			"unknown policy", "networks:\n- name: x\n  isolation: off\n",
-			"network 'x': Isolation policy 'off' is not valid: use 'enforce', 'quarantine' or 'report'.",
+			"2:3: network 'x': Isolation policy 'off' is not valid: use 'enforce', 'quarantine' or 'report'.",
 		},
-		{"empty policy", "networks:\n- name: x\n  isolation: ''\n", "network 'x': isolation is empty: leave it out, or use one of enforce, quarantine, report"},
+		{"empty policy", "networks:\n- name: x\n  isolation: ''\n", "2:3: network 'x': isolation is empty: leave it out, or use one of enforce, quarantine, report"},
 		{
 			"MAC lock without strict", "networks:\n- name: x\n  strict: false\n  mac_lock: true\n",
-			"network 'x': The MAC lock of network 'x' needs strict isolation: turn strict on too, or the MAC lock off.",
+			"2:3: network 'x': The MAC lock of network 'x' needs strict isolation: turn strict on too, or the MAC lock off.",
 		},
 		{
 			"broadcast limit without strict", "networks:\n- name: x\n  strict: false\n  broadcast_limit: 5\n",
-			"network 'x': The broadcast limit of network 'x' needs strict isolation: turn strict on too, or the limit off with 0.",
+			"2:3: network 'x': The broadcast limit of network 'x' needs strict isolation: turn strict on too, or the limit off with 0.",
 		},
 		{
 			"broadcast limit out of range", "networks:\n- name: x\n  broadcast_limit: -1\n",
-			"network 'x': Broadcast limit -1 is not valid: use 0 for none or a value from 1 to 200000000 frames in a second.",
+			"2:3: network 'x': Broadcast limit -1 is not valid: use 0 for none or a value from 1 to 200000000 frames in a second.",
 		},
 		{
 			"label of a network", "networks:\n- name: x\n  label: a b\n",
-			"network 'x': Network label must be formed only from: English letters, numbers, hyphen or underscore.",
+			"2:3: network 'x': Network label must be formed only from: English letters, numbers, hyphen or underscore.",
 		},
 		{
 			"label of the host", "labels: [a b]\n",
-			"label 'a b': Network label must be formed only from: English letters, numbers, hyphen or underscore.",
+			"1:10: label 'a b': Network label must be formed only from: English letters, numbers, hyphen or underscore.",
 		},
 		{
 			"deep JSON", strings.Repeat("[", 200) + strings.Repeat("]", 200),
-			"line 1: nested more than 100 times",
+			"1:1: expected a map with the keys networks, labels",
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := setup.Parse([]byte(tt.text))
+			got, err := setup.Parse("f.yaml", []byte(tt.text))
 			if err == nil {
 				t.Fatalf("got %+v, want the error %q", got, tt.want)
 			}
-			if err.Error() != tt.want {
-				t.Errorf("got the error  %q\nwant           %q", err, tt.want)
+			if want := "f.yaml:" + tt.want; err.Error() != want {
+				t.Errorf("got the error  %q\nwant           %q", err, want)
 			}
 		})
+	}
+}
+
+// TestParseTellsAllMistakes checks that one run is enough to mend a file.
+func TestParseTellsAllMistakes(t *testing.T) {
+	_, err := setup.Parse("f.yaml", []byte("networks:\n- {nam: x}\n- name: y\n  attach: on\n- name: z\n  mtu: 4\n- name: z\nlabels: [a b, ~]\n"))
+	const want = `f.yaml:2:4: unknown key 'nam': use name, description, comment, label, mtu, port_isolation, isolation, strict, mac_lock, broadcast_limit, attach
+f.yaml:4:11: expected true or false
+f.yaml:5:3: network 'z': MTU 4 is not valid: use 0 for the default (1500) or a value from 68 to 65521 bytes.
+f.yaml:7:3: network 'z' is named twice
+f.yaml:8:10: label 'a b': Network label must be formed only from: English letters, numbers, hyphen or underscore.
+f.yaml:8:15: expected a text; one that has tabs needs quotes`
+	if err == nil {
+		t.Fatal("there is no error")
+	}
+	if diff := cmp.Diff(want, err.Error()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestParseKeepsWhatIsWritten checks texts that YAML takes for something else.
+func TestParseKeepsWhatIsWritten(t *testing.T) {
+	got, err := setup.Parse("f.yaml", []byte("labels: [on, 010, 1_000, 0x1F, true, 2026-01-01, no]\nnetworks: [{name: 1e3, description: 12:30}]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := setup.Wanted{
+		Labels:   []string{"on", "010", "1_000", "0x1F", "true", "2026-01-01", "no"},
+		Networks: []setup.Network{{Name: "1e3", Description: ptr("12:30")}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
@@ -176,7 +208,7 @@ func FuzzParse(f *testing.F) {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		want, err := setup.Parse(data)
+		want, err := setup.Parse("f.yaml", data)
 		if err != nil {
 			return
 		}

@@ -1,0 +1,294 @@
+// Package strictyaml reads files that people write, in YAML or JSON, into
+// structs. A value is what stands in the file, or it is refused with its place:
+// nothing is guessed, such as a text of an octal number.
+package strictyaml
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
+)
+
+// The bounds of a file.
+const (
+	maxSize     = 8 << 20 // bytes
+	maxMistakes = 20      // that are told
+)
+
+// Position is a place in a file, counted from 1.
+type Position struct{ Line, Column int }
+
+// Mistake is one thing that is wrong with a file.
+type Mistake struct {
+	File string
+	Position
+	Text string
+}
+
+// Error is FILE:LINE:COLUMN: TEXT.
+func (m Mistake) Error() string { return fmt.Sprintf("%s:%d:%d: %s", m.File, m.Line, m.Column, m.Text) }
+
+// Mistakes are what is wrong with a file, in its order.
+type Mistakes []Mistake
+
+// Error has a line for each.
+func (m Mistakes) Error() string {
+	lines := make([]string, len(m))
+	for i, one := range m {
+		lines[i] = one.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Decode reads a document into a struct, whose members have the tag yaml: texts,
+// numbers (int), booleans, pointers to them, lists and structs. What the document
+// does not name stays as it is; an empty one names nothing. It returns Mistakes: a
+// syntax error, or all that is not as the struct has it. Check gets a pointer to
+// each item of a list in which there is no mistake yet, in the order of the file;
+// what it says is one, at the item's place. Name is the file's.
+func Decode(name string, data []byte, into any, check func(item any) error) error {
+	d := decoder{file: name, check: check, anchors: map[string]ast.Node{}}
+	d.document(data, reflect.ValueOf(into).Elem())
+	if len(d.mistakes) == 0 {
+		return nil
+	}
+	return d.mistakes
+}
+
+type decoder struct {
+	file     string
+	check    func(any) error
+	anchors  map[string]ast.Node
+	mistakes Mistakes
+}
+
+func (d *decoder) wrong(at Position, format string, args ...any) {
+	one := Mistake{d.file, at, strings.Map(printable, fmt.Sprintf(format, args...))}
+	if len(d.mistakes) < maxMistakes && !slices.Contains(d.mistakes, one) { // an alias repeats it
+		d.mistakes = append(d.mistakes, one)
+	}
+}
+
+func printable(r rune) rune {
+	if unicode.IsControl(r) {
+		return ' '
+	}
+	return r
+}
+
+func (d *decoder) document(data []byte, to reflect.Value) {
+	if len(data) > maxSize {
+		d.wrong(Position{1, 1}, "the file is larger than %d MiB: split it", maxSize>>20)
+		return
+	}
+	if good := validUTF8(data); good < len(data) {
+		line := bytes.Count(data[:good], []byte("\n"))
+		d.wrong(Position{line + 1, good - bytes.LastIndexByte(data[:good], '\n')}, "this is not UTF-8")
+		return
+	}
+	file, err := parser.ParseBytes(bytes.TrimPrefix(data, []byte("\ufeff")), 0, parser.AllowDuplicateMapKey())
+	if err != nil {
+		at, text := Position{1, 1}, err.Error()
+		var syntax *yaml.SyntaxError
+		if errors.As(err, &syntax) {
+			at, text = position(syntax.Token), syntax.Message
+		}
+		d.wrong(at, "%s", text)
+		return
+	}
+	var bodies []ast.Node
+	for _, document := range file.Docs {
+		if _, directive := document.Body.(*ast.DirectiveNode); document.Body != nil && !directive {
+			bodies = append(bodies, document.Body)
+		}
+	}
+	if len(bodies) > 1 {
+		d.wrong(start(bodies[1]), "the file has more than one document: put all in one")
+	}
+	if len(bodies) > 0 {
+		ast.Walk(d, bodies[0])
+		d.value(bodies[0], to)
+	}
+}
+
+// validUTF8 returns how many bytes of the beginning are UTF-8.
+func validUTF8(data []byte) (good int) {
+	for good < len(data) {
+		r, size := utf8.DecodeRune(data[good:])
+		if r == utf8.RuneError && size == 1 {
+			break
+		}
+		good += size
+	}
+	return good
+}
+
+// Visit finds the anchors.
+func (d *decoder) Visit(n ast.Node) ast.Visitor {
+	if anchor, ok := n.(*ast.AnchorNode); ok {
+		name := anchor.Name.GetToken().Value
+		if _, twice := d.anchors[name]; twice {
+			d.wrong(start(n), "there is an anchor '%s' already: give each a name of its own", name)
+		}
+		d.anchors[name] = anchor.Value
+	}
+	return d
+}
+
+// resolve returns what an anchor or an alias stands for; nil says nothing.
+func (d *decoder) resolve(n ast.Node) ast.Node {
+	switch t := n.(type) {
+	case *ast.AnchorNode:
+		return t.Value
+	case *ast.AliasNode:
+		name := t.Value.GetToken().Value
+		if _, known := d.anchors[name]; !known {
+			d.wrong(start(n), "there is no anchor '%s'", name)
+		}
+		return d.anchors[name]
+	}
+	return n
+}
+
+// value reads a node.
+func (d *decoder) value(n ast.Node, to reflect.Value) {
+	at := start(n)
+	if n = d.resolve(n); n == nil {
+		return
+	}
+	expected := ""
+	switch to.Kind() {
+	case reflect.Pointer:
+		to.Set(reflect.New(to.Type().Elem()))
+		d.value(n, to.Elem())
+		return
+	case reflect.Struct:
+		if m, ok := n.(ast.MapNode); ok {
+			d.members(m, to)
+			return
+		}
+		expected = "a map with the keys " + strings.Join(keys(to.Type()), ", ")
+	case reflect.Slice:
+		if list, ok := n.(*ast.SequenceNode); ok {
+			d.items(list, to)
+			return
+		}
+		expected = "a list"
+	case reflect.Int:
+		text := n.GetToken().Value
+		number, err := strconv.Atoi(text)
+		if _, ok := n.(*ast.IntegerNode); ok && err == nil && strconv.Itoa(number) == text {
+			to.SetInt(int64(number))
+			return
+		}
+		expected = "a number such as 1400"
+	case reflect.Bool:
+		if b, ok := n.(*ast.BoolNode); ok {
+			to.SetBool(b.Value)
+			return
+		}
+		expected = "true or false"
+	default:
+		if text, ok := text(n); ok {
+			to.SetString(text)
+			return
+		}
+		expected = "a text; one that has tabs needs quotes"
+	}
+	d.wrong(at, "expected %s", expected)
+}
+
+// text returns a scalar as it is written. A key without a value has an empty one.
+func text(n ast.Node) (string, bool) {
+	switch t := n.(type) {
+	case *ast.StringNode:
+		// The parser drops tabs of a text without quotes.
+		written, read := strings.Fields(t.Token.Origin), strings.Fields(t.Value)
+		return t.Value, t.Token.Type != token.StringType || slices.Equal(written, read)
+	case *ast.NullNode:
+		return "", t.Token.Type == token.ImplicitNullType
+	case *ast.LiteralNode:
+		return t.Value.Value, true
+	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
+		return n.GetToken().Value, true
+	}
+	return "", false
+}
+
+func (d *decoder) items(list *ast.SequenceNode, to reflect.Value) {
+	to.Set(reflect.MakeSlice(to.Type(), len(list.Values), len(list.Values)))
+	for i, n := range list.Values {
+		before := len(d.mistakes)
+		if before == maxMistakes {
+			return // many aliases of what is wrong take no time
+		}
+		if d.value(n, to.Index(i)); len(d.mistakes) > before {
+			continue
+		}
+		if err := d.check(to.Index(i).Addr().Interface()); err != nil {
+			d.wrong(start(n), "%v", err)
+		}
+	}
+}
+
+func (d *decoder) members(m ast.MapNode, to reflect.Value) {
+	known := keys(to.Type())
+	seen := map[string]Position{}
+	for members := m.MapRange(); members.Next(); {
+		key := members.Key().GetToken()
+		here := position(key)
+		before, twice := seen[key.Value]
+		seen[key.Value] = here
+		switch {
+		case twice:
+			d.wrong(here, "the key '%s' is there already, in line %d", key.Value, before.Line)
+		case !slices.Contains(known, key.Value):
+			d.wrong(here, "unknown key '%s': use %s", key.Value, strings.Join(known, ", "))
+		default:
+			d.value(members.Value(), member(to, key.Value))
+		}
+	}
+}
+
+// keys are those of a struct's members.
+func keys(t reflect.Type) []string {
+	var names []string
+	for i := range t.NumField() {
+		if name := t.Field(i).Tag.Get("yaml"); name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func member(of reflect.Value, key string) reflect.Value {
+	for i := range of.NumField() {
+		if of.Type().Field(i).Tag.Get("yaml") == key {
+			return of.Field(i)
+		}
+	}
+	return reflect.Value{}
+}
+
+// start is where a node begins. The token of a map is its first colon.
+func start(n ast.Node) Position {
+	if m, ok := n.(ast.MapNode); ok {
+		if members := m.MapRange(); n.GetToken().Type == token.MappingValueType && members.Next() {
+			return position(members.Key().GetToken())
+		}
+	}
+	return position(n.GetToken())
+}
+
+func position(t *token.Token) Position { return Position{t.Position.Line, t.Position.Column} }

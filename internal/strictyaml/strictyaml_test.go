@@ -1,0 +1,148 @@
+package strictyaml_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/isonet/isonet/internal/strictyaml"
+)
+
+type item struct {
+	Name string `yaml:"name"`
+	Size *int   `yaml:"size"`
+	On   *bool  `yaml:"on"`
+}
+
+type file struct {
+	Items []item   `yaml:"items"`
+	Texts []string `yaml:"texts"`
+	Text  string   `yaml:"text"`
+}
+
+func decode(text string) (file, error) {
+	var f file
+	err := strictyaml.Decode("f", []byte(text), &f, func(v any) error {
+		if text, ok := v.(*string); ok && *text == "bad" {
+			return errors.New("it is bad")
+		}
+		return nil
+	})
+	return f, err
+}
+
+func TestDecode(t *testing.T) {
+	for text, want := range map[string]file{
+		"": {}, "# nothing\n": {}, "%YAML 1.2\n---\ntext: a\n...\n": {Text: "a"}, "\ufefftext: a\n": {Text: "a"}, "text: a\r\n": {Text: "a"},
+		"text:\ntexts:\n-\n": {Texts: []string{""}},
+		"text: \"a\tb\"":     {Text: "a\tb"}, "text: a b\n  c": {Text: "a b c"},
+		"text: |\n  two\n  lines\n":                                   {Text: "two\nlines\n"},
+		"texts: [on, 010, 1.50, .inf, True, '']":                      {Texts: []string{"on", "010", "1.50", ".inf", "True", ""}},
+		"{\n\t\"text\": \"\\ud83d\\ude80 \\u00e9\"\n}":                {Text: "🚀 é"},
+		"items: [&a {name: x, size: &s 5}, *a, {name: y, size: *s}]":  {Items: []item{{"x", new(5), nil}, {"x", new(5), nil}, {"y", new(5), nil}}},
+		"items:\n- name: x\n  on: false\n- size: -1\n  'name': \"y\"": {Items: []item{{"x", nil, new(false)}, {"y", new(-1), nil}}},
+	} {
+		got, err := decode(text)
+		if err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", text, diff)
+		}
+	}
+}
+
+func TestDecodeRefuses(t *testing.T) {
+	for text, want := range map[string]string{
+		"text: [":                              "1:7: sequence end token ']' not found",
+		"text: 'a":                             "1:7: could not find end character of single-quoted text",
+		"text: a\n---\n\ntext: b\n":            "4:1: the file has more than one document: put all in one",
+		"text: a\ntex: b\ntext: c\n":           "2:1: unknown key 'tex': use items, texts, text\nf:3:1: the key 'text' is there already, in line 1",
+		"? [a]\n: b\n":                         "2:1: found an invalid key for this map",
+		"<<: {text: a}\n":                      "1:1: unknown key '<<': use items, texts, text",
+		"\"a\\nb\": 1":                         "1:1: unknown key 'a b': use items, texts, text",
+		"text: ~":                              "1:7: expected a text; one that has tabs needs quotes",
+		"text: !!str 5":                        "1:7: expected a text; one that has tabs needs quotes",
+		"texts: {a: b}":                        "1:8: expected a list",
+		"text: a\tb":                           "1:7: expected a text; one that has tabs needs quotes",
+		"items:\n- a\n- name: [b]":             "2:3: expected a map with the keys name, size, on\nf:3:9: expected a text; one that has tabs needs quotes",
+		"texts:\n- good\n- bad\n- bad":         "3:3: it is bad\nf:4:3: it is bad",
+		"items: [{size: 010}]":                 "1:16: expected a number such as 1400",
+		"items: [{size: 0x1F, on: yes}]":       "1:16: expected a number such as 1400\nf:1:26: expected true or false",
+		"items: [{size: 99999999999999999999}": "1:8: sequence end token ']' not found",
+		"items: [{size: 1_000}]":               "1:16: expected a number such as 1400",
+		"text: *a":                             "1:7: there is no anchor 'a'",
+		"text: &a *a":                          "1:10: unexpected scalar value type",
+		"texts: &a\n- *a\n":                    "2:3: expected a text; one that has tabs needs quotes",
+		"texts: [&a x, &a y, *a]":              "1:15: there is an anchor 'a' already: give each a name of its own",
+		"text: a\n\xff: b":                     "2:1: this is not UTF-8",
+		"text: a\nb: \xc3(\n":                  "2:4: this is not UTF-8",
+		strings.Repeat(" ", 9<<20):             "1:1: the file is larger than 8 MiB: split it",
+	} {
+		got, err := decode(text)
+		if err == nil {
+			t.Errorf("%.40q gave %+v", text, got)
+		} else if want := "f:" + want; err.Error() != want {
+			t.Errorf("%.40q:\ngot  %q\nwant %q", text, err, want)
+		}
+	}
+}
+
+// TestAliasesAreNoBomb checks that a small file of aliases costs little: what is
+// read is no deeper than the struct, and a mistake counts once.
+func TestAliasesAreNoBomb(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("texts: [&a0 [x]")
+	for i := range 100 {
+		fmt.Fprintf(&b, ", &a%d [%s]", i+1, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d, ", i), 10), ", "))
+	}
+	b.WriteString("]")
+	_, err := decode(b.String())
+	var mistakes strictyaml.Mistakes
+	if !errors.As(err, &mistakes) || len(mistakes) != 20 {
+		t.Errorf("got %d mistakes: %v", len(mistakes), err)
+	}
+}
+
+// TestDecodeKeepsTexts checks that what is written as JSON is read as it is.
+func TestDecodeKeepsTexts(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		want := rapid.SliceOfN(rapid.String(), 1, 5).Draw(t, "texts")
+		data, err := json.Marshal(map[string]any{"texts": want})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := decode(string(data))
+		if err != nil && !strings.Contains(err.Error(), "bad") {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got.Texts); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// FuzzDecode checks that no file makes the reader stop the program, and that each
+// mistake has a place.
+func FuzzDecode(f *testing.F) {
+	for _, text := range []string{"items: [&a {name: x}, *a]", "text: |\n  a\n", "{\"text\": \"\\ud83d\"}", "? a\n: b", "- &a *a", "text: !!binary x", "%TAG ! a\n---\n"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		_, err := decode(text)
+		var mistakes strictyaml.Mistakes
+		if errors.As(err, &mistakes); err != nil && len(mistakes) == 0 {
+			t.Fatalf("got %v", err)
+		}
+		for _, one := range mistakes {
+			if one.Line < 1 || one.Column < 1 {
+				t.Errorf("%v has no place", one)
+			}
+		}
+	})
+}
