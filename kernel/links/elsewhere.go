@@ -1,11 +1,13 @@
 package links
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"syscall"
 
+	"github.com/mdlayher/socket"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
@@ -212,38 +214,28 @@ func (rtgenmsg) Serialize() []byte { return make([]byte, sizeofRtgenmsg) }
 
 // subscribeElsewhere returns a subscription to the devices of all namespaces that
 // this one has an id for. Without the capability the kernel tells of none.
-func subscribeElsewhere() (*os.File, error) {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
+func subscribeElsewhere() (*socket.Conn, error) {
+	conn, err := socket.Socket(unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_ROUTE, "rtnetlink of other namespaces", nil)
 	if err != nil {
 		return nil, fmt.Errorf("open a netlink socket: %w", err)
 	}
-	file := os.NewFile(uintptr(fd), "rtnetlink of other namespaces")
 	if err := errors.Join(
-		unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_LISTEN_ALL_NSID, 1),
-		unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: 1 << (unix.RTNLGRP_LINK - 1)}),
+		conn.SetsockoptInt(unix.SOL_NETLINK, unix.NETLINK_LISTEN_ALL_NSID, 1),
+		conn.Bind(&unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: 1 << (unix.RTNLGRP_LINK - 1)}),
 	); err != nil {
-		_ = file.Close()
+		_ = conn.Close()
 		return nil, fmt.Errorf("listen to other network namespaces: %w", err)
 	}
-	return file, nil
+	return conn, nil
 }
 
 // listenElsewhere tells of namespaces in which a device came, went or changed that
-// may be stacked on one of this one, until the subscription is closed or fails.
-func listenElsewhere(file *os.File, tell func(nsid int)) error {
-	raw, err := file.SyscallConn()
-	if err != nil {
-		return err
-	}
+// may be stacked on one of this one, until ctx ends or the subscription fails.
+func listenElsewhere(ctx context.Context, conn *socket.Conn, tell func(nsid int)) error {
 	buffer, control := make([]byte, datagram), make([]byte, unix.CmsgSpace(4))
 	for {
-		var n, oobn int
-		var failure error
-		err := raw.Read(func(fd uintptr) bool {
-			n, oobn, _, _, failure = unix.Recvmsg(int(fd), buffer, control, unix.MSG_DONTWAIT)
-			return !errors.Is(failure, unix.EAGAIN)
-		})
-		if err = errors.Join(err, failure); err != nil {
+		n, oobn, _, _, err := conn.Recvmsg(ctx, buffer, control, 0)
+		if err != nil {
 			return err
 		}
 		if nsid, other := namespaceOf(control[:oobn]); other && mayBeStacked(buffer[:n]) {

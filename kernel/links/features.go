@@ -12,11 +12,11 @@ import (
 // askFeatures finds out what rtnetlink does not tell of devices: it says only that a
 // feature changed. Each question waits for what the kernel does to any device, so
 // none is asked without need.
-func (s *socket) askFeatures(t *table) error {
+func (s *subscription) askFeatures(t *table) error {
 	if len(t.featured) == 0 {
 		return nil
 	}
-	raw, err := s.file.SyscallConn()
+	raw, err := s.conn.SyscallConn()
 	if err != nil {
 		return fmt.Errorf("netlink socket: %w", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/mdlayher/socket"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
@@ -36,23 +37,20 @@ const (
 	eventFeatures     = 2 // IFLA_EVENT_FEATURES
 )
 
-// socket is a subscription to the changes of devices and addresses.
-type socket struct {
-	file   *os.File
+// subscription is one to the changes of devices and addresses.
+type subscription struct {
+	conn   *socket.Conn
 	buffer []byte
 }
 
-func subscribe(buffer int) (*socket, error) {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
+func subscribe(buffer int) (*subscription, error) {
+	conn, err := socket.Socket(unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_ROUTE, "rtnetlink", nil)
 	if err != nil {
 		return nil, fmt.Errorf("open a netlink socket: does the service's sandbox allow AF_NETLINK? %w", err)
 	}
-	s := &socket{file: os.NewFile(uintptr(fd), "rtnetlink"), buffer: make([]byte, datagram)}
+	s := &subscription{conn: conn, buffer: make([]byte, datagram)}
 	// Beyond net.core.rmem_max with CAP_NET_ADMIN only.
-	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, buffer) != nil {
-		err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, buffer)
-	}
-	if err := errors.Join(err, ignoreRoutes(fd), unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: groups()})); err != nil {
+	if err := errors.Join(conn.SetReadBuffer(buffer), ignoreRoutes(conn), conn.Bind(&unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: groups()})); err != nil {
 		s.close()
 		return nil, fmt.Errorf("subscribe to the changes of network devices: %w", err)
 	}
@@ -74,7 +72,7 @@ func groups() uint32 {
 
 // ignoreRoutes has the kernel keep all routes but those of multicasts to itself:
 // a router has millions.
-func ignoreRoutes(fd int) error {
+func ignoreRoutes(conn *socket.Conn) error {
 	const offsetType, offsetRouteType = 4, unix.SizeofNlMsghdr + 7 // nlmsg_type and rtm_type
 	program, err := bpf.Assemble([]bpf.Instruction{
 		bpf.LoadAbsolute{Off: offsetType, Size: 2},
@@ -88,11 +86,7 @@ func ignoreRoutes(fd int) error {
 	if err != nil {
 		return err
 	}
-	filter := make([]unix.SockFilter, len(program))
-	for i, instruction := range program {
-		filter[i] = unix.SockFilter{Code: instruction.Op, Jt: instruction.Jt, Jf: instruction.Jf, K: instruction.K}
-	}
-	return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]})
+	return conn.SetBPF(program)
 }
 
 // networkOrder returns a number of the host's byte order as a filter reads it.
@@ -101,15 +95,15 @@ func networkOrder(n uint16) uint32 {
 }
 
 // close may be called more than once, and ends a receive.
-func (s *socket) close() { _ = s.file.Close() }
+func (s *subscription) close() { _ = s.conn.Close() }
 
 // wake ends the receive that waits, or the next one, without messages.
-func (s *socket) wake() { _ = s.file.SetReadDeadline(time.Unix(1, 0)) }
+func (s *subscription) wake() { _ = s.conn.SetReadDeadline(time.Unix(1, 0)) }
 
 // receive returns all messages that are there. If wait is set and there are
 // none, it waits for some, or for a wake.
-func (s *socket) receive(wait bool) ([]message, error) {
-	raw, err := s.file.SyscallConn()
+func (s *subscription) receive(wait bool) ([]message, error) {
+	raw, err := s.conn.SyscallConn()
 	if err != nil {
 		return nil, fmt.Errorf("netlink socket: %w", err)
 	}
@@ -120,7 +114,7 @@ func (s *socket) receive(wait bool) ([]message, error) {
 		return !wait || failure != nil || len(messages) > 0
 	})
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		err = s.file.SetReadDeadline(time.Time{})
+		err = s.conn.SetReadDeadline(time.Time{})
 	}
 	if err := errors.Join(failure, err); err != nil {
 		return nil, fmt.Errorf("receive the changes of network devices: %w", err)

@@ -170,7 +170,7 @@ func (w *Watcher) takeDoubted(t *table) {
 // followElsewhere has what happens in other namespaces looked into until the
 // function that it returns is called. When it fails, so does the subscription.
 // Without the capability that it takes nothing is told of them.
-func (w *Watcher) followElsewhere(ctx context.Context, s *socket) (stop func(), err error) {
+func (w *Watcher) followElsewhere(ctx context.Context, s *subscription) (stop func(), err error) {
 	other, err := subscribeElsewhere()
 	if errors.Is(err, unix.EPERM) {
 		w.logger.Warn("what is stacked on devices of VMs in other network namespaces is not seen: give isonetd CAP_NET_BROADCAST (systemd: AmbientCapabilities and CapabilityBoundingSet)", "error", err)
@@ -180,15 +180,15 @@ func (w *Watcher) followElsewhere(ctx context.Context, s *socket) (stop func(), 
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	closed := context.AfterFunc(ctx, func() { _ = other.Close() })
 	var done sync.WaitGroup
 	done.Go(func() {
-		err := listenElsewhere(other, func(nsid int) {
+		err := listenElsewhere(ctx, other, func(nsid int) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			w.suspect = append(w.suspect, nsid)
 			s.wake()
 		})
+		_ = other.Close() // nothing was written to it
 		if ctx.Err() == nil {
 			w.logger.Warn("what happens in other network namespaces was missed", "error", err)
 			s.close()
@@ -196,9 +196,6 @@ func (w *Watcher) followElsewhere(ctx context.Context, s *socket) (stop func(), 
 	})
 	return func() {
 		cancel()
-		if closed() {
-			_ = other.Close()
-		}
 		done.Wait()
 	}, nil
 }

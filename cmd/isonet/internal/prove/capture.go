@@ -4,11 +4,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"syscall"
 	"unsafe"
 
+	"github.com/mdlayher/socket"
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 )
@@ -21,8 +21,8 @@ const maxFrame = 1 << 16
 
 // capture is a packet socket (packet(7)) that is read all the time.
 type capture struct {
-	file *os.File
-	raw  syscall.RawConn
+	conn *socket.Conn
+	raw  syscall.RawConn // of conn, whose own calls start a goroutine each
 	done chan struct{}
 }
 
@@ -41,44 +41,27 @@ type sighting struct {
 // Until start is called it only collects.
 func openCapture(device int, filter []bpf.RawInstruction) (*capture, error) {
 	// Nothing is received before the filter is there and bind says what.
-	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	conn, err := socket.Socket(unix.AF_PACKET, unix.SOCK_RAW, 0, "packet", nil)
 	if err != nil {
 		return nil, fmt.Errorf("open a packet socket: %w", err)
 	}
-	c, err := newCapture(fd, device, filter)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("set up a packet socket: %w", err), unix.Close(fd))
-	}
-	return c, nil
-}
-
-func newCapture(fd, device int, filter []bpf.RawInstruction) (*capture, error) {
-	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, bufferSize); err != nil {
-		return nil, err
-	}
-	// The kernel takes VLAN tags out of frames and tells them beside.
-	if err := unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_AUXDATA, 1); err != nil {
-		return nil, err
-	}
 	if len(filter) > 0 {
-		program := make([]unix.SockFilter, len(filter))
-		for i, f := range filter {
-			program[i] = unix.SockFilter{Code: f.Op, Jt: f.Jt, Jf: f.Jf, K: f.K}
-		}
-		fprog := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]} //nolint:gosec // a few instructions
-		if err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &fprog); err != nil {
-			return nil, err
-		}
+		err = conn.SetBPF(filter)
 	}
-	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: networkOrder(unix.ETH_P_ALL), Ifindex: device}); err != nil {
-		return nil, err
+	err = errors.Join(
+		err,
+		conn.SetReadBuffer(bufferSize),
+		// The kernel takes VLAN tags out of frames and tells them beside.
+		conn.SetsockoptInt(unix.SOL_PACKET, unix.PACKET_AUXDATA, 1),
+	)
+	if err == nil {
+		err = conn.Bind(&unix.SockaddrLinklayer{Protocol: networkOrder(unix.ETH_P_ALL), Ifindex: device})
 	}
-	file := os.NewFile(uintptr(fd), "packet socket")
-	raw, err := file.SyscallConn()
-	if err != nil {
-		return nil, err
+	raw, failed := conn.SyscallConn()
+	if err := errors.Join(err, failed); err != nil {
+		return nil, errors.Join(fmt.Errorf("set up a packet socket: %w", err), conn.Close())
 	}
-	return &capture{file: file, raw: raw, done: make(chan struct{})}, nil
+	return &capture{conn: conn, raw: raw, done: make(chan struct{})}, nil
 }
 
 func networkOrder(n uint16) uint16 {
@@ -138,23 +121,15 @@ func withTag(frame, control []byte) []byte {
 
 // send sends a frame out of the device that the socket is bound to.
 func (c *capture) send(frame []byte) error {
-	var sent error
-	err := c.raw.Write(func(fd uintptr) bool {
-		sent = unix.Send(int(fd), frame, 0)
-		return !errors.Is(sent, unix.EAGAIN)
-	})
-	return errors.Join(err, sent)
+	_, err := c.conn.Write(frame)
+	return err
 }
 
 // lost returns how many frames came faster than they were read, since the last
 // call.
 func (c *capture) lost() (int, error) {
-	var stats *unix.TpacketStats
-	var asked error
-	err := c.raw.Control(func(fd uintptr) {
-		stats, asked = unix.GetsockoptTpacketStats(int(fd), unix.SOL_PACKET, unix.PACKET_STATISTICS)
-	})
-	if err := errors.Join(err, asked); err != nil {
+	stats, err := c.conn.GetsockoptTpacketStats(unix.SOL_PACKET, unix.PACKET_STATISTICS)
+	if err != nil {
 		return 0, fmt.Errorf("ask a packet socket what it lost: %w", err)
 	}
 	return int(stats.Drops), nil
@@ -163,7 +138,7 @@ func (c *capture) lost() (int, error) {
 // close ends the socket and returns when no frame is handed out any more. It
 // must have been started.
 func (c *capture) close() error {
-	err := c.file.Close()
+	err := c.conn.Close()
 	<-c.done
 	return err
 }
