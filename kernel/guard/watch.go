@@ -2,11 +2,11 @@ package guard
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 
 	"github.com/mdlayher/netlink"
-	"github.com/mdlayher/netlink/nlenc"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 )
@@ -98,7 +98,7 @@ func (g *Guard) concerned(m netlink.Message) bool {
 	case unix.RTM_NEWLINK, unix.RTM_DELLINK, unix.RTM_NEWADDR:
 		// struct ifinfomsg and struct ifaddrmsg have the ifindex at the same place.
 		if len(m.Data) >= 8 {
-			index = int(nlenc.Int32(m.Data[4:8]))
+			index = int(int32(binary.NativeEndian.Uint32(m.Data[4:8])))
 		}
 	case unix.RTM_NEWNETCONF:
 		index = netconfIndex(m.Data)
