@@ -11,6 +11,7 @@ import (
 	"golang.org/x/net/icmp"
 	netipv4 "golang.org/x/net/ipv4"
 	netipv6 "golang.org/x/net/ipv6"
+	"pgregory.net/rapid"
 )
 
 func sender() station {
@@ -201,6 +202,50 @@ func FuzzDescribe(f *testing.F) {
 	f.Fuzz(func(t *testing.T, frame []byte) {
 		if describe(frame).text == "" {
 			t.Errorf("% x has no description", frame)
+		}
+	})
+}
+
+// TestAnyFrame: whatever the addresses and the length are, others read the frame, and
+// its number is found, whatever is put around it.
+func TestAnyFrame(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		bytes := func(n int, what string) []byte { return rapid.SliceOfN(rapid.Byte(), n, n).Draw(t, what) }
+		m, seq := magic(bytes(8, "magic")), rapid.Uint32().Draw(t, "number")
+		src := station{mac: mac(bytes(6, "from")), v4: netip.AddrFrom4([4]byte(bytes(4, "v4"))), v6: netip.AddrFrom16([16]byte(bytes(16, "v6")))}
+		v4, v6 := netip.AddrFrom4([4]byte(bytes(4, "to v4"))), netip.AddrFrom16([16]byte(bytes(16, "to v6")))
+		if v6.Is4In6() || src.v6.Is4In6() {
+			t.Skip("not an IPv6 address")
+		}
+		size, to := rapid.IntRange(0, 9000).Draw(t, "size"), mac(bytes(6, "to"))
+		overIPv4 := func(frame []byte) []byte {
+			if sum := checksum(frame[etherLength : etherLength+ipv4Length]); sum != 0 {
+				t.Errorf("the IPv4 header sums up to %x", sum)
+			}
+			return frame[etherLength+ipv4Length:]
+		}
+		ping, ping6 := echo(src, to, v4, size, m.token(seq)), echo(src, to, v6, size, m.token(seq))
+		udp, udp6 := datagram(src, to, v4, 7, m.token(seq)), datagram(src, to, v6, 7, m.token(seq))
+		for name, sum := range map[string]uint16{
+			"ICMP":   checksum(overIPv4(ping)),
+			"ICMPv6": checksum(pseudo(src.v6, v6, protoICMPv6, len(ping6)-etherLength-ipv6Length), ping6[etherLength+ipv6Length:]),
+			"UDP":    checksum(pseudo(src.v4, v4, protoUDP, len(udp)-etherLength-ipv4Length), overIPv4(udp)),
+			"UDPv6":  checksum(pseudo(src.v6, v6, protoUDP, len(udp6)-etherLength-ipv6Length), udp6[etherLength+ipv6Length:]),
+		} {
+			if sum != 0 {
+				t.Errorf("%s sums up to %x", name, sum)
+			}
+		}
+		before := bytes(rapid.IntRange(0, 60).Draw(t, "around"), "before")
+		for _, frame := range [][]byte{
+			ping, ping6, udp, udp6, arpRequest(src, v4, m.token(seq)), solicitation(src, v6, m.token(seq)), listenerQuery(src, m.token(seq)),
+		} {
+			if got, found := m.find(slices.Concat(before, tagged(frame, 7))); !found || got != seq {
+				t.Errorf("number %d, %t in % x", got, found, frame)
+			}
+			if source(frame) != src.mac || len(frame) < minFrame {
+				t.Errorf("from %s, %d bytes", source(frame), len(frame))
+			}
 		}
 	})
 }

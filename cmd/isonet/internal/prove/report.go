@@ -90,8 +90,17 @@ func (l *lab) report(ctx context.Context) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
+	lost, err := l.lost()
+	if err != nil {
+		return Report{}, err
+	}
+	return l.judge(l.journal.events(), members, lost), nil
+}
+
+// judge makes the report of what happened, of which network each port belongs to and
+// of how many frames were not seen.
+func (l *lab) judge(e events, members map[string]*Network, lost int) Report {
 	f := &findings{seen: map[string][]string{}, remedies: map[string][]string{}}
-	e := l.journal.events()
 	l.judgeArrivals(e, f)
 	l.judgeStrangers(e, f, members)
 	l.judgePassages(e, f, members)
@@ -101,15 +110,12 @@ func (l *lab) report(ctx context.Context) (Report, error) {
 	for _, n := range l.neighbours {
 		f.add(checkNeighbour, remedyPort, "the host's neighbour table has %s", n)
 	}
-	r := Report{Network: l.Target.Name, Bridge: l.Target.Bridge, Via: l.Via, Others: []string{}, Skipped: []string{}}
+	r := Report{Network: l.Target.Name, Bridge: l.Target.Bridge, Via: l.Via, Others: []string{}, Skipped: []string{}, Checks: l.checks(f, lost)}
 	for _, n := range l.Others {
 		r.Others = append(r.Others, n.Name)
 	}
-	if r.Checks, err = l.checks(f); err != nil {
-		return Report{}, err
-	}
 	r.Result = worst(r.Checks)
-	return r, nil
+	return r
 }
 
 // worst returns the result of a run: one leak counts more than what failed, and
@@ -268,11 +274,7 @@ func (l *lab) remedyFor(devices ...string) string {
 
 // checks makes the list of all checks, those of the host with what is against
 // them.
-func (l *lab) checks(f *findings) ([]Check, error) {
-	lost, err := l.lost()
-	if err != nil {
-		return nil, err
-	}
+func (l *lab) checks(f *findings, lost int) []Check {
 	list := slices.Concat(l.reached, l.talked)
 	whole := "everything here"
 	l.asked[checkDevice], l.asked[checkNeighbour] = whole, whole
@@ -281,18 +283,18 @@ func (l *lab) checks(f *findings) ([]Check, error) {
 		l.asked[checkSpeak] += ", one down and up again"
 	}
 	for _, name := range []string{checkARP, checkIPv6, checkIP, checkForward, checkDevice, checkNeighbour, checkSpeak} {
-		list = append(list, l.judge(f, name, l.asked[name], lost, l.Target))
+		list = append(list, l.check(f, name, l.asked[name], lost, l.Target))
 	}
 	for _, n := range l.Others {
 		sent := "broadcasts, multicasts and frames to the other's addresses, both ways"
-		list = append(list, l.judge(f, l.between(l.Target, n), sent, lost, l.Target, n))
+		list = append(list, l.check(f, l.between(l.Target, n), sent, lost, l.Target, n))
 	}
-	return list, nil
+	return list
 }
 
-// judge makes one check. Nothing seen means something only in networks that
+// check makes one check. Nothing seen means something only in networks that
 // carry frames.
-func (l *lab) judge(f *findings, name, sent string, lost int, networks ...*Network) Check {
+func (l *lab) check(f *findings, name, sent string, lost int, networks ...*Network) Check {
 	c := Check{Name: name, Sent: sent, Result: OK, Seen: "nothing"}
 	if seen := f.seen[name]; len(seen) > 0 {
 		slices.Sort(seen)
