@@ -34,14 +34,14 @@ import (
 type Options struct {
 	// The host's Open vSwitch database: unix:PATH or tcp:HOST:PORT.
 	OVSDB string `yaml:"ovsdb" default:"unix:/run/openvswitch/db.sock" usage:"the host's Open vSwitch database: unix:PATH or tcp:HOST:PORT"`
-	// The directory where ovs-vswitchd makes its sockets (OVS_RUNDIR), an absolute
-	// path. Empty: that of the socket of ovsdb, or for tcp the one that Open vSwitch's
-	// database tells in external_ids:rundir, or /run/openvswitch.
+	// The directory where ovs-vswitchd creates its sockets (OVS_RUNDIR), an absolute
+	// path. Empty: the directory of the socket of ovsdb, or for tcp the one that Open
+	// vSwitch's database has in external_ids:rundir, or /run/openvswitch.
 	OVSRunDir string `yaml:"ovs-rundir" usage:"directory of ovs-vswitchd's sockets; empty is that of the socket of --ovsdb, else what its database tells"`
-	// The server that holds what operators asked for, in the database
-	// Isolated_Networks: unix:PATH, tcp:HOST:PORT or ssl:HOST:PORT, several servers
-	// of one cluster with commas between them. Empty: isonetd runs an ovsdb-server
-	// of its own and keeps the database in state-dir.
+	// The server that has the desired state in the database Isolated_Networks:
+	// unix:PATH, tcp:HOST:PORT or ssl:HOST:PORT, or several servers of one cluster
+	// with commas between them. Empty: isonetd runs its own ovsdb-server and keeps
+	// the database in state-dir.
 	Store string `yaml:"store" usage:"OVSDB server with the Isolated_Networks database, several of one cluster with commas; empty runs one on --state-dir"`
 	// PEM files for a store on ssl: the CA that signs the servers' certificates, and
 	// isonetd's own certificate and key. Such a store needs all three.
@@ -51,7 +51,7 @@ type Options struct {
 	// Directory of the store's own database, the traffic totals and what isonetd
 	// remembers of bridges and ports. An absolute path.
 	StateDir string `yaml:"state-dir" default:"/var/lib/isonet" usage:"directory of the store's own database"`
-	// Unix socket of the API, an absolute path. Whoever may write to it may do
+	// Unix socket of the API, an absolute path. Users who may write to it may do
 	// everything: its mode is 0660.
 	Socket string `yaml:"socket" default:"/run/isonet/isonetd.sock" usage:"unix socket of the API, mode 0660"`
 	// Group of the socket: its members may do everything. Empty: the group that
@@ -59,48 +59,48 @@ type Options struct {
 	SocketGroup string `yaml:"socket-group" usage:"group of --socket, which may do everything; empty is isonetd's own"`
 	// HOST:PORT of the API over TCP; empty is off. It needs users-file.
 	Listen string `yaml:"listen" usage:"HOST:PORT of the API, with passwords from --users-file"`
-	// Who may use the API over TCP: an htpasswd file with bcrypt hashes, made with
-	// "htpasswd -cB FILE USER".
+	// The users of the API over TCP: an htpasswd file with bcrypt hashes, created
+	// with "htpasswd -cB FILE USER".
 	UsersFile string `yaml:"users-file" usage:"users of --listen: an htpasswd file with bcrypt hashes" live:"yes"`
-	// Users of users-file who may look at everything and change nothing, with commas
+	// Users of users-file who may read everything and change nothing, with commas
 	// between them. The others may do everything.
 	Readers string `yaml:"readers" usage:"users of --users-file who may only read, with commas between them" live:"yes"`
-	// How long a token that a client logged in for lives without being used: a
-	// duration such as 8h or 30m, at most 720h. However much it is used, a token
-	// ends after 720h.
+	// How long the token of a login lives without being used: a duration such as 8h
+	// or 30m, at most 720h. Any token expires after 720h, however much it is used.
 	TokenTimeout string `yaml:"token-timeout" default:"8h" usage:"how long a login token lives without being used" live:"yes"`
 	// PEM files with the certificate and the key of listen. Without them passwords
 	// cross the network in the clear.
 	TLSCert string `yaml:"tls-cert" usage:"PEM file with the certificate of --listen" live:"yes"`
 	TLSKey  string `yaml:"tls-key" usage:"PEM file with the key of --tls-cert" live:"yes"`
-	// PEM file with the CA certificate by which clients can trust tls-cert, or with
-	// tls-cert itself if it is self-signed. Everybody may fetch it, where oVirt's
+	// PEM file with the CA certificate with which clients verify tls-cert, or with
+	// tls-cert itself if it is self-signed. Anybody may fetch it, where oVirt's
 	// clients look for it and at /ca.crt. It must not contain a key.
 	TLSCA string `yaml:"tls-ca" usage:"PEM file with the CA certificate that clients fetch to trust --tls-cert" live:"yes"`
 	// HOST:PORT of the Prometheus metrics, at /metrics; "" is off.
 	MetricsListen string `yaml:"metrics-listen" default:"127.0.0.1:9475" usage:"HOST:PORT of /metrics; empty is off"`
 	// File with the TLS certificate and the users of metrics-listen, in the form that
-	// all exporters of Prometheus share. isonetd reads it anew for every scrape.
+	// all exporters of Prometheus share. isonetd reads it again for every scrape.
 	// https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md
 	MetricsConfig string `yaml:"metrics-web-config" usage:"file with TLS and users of --metrics-listen, as Prometheus' exporters have it"`
 	// Whether every port has metrics of its own, isonet_port_*: 11 to 13 series for each.
 	MetricsPorts string `yaml:"metrics-ports" default:"false" usage:"whether every port has metrics of its own: true or false"`
-	// Regular expressions (RE2) that choose among the ports: they must match the whole
-	// name of the port or of its network. Without include it is all, and exclude wins.
+	// Regular expressions (RE2) that select ports: they must match the whole name of
+	// the port or of its network. Without include all are selected. Exclude takes
+	// precedence.
 	PortsInclude string `yaml:"metrics-ports-include" usage:"regular expression of the ports or networks whose ports have metrics; empty is all"`
 	PortsExclude string `yaml:"metrics-ports-exclude" usage:"regular expression of the ports or networks whose ports have none"`
 	// Datapath of the bridges: system (the kernel's), netdev (userspace), or auto,
 	// which is system where the kernel has it.
 	DatapathType string `yaml:"datapath-type" default:"auto" usage:"datapath of the bridges: auto, system or netdev"`
-	// Whether a new network is strict unless its request says: it then forwards
-	// between known ports only, so that not even the first frame of a port that does
-	// not belong there passes. A network with the policy report, which holds nothing
-	// off, is strict only on request, and so is one that adopts a bridge. Networks
-	// that are there stay as they are.
+	// Whether a new network is strict unless its request says otherwise. A strict
+	// network forwards between members only, so not even the first frame of a foreign
+	// port passes. A network with the policy report is strict only on request, because
+	// that policy keeps nothing out. So is a network that adopts a bridge. Existing
+	// networks stay as they are.
 	StrictDefault string `yaml:"strict-default" default:"true" usage:"whether a new network is strict unless its request says: true or false" live:"yes"`
-	// Whether VMs are kept from the host's own network stack by nftables and by
-	// disable_ipv6 on their devices: auto, which does it where it can be done and
-	// says so where it cannot, or off. It needs CAP_NET_ADMIN.
+	// Whether isonetd keeps VMs from the host's own network stack, with nftables and
+	// with disable_ipv6 on their devices: auto or off. auto does it where it is
+	// possible, and reports where it is not. It needs CAP_NET_ADMIN.
 	HostGuard string `yaml:"host-guard" default:"auto" usage:"keep VMs from the host's network stack: auto or off"`
 	// debug, info, warn or error.
 	LogLevel string `yaml:"log-level" default:"info" usage:"debug, info, warn or error" live:"yes"`

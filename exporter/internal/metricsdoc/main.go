@@ -41,7 +41,7 @@ the Go runtime, the process and the scrapes themselves (` + "`go_`, `process_`, 
   saves them every 30 seconds. [ADR 5](adr/0005-traffic-that-lasts.md) says what a crash can lose.
 - **Created timestamps** of the counters are in the protobuf format, which Prometheus requests with its feature
   ` + "`created-timestamp-zero-ingestion`" + `. The text formats have none: there each would be one more series for each counter.
-- **Single ports** have series only with ` + "`--metrics-ports`" + `: 11 for each port. ` + "`--metrics-ports-include`" + ` and
+- **Single ports** have series only with ` + "`--metrics-ports`" + `: 11 to 13 for each port. ` + "`--metrics-ports-include`" + ` and
   ` + "`--metrics-ports-exclude`" + ` select ports. Names of ports such as vnet12 are reused for other
   VMs. ` + "`isonet_port_info`" + ` says whose port it is:
   ` + "`rate(isonet_port_receive_bytes_total[1m]) * on(instance, network, port) group_left(vm_id) isonet_port_info`" + `.
