@@ -127,7 +127,7 @@ func (c *Client) call(ctx context.Context, method, path string, query url.Values
 		return err
 	}
 	defer resp.Body.Close() //nolint:errcheck // the answer has been read
-	for _, text := range resp.Header.Values("Isonet-Warning") {
+	for _, text := range resp.Header.Values(wire.WarningHeader) {
 		if c.warn != nil {
 			c.warn(text)
 		}

@@ -10,9 +10,6 @@ import (
 	"github.com/isonet/isonet/wire"
 )
 
-// MostNetworks is how many networks the daemon takes in one PutNetworks.
-const MostNetworks = 1000
-
 // Network is an isolated network, as it is defined for all hosts.
 type Network struct {
 	ID          string `json:"id"`
@@ -178,7 +175,7 @@ func (c *Client) DeleteNetwork(ctx context.Context, id string, force bool) error
 }
 
 // PutNetworks makes and changes networks, all of them or none, at most
-// MostNetworks. It returns in the same order which ones they are and what became
+// wire.MostNetworks. It returns in the same order which ones they are and what became
 // of them.
 func (c *Client) PutNetworks(ctx context.Context, networks []PutNetwork) ([]wire.PutNetwork, error) {
 	body := putNetworks(networks)

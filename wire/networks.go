@@ -10,6 +10,10 @@ const (
 	Unchanged Outcome = "unchanged"
 )
 
+// MostNetworks is the most networks of one POST isonet/networks: what an OVSDB
+// server and vswitchd take in one transaction without holding others up for long.
+const MostNetworks = 1000
+
 // PutNetworks is the reply of POST isonet/networks.
 type PutNetworks struct {
 	// Networks are in the order of the request.

@@ -11,10 +11,6 @@ import (
 	"github.com/isonet/isonet/wire"
 )
 
-// maxPutNetworks is the most networks of one POST isonet/networks: what an OVSDB
-// server and vswitchd take in one transaction without holding others up for long.
-const maxPutNetworks = 1000
-
 // networksRequest is the body of POST isonet/networks: networks in the form of
 // POST and PUT networks. What GET networks replies is one.
 type networksRequest struct {
@@ -52,8 +48,8 @@ func (r networkResource) putAll(c *rest.Call) error {
 // options returns those of the write, or all that is wrong before any state is
 // looked at.
 func (r *networksRequest) options() (change.Options, error) {
-	if n := len(r.Network); n > maxPutNetworks {
-		return change.Options{}, model.Invalidf("The request has %d networks; the limit is %d: send several requests.", n, maxPutNetworks)
+	if n := len(r.Network); n > wire.MostNetworks {
+		return change.Options{}, model.Invalidf("The request has %d networks; the limit is %d: send several requests.", n, wire.MostNetworks)
 	}
 	timeout, err := patience(r.ConnectivityTimeout)
 	wrong := []error{err}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/wire"
 )
 
 // Route joins a pattern of http.ServeMux, below the base path, to a handler.
@@ -108,8 +109,8 @@ func (c *Call) Rehearse(m *Mux, method, path string, body []byte) error {
 		return Refuse(ErrValue, "The request %s %s cannot be planned: only writes can.", method, path)
 	}
 	err = write.dispatch(m)
-	for _, text := range reply.header.Values(warningHeader) {
-		c.w.Header().Add(warningHeader, text)
+	for _, text := range reply.header.Values(wire.WarningHeader) {
+		c.w.Header().Add(wire.WarningHeader, text)
 	}
 	return err
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/isonet/isonet/change"
 	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/wire"
 )
 
 // Write makes a change of the desired state on the conditions of the request, and
@@ -28,18 +29,13 @@ func (c *Call) Write(o change.Options, write func(context.Context, change.Option
 	}
 	c.made = done.Desired
 	for _, text := range done.Warnings {
-		c.w.Header().Add(warningHeader, ascii(text))
+		c.w.Header().Add(wire.WarningHeader, ascii(text))
 	}
 	return done.Desired, err
 }
 
-const (
-	// warningHeader is in the reply of a write that was done, or would be, and that
-	// VMs will notice: a sentence in ASCII for each thing.
-	warningHeader = "Isonet-Warning"
-	// dryRunHeader marks the reply of a write that was not done.
-	dryRunHeader = "Isonet-Dry-Run"
-)
+// dryRunHeader marks the reply of a write that was not done.
+const dryRunHeader = "Isonet-Dry-Run"
 
 // ascii writes text so that it fits into a header.
 func ascii(text string) string {

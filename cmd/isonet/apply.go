@@ -9,6 +9,7 @@ import (
 
 	"github.com/isonet/isonet/client"
 	"github.com/isonet/isonet/cmd/isonet/internal/setup"
+	"github.com/isonet/isonet/wire"
 )
 
 // host is the daemon's host with all that a plan needs.
@@ -48,7 +49,7 @@ func (a *app) apply(ctx context.Context, c *client.Client, h host, p setup.Plan,
 		ids[n.Name] = n.ID
 	}
 	done, networks := 0, p.Networks()
-	for part := range slices.Chunk(networks, client.MostNetworks) {
+	for part := range slices.Chunk(networks, wire.MostNetworks) {
 		progress.show("networks created or updated: %d of %d", done, len(networks))
 		put, err := c.PutNetworks(ctx, part)
 		if err != nil {

@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/isonet/isonet/client"
+	"github.com/isonet/isonet/wire"
 )
 
 // TestUnreachable checks what an operator sees when there is no daemon.
@@ -228,19 +229,19 @@ func TestSetupOfManyNetworks(t *testing.T) {
 			t.Error(err)
 		}
 		sizes <- len(body.Network)
-		if len(body.Network) < client.MostNetworks {
+		if len(body.Network) < wire.MostNetworks {
 			w.WriteHeader(http.StatusConflict)
 			return
 		}
 		_, _ = io.WriteString(w, `{"networks":[]}`) // the test sees it if it fails
 	}))
 	file := "networks:\n"
-	for i := range client.MostNetworks + 2 {
+	for i := range wire.MostNetworks + 2 {
 		file += fmt.Sprintf("  - name: many%d\n", i)
 	}
 	got := command{args: words("setup -f -"), stdin: file, socket: socket}.run(t.Context())
-	if len(sizes) != 2 || <-sizes != client.MostNetworks || <-sizes != 2 {
-		t.Errorf("not two requests with %d and 2 networks", client.MostNetworks)
+	if len(sizes) != 2 || <-sizes != wire.MostNetworks || <-sizes != 2 {
+		t.Errorf("not two requests with %d and 2 networks", wire.MostNetworks)
 	}
 	if got.code != exitError || !strings.Contains(got.stdout, "in all: 1000 networks created") || !strings.Contains(got.stderr, "stopped after 1000 steps: create or update networks") {
 		t.Errorf("exit code %d, stderr %q", got.code, got.stderr)

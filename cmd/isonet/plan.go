@@ -55,7 +55,7 @@ nothing as a rule.`,
 // plan has a setup checked by the daemon and prints what it would do.
 func (a *app) plan(ctx context.Context, c *client.Client, h host, p setup.Plan, force bool) error {
 	var writes []wire.PlannedWrite
-	for part := range slices.Chunk(p.Networks(), client.MostNetworks) {
+	for part := range slices.Chunk(p.Networks(), wire.MostNetworks) {
 		writes = append(writes, client.PlanNetworks(part))
 	}
 	if p.Host() {
