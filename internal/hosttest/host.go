@@ -204,6 +204,16 @@ func (h *Host) Kill() {
 	h.process = nil
 }
 
+// Stop ends isonetd as its service manager does.
+func (h *Host) Stop() {
+	h.Helper()
+	h.process.Signal(h, syscall.SIGTERM)
+	if code := h.process.ExitCode(); code != 0 {
+		h.Errorf("isonetd was stopped and ended with the code %d", code)
+	}
+	h.Kill() // what is left of it
+}
+
 // Logged returns what isonetd has logged.
 func (h *Host) Logged() string {
 	text, err := os.ReadFile(h.log)

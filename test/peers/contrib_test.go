@@ -137,10 +137,11 @@ func TestTargetsAndMetrics(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	h.addNetwork()
-	h.ovs.Plug(h.newVM("vm1", "10.0.0.1/24"), "red")
-	h.addNetworkOf(object{"name": "locked", "strict": true, "mac_lock": true, "broadcast_limit": 1000})
-	h.ovs.Plug(h.newVM("vm2", "10.0.0.2/24"), "locked")
-	h.ovs.Vsctl("set", "Interface", "vm2", "external_ids:attached-mac=02:00:00:00:00:02")
+	h.OVS.Plug(h.newVM("vm1", "10.0.0.1/24"), "red")
+	h.Must(http.MethodPost, "/networks", `{"name":"locked","strict":true,"mac_lock":true,"broadcast_limit":1000}`)
+	h.Attach("locked")
+	h.OVS.Plug(h.newVM("vm2", "10.0.0.2/24"), "locked")
+	h.OVS.Vsctl("set", "Interface", "vm2", "external_ids:attached-mac=02:00:00:00:00:02")
 	inventory := h.serveInside(`[{"targets": ["127.0.0.3:` + metricsPort + `"], "labels": {"site": "berlin"}}]`)
 	s := newServer(h, func(dir, config string) string {
 		targets := "- targets: [127.0.0.2:" + metricsPort + "]\n"
@@ -260,7 +261,7 @@ func (s *server) metrics() map[string]bool {
 func (h *host) serveInside(document string) string {
 	h.Helper()
 	var listener net.Listener
-	ovstest.Inside(h, h.namespace, func() (err error) {
+	ovstest.Inside(h, h.Namespace, func() (err error) {
 		listener, err = net.Listen("tcp", "127.0.0.1:0")
 		return err
 	})

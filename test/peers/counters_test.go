@@ -37,7 +37,7 @@ func (c counters) String() string {
 // where its rx is what the VM transmitted.
 func (h *host) kernel(vm *ovstest.VM) counters {
 	h.Helper()
-	out, err := h.inside("ip", "-json", "-stats", "link", "show", vm.Device).Output()
+	out, err := h.Command("ip", "-json", "-stats", "link", "show", vm.Device).Output()
 	if err != nil {
 		h.Fatalf("the counters of %s: %v", vm.Device, err)
 	}
@@ -58,7 +58,7 @@ func (h *host) kernel(vm *ovstest.VM) counters {
 // datapath returns what the datapath says of a VM's port.
 func (h *host) datapath(vm *ovstest.VM) counters {
 	h.Helper()
-	text := h.ovs.Appctl("dpctl/show", "-s")
+	text := h.OVS.Appctl("dpctl/show", "-s")
 	_, text, _ = strings.Cut(text, ": "+vm.Device+"\n")
 	match := regexp.MustCompile(`^\s*RX packets:(\d+) errors:(\d+) dropped:(\d+) .*\n` +
 		`\s*TX packets:(\d+) errors:(\d+) dropped:(\d+) .*\n.*\n` +

@@ -4,66 +4,41 @@
 package peers
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
+	"github.com/isonet/isonet/internal/hosttest"
 	"github.com/isonet/isonet/internal/ovstest"
 )
 
-const (
-	program     = "../../bin/isonetd"
-	api         = "http://isonetd/ovirt-engine/api"
-	metricsPort = "9475" // as in contrib/prometheus/prometheus.yml
-)
+// host is a host with isonetd on it, whose metrics are where contrib says.
+type host struct{ *hosttest.Host }
 
-// host is a private Open vSwitch with an isonetd on it, in a network namespace
-// of its own.
-type host struct {
-	*testing.T
-	ovs       *ovstest.OVS
-	namespace string
-	id        string
-	client    *http.Client // of the API
-	daemon    *exec.Cmd
-}
+const metricsPort = "9475" // as in contrib/prometheus/prometheus.yml
 
 // newHost starts both. They end with the test.
 func newHost(t *testing.T) *host {
 	t.Helper()
+	const program = "../../bin/isonetd"
 	if _, err := os.Stat(program); err != nil {
 		t.Fatalf("run \"make build\" first: %v", err)
 	}
-	namespace := ovstest.Namespace(t)
-	h := &host{T: t, namespace: namespace, ovs: ovstest.Start(t, ovstest.InNamespace(namespace))}
-	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(h.ovs.Dir(), "isonetd.sock"))
-	}}
-	h.client = &http.Client{Transport: transport}
-	t.Cleanup(transport.CloseIdleConnections)
-	h.startDaemon()
-	t.Cleanup(h.stopDaemon)
+	h := &host{hosttest.New(t, program, hosttest.OwnStore(""), hosttest.With("--metrics-listen", "0.0.0.0:"+metricsPort, "--metrics-ports"))}
+	h.Start()
 	return h
-}
-
-// inside returns a command that runs in the host's network namespace.
-func (h *host) inside(args ...string) *exec.Cmd {
-	return exec.Command("ip", append([]string{"netns", "exec", h.namespace}, args...)...)
 }
 
 // transport dials inside the host's network namespace.
 func (h *host) transport() *http.Transport {
 	transport := &http.Transport{DialContext: func(ctx context.Context, network, address string) (conn net.Conn, err error) {
-		inside := <-ovstest.GoInside(h.namespace, func() error {
+		inside := <-ovstest.GoInside(h.Namespace, func() error {
 			conn, err = (&net.Dialer{}).DialContext(ctx, network, address)
 			return err
 		})
@@ -73,134 +48,42 @@ func (h *host) transport() *http.Transport {
 	return transport
 }
 
-// startDaemon starts isonetd and waits until it knows its host.
-func (h *host) startDaemon() {
+// addNetwork creates the network red and attaches it. It returns the network's id.
+func (h *host) addNetwork() (id string) {
 	h.Helper()
-	dir := h.ovs.Dir()
-	h.daemon = h.inside(program,
-		"--ovsdb", h.ovs.Endpoint(), "--state-dir", filepath.Join(dir, "state"), "--socket", filepath.Join(dir, "isonetd.sock"),
-		"--metrics-listen", "0.0.0.0:"+metricsPort, "--metrics-ports", "--datapath-type", ovstest.Datapath())
-	h.start(h.daemon, "isonetd")
-	ovstest.Eventually(h, "isonetd answers and knows its host", func() error {
-		var hosts struct{ Host []struct{ ID, Status string } }
-		if err := h.call(http.MethodGet, "/hosts", nil, &hosts); err != nil {
-			return err
-		}
-		if len(hosts.Host) != 1 || hosts.Host[0].Status != "up" {
-			return fmt.Errorf("the hosts are %v", hosts.Host)
-		}
-		h.id = hosts.Host[0].ID
-		return nil
-	})
+	h.Create("red")
+	h.Attach("red")
+	return strings.TrimPrefix(h.Network("red"), "/networks/")
 }
 
-func (h *host) stopDaemon() {
+// run starts a program, whose output a failed test shows. It has to end well when
+// the test has ended.
+func (h *host) run(cmd *exec.Cmd) {
 	h.Helper()
-	h.stop(h.daemon, "isonetd")
-}
-
-// killDaemon ends isonetd as a crash would.
-func (h *host) killDaemon() {
-	h.Helper()
-	if err := h.daemon.Process.Kill(); err != nil {
-		h.Errorf("kill isonetd: %v", err)
-	}
-	_ = h.daemon.Wait() // it was killed: there is nothing to learn
-}
-
-// start starts a process whose output a failed test shows.
-func (h *host) start(cmd *exec.Cmd, name string) {
-	h.Helper()
-	log, err := os.CreateTemp(h.TempDir(), name+"-*.log")
+	path := filepath.Join(h.TempDir(), "log")
+	log, err := os.Create(path)
 	if err != nil {
 		h.Fatal(err)
 	}
-	defer log.Close() //nolint:errcheck // the process writes to it
+	defer log.Close() //nolint:errcheck // the program writes to it
 	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
+	process, err := ovstest.StartProcess(cmd)
+	if err != nil {
 		h.Fatal(err)
 	}
 	h.Cleanup(func() {
-		if h.Failed() {
-			text, _ := os.ReadFile(log.Name()) // a failure is reported already
-			h.Logf("log of %s:\n%s", name, text)
+		process.Signal(h, syscall.SIGTERM)
+		if code := process.ExitCode(); code != 0 || h.Failed() {
+			text, _ := os.ReadFile(path) // a failure is reported already
+			h.Errorf("%v: exit code %d, log:\n%s", cmd.Args, code, text)
 		}
 	})
-}
-
-func (h *host) stop(cmd *exec.Cmd, name string) {
-	h.Helper()
-	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		h.Errorf("stop %s: %v", name, err)
-	}
-	if err := cmd.Wait(); err != nil {
-		h.Errorf("%s: %v", name, err)
-	}
-}
-
-// call sends a request to isonetd's own socket and decodes the answer into out,
-// unless that is nil.
-func (h *host) call(method, path string, in, out any) error {
-	body, err := json.Marshal(in)
-	if err != nil {
-		return err
-	}
-	req, err := http.NewRequestWithContext(context.Background(), method, api+path, bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	if in == nil {
-		req.Body, req.ContentLength = http.NoBody, 0
-	}
-	req.Header.Set("Accept", "application/json")
-	req.Header.Set("Content-Type", "application/json")
-	res, err := h.client.Do(req)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close() //nolint:errcheck // it is read to its end
-	answer, err := io.ReadAll(res.Body)
-	switch {
-	case err != nil:
-		return err
-	case res.StatusCode > 299:
-		return fmt.Errorf("%s %s: %s: %s", method, path, res.Status, answer)
-	case out == nil:
-		return nil
-	}
-	return json.Unmarshal(answer, out)
-}
-
-type object map[string]any
-
-// addNetwork creates the network red and attaches it. It returns the network's
-// id.
-func (h *host) addNetwork() (id string) { return h.addNetworkOf(object{"name": "red"}) }
-
-func (h *host) addNetworkOf(attributes object) (id string) {
-	h.Helper()
-	var network struct{ ID string }
-	if err := h.call(http.MethodPost, "/networks", attributes, &network); err != nil {
-		h.Fatal(err)
-	}
-	attachment := object{"network_attachment": []object{{"network": object{"id": network.ID}}}}
-	if err := h.call(http.MethodPost, "/hosts/"+h.id+"/setupnetworks", object{"modified_network_attachments": attachment}, nil); err != nil {
-		h.Fatal(err)
-	}
-	return network.ID
-}
-
-func (h *host) deleteNetwork(id string) {
-	h.Helper()
-	if err := h.call(http.MethodDelete, "/networks/"+id, nil, nil); err != nil {
-		h.Fatal(err)
-	}
 }
 
 // newVM makes a VM that sends nothing by itself.
 func (h *host) newVM(device, address string) *ovstest.VM {
 	h.Helper()
-	vm := h.ovs.NewVM(device, address)
+	vm := h.OVS.NewVM(device, address)
 	if out, err := vm.Command("sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1").CombinedOutput(); err != nil {
 		h.Fatalf("turn off IPv6: %v: %s", err, out)
 	}
@@ -210,8 +93,8 @@ func (h *host) newVM(device, address string) *ovstest.VM {
 // remove takes a VM away: first its port, then its device.
 func (h *host) remove(vm *ovstest.VM) {
 	h.Helper()
-	h.ovs.Vsctl("del-port", vm.Device)
-	if out, err := h.inside("ip", "link", "delete", vm.Device).CombinedOutput(); err != nil {
+	h.OVS.Vsctl("del-port", vm.Device)
+	if out, err := h.Command("ip", "link", "delete", vm.Device).CombinedOutput(); err != nil {
 		h.Fatalf("delete %s: %v: %s", vm.Device, err, out)
 	}
 }

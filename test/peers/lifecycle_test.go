@@ -3,6 +3,7 @@ package peers
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"testing"
 
 	"github.com/isonet/isonet/internal/ovstest"
@@ -29,15 +30,15 @@ func TestCountersOutlive(t *testing.T) {
 	h := newHost(t)
 	id := h.addNetwork()
 	vm1, vm2 := h.newVM("vm1", "10.0.0.1/24"), h.newVM("vm2", "10.0.0.2/24")
-	h.ovs.Plug(vm1, "red")
-	h.ovs.Plug(vm2, "red")
+	h.OVS.Plug(vm1, "red")
+	h.OVS.Plug(vm2, "red")
 	s := newServer(h, asItIs)
 	exchange(t, vm1, vm2)
 	s.settles("of the first traffic", nil, vm1, vm2)
 
 	// A port leaves and comes back: its device counts on.
-	h.ovs.Vsctl("del-port", vm2.Device)
-	h.ovs.Plug(vm2, "red")
+	h.OVS.Vsctl("del-port", vm2.Device)
+	h.OVS.Plug(vm2, "red")
 	exchange(t, vm1, vm2)
 	s.settles("after a port left and came back", nil, vm1, vm2)
 
@@ -48,31 +49,31 @@ func TestCountersOutlive(t *testing.T) {
 	}
 	h.remove(vm2)
 	vm2 = h.newVM("vm2", "10.0.0.3/24") // vm1 remembers the hardware address of the old one
-	h.ovs.Plug(vm2, "red")
+	h.OVS.Plug(vm2, "red")
 	exchange(t, vm1, vm2)
 	s.settles("after a VM was replaced", gone, vm1, vm2)
 
-	h.ovs.StopServer()
+	h.OVS.StopServer()
 	s.holds(`isonet_ovsdb_connected == 0`)
 	s.holds(`ALERTS{alertname="IsonetOVSDBDisconnected"}`)
-	h.ovs.StartServer()
+	h.OVS.StartServer()
 	exchange(t, vm1, vm2)
 	s.settles("after a restart of ovsdb-server", gone, vm1, vm2)
 	s.holds(`isonet_ovsdb_reconnects_total > 0`)
 
-	h.ovs.StopVSwitchd()
-	h.ovs.StartVSwitchd()
+	h.OVS.StopVSwitchd()
+	h.OVS.StartVSwitchd()
 	exchange(t, vm1, vm2)
 	s.settles("after a restart of ovs-vswitchd", gone, vm1, vm2)
 
-	h.stopDaemon()
-	h.startDaemon()
+	h.Stop()
+	h.Start()
 	s.holds(`isonet_networks{state="active"} == 1`)
 	exchange(t, vm1, vm2)
 	s.settles("after a restart of isonetd", gone, vm1, vm2)
 
-	h.killDaemon()
-	h.startDaemon()
+	h.Kill()
+	h.Start()
 	s.holds(`isonet_networks{state="active"} == 1`)
 	exchange(t, vm1, vm2)
 	s.settles("after a crash of isonetd", gone, vm1, vm2)
@@ -86,15 +87,17 @@ func TestCountersOutlive(t *testing.T) {
 
 	h.remove(vm1)
 	h.remove(vm2)
-	h.deleteNetwork(id)
+	if err := h.Answer(http.MethodDelete, "/networks/"+id, "").Err(); err != nil {
+		t.Fatal(err)
+	}
 	s.holds(`isonet_networks{state="active"} == 0`)
 	if got, err := s.network(); err != nil || len(got) != 0 {
 		t.Errorf("a network that is gone has the counters %v (%v)", got, err)
 	}
 	again := h.addNetwork()
 	vm1, vm2 = h.newVM("vm1", "10.0.0.1/24"), h.newVM("vm2", "10.0.0.2/24")
-	h.ovs.Plug(vm1, "red")
-	h.ovs.Plug(vm2, "red")
+	h.OVS.Plug(vm1, "red")
+	h.OVS.Plug(vm2, "red")
 	exchange(t, vm1, vm2)
 	s.settles("of a new network with the old name", nil, vm1, vm2)
 	s.holds(fmt.Sprintf(`isonet_network_info{network="red", network_id=%q}`, again))

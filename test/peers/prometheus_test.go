@@ -51,9 +51,7 @@ func newServer(h *host, edit func(dir, config string) string, flags ...string) *
 	})
 	const address = "127.0.0.1:9090"
 	args := []string{"prometheus", "--config.file", filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path", filepath.Join(dir, "data"), "--web.listen-address", address}
-	cmd := h.inside(append(args, flags...)...)
-	h.start(cmd, "prometheus")
-	h.Cleanup(func() { h.stop(cmd, "prometheus") })
+	h.run(h.Command(append(args, flags...)...))
 
 	client, err := prometheus.NewClient(prometheus.Config{Address: "http://" + address, RoundTripper: h.transport()})
 	if err != nil {

@@ -13,8 +13,8 @@ func TestRatesAreTheGenerators(t *testing.T) {
 	h := newHost(t)
 	h.addNetwork()
 	vm1, vm2 := h.newVM("vm1", "10.0.0.1/24"), h.newVM("vm2", "10.0.0.2/24")
-	h.ovs.Plug(vm1, "red")
-	h.ovs.Plug(vm2, "red")
+	h.OVS.Plug(vm1, "red")
+	h.OVS.Plug(vm2, "red")
 	s := newServer(h, asItIs, "--enable-feature=native-histograms") // which makes it ask for protobuf
 	s.settles("before any traffic", nil, vm1, vm2)
 
