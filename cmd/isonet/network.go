@@ -87,7 +87,7 @@ func mtu(n int) string {
 }
 
 func (a *app) networkCreateCommand() *cobra.Command {
-	var attributes attributeFlags
+	var attributes *attributeFlags
 	cmd := &cobra.Command{
 		Use:   "create NAME",
 		Short: "Create a network",
@@ -103,12 +103,12 @@ func (a *app) networkCreateCommand() *cobra.Command {
 		}),
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
-	a.addAttributeFlags(cmd, &attributes)
+	attributes = a.addAttributeFlags(cmd)
 	return cmd
 }
 
 func (a *app) networkUpdateCommand() *cobra.Command {
-	var attributes attributeFlags
+	var attributes *attributeFlags
 	cmd := &cobra.Command{
 		Use:               "update NETWORK",
 		Short:             "Change the attributes of a network that are given as flags",
@@ -136,38 +136,35 @@ func (a *app) networkUpdateCommand() *cobra.Command {
 			return a.print(n, func(t *table) { t.line("updated network '%s'", n.Name) })
 		}),
 	}
-	a.addAttributeFlags(cmd, &attributes)
-	cmd.Flags().StringVar(&attributes.name, "name", "", "new name; the bridge keeps its name")
+	attributes = a.addAttributeFlags(cmd)
+	attributes.Name = cmd.Flags().String("name", "", "new name; the bridge keeps its name")
 	must(cmd.RegisterFlagCompletionFunc("name", cobra.NoFileCompletions))
 	return cmd
 }
 
-// attributeFlags are the flags for a network's attributes.
-type attributeFlags struct {
-	name, label, description, comment string
-	mtu                               int
-	portIsolation                     bool
-	isolation                         string
-	strict, macLock                   bool
-	broadcastLimit                    int
-}
+// attributeFlags are the flags for a network's attributes, whether they are given
+// or not.
+type attributeFlags client.NetworkChange
 
-func (a *app) addAttributeFlags(cmd *cobra.Command, f *attributeFlags) {
+func (a *app) addAttributeFlags(cmd *cobra.Command) *attributeFlags {
 	flags := cmd.Flags()
-	flags.IntVar(&f.mtu, "mtu", 0, "MTU in bytes; 0 means 1500")
-	flags.StringVar(&f.label, "label", "", "attach the network to hosts that have this label; '' means none")
-	flags.StringVar(&f.description, "description", "", "what the network is for")
-	flags.StringVar(&f.comment, "comment", "", "free text")
-	flags.BoolVar(&f.portIsolation, "port-isolation", false, "keep the ports from reaching each other")
-	flags.StringVar(&f.isolation, "isolation", "", "what to do about what breaks the isolation: enforce (the default), quarantine or report")
-	flags.BoolVar(&f.strict, "strict", false, "forward frames between known ports only")
-	flags.BoolVar(&f.macLock, "mac-lock", false, "hold every port to its own MAC address; needs --strict")
-	flags.IntVar(&f.broadcastLimit, "broadcast-limit", 0, "how many broadcast and multicast frames a port may send in a second; 0 means no limit; needs --strict")
+	f := &attributeFlags{
+		MTU:            flags.Int("mtu", 0, "MTU in bytes; 0 means 1500"),
+		Label:          flags.String("label", "", "attach the network to hosts that have this label; '' means none"),
+		Description:    flags.String("description", "", "what the network is for"),
+		Comment:        flags.String("comment", "", "free text"),
+		PortIsolation:  flags.Bool("port-isolation", false, "keep the ports from reaching each other"),
+		Isolation:      flags.String("isolation", "", "what to do about what breaks the isolation: enforce (the default), quarantine or report"),
+		Strict:         flags.Bool("strict", false, "forward frames between known ports only"),
+		MACLock:        flags.Bool("mac-lock", false, "hold every port to its own MAC address; needs --strict"),
+		BroadcastLimit: flags.Int("broadcast-limit", 0, "how many broadcast and multicast frames a port may send in a second; 0 means no limit; needs --strict"),
+	}
 	must(cmd.RegisterFlagCompletionFunc("isolation", completePolicies))
 	must(cmd.RegisterFlagCompletionFunc("label", a.completeLabelFlag))
 	for _, name := range []string{"mtu", "description", "comment", "broadcast-limit"} {
 		must(cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions))
 	}
+	return f
 }
 
 func completePolicies(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
@@ -180,24 +177,19 @@ func completePolicies(*cobra.Command, []string, string) ([]string, cobra.ShellCo
 
 // change returns the attributes whose flags were given.
 func (f *attributeFlags) change(cmd *cobra.Command) client.NetworkChange {
-	var c client.NetworkChange
-	set(cmd, "name", &c.Name, &f.name)
-	set(cmd, "label", &c.Label, &f.label)
-	set(cmd, "description", &c.Description, &f.description)
-	set(cmd, "comment", &c.Comment, &f.comment)
-	set(cmd, "mtu", &c.MTU, &f.mtu)
-	set(cmd, "port-isolation", &c.PortIsolation, &f.portIsolation)
-	set(cmd, "isolation", &c.Isolation, &f.isolation)
-	set(cmd, "strict", &c.Strict, &f.strict)
-	set(cmd, "mac-lock", &c.MACLock, &f.macLock)
-	set(cmd, "broadcast-limit", &c.BroadcastLimit, &f.broadcastLimit)
-	return c
+	return client.NetworkChange{
+		Name: given(cmd, "name", f.Name), Label: given(cmd, "label", f.Label), Description: given(cmd, "description", f.Description),
+		Comment: given(cmd, "comment", f.Comment), MTU: given(cmd, "mtu", f.MTU), PortIsolation: given(cmd, "port-isolation", f.PortIsolation),
+		Isolation: given(cmd, "isolation", f.Isolation), Strict: given(cmd, "strict", f.Strict), MACLock: given(cmd, "mac-lock", f.MACLock),
+		BroadcastLimit: given(cmd, "broadcast-limit", f.BroadcastLimit),
+	}
 }
 
-func set[T any](cmd *cobra.Command, flag string, to **T, from *T) {
-	if cmd.Flags().Changed(flag) {
-		*to = from
+func given[T any](cmd *cobra.Command, flag string, value *T) *T {
+	if !cmd.Flags().Changed(flag) {
+		return nil
 	}
+	return value
 }
 
 func (a *app) networkDeleteCommand() *cobra.Command {
