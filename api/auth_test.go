@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -93,7 +94,7 @@ func TestBasicAuthentication(t *testing.T) {
 	w := newWorld(t)
 	w.handler = w.api.Remote(loadUsers(t))
 	for range 2 { // the second time the right ones are remembered
-		for _, c := range []struct {
+		for i, c := range []struct {
 			user, password string
 			status         int
 		}{
@@ -110,6 +111,7 @@ func TestBasicAuthentication(t *testing.T) {
 			{"admin", strings.Repeat("x", 100), 401},
 		} {
 			r := httptest.NewRequest("GET", base+"/hosts", nil)
+			r.RemoteAddr = fmt.Sprintf("10.0.0.%d:1", i)
 			r.SetBasicAuth(c.user, c.password)
 			got := httptest.NewRecorder()
 			w.handler.ServeHTTP(got, r)
@@ -147,6 +149,7 @@ func TestManyAtOnce(t *testing.T) {
 				want = http.StatusUnauthorized
 				r.SetBasicAuth("admin", "wrong")
 			}
+			r.RemoteAddr = fmt.Sprintf("10.0.0.%d:1", i)
 			got := httptest.NewRecorder()
 			w.handler.ServeHTTP(got, r)
 			if got.Code != want {

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -314,6 +315,10 @@ type world struct {
 	loop    *loop
 	api     *api.API
 	handler http.Handler
+	// address is where requests come from; "" is another one each time.
+	address string
+	// requests counts them.
+	requests atomic.Int64
 }
 
 func newWorld(t *testing.T, changes ...func(*api.Config)) *world {
@@ -357,6 +362,11 @@ func (w *world) do(method, path, body string, headers ...header) *httptest.Respo
 		reader = strings.NewReader(body)
 	}
 	r := httptest.NewRequest(method, path, reader)
+	// Each request has an address of its own, so that none waits for the wrong
+	// passwords of others.
+	if r.RemoteAddr = w.address; w.address == "" {
+		r.RemoteAddr = fmt.Sprintf("[fd00:0:0:%x::1]:80", w.requests.Add(1)&0xffff)
+	}
 	r.Header.Set("Content-Type", "application/xml")
 	for _, h := range headers {
 		for name, value := range h {

@@ -2,18 +2,25 @@ package daemon_test
 
 import (
 	"bufio"
+	"context"
+	"crypto/tls"
+	"encoding/base64"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/isonet/isonet/daemon"
+	"github.com/isonet/isonet/internal/ovstest"
 )
 
 // TestConnectionsAreBounded fills one listener after the other: who comes then
@@ -68,7 +75,7 @@ func ask(t *testing.T, address net.Addr) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	if _, err := io.WriteString(conn, "GET /ovirt-engine/api HTTP/1.1\r\nHost: isonet\r\n\r\n"); err != nil {
+	if _, err := io.WriteString(conn, "GET /ovirt-engine/api HTTP/1.1\r\nHost: isonet\r\nAuthorization: Basic "+base64.StdEncoding.EncodeToString([]byte("admin:secret"))+"\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
 	return conn
@@ -91,4 +98,65 @@ func answered(t *testing.T, conn net.Conn, within time.Duration) bool {
 		t.Fatal(err)
 	}
 	return true
+}
+
+// TestStrangersCannotHoldTheListener has a thousand connections of strangers, who do
+// nothing, half a handshake, half a request, or guess passwords, and come again when
+// they are thrown out. An operator who has logged in is answered all the while, and
+// another one can log in.
+func TestStrangersCannotHoldTheListener(t *testing.T) {
+	r := newReloading(t)
+	token := r.login()
+	ctx, stop := context.WithCancel(t.Context())
+	var strangers sync.WaitGroup
+	var visits atomic.Int64
+	for i := range 1000 {
+		strangers.Go(func() {
+			for ctx.Err() == nil {
+				r.molest(ctx, i, &visits)
+			}
+		})
+	}
+	ovstest.Eventually(t, "the strangers are there", func() error {
+		if visits.Load() < 1200 {
+			return fmt.Errorf("%d visits", visits.Load())
+		}
+		return nil
+	})
+	for range 20 {
+		if status, reply, _ := r.ask(http.MethodGet, networksPath, "", token); status != http.StatusOK {
+			t.Errorf("the operator gets %d: %s", status, reply)
+		}
+	}
+	r.login()
+	stop()
+	strangers.Wait()
+}
+
+// molest is one visit of a stranger.
+func (r *reloading) molest(ctx context.Context, i int, visits *atomic.Int64) {
+	from := net.IPv4(127, 2, byte(i/250), byte(1+i%250))
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: from}, Timeout: time.Second}
+	conn, err := dialer.DialContext(ctx, "tcp", r.address)
+	if err != nil {
+		return
+	}
+	visits.Add(1)
+	defer conn.Close() //nolint:errcheck // it was a stranger's
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	switch i % 4 {
+	case 0: // says nothing
+	case 1:
+		_, _ = conn.Write([]byte{0x16, 3, 1, 2, 0, 1}) // the beginning of a handshake
+	default:
+		secure := tls.Client(conn, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // a stranger does not care
+		request := "GET /ovirt-engine/api HTTP/1.1\r\nHost: isonet\r\n"
+		if i%4 == 3 {
+			request += "Authorization: Basic " + base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "admin:%d", i)) + "\r\n\r\n"
+		}
+		if _, err := io.WriteString(secure, request); err != nil {
+			return
+		}
+	}
+	_, _ = io.Copy(io.Discard, conn) // until the daemon has had enough
 }

@@ -39,7 +39,7 @@ func (d *Daemon) listen(cfg Config, metrics http.Handler, apiLog *slog.Logger) e
 	if err != nil {
 		return err
 	}
-	d.serve("socket", rest.NewServer(d.api.Local(), apiLog), netutil.LimitListener(socket, maxConnections))
+	d.serve("socket", rest.NewServer(d.api.Local(), apiLog), netutil.LimitListener(peers{socket}, maxConnections))
 	if cfg.Listen != "" {
 		users, err := rest.LoadUsers(cfg.UsersFile, cfg.Readers...)
 		if err != nil {
@@ -49,7 +49,7 @@ func (d *Daemon) listen(cfg Config, metrics http.Handler, apiLog *slog.Logger) e
 		if err != nil {
 			return fmt.Errorf("listen for the API: %w", err)
 		}
-		tcp = netutil.LimitListener(tcp, maxConnections) // below TLS, which net/http must see
+		tcp = rest.NewGate(tcp)
 		if cfg.TLS != nil {
 			tcp = tls.NewListener(tcp, cfg.TLS.server(apiLog))
 		} else {

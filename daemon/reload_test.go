@@ -194,17 +194,26 @@ func (r *reloading) status(user, password, method string, want int) {
 	}
 }
 
+// login logs admin in, and returns what sends the token.
+func (r *reloading) login() func(*http.Request) {
+	r.Helper()
+	status, reply, _ := r.ask(http.MethodPost, "/ovirt-engine/sso/oauth/token", "grant_type=password&username=admin&password=secret&scope=ovirt-app-api",
+		func(req *http.Request) { req.Header.Set("Content-Type", "application/x-www-form-urlencoded") })
+	_, token, _ := strings.Cut(reply, `"access_token":"`)
+	token, _, found := strings.Cut(token, `"`)
+	if status != http.StatusOK || !found {
+		r.Fatalf("the login is answered by %d: %s", status, reply)
+	}
+	return func(req *http.Request) { req.Header.Set("Authorization", "Bearer "+token) }
+}
+
 func TestReload(t *testing.T) {
 	r := newReloading(t)
 	r.status("admin", "secret", http.MethodGet, http.StatusOK)
 	r.status("guest", "guest", http.MethodPost, http.StatusForbidden)
-	_, login, _ := r.ask(http.MethodPost, "/ovirt-engine/sso/oauth/token", "grant_type=password&username=admin&password=secret&scope=ovirt-app-api",
-		func(req *http.Request) { req.Header.Set("Content-Type", "application/x-www-form-urlencoded") })
-	_, token, _ := strings.Cut(login, `"access_token":"`)
-	token, _, _ = strings.Cut(token, `"`)
-	bearer := func(req *http.Request) { req.Header.Set("Authorization", "Bearer "+token) }
+	bearer := r.login()
 	if got, _, _ := r.ask(http.MethodGet, networksPath, "", bearer); got != http.StatusOK {
-		t.Fatalf("the token is good for %d: %s", got, login)
+		t.Fatalf("the token is good for %d", got)
 	}
 
 	// A user with another password, one who is gone, one who is new, and one who may more.

@@ -28,6 +28,7 @@ var answers = []struct {
 	{rest.ErrValue, http.StatusBadRequest, "Invalid value"},
 	{rest.ErrVersion, http.StatusBadRequest, "Unsupported version"},
 	{rest.ErrUnauthorized, http.StatusUnauthorized, "Unauthorized"},
+	{rest.ErrTooMany, http.StatusTooManyRequests, "Too Many Requests"},
 	{rest.ErrForbidden, http.StatusForbidden, operationFailed},
 	{errSSO, http.StatusBadRequest, operationFailed}, // 401 would hide the body from oVirt's Go SDK
 	{rest.ErrCrossOrigin, http.StatusForbidden, "Forbidden"},

@@ -62,14 +62,13 @@ func (r loginResource) issueToken(c *rest.Call) error {
 	if err != nil {
 		return err
 	}
-	user, token, end, err := r.sessions.Login(c.Context(), name, password)
+	token, end, err := r.sessions.Login(c, name, password)
 	if errors.Is(err, rest.ErrUnauthorized) {
 		return &ssoError{"access_denied", "Cannot authenticate user '" + name + "': The user name or password is incorrect.."}
 	}
 	if err != nil {
 		return err
 	}
-	c.SetUser(user)
 	until := int64(math.MaxInt64)
 	if !end.IsZero() {
 		until = end.UnixMilli()

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -26,6 +27,8 @@ type Call struct {
 	// "" and nil on the unix socket and before the login.
 	user  string
 	users *Users
+	// claimed is whom the client says to be, by a password.
+	claimed string
 	// about is that of the route.
 	about func(*Call, *model.Desired) (any, error)
 	// version is that of what the reply shows, "" if it has none, and made is
@@ -67,8 +70,14 @@ func (c *Call) Header() http.Header { return c.r.Header }
 // PathValue returns a segment of the path by its name in the route's pattern.
 func (c *Call) PathValue(name string) string { return c.r.PathValue(name) }
 
-// SetUser tells who has logged in by the request, for the log.
-func (c *Call) SetUser(name string) { c.user = name }
+// Client is where the request comes from: an IP address, or on the unix socket the user
+// of the peer.
+func (c *Call) Client() string {
+	if host, _, err := net.SplitHostPort(c.r.RemoteAddr); err == nil {
+		return host
+	}
+	return c.r.RemoteAddr
+}
 
 type callKey struct{}
 

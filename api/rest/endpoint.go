@@ -79,6 +79,12 @@ func (e *Endpoint) rescue(c *Call) {
 func (e *Endpoint) log(c *Call, started time.Time) {
 	level := slog.LevelInfo
 	switch {
+	case c.r.Context().Err() != nil && c.status != http.StatusOK:
+		level = slog.LevelDebug // the client is gone, and what is wrong is that
+	case c.status == http.StatusTooManyRequests:
+		level = slog.LevelDebug // a guesser must not fill the log: the passwords that were checked are in it
+	case c.claimed != "" && c.user == "" && c.status == http.StatusUnauthorized:
+		level = slog.LevelWarn // somebody guesses, or has forgotten
 	case c.status >= http.StatusInternalServerError:
 		level = slog.LevelError
 	case c.status == http.StatusForbidden:
@@ -88,10 +94,13 @@ func (e *Endpoint) log(c *Call, started time.Time) {
 	}
 	attrs := []slog.Attr{
 		slog.String("method", c.r.Method), slog.String("path", Clip(c.base+c.path)), slog.Int("status", c.status),
-		slog.String("correlation_id", c.correlation), slog.Duration("took", time.Since(started)),
+		slog.String("correlation_id", c.correlation), slog.Duration("took", time.Since(started)), slog.String("client", c.Client()),
 	}
-	if c.user != "" {
+	switch {
+	case c.user != "":
 		attrs = append(attrs, slog.String("user", c.user))
+	case c.claimed != "":
+		attrs = append(attrs, slog.String("claimed_user", Clip(c.claimed)))
 	}
 	if c.err != nil {
 		attrs = append(attrs, slog.String("error", Clip(c.err.Error())))

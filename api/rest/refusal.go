@@ -15,6 +15,7 @@ var (
 	ErrValue        = errors.New("invalid value")
 	ErrVersion      = errors.New("unknown API version")
 	ErrUnauthorized = errors.New("no valid credentials")
+	ErrTooMany      = errors.New("too many wrong passwords")
 	ErrForbidden    = errors.New("not allowed to this user")
 	ErrCrossOrigin  = errors.New("cross-origin request")
 	ErrNoResource   = errors.New("no such resource")

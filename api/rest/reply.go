@@ -78,6 +78,9 @@ func (c *Call) fail(faults Faults, err error) {
 	switch status {
 	case http.StatusUnauthorized:
 		c.w.Header().Set("WWW-Authenticate", `Basic realm="RESTAPI"`)
+		c.w.Header().Set("Connection", "close") // it is a stranger's
+	case http.StatusTooManyRequests: // with its own time
+		c.w.Header().Set("Connection", "close")
 	case http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		c.w.Header().Set("Retry-After", strconv.Itoa(int(retryAfter.Seconds())))
 	case http.StatusMethodNotAllowed:

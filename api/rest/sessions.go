@@ -1,8 +1,10 @@
 package rest
 
 import (
-	"context"
+	"math"
 	"net/http"
+	"net/netip"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -14,6 +16,7 @@ import (
 type Sessions struct {
 	users  atomic.Pointer[Users]
 	tokens *tokens
+	brake  *brake
 	// origins holds off what a browser sends on behalf of another site.
 	origins *http.CrossOriginProtection
 }
@@ -24,7 +27,7 @@ func NewSessions(users *Users, timeout time.Duration, now func() time.Time) *Ses
 	if timeout == 0 {
 		timeout = DefaultTokenTimeout
 	}
-	s := &Sessions{tokens: newTokens(timeout, now), origins: http.NewCrossOriginProtection()}
+	s := &Sessions{tokens: newTokens(timeout, now), brake: newBrake(now), origins: http.NewCrossOriginProtection()}
 	s.users.Store(users)
 	return s
 }
@@ -42,15 +45,49 @@ func (s *Sessions) Reload(users *Users, timeout time.Duration) {
 // Login gives out a token for who has the password, under the name in the users file,
 // and tells when it ends if nobody uses it; zero is never. The error for a wrong name
 // or password is an ErrUnauthorized.
-func (s *Sessions) Login(ctx context.Context, name, password string) (user, token string, end time.Time, err error) {
+func (s *Sessions) Login(c *Call, name, password string) (token string, end time.Time, err error) {
 	if s == nil { // any name and token are as good as none
-		return "", newToken(), time.Time{}, nil
+		return newToken(), time.Time{}, nil
 	}
-	if user, err = s.users.Load().verify(ctx, name, password); err != nil {
-		return "", "", time.Time{}, err
+	user, err := s.check(c, s.users.Load(), name, password)
+	if err != nil {
+		return "", time.Time{}, err
 	}
+	c.user = user
+	loggedIn(c.r.Context())
 	token, end = s.tokens.issue(user)
-	return user, token, end, nil
+	return token, end, nil
+}
+
+// check returns the name in the users file of whom a password lets in.
+func (s *Sessions) check(c *Call, users *Users, name, password string) (user string, err error) {
+	c.claimed = name
+	address := addressOf(c.r.RemoteAddr)
+	if err := s.braked(c, address); err != nil {
+		return "", err
+	}
+	if user, known := users.remembers(name, password); known {
+		return user, nil
+	}
+	try, err := s.brake.begin(c.r.Context(), address)
+	if err != nil {
+		return "", err
+	}
+	defer func() { s.brake.end(try, err) }()
+	if err = s.braked(c, address); err != nil { // by those that went before
+		return "", err
+	}
+	return users.verify(c.r.Context(), name, password)
+}
+
+// braked refuses an address that has to wait.
+func (s *Sessions) braked(c *Call, address netip.Addr) error {
+	seconds := math.Ceil(s.brake.wait(address).Seconds())
+	if seconds == 0 {
+		return nil
+	}
+	c.w.Header().Set("Retry-After", strconv.Itoa(int(seconds)))
+	return Refuse(ErrTooMany, "There were too many wrong passwords from %s: try again in %.0f s.", c.Client(), seconds)
 }
 
 // Logout ends a token. One that does not exist has ended already.
@@ -77,10 +114,11 @@ func (s *Sessions) admit(c *Call) error {
 		return nil
 	}
 	users := s.users.Load()
-	user, err := s.authenticate(users, c.r)
+	user, err := s.authenticate(c, users)
 	if err != nil {
 		return err
 	}
+	loggedIn(c.r.Context())
 	c.users, c.user = users, user
 	if users.readers[user] && c.r.Method != http.MethodGet && c.r.Method != http.MethodHead {
 		return Refuse(ErrForbidden, "User is not authorized to perform this action.")
@@ -90,8 +128,8 @@ func (s *Sessions) admit(c *Call) error {
 
 // authenticate returns who sent a request, by a token (RFC 6750) or by a
 // password (RFC 7617).
-func (s *Sessions) authenticate(users *Users, r *http.Request) (user string, err error) {
-	scheme, text, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+func (s *Sessions) authenticate(c *Call, users *Users) (user string, err error) {
+	scheme, text, _ := strings.Cut(c.r.Header.Get("Authorization"), " ")
 	if strings.EqualFold(scheme, "Bearer") {
 		user, valid := s.tokens.use(strings.TrimSpace(text))
 		if !valid {
@@ -99,9 +137,9 @@ func (s *Sessions) authenticate(users *Users, r *http.Request) (user string, err
 		}
 		return user, nil
 	}
-	name, password, ok := r.BasicAuth()
+	name, password, ok := c.r.BasicAuth()
 	if !ok {
 		return "", Refuse(ErrUnauthorized, "The request has no credentials: send a user and password by HTTP Basic authentication, or a token.")
 	}
-	return users.verify(r.Context(), name, password)
+	return s.check(c, users, name, password)
 }

@@ -130,6 +130,12 @@ func (u *Users) same(before *Users, user string) bool {
 	return exists && bytes.Equal(hash, before.hashes[user])
 }
 
+// remembers returns the name in the users file of whom the password has let in before.
+func (u *Users) remembers(name, password string) (user string, known bool) {
+	user, _ = u.resolve(name)
+	return user, u.known(user, u.mac(user, password))
+}
+
 // verify returns the name in the users file of whom the password lets in. Its
 // error for a wrong name or password is an ErrUnauthorized.
 func (u *Users) verify(ctx context.Context, name, password string) (string, error) {
