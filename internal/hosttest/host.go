@@ -36,6 +36,7 @@ type Host struct {
 	program  string
 	ownStore bool
 	stateDir string
+	ovs      []ovstest.Option
 	wrapper  []string
 	options  []string
 	log      string
@@ -71,21 +72,23 @@ func With(options ...string) Option {
 func Under(wrapper ...string) Option { return func(h *Host) { h.wrapper = wrapper } }
 
 // OnOVS starts Open vSwitch in another way.
-func OnOVS(options ...ovstest.Option) Option {
-	return func(h *Host) { h.OVS = ovstest.Start(h.TB, append(options, ovstest.InNamespace(h.Namespace))...) }
-}
+func OnOVS(options ...ovstest.Option) Option { return func(h *Host) { h.ovs = options } }
+
+// In makes a network namespace that is there the host's, instead of a new one.
+func In(namespace string) Option { return func(h *Host) { h.Namespace = namespace } }
 
 // New starts a host without isonetd, whose path is given: Start starts it. It
 // ends with the test.
 func New(t testing.TB, program string, options ...Option) *Host {
 	t.Helper()
-	h := &Host{TB: t, program: program, Namespace: ovstest.Namespace(t), daemon: &daemon{}}
+	h := &Host{TB: t, program: program, daemon: &daemon{}}
 	for _, option := range options {
 		option(h)
 	}
-	if h.OVS == nil {
-		OnOVS()(h)
+	if h.Namespace == "" {
+		h.Namespace = ovstest.Namespace(t)
 	}
+	h.OVS = ovstest.Start(t, append(h.ovs, ovstest.InNamespace(h.Namespace))...)
 	if h.stateDir == "" {
 		h.stateDir = h.path("state")
 	}
@@ -204,9 +207,12 @@ func (h *Host) Kill() {
 	h.process = nil
 }
 
-// Stop ends isonetd as its service manager does.
+// Stop ends isonetd as its service manager does, if it runs. It has to end well.
 func (h *Host) Stop() {
 	h.Helper()
+	if h.process == nil {
+		return
+	}
 	h.process.Signal(h, syscall.SIGTERM)
 	if code := h.process.ExitCode(); code != 0 {
 		h.Errorf("isonetd was stopped and ended with the code %d", code)

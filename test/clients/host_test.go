@@ -1,7 +1,6 @@
 package clients
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,14 +9,13 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"golang.org/x/crypto/bcrypt"
 
+	"github.com/isonet/isonet/internal/hosttest"
 	"github.com/isonet/isonet/internal/ovstest"
 )
 
@@ -31,42 +29,26 @@ const (
 	password = "s3cr&t" // with a character that forms have to escape
 )
 
-// host is a private Open vSwitch with an isonetd on it.
+// host is a host with isonetd on it, in the namespace of the tests.
 type host struct {
-	*testing.T
-	ovs *ovstest.OVS
-	id  string
+	*hosttest.Host
+	id string
 }
 
 // newHost starts both. They end with the test.
 func newHost(t *testing.T, options ...string) *host {
 	t.Helper()
 	t.Cleanup(func() { removeDevices(t) })
-	h := &host{T: t, ovs: ovstest.Start(t, ovstest.InNamespace(os.Getenv(inside)))}
-	dir := t.TempDir()
-	users := filepath.Join(dir, "users")
+	users := filepath.Join(t.TempDir(), "users")
 	if err := os.WriteFile(users, fmt.Appendf(nil, "admin:%s\nreader:%[1]s\n", hash(t, password)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	h.start(append([]string{
-		"--ovsdb", h.ovs.Endpoint(), "--state-dir", filepath.Join(dir, "state"), "--socket", h.socket(),
-		"--listen", address, "--users-file", users, "--metrics-listen", "", "--datapath-type", ovstest.Datapath(), "--log-level", "debug",
-	}, options...))
-	ovstest.Eventually(t, "isonetd answers and knows its host", func() error {
-		var hosts struct{ Host []struct{ ID, Status string } }
-		body, err := h.get("/hosts")
-		if err != nil {
-			return err
-		}
-		if err := json.Unmarshal(body, &hosts); err != nil {
-			return err
-		}
-		if len(hosts.Host) != 1 || hosts.Host[0].Status != "up" {
-			return fmt.Errorf("hosts: %s", body)
-		}
-		h.id = hosts.Host[0].ID
-		return nil
-	})
+	h := &host{Host: hosttest.New(t, program, hosttest.In(os.Getenv(inside)), hosttest.OwnStore(""), hosttest.With(append([]string{
+		"--listen", address, "--users-file", users, "--metrics-listen", "", "--log-level", "debug",
+	}, options...)...))}
+	h.Start()
+	t.Cleanup(h.Stop)
+	h.id = strings.TrimPrefix(h.Path(), "/hosts/")
 	return h
 }
 
@@ -98,50 +80,6 @@ func hash(t *testing.T, password string) []byte {
 	}
 	return h
 }
-
-func (h *host) start(args []string) {
-	h.Helper()
-	path := filepath.Join(h.ovs.Dir(), "isonetd.log")
-	log, err := os.Create(path)
-	if err != nil {
-		h.Fatal(err)
-	}
-	defer log.Close() //nolint:errcheck // isonetd writes to it
-	cmd := exec.Command(program, args...)
-	cmd.Stderr = log
-	if err := cmd.Start(); err != nil {
-		h.Fatal(err)
-	}
-	h.Cleanup(func() {
-		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-			h.Errorf("stop isonetd: %v", err)
-		}
-		if err := cmd.Wait(); err != nil {
-			h.Errorf("isonetd: %v", err)
-		}
-		if h.Failed() {
-			text, _ := os.ReadFile(path) // a failure is reported already
-			h.Logf("isonetd's log:\n%s", text)
-		}
-	})
-}
-
-// get reads a resource in JSON from isonetd's own socket, without any oVirt
-// client.
-func (h *host) get(path string) ([]byte, error) {
-	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", h.socket())
-	}}
-	defer transport.CloseIdleConnections()
-	req, err := http.NewRequestWithContext(h.Context(), http.MethodGet, api+path, nil)
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Accept", "application/json")
-	return read(&http.Client{Transport: transport}, req)
-}
-
-func (h *host) socket() string { return filepath.Join(h.ovs.Dir(), "isonetd.sock") }
 
 // read sends a request and returns the body of its answer, which must be 200.
 func read(client *http.Client, req *http.Request) ([]byte, error) {
@@ -183,7 +121,7 @@ func (h *host) token(user string) string {
 // bridges returns the bridges that Open vSwitch has.
 func (h *host) bridges() string {
 	h.Helper()
-	return strings.Join(strings.Fields(h.ovs.Vsctl("list-br")), " ")
+	return strings.Join(strings.Fields(h.OVS.Vsctl("list-br")), " ")
 }
 
 // plug plugs a new network namespace into a bridge, as a virtual machine would
@@ -195,7 +133,7 @@ func (h *host) plug(bridge, device, address string) (vm string) {
 	h.ip("link", "set", device, "up")
 	h.ip("-n", vm, "addr", "add", address, "dev", "eth0")
 	h.ip("-n", vm, "link", "set", "eth0", "up")
-	h.ovs.Vsctl("add-port", bridge, device)
+	h.OVS.Vsctl("add-port", bridge, device)
 	return vm
 }
 

@@ -99,7 +99,7 @@ func TestT13MTU(t *testing.T) {
 	same(s.host, "the reported MTU", s.reported(attachment)["mtu"], "9000")
 	sent(s.host, s.networks().NetworkService(id).Update().Network(ovirtsdk.NewNetworkBuilder().Mtu(1400).MustBuild()).Send)
 	same(s.host, "the reported MTU after an update", s.reported(attachment)["mtu"], "1400")
-	same(s.host, "Open vSwitch's MTU", s.ovs.Vsctl("get", "Interface", "jumbo", "mtu"), "1400")
+	same(s.host, "Open vSwitch's MTU", s.OVS.Vsctl("get", "Interface", "jumbo", "mtu"), "1400")
 }
 
 // reported returns the actual values that an attachment reports, all of which

@@ -44,10 +44,10 @@ func TestT5SetupNetworksIsIdempotent(t *testing.T) {
 	request := s.service().SetupNetworks().CommitOnSuccess(true).ModifiedNetworkAttachmentsOfAny(
 		to("iso1").HostNic(&ovirtsdk.HostNic{}).Properties(&ovirtsdk.PropertySlice{}).IpAddressAssignmentsOfAny(none).MustBuild())
 	sent(s.host, request.Send)
-	before := s.ovs.Vsctl("get", "Bridge", "iso1", "_uuid")
+	before := s.OVS.Vsctl("get", "Bridge", "iso1", "_uuid")
 	sent(s.host, request.Send)
 	same(s.host, "what is attached", s.attached(), network)
-	same(s.host, "the bridge", s.ovs.Vsctl("get", "Bridge", "iso1", "_uuid"), before)
+	same(s.host, "the bridge", s.OVS.Vsctl("get", "Bridge", "iso1", "_uuid"), before)
 }
 
 func TestT7SetupNetworksIsAtomic(t *testing.T) {
@@ -55,7 +55,7 @@ func TestT7SetupNetworksIsAtomic(t *testing.T) {
 	iso1 := s.addNetwork(vmNetwork("iso1"))
 	s.addNetwork(vmNetwork("iso2").NetworkLabelsOfAny(label("lab1")))
 	s.attach("iso1")
-	before := s.ovs.NextCfg()
+	before := s.OVS.NextCfg()
 
 	refused(s.host, s.service().SetupNetworks().
 		ModifiedNetworkAttachmentsOfAny(to("iso2").MustBuild(), to("unknown").MustBuild()).
@@ -63,7 +63,7 @@ func TestT7SetupNetworksIsAtomic(t *testing.T) {
 		"Operation Failed", "unknown")
 	same(s.host, "what is attached", s.attached(), iso1)
 	same(s.host, "the number of labels", len(has(s.host, sent(s.host, s.hostLabels().List().Send).Labels).Slice()), 0)
-	same(s.host, "the number of transactions on Open vSwitch", s.ovs.NextCfg()-before, 0)
+	same(s.host, "the number of transactions on Open vSwitch", s.OVS.NextCfg()-before, 0)
 }
 
 func TestT8T10SetupNetworksThatContradictsItself(t *testing.T) {

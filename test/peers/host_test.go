@@ -32,6 +32,7 @@ func newHost(t *testing.T) *host {
 	}
 	h := &host{hosttest.New(t, program, hosttest.OwnStore(""), hosttest.With("--metrics-listen", "0.0.0.0:"+metricsPort, "--metrics-ports"))}
 	h.Start()
+	t.Cleanup(h.Stop)
 	return h
 }
 
