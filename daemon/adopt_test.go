@@ -80,6 +80,30 @@ func (s *stream) end() (sent int, wrong []int) {
 	return sent, wrong
 }
 
+// losesNoFrame changes something while two VMs send each other a thousand frames in a
+// second, and counts them at the receiver.
+//
+// A machine that has no time for vswitchd loses frames at vswitchd's sockets. What the
+// change loses, it loses every time: one round without any loss shows that it is none.
+func losesNoFrame(t *testing.T, what string, a, b *ovstest.Probe, rounds int, change func(round int, flow func())) {
+	t.Helper()
+	for round := range rounds {
+		name := fmt.Sprintf("%s, round %d, ", what, round+1)
+		streams := []*stream{newStream(t, name+"a to b", a, b), newStream(t, name+"b to a", b, a)}
+		change(round+1, streams[0].flow)
+		lost := 0
+		for _, s := range streams {
+			sent, wrong := s.end()
+			t.Logf("%s: of %d frames these have not come once: %v", s.name, sent, wrong)
+			lost += len(wrong)
+		}
+		if lost == 0 {
+			return
+		}
+	}
+	t.Fatalf("%s: frames are lost in each of %d rounds", what, rounds)
+}
+
 // oldBridge makes an Open vSwitch in a namespace of its own with a bridge that
 // isonet did not make and two VMs on it, and starts isonetd.
 func (h *host) oldBridge() (namespace string, vms []*ovstest.VM) {
@@ -147,47 +171,27 @@ func (h *host) guarded() {
 }
 
 // TestAdoptionAndReleaseLoseNoFrame takes a bridge over and gives it back while
-// its VMs send each other a thousand frames in a second, and counts them at the
-// receiver.
-//
-// A machine that has no time for vswitchd loses frames at vswitchd's sockets. What
-// an adoption or a release loses, it loses every time: one round without any loss
-// shows that it is none.
+// its VMs send each other a thousand frames in a second.
 func TestAdoptionAndReleaseLoseNoFrame(t *testing.T) {
 	const rounds = 5
 	h := newHost(t, nil)
 	namespace, vms := h.oldBridge()
-	a, b := vms[0].Probe(), vms[1].Probe()
 	isonetd := program(t)
 	stop := h.isonetd(isonetd, namespace)
-	for round := 1; ; round++ {
-		name := fmt.Sprintf("round %d, ", round)
-		streams := []*stream{newStream(t, name+"a to b", a, b), newStream(t, name+"b to a", b, a)}
-		streams[0].flow()
+	losesNoFrame(t, "adoption", vms[0].Probe(), vms[1].Probe(), rounds, func(round int, flow func()) {
+		flow()
 		adopted := h.must("POST", "/isonet/adopt", `{"bridge":"br-old","network":"red"}`)
 		if adopted["created"] != (round == 1) || adopted["mtu"] != float64(1500) {
 			t.Errorf("adoption: %v", adopted)
 		}
 		h.guarded()
-		streams[0].flow()
+		flow()
 		if released := h.must("POST", "/isonet/release", `{"network":"red"}`); released["bridge"] != "br-old" {
 			t.Errorf("release: %v", released)
 		}
 		h.unguarded(namespace, "vm-a")
-		streams[0].flow()
-		lost := 0
-		for _, s := range streams {
-			sent, wrong := s.end()
-			t.Logf("%s: of %d frames these have not come once: %v", s.name, sent, wrong)
-			lost += len(wrong)
-		}
-		if lost == 0 {
-			break
-		}
-		if round == rounds {
-			t.Fatalf("frames are lost in each of %d rounds", rounds)
-		}
-	}
+		flow()
+	})
 	// A restart does not bring the bridge back.
 	stop()
 	h.isonetd(isonetd, namespace)

@@ -97,9 +97,9 @@ func TestAcknowledgedSurvivesTheProcess(t *testing.T) {
 	}
 }
 
-// TestServerEndsWithItsProcess looks for a server that lost its store.
-func TestServerEndsWithItsProcess(t *testing.T) {
-	dir := tempDir(t)
+// writing starts a process that writes to a store, and returns when it has begun.
+func writing(t *testing.T, dir string) *exec.Cmd {
+	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = append(os.Environ(), helperDir+"="+dir)
 	out, err := cmd.StdoutPipe()
@@ -112,6 +112,13 @@ func TestServerEndsWithItsProcess(t *testing.T) {
 	if !bufio.NewScanner(out).Scan() {
 		t.Fatal("the process wrote nothing")
 	}
+	return cmd
+}
+
+// TestServerEndsWithItsProcess looks for a server that lost its store.
+func TestServerEndsWithItsProcess(t *testing.T) {
+	dir := tempDir(t)
+	cmd := writing(t, dir)
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -654,18 +661,7 @@ func TestAStoppedServerOfADeadProcessIsNoObstacle(t *testing.T) {
 
 func stoppedServerOfADeadProcess(t *testing.T, signals []syscall.Signal) {
 	dir := tempDir(t)
-	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), helperDir+"="+dir)
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if !bufio.NewScanner(out).Scan() {
-		t.Fatal("the process wrote nothing")
-	}
+	cmd := writing(t, dir)
 	pids := servers(t, dir)
 	if len(pids) != 1 {
 		t.Fatalf("servers %v", pids)
