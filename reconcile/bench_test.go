@@ -18,6 +18,7 @@ type crowded struct {
 	desired *model.Desired
 	actual  *plan.Actual
 	version uint64
+	lost    bool // the session
 }
 
 func newCrowded(networks int) *crowded {
@@ -72,7 +73,7 @@ func (c *crowded) Trouble() (time.Time, error) { return time.Time{}, nil }
 
 func (c *crowded) Update(context.Context, func(*model.Desired) error) (int64, error) { return 0, nil }
 
-func (c *crowded) Actual() (*plan.Actual, bool) { return c.actual, true }
+func (c *crowded) Actual() (*plan.Actual, bool) { return c.actual, !c.lost }
 
 func (c *crowded) Apply(context.Context, plan.Plan) (int, error) { return 0, nil }
 func (c *crowded) Forward(...plan.Forwarding)                    {}

@@ -76,6 +76,12 @@ func TestAPassWithoutNewsWakesNobody(t *testing.T) {
 	if c.touch("net1"); !told() {
 		t.Error("a bridge changed, and nobody was told")
 	}
+	if c.lost = true; !told() {
+		t.Error("the session is lost, and nobody was told")
+	}
+	if told() {
+		t.Error("the session was lost before, and it was told")
+	}
 }
 
 // TestVerdictsRestOnAllThatIsKnownOfFlows holds what wakes a network to what is

@@ -150,7 +150,7 @@ const never = time.Duration(-1)
 func (l *Loop) pass(ctx context.Context) time.Duration {
 	actual, connected := l.sw.Actual()
 	if actual == nil || !connected {
-		l.publish(func(s *standing) { s.setConnected(false) })
+		l.amend(func(s *standing) bool { return s.setConnected(false) })
 		return never
 	}
 	desired := l.store.Snapshot()

@@ -13,8 +13,6 @@ import (
 	"github.com/isonet/isonet/report"
 )
 
-const grace = isolation.Grace
-
 // newIsolation returns what is said of a network that was judged.
 func newIsolation(v isolation.Verdict, contested bool) report.Isolation {
 	i := report.Isolation{Verdict: report.NotIsolated, Contested: contested, Findings: v.Findings, Pending: v.Pending}
@@ -28,7 +26,7 @@ func newIsolation(v isolation.Verdict, contested bool) report.Isolation {
 			ports = append(ports, p.Port)
 		}
 		i.Verdict = report.IsolationUnknown
-		i.Reason = fmt.Sprintf("too little is known yet of the port(s) %s: wait, it is judged in %v at the latest", strings.Join(ports, ", "), grace)
+		i.Reason = fmt.Sprintf("too little is known yet of the port(s) %s: wait, it is judged in %v at the latest", strings.Join(ports, ", "), isolation.Grace)
 	}
 	return i
 }

@@ -22,16 +22,16 @@ type stage interface {
 	// open: where nothing changed, it has nothing to go through.
 	want(p *pass)
 	// apply makes it so. It waits for nobody: what takes time goes on beside the loop
-	// and wakes it at its end. On standby (p.actual.Standby) it may look and changes
-	// nothing. What fails is in p.fail in each pass until it succeeds, and apply says
-	// with p.after when it tries again: the stages after it do their work meanwhile.
-	// One that changed what the pass looks at sets p.void, and the next pass begins at
-	// once.
+	// and wakes it at its end. If all is so already, it returns at once. On standby
+	// (p.actual.Standby) it may look and changes nothing. What fails is in p.fail in
+	// each pass until it succeeds, and apply says with p.after when it tries again: the
+	// stages after it do their work meanwhile. One that changed what the pass looks at
+	// sets p.void, and the next pass begins at once.
 	apply(ctx context.Context, p *pass)
 	// verdicts tells with p.lower in what the open networks are not as they must be. A
-	// network about which something is left to do or to find out is made open again by
-	// p.at or p.keepOpen, or no pass looks at it before something changes. Nothing is
-	// to be told of a network that is as it must be.
+	// network about which something is left to do or to find out stays open by p.at or
+	// p.keepOpen, in any of the methods, or no pass looks at it before something changes.
+	// Of a network that is as it must be nothing is told.
 	verdicts(p *pass)
 	// cease ends what the stage does on this host, because another machine is the host.
 	// It is called instead of the others, and more than once.

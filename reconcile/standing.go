@@ -47,14 +47,16 @@ func (s *standing) take(found report.Status, events []report.Event, actual *plan
 	return true
 }
 
-func (s *standing) setConnected(connected bool) {
+// setConnected says whether it is news that the session is live, or is not.
+func (s *standing) setConnected(connected bool) bool {
 	if s.Connected == connected {
-		return
+		return false
 	}
 	s.Connected, s.Since = connected, time.Now()
 	if connected && s.seen != nil { // of an earlier session
 		s.Reconnects++
 	}
+	return true
 }
 
 // answering tells of the ovs-vswitchd that calls itself by a version; "" is unknown.
