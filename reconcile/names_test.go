@@ -2,6 +2,7 @@ package reconcile_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -149,6 +150,12 @@ func TestAnInternalPortThatComesBackByAnotherName(t *testing.T) {
 			reaches(t, vms[0], vms[1])
 			container := s.ovs.NewVM("other", "10.0.0.77/24") // for its namespace
 			s.ovs.Vsctl("add-port", "red", "int0", "--", "set", "interface", "int0", "type=internal")
+			ovstest.Eventually(t, "its device is known", func() error {
+				if opened := s.loop.Memory().Opened[id]; len(opened) != 3 {
+					return fmt.Errorf("the devices are %v", opened)
+				}
+				return nil
+			})
 			s.ip("link", "set", "int0", "netns", container.Namespace())
 			s.inside(container, "link", "set", "eth0", "down")
 			s.inside(container, "address", "add", "10.0.0.9/24", "dev", "int0")
@@ -169,7 +176,7 @@ func TestAnInternalPortThatComesBackByAnotherName(t *testing.T) {
 			}
 			s.until("the port is cut off", func(st report.Status) bool {
 				f := violations(st, id)
-				return len(f) == 1 && f[0].Reason == isolation.HostInternalPort && f[0].Quarantined
+				return len(f) == 1 && f[0].Reason == isolation.HostInternalPort && f[0].Quarantined && st.Networks[id].Strict // without it
 			})
 			if vms[0].Pings("10.0.0.9") {
 				t.Error("a VM reaches the host")
