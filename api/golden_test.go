@@ -131,7 +131,7 @@ func TestRepresentationsOfWrites(t *testing.T) {
 // golden files of a network itself and no others.
 var settings = sync.OnceValue(func() *regexp.Regexp {
 	var names []string
-	for _, field := range reflect.VisibleFields(reflect.TypeFor[wire.Settings]()) {
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[wire.Settings[bool, int]]()) {
 		names = append(names, field.Tag.Get("xml"))
 	}
 	one := strings.Join(names, "|")

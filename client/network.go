@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 
 	"github.com/isonet/isonet/wire"
@@ -23,14 +24,12 @@ type Network struct {
 	// Bridge is the name of the network's bridge on every host.
 	Bridge        string `json:"bridge"`
 	PortIsolation bool   `json:"port_isolation"`
-	// Isolation is the policy: "enforce", "quarantine" or "report"; "" if the
-	// daemon has none.
-	Isolation string `json:"isolation_policy,omitempty"`
-	Strict    bool   `json:"strict"`
-	MACLock   bool   `json:"mac_lock"`
-	// BroadcastLimit is in frames per second and port; 0 means none.
-	BroadcastLimit int `json:"broadcast_limit"`
+	// Settings are nil where the daemon has none.
+	Settings
 }
+
+// Settings are what a network has in isonet and not in oVirt.
+type Settings = wire.Settings[bool, int]
 
 // NetworkChange names the attributes of a network to set, in the units of
 // Network; nil leaves one as it is, or at its default when the network is
@@ -40,13 +39,10 @@ type NetworkChange struct {
 	Description *string `json:"description,omitempty"`
 	Comment     *string `json:"comment,omitempty"`
 	// Label "" takes the label away.
-	Label          *string `json:"-"`
-	MTU            *int    `json:"mtu,omitempty,string"`
-	PortIsolation  *bool   `json:"port_isolation,omitempty,string"`
-	Isolation      *string `json:"isolation_policy,omitempty"`
-	Strict         *bool   `json:"strict,omitempty,string"`
-	MACLock        *bool   `json:"mac_lock,omitempty,string"`
-	BroadcastLimit *int    `json:"broadcast_limit,omitempty,string"`
+	Label         *string `json:"-"`
+	MTU           *int    `json:"mtu,omitempty,string"`
+	PortIsolation *bool   `json:"port_isolation,omitempty,string"`
+	Settings
 }
 
 // Empty says that the change changes nothing.
@@ -61,16 +57,32 @@ type PutNetwork struct {
 // The JSON form of the oVirt API writes numbers and booleans as strings, and the
 // label as a list beside the network.
 
+// settingsBody is the oVirt form of Settings. It is embedded beside them and goes over
+// them, because it is less deep.
+type settingsBody = wire.Settings[wire.Boolean, wire.Integer]
+
+// converted returns settings of one form in another one.
+func converted[To, From any](from From) (to To) {
+	source, target := reflect.ValueOf(from), reflect.ValueOf(&to).Elem()
+	for i := range source.NumField() {
+		if member := source.Field(i); !member.IsNil() {
+			target.Field(i).Set(member.Convert(target.Field(i).Type()))
+		}
+	}
+	return to
+}
+
 // networkBody is a change as the daemon reads it.
 type networkBody struct {
 	ID string `json:"id,omitempty"`
 	NetworkChange
+	settingsBody
 	Labels     *labels    `json:"network_labels,omitempty"`
 	DataCenter *reference `json:"data_center,omitempty"`
 }
 
 func bodyOf(n PutNetwork) networkBody {
-	body := networkBody{ID: n.ID, NetworkChange: n.NetworkChange}
+	body := networkBody{ID: n.ID, NetworkChange: n.NetworkChange, settingsBody: converted[settingsBody](n.Settings)}
 	switch {
 	case n.Label == nil:
 	case *n.Label == "":
@@ -84,19 +96,16 @@ func bodyOf(n PutNetwork) networkBody {
 // networkAnswer is a network as the daemon writes it.
 type networkAnswer struct {
 	Network
-	Bridge         string `json:"vdsm_name"`
-	MTU            int    `json:"mtu,string"`
-	PortIsolation  bool   `json:"port_isolation,string"`
-	Strict         bool   `json:"strict,string"`
-	MACLock        bool   `json:"mac_lock,string"`
-	BroadcastLimit int    `json:"broadcast_limit,string"`
-	Labels         labels `json:"network_labels"`
+	settingsBody
+	Bridge        string `json:"vdsm_name"`
+	MTU           int    `json:"mtu,string"`
+	PortIsolation bool   `json:"port_isolation,string"`
+	Labels        labels `json:"network_labels"`
 }
 
 func (a networkAnswer) network() Network {
 	n := a.Network
-	n.Bridge, n.MTU, n.PortIsolation = a.Bridge, a.MTU, a.PortIsolation
-	n.Strict, n.MACLock, n.BroadcastLimit = a.Strict, a.MACLock, a.BroadcastLimit
+	n.Bridge, n.MTU, n.PortIsolation, n.Settings = a.Bridge, a.MTU, a.PortIsolation, converted[Settings](a.settingsBody)
 	if len(a.Labels.Label) > 0 {
 		n.Label = a.Labels.Label[0].ID
 	}

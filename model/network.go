@@ -1,6 +1,7 @@
 package model
 
 import (
+	"reflect"
 	"regexp"
 	"strings"
 	"unicode"
@@ -60,6 +61,22 @@ type Network struct {
 	BroadcastLimit int
 	// Revision counts the changes of this network.
 	Revision int64
+}
+
+// Apply sets fields of the network to the members of settings that have their names: a
+// struct of pointers, of which a nil one changes nothing. Validate judges the values.
+func (n *Network) Apply(settings any) {
+	policy, effective := n.Isolation, n.EffectiveIsolation()
+	from, to := reflect.ValueOf(settings), reflect.ValueOf(n).Elem()
+	for i := range from.NumField() {
+		if member := from.Field(i); !member.IsNil() {
+			field := to.FieldByName(from.Type().Field(i).Name)
+			field.Set(member.Elem().Convert(field.Type()))
+		}
+	}
+	if n.Isolation == effective {
+		n.Isolation = policy // the default needs not be said
+	}
 }
 
 // EffectiveMTU returns the MTU in bytes that the network's ports must have.

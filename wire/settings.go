@@ -1,13 +1,16 @@
 package wire
 
-// Settings are the members of a network that isonet has and oVirt has not; oVirt's
-// clients ignore them. In a request a nil one stays as it is. Each has the name of a
-// field of model.Network, by which it gets there and back.
-type Settings struct {
-	// Isolation is enforce, quarantine or report.
-	Isolation *string  `xml:"isolation_policy" json:"isolation_policy,omitempty"`
-	Strict    *Boolean `xml:"strict" json:"strict,omitempty"`
-	MACLock   *Boolean `xml:"mac_lock" json:"mac_lock,omitempty"`
+// Settings are what a network has in isonet and not in oVirt; oVirt's clients ignore
+// them. A nil one is not said: in a request it stays as it is. Each has the name of a
+// field of model.Network, by which it gets there and back. In bodies of oVirt's form
+// booleans are of type Boolean and numbers of type Integer.
+type Settings[B ~bool, N ~int] struct {
+	// Isolation is the policy: enforce, quarantine or report.
+	Isolation *string `xml:"isolation_policy" json:"isolation_policy,omitempty" yaml:"isolation"`
+	// Strict forwards frames between known ports only.
+	Strict *B `xml:"strict" json:"strict,omitempty" yaml:"strict"`
+	// MACLock holds every port to its own MAC address.
+	MACLock *B `xml:"mac_lock" json:"mac_lock,omitempty" yaml:"mac_lock"`
 	// BroadcastLimit is in frames per second and port; 0 is none.
-	BroadcastLimit *Integer `xml:"broadcast_limit" json:"broadcast_limit,omitempty"`
+	BroadcastLimit *N `xml:"broadcast_limit" json:"broadcast_limit,omitempty" yaml:"broadcast_limit"`
 }

@@ -28,7 +28,7 @@ type networkDTO struct {
 	NetworkLabels   *labelsDTO       `xml:"network_labels" json:"network_labels,omitempty"`
 	QoS             content          `xml:"qos,omitempty" json:"qos,omitempty"`
 	VnicProfiles    *vnicProfilesDTO `xml:"vnic_profiles" json:"vnic_profiles,omitempty"`
-	wire.Settings
+	wire.Settings[boolean, integer]
 }
 
 func (*networkDTO) Element() string { return "network" }

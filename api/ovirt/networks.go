@@ -222,7 +222,7 @@ func (d *networkDTO) apply(action string, own ownNICs, n *model.Network) error {
 	if d.PortIsolation != nil {
 		n.PortIsolation = bool(*d.PortIsolation)
 	}
-	applySettings(d.Settings, n)
+	n.Apply(d.Settings)
 	refusals := d.foreign(n.Name)
 	refusals = append(refusals, d.notForVMs(action, n)...)
 	if labels := d.NetworkLabels.items(); len(labels) > 1 {

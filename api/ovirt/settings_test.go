@@ -24,11 +24,11 @@ func TestSettingsGoThereAndBack(t *testing.T) {
 		}
 		from, to := draw("from"), draw("to")
 		unsaid := to
-		applySettings(wire.Settings{}, &unsaid)
+		unsaid.Apply(wire.Settings[bool, int]{})
 		if unsaid != to {
 			t.Errorf("nothing said changed:\n%s", cmp.Diff(to, unsaid))
 		}
-		applySettings(settingsOf(from), &to)
+		to.Apply(settingsOf(from))
 		if diff := cmp.Diff(settingsOf(from), settingsOf(to)); diff != "" || to.Name != "to" {
 			t.Errorf("(-from +to):\n%s", diff)
 		}

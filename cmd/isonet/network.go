@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/isonet/isonet/client"
 	"github.com/isonet/isonet/cmd/isonet/internal/setup"
@@ -65,20 +67,12 @@ func (a *app) networkShowCommand() *cobra.Command {
 				t.row("label:", n.Label)
 				t.row("bridge:", n.Bridge)
 				t.row("port isolation:", strconv.FormatBool(n.PortIsolation))
-				t.row("isolation:", n.Isolation)
-				t.row("strict:", strconv.FormatBool(n.Strict))
-				t.row("mac lock:", strconv.FormatBool(n.MACLock))
-				t.row("broadcast limit:", broadcastLimit(n.BroadcastLimit))
+				for _, s := range settingsOf(n.Settings) {
+					t.row(strings.ReplaceAll(s.flag, "-", " ")+":", s.text())
+				}
 			})
 		}),
 	}
-}
-
-func broadcastLimit(n int) string {
-	if n == 0 {
-		return "none"
-	}
-	return fmt.Sprintf("%d/s", n)
 }
 
 // mtu writes an MTU as the network's ports get it.
@@ -149,22 +143,74 @@ type attributeFlags client.NetworkChange
 func (a *app) addAttributeFlags(cmd *cobra.Command) *attributeFlags {
 	flags := cmd.Flags()
 	f := &attributeFlags{
-		MTU:            flags.Int("mtu", 0, "MTU in bytes; 0 means 1500"),
-		Label:          flags.String("label", "", "attach the network to hosts that have this label; '' means none"),
-		Description:    flags.String("description", "", "what the network is for"),
-		Comment:        flags.String("comment", "", "free text"),
-		PortIsolation:  flags.Bool("port-isolation", false, "keep the ports from reaching each other"),
-		Isolation:      flags.String("isolation", "", "what to do about what breaks the isolation: enforce (the default), quarantine or report"),
-		Strict:         flags.Bool("strict", false, "forward frames between known ports only"),
-		MACLock:        flags.Bool("mac-lock", false, "hold every port to its own MAC address; needs --strict"),
-		BroadcastLimit: flags.Int("broadcast-limit", 0, "how many broadcast and multicast frames a port may send in a second; 0 means no limit; needs --strict"),
+		MTU:           flags.Int("mtu", 0, "MTU in bytes; 0 means 1500"),
+		Label:         flags.String("label", "", "attach the network to hosts that have this label; '' means none"),
+		Description:   flags.String("description", "", "what the network is for"),
+		Comment:       flags.String("comment", "", "free text"),
+		PortIsolation: flags.Bool("port-isolation", false, "keep the ports from reaching each other"),
 	}
+	f.addSettings(flags)
 	must(cmd.RegisterFlagCompletionFunc("isolation", completePolicies))
 	must(cmd.RegisterFlagCompletionFunc("label", a.completeLabelFlag))
 	for _, name := range []string{"mtu", "description", "comment", "broadcast-limit"} {
 		must(cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions))
 	}
 	return f
+}
+
+// settingUsages say what the settings are for, by their flags.
+func settingUsages() map[string]string {
+	return map[string]string{
+		"isolation":       "what to do about what breaks the isolation: enforce (the default), quarantine or report",
+		"strict":          "forward frames between known ports only",
+		"mac-lock":        "hold every port to its own MAC address; needs --strict",
+		"broadcast-limit": "how many broadcast and multicast frames a port may send in a second; 0 means no limit; needs --strict",
+	}
+}
+
+// setting is a member of client.Settings: a pointer.
+type setting struct {
+	flag  string
+	value reflect.Value
+}
+
+func settingsOf(s client.Settings) []setting {
+	v := reflect.ValueOf(s)
+	list := make([]setting, v.NumField())
+	for i := range list {
+		list[i] = setting{strings.ReplaceAll(v.Type().Field(i).Tag.Get("yaml"), "_", "-"), v.Field(i)}
+	}
+	return list
+}
+
+// text is the value for a reader.
+func (s setting) text() string {
+	switch {
+	case s.value.IsNil():
+		return ""
+	case s.value.Elem().Kind() == reflect.Int && s.value.Elem().IsZero():
+		return "none"
+	case s.flag == "broadcast-limit":
+		return fmt.Sprintf("%d/s", s.value.Elem().Int())
+	}
+	return fmt.Sprint(s.value.Elem())
+}
+
+// addSettings makes a flag for each setting.
+func (f *attributeFlags) addSettings(flags *pflag.FlagSet) {
+	to, usages := reflect.ValueOf(&f.Settings).Elem(), settingUsages()
+	for i, s := range settingsOf(f.Settings) {
+		var value any
+		switch s.value.Type().Elem().Kind() {
+		case reflect.Bool:
+			value = flags.Bool(s.flag, false, usages[s.flag])
+		case reflect.Int:
+			value = flags.Int(s.flag, 0, usages[s.flag])
+		default:
+			value = flags.String(s.flag, "", usages[s.flag])
+		}
+		to.Field(i).Set(reflect.ValueOf(value))
+	}
 }
 
 func completePolicies(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
@@ -177,11 +223,16 @@ func completePolicies(*cobra.Command, []string, string) ([]string, cobra.ShellCo
 
 // change returns the attributes whose flags were given.
 func (f *attributeFlags) change(cmd *cobra.Command) client.NetworkChange {
+	settings := f.Settings
+	for i, s := range settingsOf(settings) {
+		if !cmd.Flags().Changed(s.flag) {
+			reflect.ValueOf(&settings).Elem().Field(i).SetZero()
+		}
+	}
 	return client.NetworkChange{
 		Name: given(cmd, "name", f.Name), Label: given(cmd, "label", f.Label), Description: given(cmd, "description", f.Description),
 		Comment: given(cmd, "comment", f.Comment), MTU: given(cmd, "mtu", f.MTU), PortIsolation: given(cmd, "port-isolation", f.PortIsolation),
-		Isolation: given(cmd, "isolation", f.Isolation), Strict: given(cmd, "strict", f.Strict), MACLock: given(cmd, "mac-lock", f.MACLock),
-		BroadcastLimit: given(cmd, "broadcast-limit", f.BroadcastLimit),
+		Settings: settings,
 	}
 }
 

@@ -264,8 +264,8 @@ func (d *decoder) members(m ast.MapNode, to reflect.Value) {
 // keys are those of a struct's members.
 func keys(t reflect.Type) []string {
 	var names []string
-	for i := range t.NumField() {
-		if name := t.Field(i).Tag.Get("yaml"); name != "" {
+	for _, field := range reflect.VisibleFields(t) {
+		if name := field.Tag.Get("yaml"); name != "" {
 			names = append(names, name)
 		}
 	}
@@ -273,9 +273,9 @@ func keys(t reflect.Type) []string {
 }
 
 func member(of reflect.Value, key string) reflect.Value {
-	for i := range of.NumField() {
-		if of.Type().Field(i).Tag.Get("yaml") == key {
-			return of.Field(i)
+	for _, field := range reflect.VisibleFields(of.Type()) {
+		if field.Tag.Get("yaml") == key {
+			return of.FieldByIndex(field.Index)
 		}
 	}
 	return reflect.Value{}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/isonet/isonet/client"
 	"github.com/isonet/isonet/internal/strictyaml"
 	"github.com/isonet/isonet/model"
 )
@@ -20,16 +21,13 @@ type Wanted struct {
 
 // Network says how one network must be; nil leaves an attribute as it is.
 type Network struct {
-	Name           string  `yaml:"name"`
-	Description    *string `yaml:"description"`
-	Comment        *string `yaml:"comment"`
-	Label          *string `yaml:"label"`
-	MTU            *int    `yaml:"mtu"`
-	PortIsolation  *bool   `yaml:"port_isolation"`
-	Isolation      *string `yaml:"isolation"` // a model.Policy
-	Strict         *bool   `yaml:"strict"`
-	MACLock        *bool   `yaml:"mac_lock"`
-	BroadcastLimit *int    `yaml:"broadcast_limit"`
+	Name          string  `yaml:"name"`
+	Description   *string `yaml:"description"`
+	Comment       *string `yaml:"comment"`
+	Label         *string `yaml:"label"`
+	MTU           *int    `yaml:"mtu"`
+	PortIsolation *bool   `yaml:"port_isolation"`
+	client.Settings
 	// Attach says whether the network is attached to the host, by itself or by
 	// a label.
 	Attach *bool `yaml:"attach"`
@@ -69,19 +67,18 @@ func checkLabel(label string) error {
 // network whose file does not say whether it is strict may be so already.
 func (n Network) validate() error {
 	id := model.NewID()
-	policy := model.Policy(value(n.Isolation))
 	if n.Name == "" {
 		return errors.New("a network needs a name")
 	}
-	if n.Isolation != nil && policy == "" {
+	if n.Isolation != nil && *n.Isolation == "" {
 		return fmt.Errorf("network '%s': isolation is empty: leave it out, or use one of enforce, quarantine, report", n.Name)
 	}
-	err := model.Network{
-		ID: id, Name: n.Name, VdsmName: model.VdsmName(id, n.Name),
+	made := model.Network{
+		ID: id, Name: n.Name, VdsmName: model.VdsmName(id, n.Name), Strict: true,
 		Description: value(n.Description), Comment: value(n.Comment), Label: value(n.Label), MTU: value(n.MTU),
-		Isolation: policy, Strict: n.Strict == nil || *n.Strict, MACLock: value(n.MACLock), BroadcastLimit: value(n.BroadcastLimit),
-	}.Validate()
-	if err != nil {
+	}
+	made.Apply(n.Settings)
+	if err := made.Validate(); err != nil {
 		return fmt.Errorf("network '%s': %w", n.Name, err)
 	}
 	return nil

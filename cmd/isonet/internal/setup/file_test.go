@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/isonet/isonet/client"
 	"github.com/isonet/isonet/cmd/isonet/internal/setup"
 )
 
@@ -41,8 +42,8 @@ func TestParse(t *testing.T) {
 		Networks: []setup.Network{
 			{
 				Name: "blue", MTU: ptr(9000), Label: ptr("lab"), Description: ptr("two\nlines"), Comment: ptr(""),
-				PortIsolation: ptr(true), Isolation: ptr("quarantine"), Strict: ptr(true), MACLock: ptr(true), BroadcastLimit: ptr(1000),
-				Attach: ptr(true),
+				PortIsolation: ptr(true), Attach: ptr(true),
+				Settings: client.Settings{Isolation: ptr("quarantine"), Strict: ptr(true), MACLock: ptr(true), BroadcastLimit: ptr(1000)},
 			},
 			{Name: "123", Attach: ptr(false)},
 			{Name: "🚀"},
@@ -80,7 +81,7 @@ func TestParseWithoutStrict(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := setup.Wanted{Networks: []setup.Network{{Name: "x", MACLock: ptr(true), BroadcastLimit: ptr(0)}}}
+	want := setup.Wanted{Networks: []setup.Network{{Name: "x", Settings: client.Settings{MACLock: ptr(true), BroadcastLimit: ptr(0)}}}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

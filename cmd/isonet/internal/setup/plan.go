@@ -2,6 +2,7 @@ package setup
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
 
@@ -113,8 +114,7 @@ func missing(want, have []string) []string {
 func (n Network) create() client.NetworkChange {
 	return client.NetworkChange{
 		Name: &n.Name, Description: n.Description, Comment: n.Comment, Label: n.Label,
-		MTU: n.MTU, PortIsolation: n.PortIsolation, Isolation: n.Isolation,
-		Strict: n.Strict, MACLock: n.MACLock, BroadcastLimit: n.BroadcastLimit,
+		MTU: n.MTU, PortIsolation: n.PortIsolation, Settings: n.Settings,
 	}
 }
 
@@ -126,11 +126,35 @@ func update(have client.Network, want Network) Update {
 	u.Change.Label = differs(log, "label", have.Label, want.Label, strconv.Quote)
 	u.Change.MTU = differs(log, "mtu", have.MTU, want.MTU, zeroIs("default"))
 	u.Change.PortIsolation = differs(log, "port_isolation", have.PortIsolation, want.PortIsolation, strconv.FormatBool)
-	u.Change.Isolation = differs(log, "isolation", have.Isolation, want.Isolation, func(policy string) string { return policy })
-	u.Change.Strict = differs(log, "strict", have.Strict, want.Strict, strconv.FormatBool)
-	u.Change.MACLock = differs(log, "mac_lock", have.MACLock, want.MACLock, strconv.FormatBool)
-	u.Change.BroadcastLimit = differs(log, "broadcast_limit", have.BroadcastLimit, want.BroadcastLimit, zeroIs("none"))
+	u.Change.Settings = differing(log, have.Settings, want.Settings)
 	return u
+}
+
+// differing returns what the settings have to become, and logs it for a reader. What
+// the daemon does not have is off.
+func differing(log *[]string, have, want client.Settings) (change client.Settings) {
+	is, must, set := reflect.ValueOf(have), reflect.ValueOf(want), reflect.ValueOf(&change).Elem()
+	for i := range must.NumField() {
+		if must.Field(i).IsNil() {
+			continue
+		}
+		before := reflect.Zero(must.Field(i).Type().Elem())
+		if !is.Field(i).IsNil() {
+			before = is.Field(i).Elem()
+		}
+		if after := must.Field(i).Elem(); !before.Equal(after) {
+			set.Field(i).Set(must.Field(i))
+			*log = append(*log, fmt.Sprintf("%s %s -> %s", must.Type().Field(i).Tag.Get("yaml"), settingText(before), settingText(after)))
+		}
+	}
+	return change
+}
+
+func settingText(v reflect.Value) string {
+	if v.Kind() == reflect.Int {
+		return zeroIs("none")(int(v.Int()))
+	}
+	return fmt.Sprint(v)
 }
 
 // differs returns what an attribute has to become, nil if it may stay. It logs

@@ -2,6 +2,7 @@ package setup_test
 
 import (
 	"errors"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -15,8 +16,8 @@ import (
 func TestMake(t *testing.T) {
 	have := setup.Current{
 		Networks: []client.Network{
-			{ID: "1", Name: "blue", MTU: 1400, Label: "lab", Description: "old", PortIsolation: true, Isolation: "enforce"},
-			{ID: "2", Name: "green", Isolation: "report", Strict: true, MACLock: true, BroadcastLimit: 1000},
+			{ID: "1", Name: "blue", MTU: 1400, Label: "lab", Description: "old", PortIsolation: true, Settings: client.Settings{Isolation: ptr("enforce"), Strict: ptr(false), MACLock: ptr(false), BroadcastLimit: ptr(0)}},
+			{ID: "2", Name: "green", Settings: client.Settings{Isolation: ptr("report"), Strict: ptr(true), MACLock: ptr(true), BroadcastLimit: ptr(1000)}},
 			{ID: "3", Name: "red", Label: "web"},
 		},
 		Labels:   []string{"web"},
@@ -34,7 +35,7 @@ func TestMake(t *testing.T) {
 				Networks: []setup.Network{
 					{Name: "blue", MTU: ptr(1400), Label: ptr("lab"), Description: ptr("old"), Comment: ptr(""), PortIsolation: ptr(true), Attach: ptr(true)},
 					{
-						Name: "green", MTU: ptr(0), Isolation: ptr("report"), Strict: ptr(true), MACLock: ptr(true), BroadcastLimit: ptr(1000),
+						Name: "green", MTU: ptr(0), Settings: client.Settings{Isolation: ptr("report"), Strict: ptr(true), MACLock: ptr(true), BroadcastLimit: ptr(1000)},
 						Attach: ptr(false),
 					},
 				},
@@ -47,14 +48,14 @@ func TestMake(t *testing.T) {
 			setup.Wanted{Networks: []setup.Network{
 				{
 					Name: "new", MTU: ptr(9000), Label: ptr("x"), Description: ptr("d"), Comment: ptr("c"), PortIsolation: ptr(false),
-					Isolation: ptr("quarantine"), Strict: ptr(true), MACLock: ptr(true), BroadcastLimit: ptr(10), Attach: ptr(true),
+					Settings: client.Settings{Isolation: ptr("quarantine"), Strict: ptr(true), MACLock: ptr(true), BroadcastLimit: ptr(10)}, Attach: ptr(true),
 				},
 			}},
 			setup.Plan{
 				Create: []client.NetworkChange{
 					{
 						Name: ptr("new"), MTU: ptr(9000), Label: ptr("x"), Description: ptr("d"), Comment: ptr("c"), PortIsolation: ptr(false),
-						Isolation: ptr("quarantine"), Strict: ptr(true), MACLock: ptr(true), BroadcastLimit: ptr(10),
+						Settings: client.Settings{Isolation: ptr("quarantine"), Strict: ptr(true), MACLock: ptr(true), BroadcastLimit: ptr(10)},
 					},
 				},
 				Attach: []string{"new"},
@@ -79,16 +80,16 @@ func TestMake(t *testing.T) {
 		{
 			"only what differs of the isolation is updated",
 			setup.Wanted{Networks: []setup.Network{
-				{Name: "blue", Isolation: ptr("enforce"), Strict: ptr(true), BroadcastLimit: ptr(5)},
-				{Name: "green", Isolation: ptr("quarantine"), Strict: ptr(false), MACLock: ptr(false), BroadcastLimit: ptr(0)},
+				{Name: "blue", Settings: client.Settings{Isolation: ptr("enforce"), Strict: ptr(true), BroadcastLimit: ptr(5)}},
+				{Name: "green", Settings: client.Settings{Isolation: ptr("quarantine"), Strict: ptr(false), MACLock: ptr(false), BroadcastLimit: ptr(0)}},
 			}},
 			setup.Plan{Update: []setup.Update{{
 				ID: "1", Name: "blue",
-				Change:  client.NetworkChange{Strict: ptr(true), BroadcastLimit: ptr(5)},
+				Change:  client.NetworkChange{Settings: client.Settings{Strict: ptr(true), BroadcastLimit: ptr(5)}},
 				Changes: []string{"strict false -> true", "broadcast_limit none -> 5"},
 			}, {
 				ID: "2", Name: "green",
-				Change:  client.NetworkChange{Isolation: ptr("quarantine"), Strict: ptr(false), MACLock: ptr(false), BroadcastLimit: ptr(0)},
+				Change:  client.NetworkChange{Settings: client.Settings{Isolation: ptr("quarantine"), Strict: ptr(false), MACLock: ptr(false), BroadcastLimit: ptr(0)}},
 				Changes: []string{"isolation report -> quarantine", "strict true -> false", "mac_lock true -> false", "broadcast_limit 1000 -> none"},
 			}}},
 		},
@@ -264,10 +265,32 @@ func change(n *client.Network, c client.NetworkChange) {
 	set(&n.Label, c.Label)
 	set(&n.MTU, c.MTU)
 	set(&n.PortIsolation, c.PortIsolation)
-	set(&n.Isolation, c.Isolation)
-	set(&n.Strict, c.Strict)
-	set(&n.MACLock, c.MACLock)
-	set(&n.BroadcastLimit, c.BroadcastLimit)
+	from, to := reflect.ValueOf(c.Settings), reflect.ValueOf(&n.Settings).Elem()
+	for i := range from.NumField() {
+		if !from.Field(i).IsNil() {
+			to.Field(i).Set(from.Field(i))
+		}
+	}
+}
+
+// drawSettings draws each setting, or leaves some out.
+func drawSettings(t *rapid.T, some bool) (settings client.Settings) {
+	v := reflect.ValueOf(&settings).Elem()
+	for i := range v.NumField() {
+		name := v.Type().Field(i).Name
+		if some && rapid.Bool().Draw(t, "without "+name) {
+			continue
+		}
+		switch p := v.Field(i).Addr().Interface().(type) {
+		case **bool:
+			*p = ptr(rapid.Bool().Draw(t, name))
+		case **int:
+			*p = ptr(rapid.SampledFrom([]int{0, 10, 1000}).Draw(t, name))
+		case **string:
+			*p = ptr(rapid.SampledFrom([]string{"enforce", "quarantine", "report"}).Draw(t, name))
+		}
+	}
+	return settings
 }
 
 func set[T any](to, from *T) {
@@ -284,12 +307,6 @@ func someLabels() *rapid.Generator[string] { return rapid.SampledFrom([]string{"
 
 func someMTUs() *rapid.Generator[int] { return rapid.SampledFrom([]int{0, 1400, 1500}) }
 
-func somePolicies() *rapid.Generator[string] {
-	return rapid.SampledFrom([]string{"enforce", "quarantine", "report"})
-}
-
-func someLimits() *rapid.Generator[int] { return rapid.SampledFrom([]int{0, 10, 1000}) }
-
 func hostLabels() *rapid.Generator[[]string] {
 	return rapid.SliceOfDistinct(rapid.SampledFrom([]string{"x", "y"}), rapid.ID)
 }
@@ -300,8 +317,7 @@ func drawCurrent(t *rapid.T) setup.Current {
 		n := client.Network{
 			ID: "id of " + name, Name: name, Label: someLabels().Draw(t, "label"), MTU: someMTUs().Draw(t, "mtu"),
 			Comment: someLabels().Draw(t, "comment"), PortIsolation: rapid.Bool().Draw(t, "port isolation"),
-			Isolation: somePolicies().Draw(t, "isolation"), Strict: rapid.Bool().Draw(t, "strict"),
-			MACLock: rapid.Bool().Draw(t, "MAC lock"), BroadcastLimit: someLimits().Draw(t, "broadcast limit"),
+			Settings: drawSettings(t, false),
 		}
 		c.Networks = append(c.Networks, n)
 		if rapid.Bool().Draw(t, "attached") {
@@ -315,17 +331,14 @@ func drawWanted(t *rapid.T) setup.Wanted {
 	w := setup.Wanted{Labels: hostLabels().Draw(t, "wanted labels")}
 	for _, name := range someNames().Draw(t, "wanted names") {
 		w.Networks = append(w.Networks, setup.Network{
-			Name:           name,
-			Description:    rapid.Ptr(someLabels(), true).Draw(t, "wanted description"),
-			Comment:        rapid.Ptr(someLabels(), true).Draw(t, "wanted comment"),
-			Label:          rapid.Ptr(someLabels(), true).Draw(t, "wanted label"),
-			MTU:            rapid.Ptr(someMTUs(), true).Draw(t, "wanted mtu"),
-			PortIsolation:  rapid.Ptr(rapid.Bool(), true).Draw(t, "wanted port isolation"),
-			Isolation:      rapid.Ptr(somePolicies(), true).Draw(t, "wanted isolation"),
-			Strict:         rapid.Ptr(rapid.Bool(), true).Draw(t, "wanted strict"),
-			MACLock:        rapid.Ptr(rapid.Bool(), true).Draw(t, "wanted MAC lock"),
-			BroadcastLimit: rapid.Ptr(someLimits(), true).Draw(t, "wanted broadcast limit"),
-			Attach:         rapid.Ptr(rapid.Bool(), true).Draw(t, "wanted attach"),
+			Name:          name,
+			Description:   rapid.Ptr(someLabels(), true).Draw(t, "wanted description"),
+			Comment:       rapid.Ptr(someLabels(), true).Draw(t, "wanted comment"),
+			Label:         rapid.Ptr(someLabels(), true).Draw(t, "wanted label"),
+			MTU:           rapid.Ptr(someMTUs(), true).Draw(t, "wanted mtu"),
+			PortIsolation: rapid.Ptr(rapid.Bool(), true).Draw(t, "wanted port isolation"),
+			Settings:      drawSettings(t, true),
+			Attach:        rapid.Ptr(rapid.Bool(), true).Draw(t, "wanted attach"),
 		})
 	}
 	return w
