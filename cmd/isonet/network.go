@@ -68,6 +68,9 @@ func (a *app) networkShowCommand() *cobra.Command {
 				t.row("bridge:", n.Bridge)
 				t.row("port isolation:", strconv.FormatBool(n.PortIsolation))
 				for _, s := range settingsOf(n.Settings) {
+					if s.value.IsNil() {
+						continue // the daemon has none
+					}
 					t.row(strings.ReplaceAll(s.flag, "-", " ")+":", s.text())
 				}
 			})
@@ -186,8 +189,6 @@ func settingsOf(s client.Settings) []setting {
 // text is the value for a reader.
 func (s setting) text() string {
 	switch {
-	case s.value.IsNil():
-		return ""
 	case s.value.Elem().Kind() == reflect.Int && s.value.Elem().IsZero():
 		return "none"
 	case s.flag == "broadcast-limit":

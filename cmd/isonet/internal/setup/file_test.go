@@ -1,6 +1,7 @@
 package setup_test
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 
@@ -101,15 +102,15 @@ func TestParseRefuses(t *testing.T) {
 		{"unknown key", "networks:\n- name: x\nlables: [a]\n", "3:1: unknown key 'lables': use networks, labels"},
 		{
 			"unknown network key", "networks:\n- name: x\n  mtuu: 1400\n",
-			"3:3: unknown key 'mtuu': use name, description, comment, label, mtu, port_isolation, isolation, strict, mac_lock, broadcast_limit, attach",
+			"3:3: unknown key 'mtuu': use " + networkKeys(),
 		},
 		{
 			"unknown network key in JSON", "{\"networks\": [\n{\"name\": \"x\",\n\"Mtu\": 1400}]}",
-			"3:1: unknown key 'Mtu': use name, description, comment, label, mtu, port_isolation, isolation, strict, mac_lock, broadcast_limit, attach",
+			"3:1: unknown key 'Mtu': use " + networkKeys(),
 		},
 		{
 			"unknown key behind an alias", "networks:\n- &a {name: x, vlan: 1}\n- *a\n",
-			"2:16: unknown key 'vlan': use name, description, comment, label, mtu, port_isolation, isolation, strict, mac_lock, broadcast_limit, attach",
+			"2:16: unknown key 'vlan': use " + networkKeys(),
 		},
 		{"key twice", "networks:\n- name: x\n  mtu: 1\n  mtu: 2\n", "4:3: the key 'mtu' is there already, in line 3"},
 		{"key twice in JSON", "{\"labels\": [\"a\"],\n\"labels\": [\"b\"]}", "2:1: the key 'labels' is there already, in line 1"},
@@ -118,7 +119,7 @@ func TestParseRefuses(t *testing.T) {
 		{"attach is a number", "networks:\n- name: x\n  attach: 1\n", "3:11: expected true or false"},
 		{"name is a list", "networks:\n- name: [x]\n", "2:9: expected a text; one that has tabs needs quotes"},
 		{"networks is a map", "networks: {x: {mtu: 1400}}\n", "1:11: expected a list"},
-		{"a network is a text", "networks: [x]\n", "1:12: expected a map with the keys name, description, comment, label, mtu, port_isolation, isolation, strict, mac_lock, broadcast_limit, attach"},
+		{"a network is a text", "networks: [x]\n", "1:12: expected a map with the keys " + networkKeys()},
 		{"labels is a text", "labels: web\n", "1:9: expected a list"},
 		{"no name", "networks:\n- name: x\n- mtu: 1400\n", "3:3: a network needs a name"},
 		{"name twice", "networks:\n- name: x\n- name: x\n", "3:3: network 'x' is named twice"},
@@ -173,7 +174,7 @@ func TestParseRefuses(t *testing.T) {
 // TestParseTellsAllMistakes checks that one run is enough to mend a file.
 func TestParseTellsAllMistakes(t *testing.T) {
 	_, err := setup.Parse("f.yaml", []byte("networks:\n- {nam: x}\n- name: y\n  attach: on\n- name: z\n  mtu: 4\n- name: z\nlabels: [a b, ~]\n"))
-	const want = `f.yaml:2:4: unknown key 'nam': use name, description, comment, label, mtu, port_isolation, isolation, strict, mac_lock, broadcast_limit, attach
+	want := "f.yaml:2:4: unknown key 'nam': use " + networkKeys() + `
 f.yaml:4:11: expected true or false
 f.yaml:5:3: network 'z': MTU 4 is not valid: use 0 for the default (1500) or a value from 68 to 65521 bytes.
 f.yaml:7:3: network 'z' is named twice
@@ -221,4 +222,15 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%d networks are created of %d", got, len(want.Networks))
 		}
 	})
+}
+
+// networkKeys are the keys of a network, as messages tell them.
+func networkKeys() string {
+	var keys []string
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[setup.Network]()) {
+		if key := field.Tag.Get("yaml"); key != "" {
+			keys = append(keys, key)
+		}
+	}
+	return strings.Join(keys, ", ")
 }
