@@ -130,13 +130,16 @@ func TestRepresentationsOfWrites(t *testing.T) {
 // shown on the way to something else they are left out, so that a new one changes the
 // golden files of a network itself and no others.
 var settings = sync.OnceValue(func() *regexp.Regexp {
-	var names []string
+	one := strings.Join(settingNames(), "|")
+	return regexp.MustCompile(`,?\n *("(` + one + `)": "[^"]*"|<(` + one + `)>[^<]*</[a-z_]+>)`)
+})
+
+func settingNames() (names []string) {
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[wire.Settings[bool, int]]()) {
 		names = append(names, field.Tag.Get("xml"))
 	}
-	one := strings.Join(names, "|")
-	return regexp.MustCompile(`,?\n *("(` + one + `)": "[^"]*"|<(` + one + `)>[^<]*</[a-z_]+>)`)
-})
+	return names
+}
 
 func golden(t *testing.T, name string, got []byte) {
 	t.Helper()

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -287,7 +288,7 @@ func opened(t *testing.T, file []byte) *model.Desired {
 }
 
 func TestUnusableDatabase(t *testing.T) {
-	newer := bytes.Replace(store.Schema, []byte(`"version": "1.3.0"`), []byte(`"version": "1.3.1"`), 1)
+	newer := bytes.Replace(store.Schema, []byte(`"version": "`+schemaVersion(t)+`"`), []byte(`"version": "1000.0.0"`), 1)
 	other := bytes.Replace(store.Schema, []byte(`"name": "Isolated_Networks"`), []byte(`"name": "Other"`), 1)
 	for _, c := range []struct {
 		name, says string
@@ -455,7 +456,7 @@ func TestConversion(t *testing.T) {
 			}
 			s.must(full)
 			s.stop()
-			if version := tool(t, "db-version", database(dir)); version != "1.3.0" {
+			if version := tool(t, "db-version", database(dir)); version != schemaVersion(t) {
 				t.Errorf("the database has version %s", version)
 			}
 			backup := database(dir) + ".backup-0.9.0"
@@ -492,7 +493,7 @@ func TestConversionFromTheFirstRelease(t *testing.T) {
 	want.Isolation, want.Strict, want.MACLock, want.BroadcastLimit = model.PolicyReport, true, true, 50
 	s.must(func(d *model.Desired) error { return d.UpdateNetwork(want) })
 	s.stop()
-	for file, version := range map[string]string{database(dir): "1.3.0", database(dir) + ".backup-1.0.0": "1.0.0"} {
+	for file, version := range map[string]string{database(dir): schemaVersion(t), database(dir) + ".backup-1.0.0": "1.0.0"} {
 		if got := tool(t, "db-version", file); got != version {
 			t.Errorf("%s has version %s, want %s", file, got, version)
 		}
@@ -532,7 +533,7 @@ func TestConversionFromPolicies(t *testing.T) {
 	}
 	s.must(func(d *model.Desired) error { return d.Adopt(host, network, "n", bridge) })
 	s.stop()
-	for file, version := range map[string]string{database(dir): "1.3.0", database(dir) + ".backup-1.1.0": "1.1.0"} {
+	for file, version := range map[string]string{database(dir): schemaVersion(t), database(dir) + ".backup-1.1.0": "1.1.0"} {
 		if got := tool(t, "db-version", file); got != version {
 			t.Errorf("%s has version %s, want %s", file, got, version)
 		}
@@ -773,4 +774,14 @@ func TestSchemaChecksum(t *testing.T) {
 	if want := strings.TrimSpace(string(out)); recorded != want {
 		t.Errorf("the schema records the checksum %q; it is %q", recorded, want)
 	}
+}
+
+// schemaVersion is that of the schema which isonetd has.
+func schemaVersion(t *testing.T) string {
+	t.Helper()
+	var schema struct{ Version string }
+	if err := json.Unmarshal(store.Schema, &schema); err != nil || schema.Version == "" {
+		t.Fatalf("the schema has no version: %v", err)
+	}
+	return schema.Version
 }

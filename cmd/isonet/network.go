@@ -161,27 +161,18 @@ func (a *app) addAttributeFlags(cmd *cobra.Command) *attributeFlags {
 	return f
 }
 
-// settingUsages say what the settings are for, by their flags.
-func settingUsages() map[string]string {
-	return map[string]string{
-		"isolation":       "what to do about what breaks the isolation: enforce (the default), quarantine or report",
-		"strict":          "forward frames between known ports only",
-		"mac-lock":        "hold every port to its own MAC address; needs --strict",
-		"broadcast-limit": "how many broadcast and multicast frames a port may send in a second; 0 means no limit; needs --strict",
-	}
-}
-
 // setting is a member of client.Settings: a pointer.
 type setting struct {
-	flag  string
-	value reflect.Value
+	flag, usage string
+	value       reflect.Value
 }
 
 func settingsOf(s client.Settings) []setting {
 	v := reflect.ValueOf(s)
 	list := make([]setting, v.NumField())
 	for i := range list {
-		list[i] = setting{strings.ReplaceAll(v.Type().Field(i).Tag.Get("yaml"), "_", "-"), v.Field(i)}
+		tag := v.Type().Field(i).Tag
+		list[i] = setting{strings.ReplaceAll(tag.Get("yaml"), "_", "-"), tag.Get("usage"), v.Field(i)}
 	}
 	return list
 }
@@ -199,16 +190,16 @@ func (s setting) text() string {
 
 // addSettings makes a flag for each setting.
 func (f *attributeFlags) addSettings(flags *pflag.FlagSet) {
-	to, usages := reflect.ValueOf(&f.Settings).Elem(), settingUsages()
+	to := reflect.ValueOf(&f.Settings).Elem()
 	for i, s := range settingsOf(f.Settings) {
 		var value any
 		switch s.value.Type().Elem().Kind() {
 		case reflect.Bool:
-			value = flags.Bool(s.flag, false, usages[s.flag])
+			value = flags.Bool(s.flag, false, s.usage)
 		case reflect.Int:
-			value = flags.Int(s.flag, 0, usages[s.flag])
+			value = flags.Int(s.flag, 0, s.usage)
 		default:
-			value = flags.String(s.flag, "", usages[s.flag])
+			value = flags.String(s.flag, "", s.usage)
 		}
 		to.Field(i).Set(reflect.ValueOf(value))
 	}

@@ -46,7 +46,7 @@ func TestVersionNotices(t *testing.T) {
 // The documents say which releases these are.
 func TestDocumentsNameTheReleases(t *testing.T) {
 	for document, says := range map[string]string{
-		"README.md":         "Open vSwitch (%s or later; isonet was tried with up to %s)",
+		"README.md":         "Open vSwitch %s or later. isonet was tested with versions up to %s.",
 		"docs/isolation.md": "Open vSwitch %s to %s.",
 	} {
 		text, err := os.ReadFile("../../" + document)
