@@ -179,3 +179,40 @@ func TestFuzz(t *testing.T) {
 		})
 	}
 }
+
+// TestPackageVersions checks that packages sort as the commits they are made of.
+func TestPackageVersions(t *testing.T) {
+	script, err := filepath.Abs("../../scripts/packaging/version")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newPlace(t, nil)
+	p.must("git", "init", "--quiet")
+	var versions []string
+	tell := func(describe string) {
+		out, code := p.run(script, describe)
+		if code != 0 {
+			t.Fatalf("%s: %s", describe, out)
+		}
+		versions = append(versions, strings.TrimSpace(out))
+	}
+	for _, date := range []string{"2026-01-02T03:04:05+0100", "2026-01-02T03:04:05Z", "2026-11-30T00:00:00Z"} {
+		p.must("git", "-c", "core.hooksPath=/dev/null", "commit", "--quiet", "--allow-empty", "--message", "x", "--date", date)
+		p.must("env", "GIT_COMMITTER_DATE="+date, "git", "commit", "--quiet", "--amend", "--no-edit", "--allow-empty", "--date", date)
+		tell("abcdef0")
+	}
+	for _, tag := range []string{"v0.1.0", "v0.1.0-3-gabcdef0", "v0.1.0-20-g0123456", "v0.1.0-20-g0123456-dirty", "v0.2.0", "v1.0.0"} {
+		tell(tag)
+	}
+	if want := "0.0.0+20260102020405.gabcdef0"; versions[0] != want {
+		t.Errorf("the version before the first tag is %s, want %s", versions[0], want)
+	}
+	for i, v := range versions[1:] {
+		if out, code := p.run("dpkg", "--compare-versions", versions[i], "lt", v); code != 0 {
+			t.Errorf("%s is not before %s: %s", versions[i], v, out)
+		}
+	}
+	if _, code := p.run(script); code != 2 {
+		t.Errorf("without a version it exits with %d, want 2", code)
+	}
+}

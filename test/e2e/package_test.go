@@ -29,6 +29,7 @@ func TestPackage(t *testing.T) {
 		if got := h.run(`stat -c '%U:%G %a' /run/isonet/isonetd.sock`); got != "root:isonet 660\n" {
 			t.Errorf("the socket is %s", got)
 		}
+		h.run(`test -s /usr/share/isonet/contrib/prometheus/alerts.yml -a -s /usr/share/isonet/contrib/grafana/isonet.json -a -s /usr/share/doc/isonet/docs/first-use.md`)
 		h.run(`ovsdb-tool schema-version /usr/share/isonet/isolated-networks.ovsschema`)
 		h.run(`test "$(zcat /usr/share/man/man8/isonetd.8.gz | head -c 3)" = ".nh"; bash -n /usr/share/bash-completion/completions/isonet`)
 	})

@@ -31,7 +31,7 @@ func TestRPM(t *testing.T) {
 		for _, want := range []string{
 			"/usr/sbin/isonetd", "/usr/bin/isonet", "/usr/lib/systemd/system/isonetd.service", "/usr/share/man/man8/isonetd.8.gz",
 			"/usr/share/man/man5/isonetd.yaml.5.gz", "/usr/share/man/man1/isonet-network-create.1.gz", "/usr/share/zsh/site-functions/_isonet",
-			"/usr/share/isonet/isolated-networks.ovsschema",
+			"/usr/share/isonet/isolated-networks.ovsschema", "/usr/share/isonet/contrib/prometheus/rules.yml", "/usr/share/doc/isonet/docs/howto.md",
 			"/usr/share/bash-completion/completions/isonet", "/usr/share/fish/vendor_completions.d/isonet.fish", "/usr/share/licenses/isonet/LICENSE",
 		} {
 			if !strings.Contains(list, want+"\n") {
