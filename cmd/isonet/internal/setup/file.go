@@ -14,9 +14,9 @@ import (
 // Wanted says how some networks and labels must be. What it does not name
 // stays as it is.
 type Wanted struct {
-	Networks []Network `yaml:"networks"`
+	Networks []Network `yaml:"networks" json:"networks"`
 	// Labels are labels that the host must have.
-	Labels []string `yaml:"labels"`
+	Labels []string `yaml:"labels" json:"labels"`
 }
 
 // Network says how one network must be; nil leaves an attribute as it is.
@@ -28,6 +28,8 @@ type Network struct {
 	MTU           *int    `yaml:"mtu"`
 	PortIsolation *bool   `yaml:"port_isolation"`
 	client.Settings
+	// IsolationPolicy is what the API calls Settings.Isolation. Parse makes it that.
+	IsolationPolicy *string `yaml:"isolation_policy"`
 	// Attach says whether the network is attached to the host, by itself or by
 	// a label.
 	Attach *bool `yaml:"attach"`
@@ -48,12 +50,36 @@ func Parse(name string, data []byte) (Wanted, error) {
 			return fmt.Errorf("network '%s' is named twice", n.Name)
 		}
 		seen[n.Name] = true
-		return n.validate()
+		return errors.Join(n.translate(), n.validate())
 	})
-	if err == nil && len(w.Networks)+len(w.Labels) == 0 {
-		err = strictyaml.Mistakes{{File: name, Position: strictyaml.Position{Line: 1, Column: 1}, Text: "the file names no network and no label"}}
+	if err == nil && w.Networks == nil && w.Labels == nil {
+		err = strictyaml.Mistakes{{File: name, Position: strictyaml.Position{Line: 1, Column: 1}, Text: "the file has neither networks nor labels"}}
 	}
-	return w, err
+	return w, hinted(err)
+}
+
+// hinted says to whoever gave a list, such as what 'isonet network list' prints,
+// where a file comes from.
+func hinted(err error) error {
+	mistakes, _ := errors.AsType[strictyaml.Mistakes](err)
+	for i, m := range mistakes {
+		if m.Text == "expected a map with the keys networks, labels" {
+			mistakes[i].Text += ": 'isonet export' writes such a file"
+		}
+	}
+	return err
+}
+
+// translate takes the API's name of a member for the file's.
+func (n *Network) translate() error {
+	switch {
+	case n.IsolationPolicy == nil:
+		return nil
+	case n.Isolation != nil:
+		return fmt.Errorf("network '%s': isolation and isolation_policy are the same: give one of them", n.Name)
+	}
+	n.Isolation, n.IsolationPolicy = n.IsolationPolicy, nil
+	return nil
 }
 
 func checkLabel(label string) error {

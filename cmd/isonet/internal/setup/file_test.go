@@ -75,6 +75,18 @@ func TestParseAlias(t *testing.T) {
 	}
 }
 
+// TestParseAPIsNames accepts a setting under the name that the API has for it.
+func TestParseAPIsNames(t *testing.T) {
+	got, err := setup.Parse("f.yaml", []byte("networks: [{name: x, isolation_policy: report}]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := setup.Wanted{Networks: []setup.Network{{Name: "x", Settings: client.Settings{Isolation: ptr("report")}}}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 // TestParseWithoutStrict accepts what needs a strict network of one that may
 // be strict already.
 func TestParseWithoutStrict(t *testing.T) {
@@ -90,12 +102,11 @@ func TestParseWithoutStrict(t *testing.T) {
 
 func TestParseRefuses(t *testing.T) {
 	tests := []struct{ name, text, want string }{
-		{"empty", "", "1:1: the file names no network and no label"},
-		{"comment only", "# nothing\n", "1:1: the file names no network and no label"},
-		{"names nothing", "networks: []\n", "1:1: the file names no network and no label"},
-		{"empty object", "{}", "1:1: the file names no network and no label"},
-		{"a list", "- name: x\n", "1:1: expected a map with the keys networks, labels"},
-		{"a JSON text", `"x"`, "1:1: expected a map with the keys networks, labels"},
+		{"empty", "", "1:1: the file has neither networks nor labels"},
+		{"comment only", "# nothing\n", "1:1: the file has neither networks nor labels"},
+		{"empty object", "{}", "1:1: the file has neither networks nor labels"},
+		{"a list", "- name: x\n", "1:1: expected a map with the keys networks, labels: 'isonet export' writes such a file"},
+		{"a JSON text", `"x"`, "1:1: expected a map with the keys networks, labels: 'isonet export' writes such a file"},
 		{"syntax", "networks: [\n", "1:11: sequence end token ']' not found"},
 		{"two documents", "labels: [a]\n---\nlabels: [b]\n", "3:1: the file has more than one document: put all in one"},
 		{"bad second document", "labels: [a]\n---\nlabels: [\n", "3:9: sequence end token ']' not found"},
@@ -134,6 +145,10 @@ func TestParseRefuses(t *testing.T) {
 		},
 		{"empty policy", "networks:\n- name: x\n  isolation: ''\n", "2:3: network 'x': isolation is empty: leave it out, or use one of enforce, quarantine, report"},
 		{
+			"policy twice", "networks:\n- name: x\n  isolation: report\n  isolation_policy: report\n",
+			"2:3: network 'x': isolation and isolation_policy are the same: give one of them",
+		},
+		{
 			"MAC lock without strict", "networks:\n- name: x\n  strict: false\n  mac_lock: true\n",
 			"2:3: network 'x': The MAC lock of network 'x' needs strict isolation: turn strict on too, or the MAC lock off.",
 		},
@@ -155,7 +170,7 @@ func TestParseRefuses(t *testing.T) {
 		},
 		{
 			"deep JSON", strings.Repeat("[", 200) + strings.Repeat("]", 200),
-			"1:1: expected a map with the keys networks, labels",
+			"1:1: expected a map with the keys networks, labels: 'isonet export' writes such a file",
 		},
 	}
 	for _, tt := range tests {
