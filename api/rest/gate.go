@@ -89,17 +89,21 @@ func (g *Gate) admit(conn net.Conn) *guest {
 	for g.guests >= maxConnections && g.strangers.Len() == 0 && !g.closed {
 		g.room.Wait()
 	}
+	if g.closed {
+		return nil
+	}
 	leaves, room := g.leaving(n)
 	if !room {
 		return nil
+	}
+	if leaves != nil {
+		leaves.leave()         // now: who comes next must not count on the same place
+		go leaves.Conn.Close() //nolint:errcheck // it is a stranger's
 	}
 	g.guests++
 	g.from[n.address]++
 	n.element = g.strangers.PushBack(n)
 	n.timer = time.AfterFunc(g.patience, n.expire)
-	if leaves != nil {
-		go leaves.Close() //nolint:errcheck // it is a stranger's; it takes the lock
-	}
 	return n
 }
 
@@ -178,14 +182,19 @@ func (n *guest) expire() {
 // Close ends the connection.
 func (n *guest) Close() error {
 	n.gate.mu.Lock()
+	n.leave()
+	n.gate.mu.Unlock()
+	return n.Conn.Close()
+}
+
+// leave gives the place back, once.
+func (n *guest) leave() {
 	if !n.gone {
 		n.gone = true
 		n.leaveStrangers()
 		n.gate.guests--
 		n.gate.room.Signal()
 	}
-	n.gate.mu.Unlock()
-	return n.Conn.Close()
 }
 
 // addressOf returns the address of a client. That of IPv6 is its network, all of which

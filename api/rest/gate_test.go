@@ -2,6 +2,7 @@ package rest
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -188,5 +189,42 @@ func TestFullOfLogins(t *testing.T) {
 		if !v.asks(t, "/again") {
 			t.Fatal("a login lost its connection")
 		}
+	}
+}
+
+// What makes room is counted as gone at once, however long its end takes.
+func TestStrangersAtOnceDoNotOverfill(t *testing.T) {
+	g := NewGate(nil)
+	g.chance = 0
+	for i := range 2 * maxConnections {
+		address := net.IPv4(127, 1, byte(i/maxStrangers), 1)
+		if g.admit(slowToClose{from: &net.TCPAddr{IP: address}, end: t.Context()}) == nil {
+			t.Fatalf("stranger %d is not let in", i)
+		}
+		g.mu.Lock()
+		guests := g.guests
+		g.mu.Unlock()
+		if guests > maxConnections {
+			t.Fatalf("%d connections are there, at most %d may be", guests, maxConnections)
+		}
+	}
+}
+
+// slowToClose is a connection whose Close takes until the test ends.
+type slowToClose struct {
+	net.Conn
+	from net.Addr
+	end  context.Context
+}
+
+func (c slowToClose) RemoteAddr() net.Addr { return c.from }
+func (c slowToClose) Close() error         { <-c.end.Done(); return nil }
+
+// The listener ends while somebody waits for a place.
+func TestCloseWhileFullOfLogins(t *testing.T) {
+	g := NewGate(nil)
+	g.guests, g.closed = maxConnections, true
+	if g.admit(slowToClose{from: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 3)}, end: t.Context()}) != nil {
+		t.Error("who waited is let in after the end")
 	}
 }
