@@ -16,6 +16,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
 )
@@ -24,6 +25,7 @@ import (
 const (
 	maxSize     = 8 << 20 // bytes
 	maxMistakes = 20      // that are told
+	maxDepth    = 100     // of nesting: the parser's memory grows with its square
 )
 
 // Position is a place in a file, counted from 1.
@@ -97,7 +99,12 @@ func (d *decoder) document(data []byte, to reflect.Value) {
 		d.wrong(Position{line + 1, good - bytes.LastIndexByte(data[:good], '\n')}, "this is not UTF-8")
 		return
 	}
-	file, err := parser.ParseBytes(bytes.TrimPrefix(data, []byte("\ufeff")), 0, parser.AllowDuplicateMapKey())
+	tokens := lexer.Tokenize(strings.TrimPrefix(string(data), "\ufeff"))
+	if deep := tooDeep(tokens); deep != nil {
+		d.wrong(position(deep), "this is nested deeper than %d levels", maxDepth)
+		return
+	}
+	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		at, text := Position{1, 1}, err.Error()
 		var syntax *yaml.SyntaxError
@@ -120,6 +127,28 @@ func (d *decoder) document(data []byte, to reflect.Value) {
 		ast.Walk(d, bodies[0])
 		d.value(bodies[0], to)
 	}
+}
+
+// tooDeep returns the token with which brackets, or indicators in a row, are nested
+// too deep; nil if none are.
+func tooDeep(tokens token.Tokens) *token.Token {
+	brackets, row := 0, 0
+	for _, t := range tokens {
+		row++
+		switch t.Type {
+		case token.SequenceStartType, token.MappingStartType:
+			brackets++
+		case token.SequenceEndType, token.MappingEndType:
+			brackets, row = brackets-1, 0
+		case token.SequenceEntryType, token.MappingKeyType, token.TagType, token.AnchorType:
+		default:
+			row = 0
+		}
+		if brackets > maxDepth || row > maxDepth {
+			return t
+		}
+	}
+	return nil
 }
 
 // validUTF8 returns how many bytes of the beginning are UTF-8.

@@ -146,3 +146,16 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// The memory that the parser takes grows with the square of the nesting.
+func TestNestingIsBounded(t *testing.T) {
+	for _, part := range []string{"[", "{a: ", "- ", "? ", "!!str "} {
+		var into struct {
+			A string `yaml:"a"`
+		}
+		err := strictyaml.Decode("file", []byte(strings.Repeat(part, 1000)), &into, nil)
+		if err == nil || !strings.Contains(err.Error(), "nested deeper") {
+			t.Errorf("%q: %.200v", part, err)
+		}
+	}
+}
