@@ -111,7 +111,9 @@ func (o Options) patience() time.Duration {
 
 // Done is what a write has made.
 type Done struct {
-	Desired *model.Desired
+	// Before is the desired state that it was made of, and Desired is the one
+	// that it made. Both are nil for a write that failed.
+	Before, Desired *model.Desired
 	// Warnings are what VMs of this host will notice, a sentence for each thing.
 	Warnings []string
 }
@@ -148,7 +150,7 @@ func (w *Writer) Write(ctx context.Context, o Options, edit func(*model.Desired)
 		return Done{}, err
 	}
 	if len(ch.touched) == 0 {
-		return Done{Desired: ch.after}, nil
+		return Done{Before: ch.before, Desired: ch.after}, nil
 	}
 	wait, cancel := context.WithTimeout(ctx, o.patience())
 	defer cancel()
@@ -156,7 +158,7 @@ func (w *Writer) Write(ctx context.Context, o Options, edit func(*model.Desired)
 		return Done{}, w.takeBack(ctx, ch, err)
 	}
 	w.endLeaving(ctx, ch)
-	return Done{ch.after, ch.warnings}, nil
+	return Done{ch.before, ch.after, ch.warnings}, nil
 }
 
 // commit writes the change to the store, unless the local host forbids it.

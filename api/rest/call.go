@@ -35,6 +35,9 @@ type Call struct {
 	// the desired state that a write made.
 	version string
 	made    *model.Desired
+	// changed says what the write did, in words; dry that it is not to be done.
+	changed string
+	dry     bool
 	// status is the reply's status code; 0 before the reply.
 	status int
 	// err is what the handler returned.

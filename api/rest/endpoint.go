@@ -102,6 +102,9 @@ func (e *Endpoint) log(c *Call, started time.Time) {
 	case c.claimed != "":
 		attrs = append(attrs, slog.String("claimed_user", Clip(c.claimed)))
 	}
+	if c.changed != "" {
+		attrs = append(attrs, slog.String("changed", c.changed))
+	}
 	if c.err != nil {
 		attrs = append(attrs, slog.String("error", Clip(c.err.Error())))
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/isonet/isonet/change"
+	"github.com/isonet/isonet/history"
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/wire"
 )
@@ -28,6 +29,9 @@ func (c *Call) Write(o change.Options, write func(context.Context, change.Option
 		return nil, Refuse(ErrPrecondition, "It was changed since it was read with the ETag in If-Match: read it again and decide anew, or send the request without If-Match to overwrite what others did.")
 	}
 	c.made = done.Desired
+	if err == nil && !c.dry {
+		c.changed = history.Text(done.Before, done.Desired)
+	}
 	for _, text := range done.Warnings {
 		c.w.Header().Add(wire.WarningHeader, ascii(text))
 	}
@@ -61,6 +65,7 @@ func (c *Call) DryRun() (bool, error) {
 	if c.r.Method == http.MethodGet || c.r.Method == http.MethodHead {
 		return false, nil
 	}
+	c.dry = true
 	c.w.Header().Set(dryRunHeader, "true")
 	return true, nil
 }
