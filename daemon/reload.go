@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -63,6 +64,7 @@ func (d *Daemon) Reload(cfg Config) error {
 		}
 	}
 	d.api.Reload(cfg.api(), users)
+	d.cfg.UsersFile = cmp.Or(cfg.UsersFile, d.cfg.UsersFile)
 	if d.cfg.TLS != nil && cfg.TLS != nil {
 		d.cfg.TLS.become(cfg.TLS)
 	}

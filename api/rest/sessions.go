@@ -49,13 +49,20 @@ func (s *Sessions) Login(c *Call, name, password string) (token string, end time
 	if s == nil { // any name and token are as good as none
 		return newToken(), time.Time{}, nil
 	}
-	user, err := s.check(c, s.users.Load(), name, password)
+	users := s.users.Load()
+	user, err := s.check(c, users, name, password)
 	if err != nil {
 		return "", time.Time{}, err
 	}
+	token, end = s.tokens.issue(user)
+	if now := s.users.Load(); !now.same(users, user) {
+		// A reload came while the password was checked, and may have ended the tokens
+		// of the user before this one was given out.
+		s.tokens.revoke(token)
+		return "", time.Time{}, Refuse(ErrUnauthorized, "The user name or password is incorrect.")
+	}
 	c.user = user
 	loggedIn(c.r.Context())
-	token, end = s.tokens.issue(user)
 	return token, end, nil
 }
 

@@ -197,8 +197,12 @@ func (d *decoder) value(n ast.Node, to reflect.Value) {
 		return
 	}
 	expected := ""
+	_, null := n.(*ast.NullNode)
 	switch to.Kind() {
 	case reflect.Pointer:
+		if null { // it says nothing
+			return
+		}
 		to.Set(reflect.New(to.Type().Elem()))
 		d.value(n, to.Elem())
 		return
@@ -209,6 +213,9 @@ func (d *decoder) value(n ast.Node, to reflect.Value) {
 		}
 		expected = "a map with the keys " + strings.Join(keys(to.Type()), ", ")
 	case reflect.Slice:
+		if null {
+			return
+		}
 		if list, ok := n.(*ast.SequenceNode); ok {
 			d.items(list, to)
 			return

@@ -159,3 +159,19 @@ func TestNestingIsBounded(t *testing.T) {
 		}
 	}
 }
+
+// A null says nothing of what may be left out.
+func TestNullSaysNothing(t *testing.T) {
+	got, err := decode("items: [{name: a, size: null, on: ~}, {name: b, size: }]\ntexts: null\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(file{Items: []item{{Name: "a"}, {Name: "b"}}}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for _, text := range []string{`{"items": null}`, `{"items": [{"name": "a", "size": null}]}`} {
+		if _, err := decode(text); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}

@@ -170,7 +170,7 @@ func TestParseRefuses(t *testing.T) {
 		},
 		{
 			"deep JSON", strings.Repeat("[", 200) + strings.Repeat("]", 200),
-			"1:1: expected a map with the keys networks, labels: 'isonet export' writes such a file",
+			"1:101: this is nested deeper than 100 levels",
 		},
 	}
 	for _, tt := range tests {
