@@ -47,6 +47,7 @@ const (
 	RemovedInUse       Code = "removed-in-use"        // the network's name, the ports, the VM
 	RemovedInUseByMany Code = "removed-in-use-by-vms" // the network's name, the ports, the VMs, how many
 	InQuarantine       Code = "in-quarantine"         // the network's name, the ports
+	BackupOlder        Code = "backup-older"          // the revisions of the backup and of the store
 	HostNotEmpty       Code = "host-not-empty"        // the host's name, how many networks, how many labels
 	Unrealised         Code = "unrealised"            // what became of the change, the cause
 	OutOfSync          Code = "out-of-sync"           // "setup" or "sync all", the cause

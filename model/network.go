@@ -79,6 +79,18 @@ func (n *Network) Apply(settings any) {
 	}
 }
 
+// Show sets the members of settings to the fields of the network that have their names.
+// Settings points to a struct of pointers, as Apply takes.
+func (n Network) Show(settings any) {
+	n.Isolation = n.EffectiveIsolation()
+	from, to := reflect.ValueOf(n), reflect.ValueOf(settings).Elem()
+	for i := range to.NumField() {
+		member := reflect.New(to.Field(i).Type().Elem())
+		member.Elem().Set(from.FieldByName(to.Type().Field(i).Name).Convert(member.Type().Elem()))
+		to.Field(i).Set(member)
+	}
+}
+
 // EffectiveMTU returns the MTU in bytes that the network's ports must have.
 func (n Network) EffectiveMTU() int {
 	if n.MTU == 0 {

@@ -12,12 +12,6 @@ import (
 	"github.com/isonet/isonet/wire"
 )
 
-// resources are isonet's own.
-type resources struct {
-	rest.Backend
-	draft func() (*rest.Mux, *change.Draft)
-}
-
 // Routes returns isonet's own resources. Draft gives the whole API over a draft of the
 // desired state, for plans.
 func Routes(b rest.Backend, draft func() (*rest.Mux, *change.Draft)) []rest.Route {
@@ -27,6 +21,8 @@ func Routes(b rest.Backend, draft func() (*rest.Mux, *change.Draft)) []rest.Rout
 		{Pattern: "GET /isonet/watch", Handle: r.watchStatus},
 		{Pattern: "GET /isonet/plan", Handle: r.getPlan},
 		{Pattern: "POST /isonet/plan", Handle: r.makePlan, Unplanned: true},
+		{Pattern: "GET /isonet/backup", Handle: r.getBackup},
+		{Pattern: "POST /isonet/restore", Handle: r.restoreBackup},
 		{Pattern: "POST /isonet/adopt", Handle: r.adoptBridge},
 		{Pattern: "POST /isonet/release", Handle: r.releaseBridge},
 		{Pattern: "POST /isonet/prune", Handle: r.prunePorts, Unplanned: true},

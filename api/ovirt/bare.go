@@ -44,7 +44,7 @@ func (v *view) bareCluster() *clusterDTO {
 // bareNetwork renders a network of the data center.
 func (v *view) bareNetwork(n model.Network) *networkDTO {
 	e := *v.ref("networks", n.ID)
-	return &networkDTO{
+	d := &networkDTO{
 		entity: e, Name: &n.Name, Description: &n.Description, Comment: &n.Comment,
 		Link:          linksTo(e, "networklabels", "vnicprofiles"),
 		MTU:           new(integer(n.MTU)),
@@ -53,9 +53,9 @@ func (v *view) bareNetwork(n model.Network) *networkDTO {
 		Usages:        &usagesDTO{[]string{"vm"}},
 		VdsmName:      &n.VdsmName,
 		DataCenter:    &dataCenterDTO{entity: *v.ref("datacenters", dataCenterID())},
-
-		Settings: settingsOf(n),
 	}
+	n.Show(&d.Settings)
+	return d
 }
 
 // Every network has one vNIC profile of its own name, which clients need to

@@ -28,8 +28,11 @@ func TestSettingsGoThereAndBack(t *testing.T) {
 		if unsaid != to {
 			t.Errorf("nothing said changed:\n%s", cmp.Diff(to, unsaid))
 		}
-		to.Apply(settingsOf(from))
-		if diff := cmp.Diff(settingsOf(from), settingsOf(to)); diff != "" || to.Name != "to" {
+		var shown, then wire.Settings[boolean, integer]
+		from.Show(&shown)
+		to.Apply(shown)
+		to.Show(&then)
+		if diff := cmp.Diff(shown, then); diff != "" || to.Name != "to" {
 			t.Errorf("(-from +to):\n%s", diff)
 		}
 	})

@@ -41,15 +41,21 @@ func (c *Call) read(into Document, optional bool) error {
 }
 
 // ReadJSON decodes the body of an isonet resource, which has native values.
-func (c *Call) ReadJSON(into any) error {
-	data, err := c.body(maxBody)
+func (c *Call) ReadJSON(into any) error { return c.readJSON(into, 1) }
+
+// ReadLargeJSON decodes a body that has all that there is, which may be so many times
+// as large as others.
+func (c *Call) ReadLargeJSON(into any, times int) error { return c.readJSON(into, times) }
+
+func (c *Call) readJSON(into any, times int) error {
+	data, err := c.body(maxBody * int64(times))
 	if err != nil {
 		return err
 	}
 	if f, err := requestFormat(c.r.Header); err != nil || f != FormatJSON {
 		return Refuse(ErrMediaType, "The body of %s is JSON: send it with the content type application/json.", c.path)
 	}
-	if err := guardJSON(data); err != nil {
+	if err := guardJSON(data, maxParts*times); err != nil {
 		return decodeError(err)
 	}
 	return decodeError(json.Unmarshal(data, into))

@@ -63,7 +63,7 @@ func (f Format) Decode(data []byte, into Document) error {
 	if f == FormatXML {
 		return decodeError(decodeXML(data, into))
 	}
-	err := guardJSON(data)
+	err := guardJSON(data, maxParts)
 	if err == nil {
 		err = json.Unmarshal(data, into)
 	}

@@ -24,8 +24,8 @@ const (
 	maxAttributes = 64
 )
 
-func tooMany() error {
-	return Refuse(ErrTooLarge, "The body has more than %d parts: send less at once.", maxParts)
+func tooMany(most int) error {
+	return Refuse(ErrTooLarge, "The body has more than %d parts: send less at once.", most)
 }
 
 func tooDeep() error {
@@ -101,7 +101,7 @@ func (g *guardXML) start(t xml.StartElement) (xml.Token, error) {
 		return nil, tooDeep()
 	}
 	if g.elements++; g.elements > maxParts {
-		return nil, tooMany()
+		return nil, tooMany(maxParts)
 	}
 	if len(t.Attr) > maxAttributes {
 		return nil, Refuse(ErrSyntax, "The element <%s> has %d attributes; the limit is %d.", t.Name.Local, len(t.Attr), maxAttributes)
@@ -119,10 +119,10 @@ func (g *guardXML) start(t xml.StartElement) (xml.Token, error) {
 // guardJSON refuses a body that is no object, deep nesting, keys that stand
 // twice in an object, and nulls in arrays. Anything after the object is left to
 // json.Unmarshal.
-func guardJSON(data []byte) error {
+func guardJSON(data []byte, parts int) error {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.UseNumber() // a number of any size is for its reader to judge
-	var at place
+	at := place{most: parts}
 	for {
 		token, err := decoder.Token()
 		if errors.Is(err, io.EOF) {
@@ -143,6 +143,7 @@ func guardJSON(data []byte) error {
 // place is where a reader of a JSON body is.
 type place struct {
 	parts  int
+	most   int     // parts
 	levels []level // the objects and arrays that are open, the outermost first
 }
 
@@ -159,8 +160,8 @@ func (p *place) add(token json.Token) error {
 		p.levels = p.levels[:depth-1]
 		return nil
 	}
-	if p.parts++; p.parts > maxParts {
-		return tooMany()
+	if p.parts++; p.parts > p.most {
+		return tooMany(p.most)
 	}
 	if depth == 0 && delimiter != '{' {
 		return Refuse(ErrSyntax, "The body must be a JSON object.")

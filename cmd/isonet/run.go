@@ -123,7 +123,7 @@ not isolated or not known ('isonet status' and 'isonet doctor'), 4 a leak, 5 no 
 	root.AddCommand(
 		a.networkCommand(), a.hostCommand(), a.labelCommand(), a.attachCommand(), a.detachCommand(),
 		a.adoptCommand(), a.releaseCommand(), a.portCommand(), a.guardCommand(),
-		a.setupCommand(), a.planCommand(), a.exportCommand(), a.statusCommand(), a.doctorCommand(), a.watchCommand(), a.proveCommand(),
+		a.setupCommand(), a.planCommand(), a.exportCommand(), a.backupCommand(), a.restoreCommand(), a.statusCommand(), a.doctorCommand(), a.watchCommand(), a.proveCommand(),
 		a.topCommand(), a.statsCommand(),
 		a.completionCommand(root), a.versionCommand(),
 	)
