@@ -150,9 +150,8 @@ func (r *reloading) reload(logged string) {
 	ovstest.Eventually(r, "the reload is logged", func() error { return r.log.has(logged) })
 }
 
-// ask sends a request as a user, and returns the status and the certificate's serial
-// number.
-func (r *reloading) ask(method, path, body string, authorize func(*http.Request)) (status int, reply string, serial int64) {
+// send sends a request as a user. The caller closes the body of the reply.
+func (r *reloading) send(method, path, body string, authorize func(*http.Request)) *http.Response {
 	r.Helper()
 	client := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}} //nolint:gosec // it looks at the certificate
 	req, err := http.NewRequestWithContext(r.Context(), method, "https://"+r.address+path, strings.NewReader(body))
@@ -164,6 +163,14 @@ func (r *reloading) ask(method, path, body string, authorize func(*http.Request)
 	if err != nil {
 		r.Fatal(err)
 	}
+	return res
+}
+
+// ask sends a request as a user, and returns the status and the certificate's serial
+// number.
+func (r *reloading) ask(method, path, body string, authorize func(*http.Request)) (status int, reply string, serial int64) {
+	r.Helper()
+	res := r.send(method, path, body, authorize)
 	defer res.Body.Close() //nolint:errcheck // it was read
 	text, err := io.ReadAll(res.Body)
 	if err != nil {
@@ -216,6 +223,9 @@ func TestReload(t *testing.T) {
 		t.Fatalf("the token is good for %d", got)
 	}
 
+	watch := r.send(http.MethodGet, "/ovirt-engine/api/isonet/watch", "", bearer)
+	defer watch.Body.Close() //nolint:errcheck // it was read
+
 	// A user with another password, one who is gone, one who is new, and one who may more.
 	writeUsers(t, r.options.UsersFile, "admin", "changed", "guest", "guest", "new", "new")
 	r.options.Readers, r.options.LogLevel, r.options.StrictDefault = "new", "info", "true"
@@ -225,6 +235,9 @@ func TestReload(t *testing.T) {
 	r.status("new", "new", http.MethodPost, http.StatusForbidden)
 	if got, _, _ := r.ask(http.MethodGet, networksPath, "", bearer); got != http.StatusUnauthorized {
 		t.Errorf("the token of who has another password is good for %d", got)
+	}
+	if _, err := io.Copy(io.Discard, watch.Body); err != nil { // which the reload ends
+		t.Errorf("the watch of who has another password: %v", err)
 	}
 	if _, reply, _ := r.ask(http.MethodPost, networksPath, `{"name":"strict"}`, as("guest", "guest")); !strings.Contains(reply, `"strict" : "true"`) && !strings.Contains(reply, `"strict": "true"`) {
 		t.Errorf("the default of strict is as before: %s", reply)

@@ -63,10 +63,8 @@ func (r resources) watchStatus(c *rest.Call) error {
 		if line != nil && stream.Line(line) != nil {
 			return nil // the client is gone
 		}
-		select {
-		case <-c.Context().Done():
+		if !stream.Wait(changed) {
 			return nil
-		case <-changed:
 		}
 	}
 }

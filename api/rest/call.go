@@ -27,6 +27,9 @@ type Call struct {
 	// "" and nil on the unix socket and before the login.
 	user  string
 	users *Users
+	// stays reports whether the user is still let in, and a channel that is closed when
+	// that may change; nil where there are no users.
+	stays func() (bool, <-chan struct{})
 	// claimed is whom the client says to be, by a password.
 	claimed string
 	// about is that of the route.

@@ -14,9 +14,11 @@ import (
 // of a user, or by a token that was given out for one. A nil *Sessions is that of the
 // unix socket: whoever may connect to it may do everything there.
 type Sessions struct {
-	users  atomic.Pointer[Users]
-	tokens *tokens
-	brake  *brake
+	users atomic.Pointer[Users]
+	// reloaded is closed by the next reload.
+	reloaded atomic.Pointer[chan struct{}]
+	tokens   *tokens
+	brake    *brake
 	// origins holds off what a browser sends on behalf of another site.
 	origins *http.CrossOriginProtection
 }
@@ -29,6 +31,7 @@ func NewSessions(users *Users, timeout time.Duration, now func() time.Time) *Ses
 	}
 	s := &Sessions{tokens: newTokens(timeout, now), brake: newBrake(now), origins: http.NewCrossOriginProtection()}
 	s.users.Store(users)
+	s.reloaded.Store(new(make(chan struct{})))
 	return s
 }
 
@@ -39,6 +42,7 @@ func (s *Sessions) Reload(users *Users, timeout time.Duration) {
 		timeout = DefaultTokenTimeout
 	}
 	before := s.users.Swap(users)
+	close(*s.reloaded.Swap(new(make(chan struct{}))))
 	s.tokens.reload(timeout, func(user string) bool { return users.same(before, user) })
 }
 
@@ -127,6 +131,10 @@ func (s *Sessions) admit(c *Call) error {
 	}
 	loggedIn(c.r.Context())
 	c.users, c.user = users, user
+	c.stays = func() (bool, <-chan struct{}) {
+		reloaded := *s.reloaded.Load()
+		return s.users.Load().same(users, user), reloaded
+	}
 	if users.readers[user] && c.r.Method != http.MethodGet && c.r.Method != http.MethodHead {
 		return Refuse(ErrForbidden, "User is not authorized to perform this action.")
 	}

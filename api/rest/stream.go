@@ -31,6 +31,27 @@ func (c *Call) Stream(contentType string) (*Stream, error) {
 	return s, nil
 }
 
+// Wait waits for a change. It returns false when the client is gone, or may not look any
+// more.
+func (s *Stream) Wait(changed <-chan struct{}) bool {
+	for {
+		var reloaded <-chan struct{}
+		if s.call.stays != nil {
+			stays, next := s.call.stays()
+			if reloaded = next; !stays {
+				return false
+			}
+		}
+		select {
+		case <-s.call.Context().Done():
+			return false
+		case <-changed:
+			return true
+		case <-reloaded:
+		}
+	}
+}
+
 // Line sends a line. It fails when the client is gone.
 func (s *Stream) Line(line []byte) error {
 	s.call.AllowReply(0)
