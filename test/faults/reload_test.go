@@ -30,7 +30,7 @@ func TestSIGHUPNeverEndsIt(t *testing.T) {
 		{"log-level: info\n", "reloaded the configuration"},
 		{"log-level: loud\n", `\"loud\" is not debug`},
 		{"log-levl: info\n", "log-levl"},
-		{"{", "did not find expected"},
+		{"{", "could not find flow mapping"},
 		{"log-level: info\nmetrics-ports: true\n", "settings=metrics-ports"},
 	} {
 		write(c.text)
