@@ -20,21 +20,25 @@ type Restored struct {
 // keeps its labels, and its attachments to networks that stay. A backup of one host is
 // also for the one host of another machine.
 func (w *Writer) Restore(ctx context.Context, o Options, backup *model.Desired, older bool) (Restored, Done, error) {
-	var made Restored
 	done, err := w.Write(ctx, o, func(d *model.Desired) error {
 		if backup.Revision < d.Revision && !older {
 			return model.Refuse(model.ErrConflict, model.BackupOlder, "The backup is of revision %d, and the store has revision %d: what was changed since would be undone. Restore it as an older one if that is meant.", backup.Revision, d.Revision)
 		}
-		before := d.Clone()
 		restore(d, backup)
-		made = compared(before, d)
 		return nil
 	})
-	return made, done, err
+	if err != nil {
+		return Restored{}, done, err
+	}
+	return compared(done.Before, done.Desired), done, nil
 }
 
 func restore(d, backup *model.Desired) {
 	hosts, networks := counterparts(d, backup), map[model.ID]model.Network{}
+	known := map[model.ID]bool{}
+	for _, id := range hosts {
+		known[id] = true
+	}
 	for id, n := range backup.Networks {
 		have := d.Networks[id]
 		if n.Revision = have.Revision; n != have {
@@ -45,7 +49,7 @@ func restore(d, backup *model.Desired) {
 	d.Networks = networks
 	maps.DeleteFunc(d.Attachments, func(_ model.ID, at model.Attachment) bool {
 		_, stays := networks[at.Network]
-		return !stays || slices.Contains(slices.Collect(maps.Values(hosts)), at.Host)
+		return !stays || known[at.Host]
 	})
 	for id, h := range backup.Hosts {
 		have, exists := d.Hosts[hosts[id]]
@@ -70,9 +74,14 @@ func restore(d, backup *model.Desired) {
 func counterparts(d, backup *model.Desired) map[model.ID]model.ID {
 	hosts := map[model.ID]model.ID{}
 	for id, h := range backup.Hosts {
-		for _, have := range d.Hosts {
-			if have.SystemID == h.SystemID || len(d.Hosts) == 1 && len(backup.Hosts) == 1 {
-				hosts[id] = have.ID
+		if have, here := d.HostOf(h.SystemID); here {
+			hosts[id] = have.ID
+		}
+	}
+	if len(d.Hosts) == 1 && len(backup.Hosts) == 1 {
+		for id := range backup.Hosts {
+			for only := range d.Hosts {
+				hosts[id] = only
 			}
 		}
 	}
