@@ -18,9 +18,6 @@ import (
 // networks it is.
 const backupTimes = 32
 
-// maxPatience bounds how long a restore waits for Open vSwitch.
-const maxPatience = time.Hour
-
 // getBackup tells all that operators asked for.
 func (r resources) getBackup(c *rest.Call) error {
 	r.TellStale(c)
@@ -62,9 +59,9 @@ func (r resources) restoreBackup(c *rest.Call) error {
 	if err != nil {
 		return err
 	}
-	o := change.Options{Force: request.Force, Timeout: time.Duration(request.ConnectivityTimeout) * time.Second}
-	if o.Timeout < 0 || o.Timeout > maxPatience {
-		return rest.Refuse(rest.ErrValue, "The connectivity_timeout must be from 0 (the default of %.0f) to %.0f seconds.", change.Timeout.Seconds(), maxPatience.Seconds())
+	o := change.Options{Force: request.Force}
+	if o.Timeout, err = rest.Patience(request.ConnectivityTimeout); err != nil {
+		return err
 	}
 	var made change.Restored
 	_, err = c.Write(o, func(ctx context.Context, o change.Options) (done change.Done, err error) {

@@ -51,7 +51,7 @@ func (r *networksRequest) options() (change.Options, error) {
 	if n := len(r.Network); n > wire.MostNetworks {
 		return change.Options{}, model.Invalidf("The request has %d networks; the limit is %d: send several requests.", n, wire.MostNetworks)
 	}
-	timeout, err := patience(r.ConnectivityTimeout)
+	timeout, err := rest.Patience(int(value(r.ConnectivityTimeout)))
 	wrong := []error{err}
 	for i, item := range r.Network {
 		wrong = append(wrong, about(i, item, item.refuseForm())...)

@@ -4,15 +4,11 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/isonet/isonet/api/rest"
 	"github.com/isonet/isonet/change"
 	"github.com/isonet/isonet/model"
 )
-
-// maxConnectivityTimeout bounds how long a client can make a write wait.
-const maxConnectivityTimeout = time.Hour
 
 // setupResource is the actions on hosts.
 type setupResource struct{ site }
@@ -55,19 +51,8 @@ func (r setupResource) setupNetworks(c *rest.Call) (rest.Document, error) {
 }
 
 func (action *actionDTO) options(c *rest.Call) (change.Options, error) {
-	timeout, err := patience(action.ConnectivityTimeout)
+	timeout, err := rest.Patience(int(value(action.ConnectivityTimeout)))
 	return change.Options{Force: c.Flag("force") || bool(value(action.Force)), Timeout: timeout}, err
-}
-
-// patience returns how long a write waits for Open vSwitch when the client says
-// how many seconds; 0 is the default.
-func patience(seconds *integer) (time.Duration, error) {
-	timeout := time.Duration(value(seconds)) * time.Second
-	if timeout < 0 || timeout > maxConnectivityTimeout {
-		return 0, rest.Refuse(rest.ErrValue, "The connectivity_timeout must be from 0 (the default of %d) to %d seconds.",
-			int(change.Timeout.Seconds()), int(maxConnectivityTimeout.Seconds()))
-	}
-	return timeout, nil
 }
 
 // refuseForm refuses what is not even sound before any state is looked at.

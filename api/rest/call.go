@@ -50,9 +50,6 @@ type Call struct {
 // Context ends with the request.
 func (c *Call) Context() context.Context { return c.r.Context() }
 
-// Method is the method of HTTP.
-func (c *Call) Method() string { return c.r.Method }
-
 // Base is the path that hrefs begin with: the one that the client used. It is ""
 // beside the API.
 func (c *Call) Base() string { return c.base }

@@ -104,7 +104,7 @@ func (c *Call) Rehearse(m *Mux, method, path string, body []byte) error {
 	r.Header.Set("Correlation-Id", c.correlation)
 	reply := &discard{header: http.Header{}}
 	write := NewCall(reply, r)
-	write.user, write.users = c.user, c.users
+	write.user, write.users, write.dry = c.user, c.users, true
 	if !m.plans(write) {
 		return Refuse(ErrValue, "The request %s %s cannot be planned: only writes can.", method, path)
 	}

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"cmp"
 	"math"
 	"net/http"
 	"net/netip"
@@ -26,10 +27,7 @@ type Sessions struct {
 // NewSessions returns the sessions of users. A token lives for the time without being
 // used; 0 is DefaultTokenTimeout. Now is the clock by which tokens expire.
 func NewSessions(users *Users, timeout time.Duration, now func() time.Time) *Sessions {
-	if timeout == 0 {
-		timeout = DefaultTokenTimeout
-	}
-	s := &Sessions{tokens: newTokens(timeout, now), brake: newBrake(now), origins: http.NewCrossOriginProtection()}
+	s := &Sessions{tokens: newTokens(cmp.Or(timeout, DefaultTokenTimeout), now), brake: newBrake(now), origins: http.NewCrossOriginProtection()}
 	s.users.Store(users)
 	s.reloaded.Store(new(make(chan struct{})))
 	return s
@@ -38,12 +36,9 @@ func NewSessions(users *Users, timeout time.Duration, now func() time.Time) *Ses
 // Reload makes other users and another time be in force. It ends the tokens of users
 // who are gone or have another password.
 func (s *Sessions) Reload(users *Users, timeout time.Duration) {
-	if timeout == 0 {
-		timeout = DefaultTokenTimeout
-	}
 	before := s.users.Swap(users)
 	close(*s.reloaded.Swap(new(make(chan struct{}))))
-	s.tokens.reload(timeout, func(user string) bool { return users.same(before, user) })
+	s.tokens.reload(cmp.Or(timeout, DefaultTokenTimeout), func(user string) bool { return users.same(before, user) })
 }
 
 // Login gives out a token for who has the password, under the name in the users file,
