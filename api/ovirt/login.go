@@ -117,7 +117,7 @@ func (r loginResource) revokeToken(c *rest.Call) error {
 	if err != nil {
 		return err
 	}
-	r.sessions.Logout(form.Get("token"))
+	r.sessions.Logout(c, form.Get("token"))
 	return c.SendJSON(http.StatusOK, struct{}{})
 }
 

@@ -12,14 +12,16 @@ import (
 )
 
 // Sessions are of those who may come in through one listener of TCP: by the password
-// of a user, or by a token that was given out for one. A nil *Sessions is that of the
+// of a user, or by a token or a cookie that was given out for one. A nil *Sessions is that of the
 // unix socket: whoever may connect to it may do everything there.
 type Sessions struct {
 	users atomic.Pointer[Users]
 	// reloaded is closed by the next reload.
 	reloaded atomic.Pointer[chan struct{}]
 	tokens   *tokens
-	brake    *brake
+	// cookies are the sessions that go on by cookie.
+	cookies cookies
+	brake   *brake
 	// origins holds off what a browser sends on behalf of another site.
 	origins *http.CrossOriginProtection
 }
@@ -27,18 +29,21 @@ type Sessions struct {
 // NewSessions returns the sessions of users. A token lives for the time without being
 // used; 0 is DefaultTokenTimeout. Now is the clock by which tokens expire.
 func NewSessions(users *Users, timeout time.Duration, now func() time.Time) *Sessions {
-	s := &Sessions{tokens: newTokens(cmp.Or(timeout, DefaultTokenTimeout), now), brake: newBrake(now), origins: http.NewCrossOriginProtection()}
+	timeout = cmp.Or(timeout, DefaultTokenTimeout)
+	s := &Sessions{tokens: newTokens(timeout, now), cookies: newCookies(timeout, now), brake: newBrake(now), origins: http.NewCrossOriginProtection()}
 	s.users.Store(users)
 	s.reloaded.Store(new(make(chan struct{})))
 	return s
 }
 
-// Reload makes other users and another time be in force. It ends the tokens of users
-// who are gone or have another password.
+// Reload makes other users and another time be in force. It ends the tokens and cookies
+// of users who are gone or have another password.
 func (s *Sessions) Reload(users *Users, timeout time.Duration) {
 	before := s.users.Swap(users)
 	close(*s.reloaded.Swap(new(make(chan struct{}))))
-	s.tokens.reload(cmp.Or(timeout, DefaultTokenTimeout), func(user string) bool { return users.same(before, user) })
+	for _, t := range []*tokens{s.tokens, s.cookies.tokens} {
+		t.reload(cmp.Or(timeout, DefaultTokenTimeout), func(user string) bool { return users.same(before, user) })
+	}
 }
 
 // Login gives out a token for who has the password, under the name in the users file,
@@ -96,11 +101,14 @@ func (s *Sessions) braked(c *Call, address netip.Addr) error {
 	return Refuse(ErrTooMany, "There were too many wrong passwords from %s: try again in %.0f s.", c.Client(), seconds)
 }
 
-// Logout ends a token. One that does not exist has ended already.
-func (s *Sessions) Logout(token string) {
-	if s != nil {
-		s.tokens.revoke(token)
+// Logout ends a token, and the session whose cookie the request has. What does not exist
+// has ended already.
+func (s *Sessions) Logout(c *Call, token string) {
+	if s == nil {
+		return
 	}
+	s.tokens.revoke(token)
+	s.cookies.end(c)
 }
 
 // sameSite refuses what comes from another site.
@@ -136,8 +144,8 @@ func (s *Sessions) admit(c *Call) error {
 	return nil
 }
 
-// authenticate returns who sent a request, by a token (RFC 6750) or by a
-// password (RFC 7617).
+// authenticate returns who sent a request, by a token (RFC 6750), by a password (RFC
+// 7617) or else by a cookie.
 func (s *Sessions) authenticate(c *Call, users *Users) (user string, err error) {
 	scheme, text, _ := strings.Cut(c.r.Header.Get("Authorization"), " ")
 	if strings.EqualFold(scheme, "Bearer") {
@@ -147,9 +155,31 @@ func (s *Sessions) authenticate(c *Call, users *Users) (user string, err error) 
 		}
 		return user, nil
 	}
+	if scheme == "" && s.cookies.sent(c) {
+		return s.cookies.resume(c)
+	}
 	name, password, ok := c.r.BasicAuth()
 	if !ok {
 		return "", Refuse(ErrUnauthorized, "The request has no credentials: send a user and password by HTTP Basic authentication, or a token.")
 	}
-	return s.check(c, users, name, password)
+	if user, err = s.check(c, users, name, password); err != nil || !c.prefers("persistent-auth") {
+		return user, err
+	}
+	return user, s.remember(c, users, user)
+}
+
+// remember begins a session for who has sent the password, unless the request has the
+// cookie of one already. Users are those by whom the password was checked.
+func (s *Sessions) remember(c *Call, users *Users, user string) error {
+	if c.base == "" || s.cookies.goesOn(c, user) { // beside the API there is nothing to go on with
+		return nil
+	}
+	id := s.cookies.begin(c, user)
+	if !s.users.Load().same(users, user) {
+		// A reload came while the password was checked, as for Login.
+		s.cookies.revoke(id)
+		return Refuse(ErrUnauthorized, "The user name or password is incorrect.")
+	}
+	s.cookies.set(c, id)
+	return nil
 }

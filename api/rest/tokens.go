@@ -28,6 +28,8 @@ const (
 type tokens struct {
 	timeout time.Duration
 	now     func() time.Time
+	// most and mostOfUser are how many there can be, of all and of each user.
+	most, mostOfUser int
 
 	mu sync.Mutex
 	// byHash finds a token by its hash: the token itself is not kept, so that
@@ -46,16 +48,29 @@ type token struct {
 	hash       tokenHash
 	user       string
 	made, used time.Time
+	// idle is how long it lives without being used, if that is less than is usual; 0 is
+	// what is usual.
+	idle time.Duration
+	// guarded says that it counts only if its text is sent twice.
+	guarded bool
 }
 
 func newTokens(timeout time.Duration, now func() time.Time) *tokens {
-	return &tokens{timeout: timeout, now: now, byHash: map[tokenHash]*list.Element{}, byUser: map[string]*list.List{}}
+	return &tokens{
+		timeout: timeout, now: now, most: maxTokens, mostOfUser: maxTokensOfUser,
+		byHash: map[tokenHash]*list.Element{}, byUser: map[string]*list.List{},
+	}
 }
 
 // issue makes a token for a user and tells when it ends if nobody uses it. At a
 // bound the token goes that was not used for the longest time.
 func (t *tokens) issue(user string) (text string, end time.Time) {
-	text = newToken()
+	return t.issueLike(token{user: user})
+}
+
+// issueLike makes a token that has a user and a way to end.
+func (t *tokens) issueLike(like token) (text string, end time.Time) {
+	text, user := newToken(), like.user
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.now()
@@ -66,12 +81,13 @@ func (t *tokens) issue(user string) (text string, end time.Time) {
 		t.byUser[user] = own
 	}
 	switch {
-	case own.Len() >= maxTokensOfUser:
+	case own.Len() >= t.mostOfUser:
 		t.remove(own.Front())
-	case len(t.byHash) >= maxTokens:
+	case len(t.byHash) >= t.most:
 		t.remove(t.oldest())
 	}
-	made := &token{hash: hashToken(text), user: user, made: now, used: now}
+	made := &like
+	made.hash, made.made, made.used = hashToken(text), now, now
 	t.byHash[made.hash] = own.PushBack(made)
 	return text, t.end(made)
 }
@@ -85,20 +101,28 @@ func newToken() string {
 
 // use returns whose token it is, and lets it live on.
 func (t *tokens) use(text string) (user string, valid bool) {
+	found, valid := t.find(text, true)
+	return found.user, valid
+}
+
+// find returns a token as it is, and lets it live on if it is used.
+func (t *tokens) find(text string, used bool) (found token, valid bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	element := t.byHash[hashToken(text)]
 	if element == nil {
-		return "", false
+		return token{}, false
 	}
-	now, found := t.now(), element.Value.(*token)
-	if !now.Before(t.end(found)) {
+	now, at := t.now(), element.Value.(*token)
+	if !now.Before(t.end(at)) {
 		t.remove(element)
-		return "", false
+		return token{}, false
 	}
-	found.used = now
-	t.byUser[found.user].MoveToBack(element)
-	return found.user, true
+	if used {
+		at.used = now
+		t.byUser[at.user].MoveToBack(element)
+	}
+	return *at, true
 }
 
 // revoke ends a token. One that does not exist has ended already.
@@ -124,7 +148,11 @@ func (t *tokens) reload(timeout time.Duration, stays func(user string) bool) {
 }
 
 func (t *tokens) end(of *token) time.Time {
-	idle, last := of.used.Add(t.timeout), of.made.Add(MaxTokenLife)
+	timeout := t.timeout
+	if of.idle > 0 {
+		timeout = min(timeout, of.idle)
+	}
+	idle, last := of.used.Add(timeout), of.made.Add(MaxTokenLife)
 	if last.Before(idle) {
 		return last
 	}
