@@ -286,12 +286,40 @@ func (w *Writer) takeBack(ctx context.Context, ch *change, cause error) error {
 	}
 	settle, stop := context.WithTimeout(ctx, settleTimeout)
 	defer stop()
-	// Only for who looks at once; the loop goes on in any case. It needs no
-	// vswitchd: a bridge is gone with its row.
-	if w.waiter.WaitFor(settle, revision, ch.touched...) == nil {
+	// Only for who looks at once; the loop goes on in any case.
+	switch err := w.waiter.WaitFor(settle, revision, ch.touched...); {
+	case err == nil:
 		w.endLeaving(ctx, ch)
+	case errors.Is(err, model.ErrUnavailable):
+		w.bridgesGone(settle, revision, ch)
 	}
 	return unrealised(cause, cause, "so it was taken back")
+}
+
+// bridgesGone waits until the host has no bridge of a network that a change gave it
+// and that was taken back, or until ctx ends. It needs no ovs-vswitchd: a bridge is
+// gone with its row.
+func (w *Writer) bridgesGone(ctx context.Context, revision int64, ch *change) {
+	desired := w.store.Snapshot()
+	for {
+		changed, status := w.status.Changed(), w.status.Status()
+		if status.Host == nil || status.Missed(report.OnDatabase) != nil {
+			return
+		}
+		left := slices.ContainsFunc(ch.touched, func(id model.ID) bool {
+			_, attached := desired.AttachmentOf(ch.host, id)
+			_, has := status.Host.BridgeOf(id)
+			return has && !attached
+		})
+		if status.Revision >= revision && !left {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		}
+	}
 }
 
 // endLeaving forgets the evictions and releases of a change that is done. One

@@ -180,6 +180,32 @@ func TestTakenBack(t *testing.T) {
 	h.unchanged(t, before)
 }
 
+// TestTakenBackWithoutVSwitchd takes a write back while nobody realises anything:
+// whoever looks at once finds no bridge of it.
+func TestTakenBackWithoutVSwitchd(t *testing.T) {
+	h := newHost()
+	h.refused = model.Refuse(model.ErrUnavailable, model.OVSUnable, "ovs-vswitchd does not run")
+	closed := make(chan struct{})
+	close(closed)
+	h.changed = closed
+	h.actual.Bridges["blue"] = plan.Bridge{Name: "blue", Network: blue}
+	looks := 0
+	h.looks = func() {
+		switch looks++; looks {
+		case 2:
+			h.status.Revision = h.desired.Revision
+		case 3:
+			delete(h.actual.Bridges, "blue")
+		}
+	}
+	if _, err := h.writer().Write(t.Context(), change.Options{}, attachBlue(here)); !errors.Is(err, h.refused) {
+		t.Errorf("error is %v", err)
+	}
+	if _, has := h.actual.Bridges["blue"]; has {
+		t.Error("it was refused, and the bridge is there")
+	}
+}
+
 func TestCannotBeTakenBack(t *testing.T) {
 	h := newHost()
 	h.refused, h.broken = errors.New("no space"), errors.New("disk full")

@@ -33,6 +33,9 @@ const (
 	// longestWork is how long ovs-vswitchd may use its processor without an answer
 	// before that is taken for a hang and not for work.
 	longestWork = time.Minute
+	// beginning is how long an ovs-vswitchd that was just found may take until it
+	// begins with its bridges.
+	beginning = 3 * time.Second
 	// startVSwitchd is what to do about one that does not run.
 	// elsewhere is what else could be the matter.
 	elsewhere     = "; or set the option ovs-rundir to the directory where it makes its sockets"
@@ -90,8 +93,9 @@ func (v *vswitchd) accompany(ctx context.Context, c *call, tick <-chan time.Time
 	defer c.close()
 	stop := context.AfterFunc(ctx, c.close)
 	defer stop()
-	work := &labour{pid: c.pid}
+	work, found := &labour{pid: c.pid}, time.Now()
 	for {
+		next := tick
 		answers := make(chan answer, 1)
 		go func() { answers <- c.question() }()
 		for waiting := true; waiting; {
@@ -101,7 +105,10 @@ func (v *vswitchd) accompany(ctx context.Context, c *call, tick <-chan time.Time
 				busy := work.rest()
 				switch {
 				case errors.Is(a.err, errRefused):
-					v.miss("ovs-vswitchd has not begun with its bridges", "see its log: perhaps it does not reach its database, or another ovs-vswitchd has the database", false)
+					// Who starts it and writes at once is not refused: it is about to begin.
+					v.miss("ovs-vswitchd has not begun with its bridges", "see its log: perhaps it does not reach its database, or another ovs-vswitchd has the database",
+						time.Since(found) < beginning)
+					next = time.After(redialEvery)
 				case a.err != nil:
 					v.miss("ovs-vswitchd has ended", startVSwitchd, false)
 					return
@@ -116,7 +123,7 @@ func (v *vswitchd) accompany(ctx context.Context, c *call, tick <-chan time.Time
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick:
+		case <-next:
 		}
 	}
 }
