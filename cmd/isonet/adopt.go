@@ -67,7 +67,7 @@ out, which needs --force. Ports that port_isolation keeps apart stay apart.`,
 		RunE: a.with(func(ctx context.Context, s session) error {
 			done, err := s.Release(ctx, s.args[0], force, dryRun)
 			if err != nil {
-				return err
+				return ifAbsent(aNetwork, s.args[0], err)
 			}
 			changes := []string{fmt.Sprintf("network '%s'", done.Network.Name)}
 			if len(done.Unquarantined) > 0 {

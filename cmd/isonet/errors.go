@@ -17,9 +17,6 @@ import (
 	"github.com/isonet/isonet/client"
 )
 
-// errNotActive ends 'isonet status' and 'isonet doctor' when the table has said it all.
-var errNotActive = errors.New("not active")
-
 // explain says what went wrong and what to do next.
 func (a *app) explain(err error) string {
 	var fault *client.Fault

@@ -20,9 +20,10 @@ does not give it the host.`,
 
 func (a *app) guardListCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "list",
-		Short: "List the devices that left the networks and are still guarded",
-		Args:  arguments(0, 0, ""),
+		Use:     "list",
+		Aliases: []string{"ls", "get"},
+		Short:   "List the devices that left the networks and are still guarded",
+		Args:    arguments(0, 0, ""),
 		RunE: a.with(func(ctx context.Context, s session) error {
 			status, err := s.Status(ctx)
 			if err != nil {
@@ -49,7 +50,7 @@ device of the host. A device that is plugged in is refused.`,
 		Args: arguments(1, 1, "DEVICE"),
 		RunE: a.with(func(ctx context.Context, s session) error {
 			if err := s.ReleaseDevice(ctx, s.args[0], dryRun); err != nil {
-				return err
+				return ifAbsent(aDevice, s.args[0], err)
 			}
 			return a.printSteps([]setup.Step{{Action: "release-device", Name: s.args[0]}}, dryRun)
 		}),

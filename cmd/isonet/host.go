@@ -13,17 +13,18 @@ import (
 )
 
 func (a *app) hostCommand() *cobra.Command {
-	return a.group("host", "Show, rename and remove the hosts that share the desired state",
+	return alias(a.group("host", "Show, rename and remove the hosts that share the desired state",
 		`Show, rename and remove the hosts that share the desired state. A host has the
 name of its machine, and follows it, unless it was renamed here.`,
-		a.hostListCommand(), a.hostRenameCommand(), a.hostRemoveCommand())
+		a.hostListCommand(), a.hostRenameCommand(), a.hostDeleteCommand()), "hosts")
 }
 
 func (a *app) hostListCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "list",
-		Short: "List the hosts",
-		Args:  arguments(0, 0, ""),
+		Use:     "list",
+		Aliases: []string{"ls", "get"},
+		Short:   "List the hosts",
+		Args:    arguments(0, 0, ""),
 		RunE: a.with(func(ctx context.Context, s session) error {
 			hosts, err := s.Hosts(ctx)
 			if err != nil {
@@ -58,13 +59,14 @@ func (a *app) hostRenameCommand() *cobra.Command {
 	}
 }
 
-func (a *app) hostRemoveCommand() *cobra.Command {
+func (a *app) hostDeleteCommand() *cobra.Command {
 	var force bool
 	cmd := &cobra.Command{
-		Use:   "remove HOST",
-		Short: "Remove a host that is gone for good",
-		Long: `Remove a host that is gone for good from the desired state. The host of the daemon
-itself is never removed. One that still has networks or labels takes --force: if
+		Use:     "delete HOST",
+		Aliases: []string{"rm", "remove"},
+		Short:   "Delete a host that is gone for good",
+		Long: `Delete a host that is gone for good from the desired state. The host of the daemon
+itself is never deleted. One that still has networks or labels takes --force: if
 its isonetd is alive after all, it takes its networks down and registers anew.`,
 		Args:              arguments(1, 1, "HOST"),
 		ValidArgsFunction: a.completeHost,
@@ -90,8 +92,9 @@ func (s session) host(ctx context.Context, reference string) (client.Host, error
 		return client.Host{}, err
 	}
 	var found []client.Host
-	var ids []string
+	var ids, names []string
 	for _, h := range hosts {
+		names = append(names, h.Name)
 		switch {
 		case strings.EqualFold(h.ID, reference):
 			return h, nil
@@ -101,7 +104,7 @@ func (s session) host(ctx context.Context, reference string) (client.Host, error
 	}
 	switch len(found) {
 	case 0:
-		return client.Host{}, fmt.Errorf("there is no host '%s'; see 'isonet host list'", reference)
+		return client.Host{}, unknownNames("there is no host", "isonet host list", names, reference)
 	case 1:
 		return found[0], nil
 	}

@@ -12,16 +12,17 @@ import (
 )
 
 func (a *app) labelCommand() *cobra.Command {
-	return a.group("label", "Show and change the labels of the host",
+	return alias(a.group("label", "Show and change the labels of the host",
 		`Show and change the labels of the host. A label attaches every network that has
 the same label. Give a network its label with 'isonet network create --label' or
 'isonet network update --label'.`,
-		a.labelAddCommand(), a.labelRemoveCommand(), a.labelListCommand())
+		a.labelAddCommand(), a.labelDeleteCommand(), a.labelListCommand()), "labels")
 }
 
 func (a *app) labelAddCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:               "add LABEL...",
+		Aliases:           []string{"create"},
 		Short:             "Give the host labels, and with them their networks",
 		Args:              labelArguments,
 		ValidArgsFunction: a.completeLabels(networkLabels),
@@ -39,10 +40,11 @@ func (a *app) labelAddCommand() *cobra.Command {
 	}
 }
 
-func (a *app) labelRemoveCommand() *cobra.Command {
+func (a *app) labelDeleteCommand() *cobra.Command {
 	var force bool
 	cmd := &cobra.Command{
-		Use:               "rm LABEL...",
+		Use:               "delete LABEL...",
+		Aliases:           []string{"rm", "remove"},
 		Short:             "Take labels from the host, and with them their networks",
 		Args:              labelArguments,
 		ValidArgsFunction: a.completeLabels(hostLabels),
@@ -52,10 +54,18 @@ func (a *app) labelRemoveCommand() *cobra.Command {
 				return err
 			}
 			var plan setup.Plan
-			for _, label := range h.Labels {
-				if slices.Contains(s.args, label) {
+			var unknown []string
+			for _, label := range s.args {
+				switch {
+				case slices.Contains(plan.RemoveLabels, label): // named twice
+				case slices.Contains(h.Labels, label):
 					plan.RemoveLabels = append(plan.RemoveLabels, label)
+				default:
+					unknown = append(unknown, label)
 				}
+			}
+			if len(unknown) > 0 {
+				return unknownNames("the host has no label", "isonet label list", h.Labels, unknown...)
 			}
 			return a.report(a.apply(ctx, s.Client, h, plan, force))
 		}),
@@ -85,9 +95,10 @@ type labelInfo struct {
 
 func (a *app) labelListCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "list",
-		Short: "List the labels of the host and the networks that they attach",
-		Args:  arguments(0, 0, ""),
+		Use:     "list",
+		Aliases: []string{"ls", "get"},
+		Short:   "List the labels of the host and the networks that they attach",
+		Args:    arguments(0, 0, ""),
 		RunE: a.with(func(ctx context.Context, s session) error {
 			h, err := current(ctx, s.Client)
 			if err != nil {

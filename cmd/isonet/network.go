@@ -17,16 +17,17 @@ import (
 )
 
 func (a *app) networkCommand() *cobra.Command {
-	return a.group("network", "Show and change networks", "",
+	return alias(a.group("network", "Show and change networks", "",
 		a.networkListCommand(), a.networkShowCommand(), a.networkCreateCommand(),
-		a.networkUpdateCommand(), a.networkDeleteCommand())
+		a.networkUpdateCommand(), a.networkDeleteCommand()), "networks", "net")
 }
 
 func (a *app) networkListCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "list",
-		Short: "List all networks",
-		Args:  arguments(0, 0, ""),
+		Use:     "list",
+		Aliases: []string{"ls"},
+		Short:   "List all networks",
+		Args:    arguments(0, 0, ""),
 		RunE: a.with(func(ctx context.Context, s session) error {
 			networks, err := s.Networks(ctx)
 			if err != nil {
@@ -45,6 +46,7 @@ func (a *app) networkListCommand() *cobra.Command {
 func (a *app) networkShowCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:               "show NETWORK",
+		Aliases:           []string{"get"},
 		Short:             "Show one network",
 		Args:              arguments(1, 1, "NETWORK"),
 		ValidArgsFunction: a.completeNetworks(1),
@@ -86,9 +88,10 @@ func mtu(n int) string {
 func (a *app) networkCreateCommand() *cobra.Command {
 	var attributes *attributeFlags
 	cmd := &cobra.Command{
-		Use:   "create NAME",
-		Short: "Create a network",
-		Args:  arguments(1, 1, "NAME"),
+		Use:     "create NAME",
+		Aliases: []string{"add"},
+		Short:   "Create a network",
+		Args:    arguments(1, 1, "NAME"),
 		RunE: a.with(func(ctx context.Context, s session) error {
 			change := attributes.change(s.cmd)
 			change.Name = &s.args[0]
@@ -98,6 +101,7 @@ func (a *app) networkCreateCommand() *cobra.Command {
 			}
 			return a.print(n, func(t *table) { t.line("created network '%s', id %s", n.Name, n.ID) })
 		}),
+		PreRunE:           func(cmd *cobra.Command, args []string) error { return attributes.check(cmd, args[0]) },
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	attributes = a.addAttributeFlags(cmd)
@@ -108,6 +112,8 @@ func (a *app) networkUpdateCommand() *cobra.Command {
 	var attributes *attributeFlags
 	cmd := &cobra.Command{
 		Use:               "update NETWORK",
+		Aliases:           []string{"edit", "set"},
+		SuggestFor:        []string{"rename"},
 		Short:             "Change the attributes of a network that are given as flags",
 		Args:              arguments(1, 1, "NETWORK"),
 		ValidArgsFunction: a.completeNetworks(1),
@@ -115,7 +121,11 @@ func (a *app) networkUpdateCommand() *cobra.Command {
 			if attributes.change(cmd).Empty() {
 				return usageFor(cmd, "nothing to update: give at least one attribute")
 			}
-			return nil
+			name := "x" // any that may be: the network has one
+			if cmd.Flags().Changed("name") {
+				name = *attributes.Name
+			}
+			return attributes.check(cmd, name)
 		},
 		RunE: a.with(func(ctx context.Context, s session) error {
 			networks, err := s.Networks(ctx)
@@ -213,6 +223,16 @@ func completePolicies(*cobra.Command, []string, string) ([]string, cobra.ShellCo
 	return policies, cobra.ShellCompDirectiveNoFileComp
 }
 
+// check refuses values that no daemon takes.
+func (f *attributeFlags) check(cmd *cobra.Command, name string) error {
+	c := f.change(cmd)
+	n := setup.Network{Name: name, MTU: c.MTU, Label: c.Label, Description: c.Description, Comment: c.Comment, Settings: c.Settings}
+	if err := n.Validate(); err != nil {
+		return usageFor(cmd, strings.TrimSuffix(err.Error(), "."))
+	}
+	return nil
+}
+
 // change returns the attributes whose flags were given.
 func (f *attributeFlags) change(cmd *cobra.Command) client.NetworkChange {
 	settings := f.Settings
@@ -239,6 +259,7 @@ func (a *app) networkDeleteCommand() *cobra.Command {
 	var force bool
 	cmd := &cobra.Command{
 		Use:               "delete NETWORK...",
+		Aliases:           []string{"rm", "remove"},
 		Short:             "Delete networks",
 		Long:              "Delete networks, and with each its bridge on every host it is attached to.",
 		Args:              arguments(1, -1, "NETWORK"),
@@ -294,7 +315,11 @@ func resolve(networks []client.Network, references []string) ([]client.Network, 
 		}
 	}
 	if len(missing) > 0 {
-		return nil, fmt.Errorf("there is no network '%s'; see 'isonet network list'", strings.Join(missing, "', '"))
+		names := make([]string, len(networks))
+		for i, n := range networks {
+			names[i] = n.Name
+		}
+		return nil, unknownNames("there is no network", "isonet network list", names, missing...)
 	}
 	return found, nil
 }

@@ -10,10 +10,10 @@ import (
 )
 
 func (a *app) portCommand() *cobra.Command {
-	return a.group("port", "Show the ports of the host's networks, and remove stale ones",
+	return alias(a.group("port", "Show the ports of the host's networks, and remove stale ones",
 		`Show the ports of the networks of the host, and remove stale ones: what is left in
 Open vSwitch of devices that vanished.`,
-		a.portListCommand(), a.portPruneCommand())
+		a.portListCommand(), a.portPruneCommand()), "ports")
 }
 
 // portInfo is a port and the network that it is on.
@@ -26,6 +26,7 @@ func (a *app) portListCommand() *cobra.Command {
 	var stale bool
 	cmd := &cobra.Command{
 		Use:               "list [NETWORK]",
+		Aliases:           []string{"ls", "get"},
 		Short:             "List the ports of the host's networks, or of one of them",
 		Args:              arguments(0, 1, ""),
 		ValidArgsFunction: a.completeAttached,
@@ -67,7 +68,7 @@ bridge that is not isonet's.`,
 		RunE: a.with(func(ctx context.Context, s session) error {
 			done, err := s.Prune(ctx, s.args[0], dryRun)
 			if err != nil {
-				return err
+				return ifAbsent(aNetwork, s.args[0], err)
 			}
 			var steps []setup.Step
 			for _, port := range done.Ports {

@@ -13,13 +13,6 @@ import (
 	"github.com/isonet/isonet/wire"
 )
 
-// These end 'isonet prove' when the report has said it all.
-var (
-	errLeak     = errors.New("a leak")
-	errUnproven = errors.New("not proven")
-	errImpaired = errors.New("impaired")
-)
-
 // defaultOVSDB is where isonetd finds Open vSwitch unless its configuration
 // says otherwise.
 const defaultOVSDB = "unix:/run/openvswitch/db.sock"

@@ -27,6 +27,19 @@ const (
 	exitImpaired
 )
 
+// result ends a command whose output has said all, with an exit code of its own.
+type result int
+
+func (v result) Error() string { return fmt.Sprintf("exit code %d", int(v)) }
+
+// The results that are told as errors are.
+const (
+	errNotActive result = exitNotActive
+	errLeak      result = exitLeak
+	errUnproven  result = exitUnproven
+	errImpaired  result = exitImpaired
+)
+
 // system is what the process gives to the command.
 type system struct {
 	stdin          io.Reader
@@ -63,19 +76,16 @@ func run(ctx context.Context, args []string, sys system) int {
 	return a.exit(root.ExecuteContext(ctx))
 }
 
+// exit tells what is wrong and returns the exit code. It is the only place that makes
+// codes of errors.
 func (a *app) exit(err error) int {
 	var usage *usageError
+	var said result
 	switch {
 	case err == nil:
 		return exitOK
-	case errors.Is(err, errNotActive):
-		return exitNotActive
-	case errors.Is(err, errLeak):
-		return exitLeak
-	case errors.Is(err, errUnproven):
-		return exitUnproven
-	case errors.Is(err, errImpaired):
-		return exitImpaired
+	case errors.As(err, &said):
+		return int(said)
 	case errors.As(err, &usage):
 		for line := range strings.Lines(usage.Error()) {
 			a.complain(strings.TrimSuffix(line, "\n"))
@@ -103,6 +113,9 @@ Networks may be named by name or by id; an id comes first.
 Exit codes: 0 success, 1 error, 2 wrong use (of which isonetd is asked nothing), 3 a network is not active,
 not isolated or not known ('isonet status' and 'isonet doctor'), 4 a leak, 5 no proof and
 6 isolated but impaired ('isonet prove' only).`)
+	root.Version = version.String()
+	root.SetVersionTemplate("isonet {{.Version}}\n")
+	root.SetHelpCommand(helpCommand())
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
@@ -142,21 +155,21 @@ func (a *app) group(use, short, long string, commands ...*cobra.Command) *cobra.
 	cmd := &cobra.Command{
 		Use: use, Short: short, Long: long,
 		Args: cobra.ArbitraryArgs,
-		// A wrong command may differ in two letters from the one it suggests.
-		SuggestionsMinimumDistance: 2,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return cmd.Help()
 			}
-			text := fmt.Sprintf("unknown command '%s'", args[0])
-			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-				text += fmt.Sprintf(" (did you mean '%s'?)", strings.Join(near, "' or '"))
-			}
-			return usageFor(cmd, text)
+			return unknownCommand(cmd, args[0])
 		},
 	}
 	cmd.AddCommand(commands...)
 	return cmd
+}
+
+// alias gives a group other names.
+func alias(group *cobra.Command, names ...string) *cobra.Command {
+	group.Aliases = names
+	return group
 }
 
 // usageError says that the command line, or a file that it names, is wrong.
@@ -251,7 +264,8 @@ func (a *app) with(do func(ctx context.Context, s session) error) func(*cobra.Co
 		defer c.Close()
 		ctx, cancel := a.limit(cmd.Context())
 		defer cancel()
-		return do(ctx, session{Client: c, cmd: cmd, args: args})
+		s := session{Client: c, cmd: cmd, args: args}
+		return s.named(ctx, do(ctx, s))
 	}
 }
 

@@ -117,7 +117,7 @@ func attachedNetwork(s wire.Status, reference string) (wire.NetworkStatus, error
 	}
 	found, err := resolve(networks, []string{reference})
 	if err != nil {
-		return wire.NetworkStatus{}, fmt.Errorf("no network '%s' is attached to this host: see 'isonet network list', and attach it with 'isonet attach'", reference)
+		return wire.NetworkStatus{}, &absent{aNetwork, reference, err}
 	}
 	return byID[found[0].ID], nil
 }

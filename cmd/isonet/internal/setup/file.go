@@ -89,25 +89,30 @@ func checkLabel(label string) error {
 	return nil
 }
 
-// validate applies the daemon's own rules before the first request is sent. A
-// network whose file does not say whether it is strict may be so already.
+// validate is Validate for a network of a file.
 func (n Network) validate() error {
-	id := model.NewID()
 	if n.Name == "" {
 		return errors.New("a network needs a name")
 	}
+	if err := n.Validate(); err != nil {
+		return fmt.Errorf("network '%s': %w", n.Name, err)
+	}
+	return nil
+}
+
+// Validate applies the daemon's own rules before the first request is sent. A
+// network of which it is not said whether it is strict may be so already.
+func (n Network) Validate() error {
+	id := model.NewID()
 	if n.Isolation != nil && *n.Isolation == "" {
-		return fmt.Errorf("network '%s': isolation is empty: leave it out, or use one of enforce, quarantine, report", n.Name)
+		return errors.New("isolation is empty: leave it out, or use one of enforce, quarantine, report")
 	}
 	made := model.Network{
 		ID: id, Name: n.Name, VdsmName: model.VdsmName(id, n.Name), Strict: true,
 		Description: value(n.Description), Comment: value(n.Comment), Label: value(n.Label), MTU: value(n.MTU),
 	}
 	made.Apply(n.Settings)
-	if err := made.Validate(); err != nil {
-		return fmt.Errorf("network '%s': %w", n.Name, err)
-	}
-	return nil
+	return made.Validate()
 }
 
 func value[T any](p *T) T {
