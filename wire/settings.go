@@ -7,7 +7,7 @@ package wire
 // numbers of type Integer.
 type Settings[B ~bool, N ~int] struct {
 	// Isolation is the policy: enforce, quarantine or report.
-	Isolation *string `xml:"isolation_policy" json:"isolation_policy,omitempty" yaml:"isolation" usage:"what to do about what breaks the isolation: enforce (the default), quarantine or report"`
+	Isolation *string `xml:"isolation_policy" json:"isolation_policy,omitempty" yaml:"isolation_policy" usage:"what to do about what breaks the isolation: enforce (the default), quarantine or report"`
 	// Strict forwards frames between known ports only.
 	Strict *B `xml:"strict" json:"strict,omitempty" yaml:"strict" usage:"forward frames between known ports only"`
 	// MACLock holds every port to its own MAC address.

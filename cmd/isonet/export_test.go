@@ -112,7 +112,7 @@ func TestExportOfIsonetd(t *testing.T) {
 		return o.stdout
 	}
 	run("", "network", "create", "on", "--description", "a: b\n\"c\"", "--comment", " 010", "--label", "lab", "--mtu", "1400")
-	run("", "network", "create", "--isolation", "report", "--", "- nein 🚀")
+	run("", "network", "create", "--isolation-policy", "report", "--", "- nein 🚀")
 	run("", "network", "create", "blue", "--mac-lock", "--broadcast-limit", "10")
 	h.isonet("attach blue", "label add lab", "label add 010")
 	for _, form := range []string{"yaml", "json"} {

@@ -163,7 +163,7 @@ func (a *app) addAttributeFlags(cmd *cobra.Command) *attributeFlags {
 		PortIsolation: flags.Bool("port-isolation", false, "keep the ports from reaching each other"),
 	}
 	f.addSettings(flags)
-	must(cmd.RegisterFlagCompletionFunc("isolation", completePolicies))
+	must(cmd.RegisterFlagCompletionFunc("isolation-policy", completePolicies))
 	must(cmd.RegisterFlagCompletionFunc("label", a.completeLabelFlag))
 	for _, name := range []string{"mtu", "description", "comment", "broadcast-limit"} {
 		must(cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions))

@@ -161,8 +161,8 @@ func TestCommands(t *testing.T) {
 		{name: "setup-again-dry-run", args: words("setup --dry-run -f " + asItIs)},
 		{name: "setup-contradiction", args: words("setup -f -"), stdin: "networks: [{name: blue, attach: false}]\nlabels: [lab]\n"},
 
-		{name: "network-create-isolation", args: words("network create red --isolation report --strict --mac-lock")},
-		{name: "network-update-isolation", args: words("network update blue --isolation quarantine --strict=false --mac-lock=false")},
+		{name: "network-create-isolation", args: words("network create red --isolation-policy report --strict --mac-lock")},
+		{name: "network-update-isolation", args: words("network update blue --isolation-policy quarantine --strict=false --mac-lock=false")},
 		{name: "doctor", args: words("doctor")},
 		{name: "doctor-network", args: words("doctor blue")},
 		{name: "doctor-network-not-attached", args: words("doctor green")},

@@ -27,7 +27,7 @@ host, and attributes that are left out. Running it again changes nothing.
       description: test network
       comment: ""
       port_isolation: false
-      isolation: enforce    # or quarantine, report
+      isolation_policy: enforce # or quarantine, report
       strict: true
       mac_lock: false       # needs strict
       broadcast_limit: 1000 # frames a second and port; 0: none; needs strict

@@ -94,7 +94,7 @@ func TestYAMLKeepsTexts(t *testing.T) {
 		if err := yaml.Unmarshal(asYAML, &old); err != nil {
 			t.Fatalf("%v in\n%s", err, asYAML)
 		}
-		if err := strictyaml.Decode("f", asYAML, &strict, func(any) error { return nil }); err != nil {
+		if err := strictyaml.Decode("f", asYAML, &strict, nil); err != nil {
 			t.Fatalf("%v in\n%s", err, asYAML)
 		}
 		if diff := cmp.Diff([]texts{want, want}, []texts{old, strict}); diff != "" {

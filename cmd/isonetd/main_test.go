@@ -19,8 +19,8 @@ func TestUsage(t *testing.T) {
 		"--listen":              "flag needs an argument: --listen; see 'isonetd --help'",
 		"start":                 "unknown command \"start\" for \"isonetd\"; see 'isonetd --help'",
 		"--config /nonexistent": "open the configuration: open /nonexistent: no such file or directory",
-		"--config " + file: file + ":1:12: expected a text; one that has tabs needs quotes\n" +
-			file + ":2:9: expected a text; one that has tabs needs quotes\n" + file + ":3:1: unknown key 'sokcet'",
+		"--config " + file: file + ":1:12: expected a text\n" +
+			file + ":2:9: expected a text\n" + file + ":3:1: unknown key 'sokcet'",
 	} {
 		var stdout, stderr strings.Builder
 		code := run(t.Context(), nil, strings.Fields(args), &stdout, &stderr)

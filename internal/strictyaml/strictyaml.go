@@ -5,6 +5,7 @@ package strictyaml
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"reflect"
@@ -24,7 +25,7 @@ import (
 // The bounds of a file.
 const (
 	maxSize     = 8 << 20 // bytes
-	maxMistakes = 20      // that are told
+	maxMistakes = 1000    // that are told
 	maxDepth    = 100     // of nesting: the parser's memory grows with its square
 )
 
@@ -56,30 +57,94 @@ func (m Mistakes) Error() string {
 // Decode reads a document into a struct, whose members have the tag yaml: texts,
 // numbers (int), booleans, pointers to them, lists and structs. What the document
 // does not name stays as it is; an empty one names nothing. It returns Mistakes: a
-// syntax error, or all that is not as the struct has it. Check gets a pointer to
-// each item of a list in which there is no mistake yet, in the order of the file;
-// what it says is one, at the item's place. Name is the file's.
-func Decode(name string, data []byte, into any, check func(item any) error) error {
-	d := decoder{file: name, check: check, anchors: map[string]ast.Node{}}
-	d.document(data, reflect.ValueOf(into).Elem())
+// syntax error, or all that is not as the struct has it. Check is called when the
+// struct is read, also with mistakes, and returns what else is wrong: errors of At.
+// Name is the file's.
+func Decode(name string, data []byte, into any, check func() []error) error {
+	d := decoder{file: name, anchors: map[string]ast.Node{}, told: map[Mistake]bool{}, unread: map[Position]bool{}}
+	root, readable := d.document(data, reflect.ValueOf(into).Elem())
+	if readable && check != nil {
+		for _, err := range check() {
+			d.consequence(root, err)
+		}
+	}
 	if len(d.mistakes) == 0 {
 		return nil
+	}
+	slices.SortStableFunc(d.mistakes, func(a, b Mistake) int { return cmp.Or(a.Line-b.Line, a.Column-b.Column) })
+	if d.more {
+		d.mistakes = append(d.mistakes, Mistake{name, Position{1, 1}, fmt.Sprintf("there are more mistakes than these %d", maxMistakes)})
 	}
 	return d.mistakes
 }
 
+// At says that an error is about a value of the file: the keys of maps and the
+// indices of lists that lead to it.
+func At(err error, path ...any) error { return &placed{path, err} }
+
+type placed struct {
+	path []any
+	error
+}
+
+func (p *placed) Unwrap() error { return p.error }
+
 type decoder struct {
 	file     string
-	check    func(any) error
 	anchors  map[string]ast.Node
 	mistakes Mistakes
+	told     map[Mistake]bool
+	unread   map[Position]bool // values that could not be read
+	more     bool
 }
 
 func (d *decoder) wrong(at Position, format string, args ...any) {
 	one := Mistake{d.file, at, strings.Map(printable, fmt.Sprintf(format, args...))}
-	if len(d.mistakes) < maxMistakes && !slices.Contains(d.mistakes, one) { // an alias repeats it
+	switch {
+	case d.told[one]: // an alias repeats it
+	case len(d.mistakes) == maxMistakes:
+		d.more = true
+	default:
 		d.mistakes = append(d.mistakes, one)
+		d.told[one] = true
 	}
+}
+
+// consequence tells what a check found, unless the check has not seen the value,
+// because it could not be read.
+func (d *decoder) consequence(root ast.Node, err error) {
+	at := Position{1, 1}
+	if one, ok := errors.AsType[*placed](err); ok && root != nil {
+		at = d.place(root, one.path)
+	}
+	if !d.unread[at] {
+		d.wrong(at, "%v", err)
+	}
+}
+
+// place returns where a value is, or what is nearest to it. What an alias stands for
+// is where the alias is.
+func (d *decoder) place(n ast.Node, path []any) Position {
+	at := start(n)
+	if _, alias := n.(*ast.AliasNode); alias || len(path) == 0 {
+		return at
+	}
+	n = d.resolve(n)
+	switch step := path[0].(type) {
+	case int:
+		if list, ok := n.(*ast.SequenceNode); ok {
+			return d.place(list.Values[step], path[1:])
+		}
+	case string:
+		if m, ok := n.(ast.MapNode); ok {
+			for members := m.MapRange(); members.Next(); {
+				if members.Key().GetToken().Value == step {
+					return d.place(members.Value(), path[1:])
+				}
+			}
+		}
+	}
+	return at
 }
 
 func printable(r rune) rune {
@@ -89,20 +154,22 @@ func printable(r rune) rune {
 	return r
 }
 
-func (d *decoder) document(data []byte, to reflect.Value) {
+// document reads a file. Root is nil if it has none, and readable says whether the
+// struct has what is in it.
+func (d *decoder) document(data []byte, to reflect.Value) (root ast.Node, readable bool) {
 	if len(data) > maxSize {
 		d.wrong(Position{1, 1}, "the file is larger than %d MiB: split it", maxSize>>20)
-		return
+		return nil, false
 	}
 	if good := validUTF8(data); good < len(data) {
 		line := bytes.Count(data[:good], []byte("\n"))
 		d.wrong(Position{line + 1, good - bytes.LastIndexByte(data[:good], '\n')}, "this is not UTF-8")
-		return
+		return nil, false
 	}
-	tokens := lexer.Tokenize(strings.TrimPrefix(string(data), "\ufeff"))
+	tokens := withoutEmptyDocuments(lexer.Tokenize(strings.TrimPrefix(string(data), "\ufeff")))
 	if deep := tooDeep(tokens); deep != nil {
 		d.wrong(position(deep), "this is nested deeper than %d levels", maxDepth)
-		return
+		return nil, false
 	}
 	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
@@ -112,21 +179,52 @@ func (d *decoder) document(data []byte, to reflect.Value) {
 			at, text = position(syntax.Token), syntax.Message
 		}
 		d.wrong(at, "%s", text)
-		return
+		return nil, false
 	}
 	var bodies []ast.Node
 	for _, document := range file.Docs {
-		if _, directive := document.Body.(*ast.DirectiveNode); document.Body != nil && !directive {
+		switch document.Body.(type) {
+		case nil, *ast.DirectiveNode, *ast.CommentGroupNode: // an empty document says nothing
+		default:
 			bodies = append(bodies, document.Body)
 		}
+	}
+	if len(bodies) == 0 {
+		return nil, true
 	}
 	if len(bodies) > 1 {
 		d.wrong(start(bodies[1]), "the file has more than one document: put all in one")
 	}
-	if len(bodies) > 0 {
-		ast.Walk(d, bodies[0])
-		d.value(bodies[0], to)
+	ast.Walk(d, bodies[0])
+	d.value(bodies[0], to)
+	return bodies[0], true
+}
+
+// withoutEmptyDocuments drops the beginnings of documents that have nothing: the
+// parser would ignore all that comes after one.
+func withoutEmptyDocuments(tokens token.Tokens) (kept token.Tokens) {
+	empty := true // what begins at the last header that was seen, going backwards
+	var dropped []int
+	for i := len(tokens) - 1; i >= 0; i-- {
+		switch tokens[i].Type {
+		case token.DocumentHeaderType:
+			if empty {
+				dropped = append(dropped, i)
+			}
+			empty = true
+		case token.CommentType:
+		default:
+			empty = false
+		}
 	}
+	for i, t := range tokens {
+		if len(dropped) > 0 && dropped[len(dropped)-1] == i {
+			dropped = dropped[:len(dropped)-1]
+			continue
+		}
+		kept.Add(t)
+	}
+	return kept
 }
 
 // tooDeep returns the token with which brackets, or indicators in a row, are nested
@@ -228,21 +326,41 @@ func (d *decoder) value(n ast.Node, to reflect.Value) {
 			to.SetInt(int64(number))
 			return
 		}
-		expected = "a number such as 1400"
+		expected = "a number such as 1400" + asWritten(n)
+		if _, ok := n.(*ast.IntegerNode); ok {
+			expected += ", in decimal digits without a leading zero"
+		}
 	case reflect.Bool:
-		if b, ok := n.(*ast.BoolNode); ok {
+		if b, ok := n.(*ast.BoolNode); ok && strconv.FormatBool(b.Value) == n.GetToken().Value {
 			to.SetBool(b.Value)
 			return
 		}
-		expected = "true or false"
+		expected = "true or false" + asWritten(n)
 	default:
 		if text, ok := text(n); ok {
 			to.SetString(text)
 			return
 		}
-		expected = "a text; one that has tabs needs quotes"
+		expected = "a text"
+		if _, ok := n.(*ast.StringNode); ok {
+			expected = "a text; one that has tabs needs quotes"
+		}
 	}
+	d.unread[at] = true
 	d.wrong(at, "expected %s", expected)
+}
+
+// asWritten says what is wrong with the way in which a number or a boolean is written.
+func asWritten(n ast.Node) string {
+	switch n := n.(type) {
+	case *ast.BoolNode:
+		return ", in lower case"
+	case *ast.StringNode:
+		if n.Token.Type != token.StringType {
+			return ", without quotes"
+		}
+	}
+	return ""
 }
 
 // text returns a scalar as it is written. A key without a value has an empty one.
@@ -265,16 +383,10 @@ func text(n ast.Node) (string, bool) {
 func (d *decoder) items(list *ast.SequenceNode, to reflect.Value) {
 	to.Set(reflect.MakeSlice(to.Type(), len(list.Values), len(list.Values)))
 	for i, n := range list.Values {
-		before := len(d.mistakes)
-		if before == maxMistakes {
+		if d.more {
 			return // many aliases of what is wrong take no time
 		}
-		if d.value(n, to.Index(i)); len(d.mistakes) > before {
-			continue
-		}
-		if err := d.check(to.Index(i).Addr().Interface()); err != nil {
-			d.wrong(start(n), "%v", err)
-		}
+		d.value(n, to.Index(i))
 	}
 }
 

@@ -3,8 +3,12 @@
 package setup
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"reflect"
+	"slices"
+	"strings"
 
 	"github.com/isonet/isonet/client"
 	"github.com/isonet/isonet/internal/strictyaml"
@@ -28,8 +32,6 @@ type Network struct {
 	MTU           *int    `yaml:"mtu"`
 	PortIsolation *bool   `yaml:"port_isolation"`
 	client.Settings
-	// IsolationPolicy is what the API calls Settings.Isolation. Parse makes it that.
-	IsolationPolicy *string `yaml:"isolation_policy"`
 	// Attach says whether the network is attached to the host, by itself or by
 	// a label.
 	Attach *bool `yaml:"attach"`
@@ -40,79 +42,137 @@ type Network struct {
 // told, each with its place in the file of that name: strictyaml.Mistakes.
 func Parse(name string, data []byte) (Wanted, error) {
 	var w Wanted
-	seen := map[string]bool{}
-	err := strictyaml.Decode(name, data, &w, func(item any) error {
-		n, network := item.(*Network)
-		if !network {
-			return checkLabel(*item.(*string))
-		}
-		if seen[n.Name] {
-			return fmt.Errorf("network '%s' is named twice", n.Name)
-		}
-		seen[n.Name] = true
-		return errors.Join(n.translate(), n.validate())
-	})
+	err := strictyaml.Decode(name, data, &w, func() []error { return w.check() })
 	if err == nil && w.Networks == nil && w.Labels == nil {
 		err = strictyaml.Mistakes{{File: name, Position: strictyaml.Position{Line: 1, Column: 1}, Text: "the file has neither networks nor labels"}}
 	}
 	return w, hinted(err)
 }
 
-// hinted says to whoever gave a list, such as what 'isonet network list' prints,
-// where a file comes from.
+// hints says more where somebody follows another form.
+var hints = map[string]string{
+	// What 'isonet network list' prints.
+	"expected a map with the keys networks, labels": "'isonet export' writes such a file",
+	"unknown key 'isolation'":                       "it is called isolation_policy",
+	"unknown key 'id'":                              "a file has names only: leave it out",
+	"unknown key 'bridge'":                          "isonetd names bridges: leave it out",
+}
+
 func hinted(err error) error {
 	mistakes, _ := errors.AsType[strictyaml.Mistakes](err)
 	for i, m := range mistakes {
-		if m.Text == "expected a map with the keys networks, labels" {
-			mistakes[i].Text += ": 'isonet export' writes such a file"
+		what, _, unknown := strings.Cut(m.Text, ": use ")
+		if hint := hints[what]; hint != "" && (unknown || what == m.Text) {
+			mistakes[i].Text = what + ": " + hint
 		}
 	}
 	return err
 }
 
-// translate takes the API's name of a member for the file's.
-func (n *Network) translate() error {
-	switch {
-	case n.IsolationPolicy == nil:
-		return nil
-	case n.Isolation != nil:
-		return fmt.Errorf("network '%s': isolation and isolation_policy are the same: give one of them", n.Name)
+// check applies the daemon's own rules before the first request is sent.
+func (w Wanted) check() []error {
+	var wrong []error
+	seen := map[string]bool{}
+	for i, n := range w.Networks {
+		for _, err := range n.check(w.Labels) {
+			wrong = append(wrong, strictyaml.At(fmt.Errorf("network '%s': %w", n.Name, err.error), "networks", i, err.key))
+		}
+		if n.Name == "" {
+			wrong = append(wrong, strictyaml.At(errors.New("a network needs a name"), "networks", i, "name"))
+		} else if seen[n.Name] {
+			wrong = append(wrong, strictyaml.At(fmt.Errorf("network '%s' is named twice", n.Name), "networks", i, "name"))
+		}
+		seen[n.Name] = true
 	}
-	n.Isolation, n.IsolationPolicy = n.IsolationPolicy, nil
-	return nil
+	clear(seen)
+	for i, label := range w.Labels {
+		if err := model.ValidateLabel(label); err != nil {
+			wrong = append(wrong, strictyaml.At(fmt.Errorf("label '%s': %w", label, err), "labels", i))
+		} else if seen[label] {
+			wrong = append(wrong, strictyaml.At(fmt.Errorf("label '%s' is named twice", label), "labels", i))
+		}
+		seen[label] = true
+	}
+	return wrong
 }
 
-func checkLabel(label string) error {
-	if err := model.ValidateLabel(label); err != nil {
-		return fmt.Errorf("label '%s': %w", label, err)
-	}
-	return nil
+// memberError says what is wrong with a member of a network.
+type memberError struct {
+	key string
+	error
 }
 
-// validate is Validate for a network of a file.
-func (n Network) validate() error {
-	if n.Name == "" {
-		return errors.New("a network needs a name")
+// check tells all that is wrong with a network but for its name being missing. Labels
+// are those that the host must have.
+func (n Network) check(labels []string) (wrong []memberError) {
+	about := func(key string, set func(*model.Network)) {
+		made := sound()
+		set(&made)
+		for _, err := range refusals(made.Validate()) {
+			if !slices.ContainsFunc(wrong, func(told memberError) bool { return told.Error() == err.Error() }) {
+				wrong = append(wrong, memberError{key, err})
+			}
+		}
 	}
-	if err := n.Validate(); err != nil {
-		return fmt.Errorf("network '%s': %w", n.Name, err)
+	about("name", func(made *model.Network) { made.Name = cmp.Or(n.Name, made.Name) })
+	about("description", func(made *model.Network) { made.Description = value(n.Description) })
+	about("comment", func(made *model.Network) { made.Comment = value(n.Comment) })
+	about("label", func(made *model.Network) { made.Label = value(n.Label) })
+	about("mtu", func(made *model.Network) { made.MTU = value(n.MTU) })
+	each := reflect.ValueOf(n.Settings)
+	for i := range each.NumField() {
+		if key := each.Type().Field(i).Tag.Get("yaml"); key != "strict" {
+			var one client.Settings
+			reflect.ValueOf(&one).Elem().Field(i).Set(each.Field(i))
+			about(key, func(made *model.Network) { made.Apply(one) })
+		}
 	}
-	return nil
-}
-
-// Validate applies the daemon's own rules before the first request is sent. A
-// network of which it is not said whether it is strict may be so already.
-func (n Network) Validate() error {
-	id := model.NewID()
 	if n.Isolation != nil && *n.Isolation == "" {
-		return errors.New("isolation is empty: leave it out, or use one of enforce, quarantine, report")
+		wrong = append(wrong, memberError{"isolation_policy", errors.New("the policy is empty: leave it out, or use one of " + strings.Join(policies(), ", "))})
 	}
-	made := model.Network{
-		ID: id, Name: n.Name, VdsmName: model.VdsmName(id, n.Name), Strict: true,
-		Description: value(n.Description), Comment: value(n.Comment), Label: value(n.Label), MTU: value(n.MTU),
+	about("strict", func(made *model.Network) {
+		made.Name = cmp.Or(n.Name, made.Name)
+		made.Apply(n.Settings)
+	})
+	if label := value(n.Label); label != "" && slices.Contains(labels, label) && n.Attach != nil && !*n.Attach {
+		wrong = append(wrong, memberError{"attach", fmt.Errorf("it cannot be detached: the label '%s' of this file attaches it", label)})
 	}
-	made.Apply(n.Settings)
-	return made.Validate()
+	return wrong
+}
+
+// Validate applies the daemon's own rules to what is said of a network. A network of
+// which it is not said whether it is strict may be so already.
+func (n Network) Validate() error {
+	var wrong []error
+	for _, one := range n.check(nil) {
+		wrong = append(wrong, one.error)
+	}
+	return model.Join(wrong...)
+}
+
+func refusals(err error) []error {
+	if several, ok := errors.AsType[model.Refusals](err); ok {
+		return several
+	}
+	if err == nil {
+		return nil
+	}
+	return []error{err}
+}
+
+// sound is a network with which nothing is wrong. It is strict: a network whose file
+// does not say so may be that already.
+func sound() model.Network {
+	id := model.NewID()
+	return model.Network{ID: id, Name: "x", VdsmName: model.VdsmName(id, "x"), Strict: true}
+}
+
+func policies() []string {
+	var list []string
+	for _, p := range model.Policies() {
+		list = append(list, string(p))
+	}
+	return list
 }
 
 func value[T any](p *T) T {

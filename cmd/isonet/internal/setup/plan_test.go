@@ -90,7 +90,7 @@ func TestMake(t *testing.T) {
 			}, {
 				ID: "2", Name: "green",
 				Change:  client.NetworkChange{Settings: client.Settings{Isolation: ptr("quarantine"), Strict: ptr(false), MACLock: ptr(false), BroadcastLimit: ptr(0)}},
-				Changes: []string{"isolation report -> quarantine", "strict true -> false", "mac_lock true -> false", "broadcast_limit 1000 -> none"},
+				Changes: []string{"isolation_policy report -> quarantine", "strict true -> false", "mac_lock true -> false", "broadcast_limit 1000 -> none"},
 			}}},
 		},
 		{
