@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/wire"
 )
 
 // Bounds of what is told of one write.
@@ -19,34 +20,22 @@ const (
 	maxValue = 200         // characters of a value
 )
 
-// Did says what became of an object.
-type Did string
-
 // What becomes of objects.
 const (
-	Added   Did = "added"
-	Removed Did = "removed"
-	Updated Did = "updated"
+	Added   = "added"
+	Removed = "removed"
+	Updated = "updated"
 )
 
-// Change is what a write did to one object.
-type Change struct {
-	// Kind is network, host or attachment.
-	Kind string
-	// Name is that of the object. An attachment is called "NETWORK on HOST".
-	Name string
-	Did  Did
-	// Members are those that differ.
-	Members []Member
-}
+// Entry and Change are in the form in which they are kept and told.
+type (
+	Entry  = wire.HistoryEntry
+	Change = wire.HistoryChange
+	Member = wire.HistoryMember
+)
 
-// Member is a member of an object that differs. A value that is absent is "".
-type Member struct {
-	Name, Before, After string
-}
-
-// String says the change in words.
-func (c Change) String() string {
+// words says a change in words.
+func words(c Change) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s %q", c.Did, c.Kind, c.Name)
 	for i, m := range c.Members {
@@ -60,14 +49,14 @@ func (c Change) String() string {
 	return b.String()
 }
 
-// Text says in one line what a write did, at most 2,000 characters of it.
-func Text(before, after *model.Desired) string {
+// Text says in one line what changes a write made, at most 2,000 characters of it.
+func Text(changes ...Change) string {
 	var b strings.Builder
-	for i, c := range Changes(before, after) {
+	for i, c := range changes {
 		if i > 0 {
 			b.WriteString("; ")
 		}
-		b.WriteString(c.String())
+		b.WriteString(words(c))
 		if b.Len() > maxBytes {
 			break // the rest is cut off
 		}
@@ -129,7 +118,7 @@ func membersOf(before, after map[string]string) []Member {
 	var members []Member
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		if before[name] != after[name] {
-			members = append(members, Member{name, clip(before[name], maxValue), clip(after[name], maxValue)})
+			members = append(members, Member{Name: name, Before: clip(before[name], maxValue), After: clip(after[name], maxValue)})
 		}
 	}
 	return members

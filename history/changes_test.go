@@ -74,7 +74,7 @@ func TestText(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			after := c.before.Clone()
 			c.edit(after)
-			if got := history.Text(c.before, after); got != c.want {
+			if got := history.Text(history.Changes(c.before, after)...); got != c.want {
 				t.Errorf("got  %s\nwant %s", got, c.want)
 			}
 		})
@@ -87,7 +87,7 @@ func TestTextIsBounded(t *testing.T) {
 		id := model.ID(fmt.Sprint(i))
 		after.Networks[id] = model.Network{ID: id, Name: strings.Repeat("🚀", 256), Description: strings.Repeat("é\n", 2000)}
 	}
-	if n := utf8.RuneCountInString(history.Text(before, after)); n > 2000 {
+	if n := utf8.RuneCountInString(history.Text(history.Changes(before, after)...)); n > 2000 {
 		t.Errorf("the text has %d characters", n)
 	}
 }

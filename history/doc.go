@@ -1,2 +1,3 @@
-// Package history says what a write changed, before and after, in words.
+// Package history says what a write changed, before and after, and keeps who did what
+// on the disk.
 package history

@@ -30,7 +30,7 @@ func (c *Call) Write(o change.Options, write func(context.Context, change.Option
 	}
 	c.made = done.Desired
 	if err == nil && !c.dry {
-		c.changed = history.Text(done.Before, done.Desired)
+		c.changed = history.Text(history.Changes(done.Before, done.Desired)...)
 	}
 	for _, text := range done.Warnings {
 		c.w.Header().Add(wire.WarningHeader, ascii(text))
