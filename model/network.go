@@ -20,9 +20,9 @@ const (
 // Text limits in characters. 256 is the oVirt engine's limit for names; the
 // others keep one network within one small OVSDB row.
 const (
-	maxName        = 256
-	maxDescription = 4000
-	maxLabel       = 256
+	MaxName        = 256
+	MaxDescription = 4000
+	MaxLabel       = 256
 )
 
 // MaxBroadcastLimit is more broadcasts than 100 Gb/s carry in a second.
@@ -142,8 +142,8 @@ func (n Network) Validate() error {
 		wrong = append(wrong, Invalidf("'%s' cannot name a bridge: use 1 to 15 English letters, digits, hyphens or underscores.", n.VdsmName))
 	}
 	return Join(append(wrong, validateName(n.Name), n.validateIsolation(),
-		validateText("Network description", n.Description, maxDescription, true),
-		validateText("Network comment", n.Comment, maxDescription, true))...)
+		validateText("Network description", n.Description, MaxDescription, true),
+		validateText("Network comment", n.Comment, MaxDescription, true))...)
 }
 
 func validateName(name string) error {
@@ -153,7 +153,7 @@ func validateName(name string) error {
 	if strings.TrimSpace(name) != name {
 		return Invalidf("Bad network name, it must not begin or end with a blank.")
 	}
-	if err := validateText("Network name", name, maxName, false); err != nil {
+	if err := validateText("Network name", name, MaxName, false); err != nil {
 		return err
 	}
 	if len(name) >= 4 && strings.EqualFold(name[:4], "bond") {
@@ -191,8 +191,8 @@ func ValidateLabel(label string) error {
 	if !labelPattern.MatchString(label) {
 		return Invalidf("Network label must be formed only from: English letters, numbers, hyphen or underscore.")
 	}
-	if len(label) > maxLabel {
-		return Invalidf("Network label has %d characters; the limit is %d.", len(label), maxLabel)
+	if len(label) > MaxLabel {
+		return Invalidf("Network label has %d characters; the limit is %d.", len(label), MaxLabel)
 	}
 	return nil
 }

@@ -164,7 +164,7 @@ func summary(steps []setup.Step, dryRun bool) string {
 	}
 	text := strings.Join(parts, ", ")
 	if dryRun {
-		return "in all: " + text + " (not done: --dry-run)"
+		return "in all: " + text + " (not done)"
 	}
 	return "in all: " + text
 }

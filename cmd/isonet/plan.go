@@ -14,8 +14,7 @@ import (
 )
 
 func (a *app) planCommand() *cobra.Command {
-	var file string
-	var force bool
+	var f setupFlags
 	cmd := &cobra.Command{
 		Use:   "plan [-f FILE]",
 		Short: "Show what would be changed in Open vSwitch, and change nothing",
@@ -25,30 +24,21 @@ it as if it were done. Without a file it shows what is left to do now, which is
 nothing as a rule.`,
 		Args: arguments(0, 0, ""),
 		RunE: a.with(func(ctx context.Context, s session) error {
-			if file == "" {
+			if f.file == "" {
 				p, err := s.Plan(ctx)
 				if err != nil {
 					return err
 				}
 				return a.printPlan(nil, p)
 			}
-			want, err := a.readSetup(file)
+			h, plan, err := a.compare(ctx, s.Client, f)
 			if err != nil {
 				return err
 			}
-			h, err := current(ctx, s.Client)
-			if err != nil {
-				return err
-			}
-			p, err := setup.Make(h.Current, want)
-			if err != nil {
-				return err
-			}
-			return a.plan(ctx, s.Client, h, p, force)
+			return a.plan(ctx, s.Client, h, plan, f.force)
 		}),
 	}
-	cmd.Flags().StringVarP(&file, "file", "f", "", "setup file in YAML or JSON; - means standard input")
-	cmd.Flags().BoolVar(&force, "force", false, "detach even if ports are in use")
+	f.add(cmd)
 	return cmd
 }
 

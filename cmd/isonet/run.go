@@ -34,7 +34,9 @@ func (v result) Error() string { return fmt.Sprintf("exit code %d", int(v)) }
 
 // The results that are told as errors are.
 const (
+	errMistakes  result = exitError
 	errNotActive result = exitNotActive
+	errDifferent result = exitNotActive
 	errLeak      result = exitLeak
 	errUnproven  result = exitUnproven
 	errImpaired  result = exitImpaired
@@ -111,7 +113,7 @@ with --url.
 Networks may be named by name or by id; an id comes first.
 
 Exit codes: 0 success, 1 error, 2 wrong use (of which isonetd is asked nothing), 3 a network is not active,
-not isolated or not known ('isonet status' and 'isonet doctor'), 4 a leak, 5 no proof and
+not isolated or not known ('isonet status' and 'isonet doctor') or a file differs ('isonet diff'), 4 a leak, 5 no proof and
 6 isolated but impaired ('isonet prove' only).`)
 	root.Version = version.String()
 	root.SetVersionTemplate("isonet {{.Version}}\n")
@@ -136,7 +138,7 @@ not isolated or not known ('isonet status' and 'isonet doctor'), 4 a leak, 5 no 
 	root.AddCommand(
 		a.networkCommand(), a.hostCommand(), a.labelCommand(), a.attachCommand(), a.detachCommand(),
 		a.adoptCommand(), a.releaseCommand(), a.portCommand(), a.guardCommand(),
-		a.setupCommand(), a.planCommand(), a.exportCommand(), a.backupCommand(), a.restoreCommand(), a.statusCommand(), a.doctorCommand(), a.watchCommand(), a.proveCommand(),
+		a.setupCommand(), a.validateCommand(), a.diffCommand(), a.planCommand(), a.exportCommand(), a.backupCommand(), a.restoreCommand(), a.statusCommand(), a.doctorCommand(), a.watchCommand(), a.proveCommand(),
 		a.topCommand(), a.statsCommand(),
 		a.completionCommand(root), a.versionCommand(),
 	)

@@ -81,6 +81,19 @@ func check(t *testing.T, name string, c command, answers map[string]answer) {
 	golden(t, name, strings.ReplaceAll(text, c.socket, "SOCKET"))
 }
 
+// mistaken is a setup file with mistakes.
+const mistaken = `networks:
+  - name: blue
+    mtu: "9000"
+    isolation: report
+  - name: bond0
+    mtu: 01500
+    attach: "yes"
+  - name: blue
+    mtu: 40
+labels: [a b, c, c]
+`
+
 func TestCommands(t *testing.T) {
 	setupFile := filepath.Join("testdata", "setup.yaml")
 	asItIs := filepath.Join("testdata", "as-it-is.yaml")
@@ -160,6 +173,16 @@ func TestCommands(t *testing.T) {
 		{name: "setup-names-nothing", args: words("setup -f -"), stdin: "networks: []\nlabels: []\n"},
 		{name: "setup-again-dry-run", args: words("setup --dry-run -f " + asItIs)},
 		{name: "setup-contradiction", args: words("setup -f -"), stdin: "networks: [{name: blue, attach: false}]\nlabels: [lab]\n"},
+
+		{name: "diff", args: words("diff -f " + setupFile)},
+		{name: "diff-json", args: words("diff --force -o json -f " + setupFile)},
+		{name: "diff-same", args: words("diff -f " + asItIs)},
+		{name: "validate", args: words("validate -f " + setupFile)},
+		{name: "validate-json", args: words("validate -o json -f " + setupFile)},
+		{name: "validate-mistakes", args: words("validate -f -"), stdin: mistaken},
+		{name: "validate-mistakes-yaml", args: words("validate -f - -o yaml"), stdin: mistaken},
+		{name: "setup-mistakes", args: words("setup -f -"), stdin: mistaken},
+		{name: "diff-mistakes", args: words("diff -f -"), stdin: mistaken},
 
 		{name: "network-create-isolation", args: words("network create red --isolation-policy report --strict --mac-lock")},
 		{name: "network-update-isolation", args: words("network update blue --isolation-policy quarantine --strict=false --mac-lock=false")},
@@ -391,6 +414,11 @@ func TestUsage(t *testing.T) {
 		{words("setup -f " + empty), empty + ":1:1: the file has neither networks nor labels"},
 		{words("setup -f -"), "standard input:1:1: unknown key 'nets': use networks, labels"},
 		{words("setup -f /nonexistent"), "read the setup file: open /nonexistent: no such file or directory"},
+		{words("validate"), "missing flag: -f FILE; see 'isonet validate --help'"},
+		{words("validate -f /nonexistent"), "read the setup file: open /nonexistent: no such file or directory"},
+		{words("diff"), "missing flag: -f FILE; see 'isonet diff --help'"},
+		{words("diff -f -"), "standard input:1:1: unknown key 'nets': use networks, labels"},
+		{words("setup --schema -f x"), "--schema goes with no other flag; see 'isonet setup --help'"},
 		{words("plan -f /nonexistent"), "read the setup file: open /nonexistent: no such file or directory"},
 		{words("status --url host:1"), "the URL of the daemon must have the form https://host:port"},
 		{words("status --url https://h:1/x"), "the URL of the daemon must have the form https://host:port"},
@@ -423,6 +451,17 @@ func TestUsage(t *testing.T) {
 				t.Errorf("isonet %v:\ngot  %+v\nwant %+v", tt.args, got, want)
 			}
 		})
+	}
+}
+
+// TestSchema checks that the schema of setup files needs no daemon.
+func TestSchema(t *testing.T) {
+	want, err := os.ReadFile(filepath.Join("..", "..", "docs", "setup.schema.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := (command{args: words("setup --schema")}).run(t.Context()); got != (outcome{stdout: string(want)}) {
+		t.Errorf("got %+v", got)
 	}
 }
 

@@ -2,17 +2,43 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 
 	"github.com/spf13/cobra"
 
+	"github.com/isonet/isonet/client"
 	"github.com/isonet/isonet/cmd/isonet/internal/setup"
+	"github.com/isonet/isonet/internal/strictyaml"
 )
 
+// setupFlags are those of the commands that compare a setup file with what there is.
+type setupFlags struct {
+	file  string
+	force bool
+}
+
+func (f *setupFlags) add(cmd *cobra.Command) {
+	fileFlag(cmd, &f.file)
+	cmd.Flags().BoolVar(&f.force, "force", false, "detach even if ports are in use")
+}
+
+func fileFlag(cmd *cobra.Command, file *string) {
+	cmd.Flags().StringVarP(file, "file", "f", "", "setup file in YAML or JSON; - means standard input")
+}
+
+// needsFile is for commands that do nothing without a file.
+func needsFile(cmd *cobra.Command, file string) error {
+	if file == "" {
+		return usageFor(cmd, "missing flag: -f FILE")
+	}
+	return nil
+}
+
 func (a *app) setupCommand() *cobra.Command {
-	var file string
-	var dryRun, force bool
+	var f setupFlags
+	var dryRun, schema bool
 	cmd := &cobra.Command{
 		Use:   "setup -f FILE",
 		Short: "Create, update, attach and detach many networks from a file",
@@ -35,43 +61,157 @@ host, and attributes that are left out. Running it again changes nothing.
   labels: [lab]             # labels that the host must have
 
 All networks are created and updated at once, or none of them (1000 at a time);
-then all attachments and labels are changed at once, or none of them.`,
+then all attachments and labels are changed at once, or none of them.
+
+'isonet validate' checks a file without a daemon, and 'isonet diff' compares it with
+what there is. --schema prints the JSON schema of these files, for editors.`,
 		Args: arguments(0, 0, ""),
 		PreRunE: func(cmd *cobra.Command, _ []string) error {
-			if file == "" {
-				return usageFor(cmd, "missing flag: -f FILE")
+			switch {
+			case schema && cmd.Flags().NFlag() > 1:
+				return usageFor(cmd, "--schema goes with no other flag")
+			case schema:
+				return nil
 			}
-			return nil
+			return needsFile(cmd, f.file)
 		},
-		RunE: a.with(func(ctx context.Context, s session) error {
-			want, err := a.readSetup(file)
-			if err != nil {
-				return err
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if schema {
+				return a.write(setup.Schema())
 			}
-			h, err := current(ctx, s.Client)
-			if err != nil {
-				return err
-			}
-			plan, err := setup.Make(h.Current, want)
-			if err != nil {
-				return err
-			}
-			if dryRun {
-				return a.plan(ctx, s.Client, h, plan, force)
-			}
-			return a.report(a.apply(ctx, s.Client, h, plan, force))
-		}),
+			return a.with(func(ctx context.Context, s session) error {
+				h, plan, err := a.compare(ctx, s.Client, f)
+				if err != nil {
+					return err
+				}
+				if dryRun {
+					return a.plan(ctx, s.Client, h, plan, f.force)
+				}
+				return a.report(a.apply(ctx, s.Client, h, plan, f.force))
+			})(cmd, args)
+		},
 	}
-	cmd.Flags().StringVarP(&file, "file", "f", "", "setup file in YAML or JSON; - means standard input")
+	f.add(cmd)
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only print what would be done")
-	cmd.Flags().BoolVar(&force, "force", false, "detach even if ports are in use")
+	cmd.Flags().BoolVar(&schema, "schema", false, "only print the JSON schema of setup files")
 	return cmd
 }
 
+func (a *app) diffCommand() *cobra.Command {
+	var f setupFlags
+	cmd := &cobra.Command{
+		Use:   "diff -f FILE",
+		Short: "Show how a setup file differs from what there is",
+		Long: `Show what 'isonet setup' would change to make a setup file true, and change
+nothing: it is 'isonet setup --dry-run' with an exit code.
+
+Exit codes: 0 the file is what there is, 3 it differs, 1 error, 2 wrong use, or a
+mistake in the file.`,
+		Args:    arguments(0, 0, ""),
+		PreRunE: func(cmd *cobra.Command, _ []string) error { return needsFile(cmd, f.file) },
+		RunE: a.with(func(ctx context.Context, s session) error {
+			h, plan, err := a.compare(ctx, s.Client, f)
+			if err != nil {
+				return err
+			}
+			if err := a.plan(ctx, s.Client, h, plan, f.force); err != nil {
+				return err
+			}
+			if len(plan.Steps()) > 0 {
+				return errDifferent
+			}
+			return nil
+		}),
+	}
+	f.add(cmd)
+	return cmd
+}
+
+// compare reads a setup file, asks the daemon what there is, and says what is between.
+func (a *app) compare(ctx context.Context, c *client.Client, f setupFlags) (host, setup.Plan, error) {
+	want, err := a.readSetup(f.file)
+	if err != nil {
+		return host{}, setup.Plan{}, err
+	}
+	h, err := current(ctx, c)
+	if err != nil {
+		return host{}, setup.Plan{}, err
+	}
+	plan, err := setup.Make(h.Current, want)
+	return h, plan, err
+}
+
+func (a *app) validateCommand() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "validate -f FILE",
+		Short: "Check a setup file without a daemon",
+		Long: `Check all of a setup file that can be known without a host: its form, keys and
+types, names, labels, MTUs and limits, and what is named twice. Every mistake is
+told, a line each with its place. No daemon is asked. 'isonet setup' and 'isonet
+diff' check the same first.
+
+Exit codes: 0 the file is right, 1 it has mistakes, 2 wrong use, such as no file.`,
+		Args:    arguments(0, 0, ""),
+		PreRunE: func(cmd *cobra.Command, _ []string) error { return needsFile(cmd, file) },
+		RunE: func(*cobra.Command, []string) error {
+			name, want, err := a.parseSetup(file)
+			var mistakes strictyaml.Mistakes
+			if err != nil && !errors.As(err, &mistakes) {
+				return err
+			}
+			return a.validation(name, want, mistakes)
+		},
+	}
+	fileFlag(cmd, &file)
+	return cmd
+}
+
+// validationReport is the machine form of what is wrong with a file.
+type validationReport struct {
+	File     string    `json:"file"`
+	Valid    bool      `json:"valid"`
+	Mistakes []mistake `json:"mistakes"`
+}
+
+type mistake struct {
+	Line   int    `json:"line"`
+	Column int    `json:"column"`
+	Text   string `json:"text"`
+}
+
+func (a *app) validation(name string, want setup.Wanted, mistakes strictyaml.Mistakes) error {
+	r := validationReport{File: name, Valid: len(mistakes) == 0, Mistakes: []mistake{}}
+	for _, m := range mistakes {
+		r.Mistakes = append(r.Mistakes, mistake{m.Line, m.Column, m.Text})
+	}
+	err := a.print(r, func(t *table) {
+		for _, m := range mistakes {
+			t.line("%s", m.Error())
+		}
+		if r.Valid {
+			t.line("%s has no mistakes: %s, %s", name, count(len(want.Networks), "network"), count(len(want.Labels), "label"))
+		}
+	})
+	if err == nil && !r.Valid {
+		return errMistakes
+	}
+	return err
+}
+
+// readSetup reads a setup file that a command works with.
 func (a *app) readSetup(file string) (setup.Wanted, error) {
+	_, want, err := a.parseSetup(file)
+	if err != nil {
+		return setup.Wanted{}, &usageError{text: err.Error()}
+	}
+	return want, nil
+}
+
+// parseSetup reads a setup file, and returns what to call it.
+func (a *app) parseSetup(file string) (name string, want setup.Wanted, err error) {
 	var data []byte
-	var err error
-	name := file
+	name = file
 	if file == "-" {
 		name = "standard input"
 		data, err = io.ReadAll(a.stdin)
@@ -79,11 +219,8 @@ func (a *app) readSetup(file string) (setup.Wanted, error) {
 		data, err = os.ReadFile(file)
 	}
 	if err != nil {
-		return setup.Wanted{}, &usageError{text: "read the setup file: " + err.Error()}
+		return name, want, &usageError{text: "read the setup file: " + err.Error()}
 	}
-	want, err := setup.Parse(name, data)
-	if err != nil {
-		return setup.Wanted{}, &usageError{text: err.Error()}
-	}
-	return want, nil
+	want, err = setup.Parse(name, data)
+	return name, want, err
 }

@@ -88,8 +88,12 @@ func TestParseWithoutStrict(t *testing.T) {
 	}
 }
 
-func TestParseRefuses(t *testing.T) {
-	tests := []struct{ name, text, want string }{
+// refusedFile is a file and all that is wrong with it.
+type refusedFile struct{ name, text, want string }
+
+// refused are files and what is wrong with them.
+func refused() []refusedFile {
+	return []refusedFile{
 		{"empty", "", "1:1: the file has neither networks nor labels"},
 		{"comment only", "# nothing\n", "1:1: the file has neither networks nor labels"},
 		{"empty object", "{}", "1:1: the file has neither networks nor labels"},
@@ -169,7 +173,10 @@ func TestParseRefuses(t *testing.T) {
 			"1:101: this is nested deeper than 100 levels",
 		},
 	}
-	for _, tt := range tests {
+}
+
+func TestParseRefuses(t *testing.T) {
+	for _, tt := range refused() {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := setup.Parse("f.yaml", []byte(tt.text))
 			if err == nil {
