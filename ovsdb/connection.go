@@ -44,7 +44,9 @@ type connection struct {
 	rpc      *rpc2.Client
 	database string
 	lock     string
-	copy     *rowCopy
+	// alive ends with the connection, and when it is of no use any more.
+	alive context.Context
+	copy  *rowCopy
 	// columns are all that the database has, by table.
 	columns map[string][]string
 	// held says that the server gave the lock to this connection. It only tells
@@ -62,27 +64,32 @@ type monitored struct {
 	begun chan struct{}
 }
 
-// connect opens a connection to the first endpoint that serves, with the whole
-// copy. It calls changed when the copy changes or the lock comes or goes later
-// on, and lost when the connection ends or is of no use any more.
+// connect opens a connection to an endpoint that serves, with the whole copy. It
+// calls changed when the copy changes or the lock comes or goes later on, and lost
+// when the connection ends or is of no use any more.
 func connect(ctx context.Context, cfg Config, changed func(), lost func(error)) (*connection, error) {
 	if len(cfg.Endpoints) == 0 {
 		return nil, errors.New("no OVSDB endpoint is given")
 	}
-	var errs []error
-	for _, endpoint := range cfg.Endpoints {
-		c, err := open(ctx, cfg, endpoint, changed, lost)
-		if err == nil {
-			return c, nil
-		}
-		errs = append(errs, fmt.Errorf("connect to %s: %w", endpoint, err))
-	}
-	return nil, errors.Join(errs...)
-}
-
-func open(ctx context.Context, cfg Config, endpoint string, changed func(), lost func(error)) (*connection, error) {
 	dialCtx, dialed := context.WithTimeout(ctx, dialTimeout)
 	defer dialed()
+	c, err := first(dialCtx, cfg.Endpoints, func(dialCtx context.Context, endpoint string) (*connection, error) {
+		return open(dialCtx, ctx, cfg, endpoint, changed)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := c.begin(cfg); err != nil {
+		c.close()
+		return nil, err
+	}
+	context.AfterFunc(c.alive, func() { lost(context.Cause(c.alive)) })
+	return c, nil
+}
+
+// open opens a connection to a server that serves the database, and is the leader if
+// it is one of several. Dialing ends with dialCtx, the connection with ctx.
+func open(dialCtx, ctx context.Context, cfg Config, endpoint string, changed func()) (*connection, error) {
 	conn, err := dial(dialCtx, endpoint, cfg.TLS)
 	if err != nil {
 		return nil, err
@@ -91,13 +98,13 @@ func open(ctx context.Context, cfg Config, endpoint string, changed func(), lost
 		rpc: rpc2.NewClientWithCodec(jsonrpc.NewJSONCodec(conn)), database: cfg.Model.Name(), lock: cfg.Lock,
 		monitors: map[string]*monitored{},
 	}
-	alive, end := context.WithCancelCause(ctx)
+	var end context.CancelCauseFunc
+	c.alive, end = context.WithCancelCause(ctx)
 	c.handle(changed, end)
-	if err := c.begin(alive, cfg); err != nil {
+	if err := c.greet(dialCtx, len(cfg.Endpoints) > 1); err != nil {
 		c.close()
 		return nil, err
 	}
-	context.AfterFunc(alive, func() { lost(context.Cause(alive)) })
 	return c, nil
 }
 
@@ -163,28 +170,31 @@ func (c *connection) update(params []json.RawMessage) error {
 	return m.apply(params[1])
 }
 
-// begin asks for all that a session needs. The first dump may take longer than
-// dialing.
-func (c *connection) begin(ctx context.Context, cfg Config) error {
-	dialCtx, dialed := context.WithTimeout(ctx, dialTimeout)
-	defer dialed()
+// greet fails unless the server has the database, and is the leader if it must be.
+func (c *connection) greet(ctx context.Context, leader bool) error {
 	var databases []string
-	if err := c.call(dialCtx, "list_dbs", []any{}, &databases); err != nil {
+	if err := c.call(ctx, "list_dbs", []any{}, &databases); err != nil {
 		return fmt.Errorf("ask for the databases: %w", err)
 	}
 	if !slices.Contains(databases, c.database) {
 		return fmt.Errorf("%w: %s; make it with \"ovsdb-tool create FILE SCHEMA\" and \"ovs-appctl -t ovsdb-server ovsdb-server/add-db FILE\" there", ErrNoDatabase, c.database)
 	}
-	if len(cfg.Endpoints) > 1 {
-		if err := c.followLeader(dialCtx); err != nil {
-			return err
-		}
+	if !leader {
+		return nil
 	}
+	return c.followLeader(ctx)
+}
+
+// begin asks for all that a session needs. The first dump may take longer than
+// dialing.
+func (c *connection) begin(cfg Config) error {
+	schemaCtx, told := context.WithTimeout(c.alive, dialTimeout)
+	defer told()
 	var err error
-	if c.copy, c.columns, err = c.schema(dialCtx, c.database, cfg.Model); err != nil {
+	if c.copy, c.columns, err = c.schema(schemaCtx, c.database, cfg.Model); err != nil {
 		return err
 	}
-	dumpCtx, dumped := context.WithTimeout(ctx, dumpTimeout)
+	dumpCtx, dumped := context.WithTimeout(c.alive, dumpTimeout)
 	defer dumped()
 	if err := c.monitor(dumpCtx, c.database, configured, c.copy, c.copy.apply); err != nil {
 		return err

@@ -11,7 +11,6 @@ import (
 	"github.com/ovn-kubernetes/libovsdb/model"
 	rfc "github.com/ovn-kubernetes/libovsdb/ovsdb"
 
-	"github.com/isonet/isonet/internal/ovstest"
 	"github.com/isonet/isonet/ovsdb"
 )
 
@@ -166,20 +165,4 @@ func TestChangesAddUp(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-}
-
-// TestTheLeaderOfACluster takes the member of a cluster that says it leads, and no
-// other.
-func TestTheLeaderOfACluster(t *testing.T) {
-	s := startServer(t)
-	s.kill()
-	s.create("create-cluster", testSchema)
-	s.start()
-	cfg := config(t, s.endpoint(), "unix:/nonexistent/sock")
-	ovstest.Eventually(t, "the server leads, and has the change", func() error {
-		return ovsdb.Run(t.Context(), cfg, func(ctx context.Context, session *ovsdb.Session) error {
-			_, err := session.Transact(ctx, insert("A", "x", 1))
-			return err
-		})
-	})
 }

@@ -60,24 +60,18 @@ func startServerWith(t *testing.T, schema string) *server {
 			t.Error(err)
 		}
 	})
-	s.create("create", schema)
+	s.create(schema)
 	s.start()
 	return s
 }
 
-// create makes the database by a command of ovsdb-tool, in place of one that is
-// there.
-func (s *server) create(command, schema string) {
+// create makes the database.
+func (s *server) create(schema string) {
 	s.t.Helper()
-	_ = os.Remove(s.path("db")) // there may be none
 	if err := os.WriteFile(s.path("schema"), []byte(schema), 0o600); err != nil {
 		s.t.Fatal(err)
 	}
-	args := []string{command, s.path("db"), s.path("schema")}
-	if command == "create-cluster" {
-		args = append(args, "unix:"+s.path("raft"))
-	}
-	if out, err := exec.CommandContext(s.t.Context(), "ovsdb-tool", args...).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(s.t.Context(), "ovsdb-tool", "create", s.path("db"), s.path("schema")).CombinedOutput(); err != nil {
 		s.t.Fatalf("%v: %s", err, out)
 	}
 }

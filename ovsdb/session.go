@@ -15,7 +15,8 @@ import (
 )
 
 const (
-	// dialTimeout bounds connecting and reading the schema.
+	// dialTimeout bounds connecting, to all endpoints together, and then reading the
+	// schema.
 	dialTimeout = 10 * time.Second
 	// dumpTimeout bounds the first dump. It only says when a server that hangs is
 	// given up: a machine that needs long for many rows must not begin anew for
@@ -34,8 +35,8 @@ const (
 // Config describes a session.
 type Config struct {
 	// Endpoints are OVSDB connection methods (ovsdb(7)): unix:PATH,
-	// tcp:HOST:PORT or ssl:HOST:PORT. The first that works is used; when there
-	// are several, they are one cluster and only its leader is.
+	// tcp:HOST:PORT or ssl:HOST:PORT. When there are several, they are one
+	// cluster, and the one that leads is used.
 	Endpoints []string
 	// TLS is for ssl endpoints.
 	TLS *tls.Config
