@@ -27,6 +27,7 @@ type Config struct {
 	Loop    change.Loop
 	Traffic rest.Traffic
 	NICs    ovirt.NICs
+	Machine ovirt.Machine
 	Logger  *slog.Logger
 	// Version is isonet's own version, shown in product_info.
 	Version string
@@ -61,8 +62,8 @@ type API struct {
 
 // New returns the API over the given parts.
 func New(c Config) (*API, error) {
-	if c.Store == nil || c.Loop == nil || c.Traffic == nil || c.NICs == nil || c.Logger == nil {
-		return nil, errors.New("the API needs a store, a loop, traffic, network interfaces and a logger")
+	if c.Store == nil || c.Loop == nil || c.Traffic == nil || c.NICs == nil || c.Machine == nil || c.Logger == nil {
+		return nil, errors.New("the API needs a store, a loop, traffic, network interfaces, a machine and a logger")
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -77,7 +78,7 @@ func New(c Config) (*API, error) {
 }
 
 func (a *API) routes(b rest.Backend) [][]rest.Route {
-	o := ovirt.Options{NICs: a.config.NICs, Version: a.config.Version, StrictDefault: func() bool { return a.settings.Load().StrictDefault }}
+	o := ovirt.Options{NICs: a.config.NICs, Machine: a.config.Machine, Version: a.config.Version, StrictDefault: func() bool { return a.settings.Load().StrictDefault }}
 	return [][]rest.Route{ovirt.Routes(b, o), native.Routes(b, a.draft)}
 }
 

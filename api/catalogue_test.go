@@ -225,7 +225,7 @@ func TestT22Follow(t *testing.T) {
 		}
 	}
 	for follow, detail := range map[string]string{
-		"vms":                              "The link 'vms' cannot be followed: use one of cluster, networkattachments, networklabels, nics.",
+		"vms":                              "The link 'vms' cannot be followed: use one of cluster, networkattachments, networklabels, nics, statistics.",
 		"network_attachments.vms":          "use one of networkattachments.host, networkattachments.network, networkattachments.statistics.",
 		"network_attachments.host.cluster": "nothing can be followed after 'networkattachments.host'.",
 		"network_attachments.network.":     "use one of networkattachments.network.datacenter",

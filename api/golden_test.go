@@ -24,6 +24,8 @@ var (
 	cluster    = string(model.DeriveID("cluster Default"))
 	// The profile of the network iso1.
 	vnicProfile = string(model.DeriveID("vnicprofile " + string(iso1)))
+	// The statistic memory.used of hosts.
+	memoryUsed = "b7499508-c1c3-32f0-8174-c1783e57bb08"
 	// The time of the answer is in the root.
 	now = regexp.MustCompile(`(<time>)[^<]+(</time>)|("time": )\d+`)
 )
@@ -64,8 +66,11 @@ func TestRepresentations(t *testing.T) {
 		"hosts":                     base + "/hosts",
 		"host":                      hostPath,
 		"host_alias":                "/api/hosts/" + string(host1),
-		"host_follow":               hostPath + "?follow=network_attachments.network.networklabels,networkattachments.statistics,network_labels,nics.statistics",
+		"host_follow":               hostPath + "?follow=statistics,network_attachments.network.networklabels,networkattachments.statistics,network_labels,nics.statistics",
 		"host_follow_up":            hostPath + "?follow=cluster.data_center,network_attachments.host",
+		"host_statistics":           hostPath + "/statistics",
+		"host_statistic":            hostPath + "/statistics/" + memoryUsed,
+		"host_statistics_elsewhere": base + "/hosts/" + string(host2) + "/statistics?max=2",
 		"host_nics":                 nicsPath,
 		"host_nics_follow":          nicsPath + "?follow=statistics&max=1",
 		"host_nics_elsewhere":       base + "/hosts/" + string(host2) + "/nics",

@@ -954,7 +954,7 @@ func TestLogs(t *testing.T) {
 		level := new(slog.LevelVar)
 		level.Set(slog.LevelDebug)
 		logger := daemon.NewLogger(daemon.Config{JSONLog: native, LogLevel: level}, &log)
-		a, err := api.New(api.Config{Store: w.store, Loop: w.loop, Traffic: traffic{}, NICs: newNICs(), Logger: logger})
+		a, err := api.New(api.Config{Store: w.store, Loop: w.loop, Traffic: traffic{}, NICs: newNICs(), Machine: newMachine(), Logger: logger})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -126,7 +126,7 @@ func TestPanic(t *testing.T) {
 	var log strings.Builder
 	store := &memory{desired: newDesired()}
 	a, err := api.New(api.Config{
-		Store: store, Loop: &loop{store: store, changed: make(chan struct{})}, Traffic: (*noTraffic)(nil), NICs: nics{},
+		Store: store, Loop: &loop{store: store, changed: make(chan struct{})}, Traffic: (*noTraffic)(nil), NICs: nics{}, Machine: newMachine(),
 		Logger: slog.New(slog.NewTextHandler(&log, nil)),
 	})
 	if err != nil {

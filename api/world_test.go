@@ -268,6 +268,24 @@ func (t traffic) Ports() map[string]model.PortTraffic {
 	return ports
 }
 
+type machine model.Machine
+
+func (m machine) Snapshot() model.Machine { return model.Machine(m) }
+
+// newMachine returns one of which everything is known.
+func newMachine() machine {
+	return machine{
+		Memory: &model.Memory{
+			Total: 67378307072, Available: 50000000000, Shared: 1048576, Buffers: 40960, Cached: 30000000000,
+			SwapTotal: 8589930496, SwapFree: 8000000000, SwapCached: 4096,
+		},
+		CPU:  &model.CPUUse{User: 12.34, System: 5, Idle: 81.5, Interval: 10 * time.Second, Until: epoch.Add(time.Minute)},
+		Load: new(1.25), Boot: epoch.Add(-time.Hour),
+		Processors: model.Processors{Sockets: 2, Cores: 16, Threads: 2, MHz: 2300, Name: "Processor 7 <&>"},
+		Kernel:     "6.1.0-18-amd64", Manufacturer: "Maker", Product: "Machine 9",
+	}
+}
+
 type nics []model.NIC
 
 func (n nics) Snapshot() []model.NIC { return n }
@@ -331,7 +349,7 @@ func newWorld(t *testing.T, changes ...func(*api.Config)) *world {
 	}
 	l.realise()
 	cfg := api.Config{
-		Store: store, Loop: l, NICs: newNICs(), Logger: slog.New(slog.DiscardHandler), Version: "1.2.3",
+		Store: store, Loop: l, NICs: newNICs(), Machine: newMachine(), Logger: slog.New(slog.DiscardHandler), Version: "1.2.3",
 		Traffic: traffic{iso1: {
 			Total: model.Counters{
 				ReceivedBytes: 12345678901234, ReceivedPackets: 12, ReceivedDrops: 3, ReceivedErrors: 4,

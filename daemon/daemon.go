@@ -16,6 +16,7 @@ import (
 	"github.com/isonet/isonet/internal/statefile"
 	"github.com/isonet/isonet/internal/version"
 	"github.com/isonet/isonet/kernel/links"
+	"github.com/isonet/isonet/kernel/load"
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/isolation"
 	"github.com/isonet/isonet/model/plan"
@@ -39,6 +40,7 @@ type Daemon struct {
 	sw    *ovs.Switch
 	loop  *reconcile.Loop
 	nics  *nic.Sampler
+	load  *load.Sampler
 	links *links.Watcher
 	// memory keeps what the loop remembers.
 	memory *statefile.File
@@ -96,11 +98,12 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 	}
 	d.memory = memory(cfg.StateDir, log.With("component", "memory"))
 	d.nics = nic.New(d.links, log.With("component", "nic"))
+	d.load = load.New(log.With("component", "load"))
 	d.notify = &notifier{store: d.store, sw: d.sw, loop: d.loop, log: log.With("component", "notify")}
 	apiLog := log.With("component", "api")
 	var err error
 	d.api, err = api.New(api.Config{
-		Store: d.store, Loop: d.loop, Traffic: d.sw, NICs: d.nics, Logger: apiLog, Version: version.Version(),
+		Store: d.store, Loop: d.loop, Traffic: d.sw, NICs: d.nics, Machine: d.load, Logger: apiLog, Version: version.Version(),
 		Settings: cfg.api(),
 	})
 	if err != nil {
@@ -191,6 +194,7 @@ func (d *Daemon) Start() {
 	d.startGuard()
 	d.start("name", d.followName)
 	d.start("nic", func(ctx context.Context) error { d.nics.Run(ctx); return nil })
+	d.start("load", func(ctx context.Context) error { d.load.Run(ctx); return nil })
 	d.start("notify", d.notify.run)
 	for _, l := range d.listeners {
 		d.log.Info("listening", "for", l.name, "address", l.listener.Addr().String())

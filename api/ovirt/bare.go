@@ -78,14 +78,16 @@ const hostType = "rhel"
 
 func (v *view) bareHost(h model.Host) *hostDTO {
 	e := *v.ref("hosts", h.ID)
-	return &hostDTO{
+	d := &hostDTO{
 		entity: e, Name: &h.Name, Comment: new(""), Address: &h.Name,
 		Actions: &linksDTO{linksTo(e, "commitnetconfig", "setupnetworks", "syncallnetworks")},
-		Link:    linksTo(e, "networkattachments", "networklabels", "nics", "unmanagednetworks"),
+		Link:    linksTo(e, "networkattachments", "networklabels", "nics", "statistics", "unmanagednetworks"),
 		Status:  v.hostStatus(h.ID),
 		Type:    hostType,
 		Cluster: &clusterDTO{entity: *v.ref("clusters", clusterID())},
 	}
+	v.hardware(d, h.ID)
+	return d
 }
 
 // hostStatus is "up" only for the host of this daemon, and while nothing is

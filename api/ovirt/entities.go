@@ -231,17 +231,50 @@ type reportedConfiguration struct {
 
 type hostDTO struct {
 	entity
-	Actions            *linksDTO       `xml:"actions" json:"actions,omitempty"`
-	Name               *string         `xml:"name" json:"name,omitempty"`
-	Comment            *string         `xml:"comment" json:"comment,omitempty"`
-	Link               []linkDTO       `xml:"link" json:"link,omitempty"`
-	Address            *string         `xml:"address" json:"address,omitempty"`
-	Status             string          `xml:"status,omitempty" json:"status,omitempty"`
-	Type               string          `xml:"type,omitempty" json:"type,omitempty"`
-	Cluster            *clusterDTO     `xml:"cluster" json:"cluster,omitempty"`
-	NetworkAttachments *attachmentsDTO `xml:"network_attachments" json:"network_attachments,omitempty"`
-	NetworkLabels      *labelsDTO      `xml:"network_labels" json:"network_labels,omitempty"`
-	NICs               *hostNICsDTO    `xml:"nics" json:"nics,omitempty"`
+	Actions            *linksDTO            `xml:"actions" json:"actions,omitempty"`
+	Name               *string              `xml:"name" json:"name,omitempty"`
+	Comment            *string              `xml:"comment" json:"comment,omitempty"`
+	Link               []linkDTO            `xml:"link" json:"link,omitempty"`
+	Address            *string              `xml:"address" json:"address,omitempty"`
+	CPU                shown[cpuDTO]        `xml:"cpu" json:"cpu,omitzero"`
+	Hardware           shown[hardwareDTO]   `xml:"hardware_information" json:"hardware_information,omitzero"`
+	Memory             shown[long]          `xml:"memory" json:"memory,omitzero"`
+	OS                 shown[osDTO]         `xml:"os" json:"os,omitzero"`
+	Status             string               `xml:"status,omitempty" json:"status,omitempty"`
+	Type               string               `xml:"type,omitempty" json:"type,omitempty"`
+	Cluster            *clusterDTO          `xml:"cluster" json:"cluster,omitempty"`
+	NetworkAttachments *attachmentsDTO      `xml:"network_attachments" json:"network_attachments,omitempty"`
+	NetworkLabels      *labelsDTO           `xml:"network_labels" json:"network_labels,omitempty"`
+	NICs               *hostNICsDTO         `xml:"nics" json:"nics,omitempty"`
+	Statistics         shown[statisticsDTO] `xml:"statistics" json:"statistics,omitzero"`
+}
+
+// cpuDTO is the processors of a host. The speed is in MHz.
+type cpuDTO struct {
+	Name     string       `xml:"name,omitempty" json:"name,omitempty"`
+	Speed    *integer     `xml:"speed" json:"speed,omitempty"`
+	Topology *topologyDTO `xml:"topology" json:"topology,omitempty"`
+}
+
+// topologyDTO has the cores of each socket and the threads of each core.
+type topologyDTO struct {
+	Cores   integer `xml:"cores" json:"cores"`
+	Sockets integer `xml:"sockets" json:"sockets"`
+	Threads integer `xml:"threads" json:"threads"`
+}
+
+type hardwareDTO struct {
+	Manufacturer string `xml:"manufacturer,omitempty" json:"manufacturer,omitempty"`
+	ProductName  string `xml:"product_name,omitempty" json:"product_name,omitempty"`
+}
+
+type osDTO struct {
+	Type    string          `xml:"type,omitempty" json:"type,omitempty"`
+	Version *fullVersionDTO `xml:"version" json:"version,omitempty"`
+}
+
+type fullVersionDTO struct {
+	FullVersion string `xml:"full_version" json:"full_version"`
 }
 
 func (*hostDTO) Element() string { return "host" }

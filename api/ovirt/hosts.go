@@ -29,6 +29,9 @@ func (v *view) host(h model.Host, f follow) *hostDTO {
 	if f.has("nics") {
 		d.NICs = v.nicList(v.nicsOf(h.ID), f.under("nics"))
 	}
+	if f.has("statistics") {
+		d.Statistics.value = v.machineStatistics(h)
+	}
 	return d
 }
 
@@ -46,6 +49,7 @@ func hostLinks() links {
 		"networkattachments": attachmentLinks(),
 		"networklabels":      nil,
 		"nics":               nicLinks(),
+		"statistics":         nil,
 	}
 }
 
@@ -68,6 +72,24 @@ func (r hostResource) list() handler {
 }
 
 func (r hostResource) get() handler { return show(r.site, hostLinks(), in(hostAt), (*view).host) }
+
+func (r hostResource) listStatistics(c *rest.Call) (rest.Document, error) {
+	v := r.view(c)
+	h, err := hostAt(c, v.desired)
+	if err != nil {
+		return nil, err
+	}
+	return &statisticsDTO{rest.Limit(c, v.machineStatistics(h).Statistic)}, nil
+}
+
+func (r hostResource) getStatistic(c *rest.Call) (rest.Document, error) {
+	v := r.view(c)
+	h, err := hostAt(c, v.desired)
+	if err != nil {
+		return nil, err
+	}
+	return statisticAt(c, v.machineStatistics(h))
+}
 
 // empty answers for a sub-collection that is empty on every host.
 func (r hostResource) empty(name string) handler {

@@ -135,7 +135,7 @@ func (r nicResource) get() handler { return show(r.site, nicLinks(), nicAt, (*vi
 func (v *view) nicStatistics(n hostNIC) *statisticsDTO {
 	e := v.nicRef(n.host, n.Name)
 	parent := func(d *statisticDTO) { d.HostNIC = &e }
-	return statisticsBelow(e, parent, model.Traffic{Total: n.Total, Rate: n.Rate}, true)
+	return statisticsBelow(e, parent, statisticTable(), model.Traffic{Total: n.Total, Rate: n.Rate}, true)
 }
 
 func (r nicResource) listStatistics(c *rest.Call) (rest.Document, error) {

@@ -9,7 +9,8 @@ import (
 
 // Options are what the resources need beside the backend.
 type Options struct {
-	NICs NICs
+	NICs    NICs
+	Machine Machine
 	// Version is isonet's own version, shown in product_info.
 	Version string
 	// StrictDefault says that a new network is strict unless its request says.
@@ -19,7 +20,7 @@ type Options struct {
 // Routes returns the resources of the engine, and isonet's own one that takes
 // networks in the engine's form.
 func Routes(b rest.Backend, o Options) []rest.Route {
-	s := site{b, o.NICs}
+	s := site{b, o.NICs, o.Machine}
 	root := rootResource{s, o.Version}
 	dataCenters, clusters, profiles, users := dataCenterResource{s}, clusterResource{s}, vnicProfileResource{s}, userResource{s}
 	networks, labels := networkResource{s, o.StrictDefault}, labelResource{s}
@@ -91,6 +92,8 @@ func Routes(b rest.Backend, o Options) []rest.Route {
 		get("/hosts/{host}", hosts.get()).On(theHost),
 		set("/hosts/{host}", hosts.update).On(theHost),
 		remove("/hosts/{host}", hosts.remove).On(theHost),
+		get("/hosts/{host}/statistics", hosts.listStatistics),
+		get("/hosts/{host}/statistics/{statistic}", hosts.getStatistic),
 		get("/hosts/{host}/nics", nics.list()),
 		get("/hosts/{host}/nics/{nic}", nics.get()),
 		get("/hosts/{host}/nics/{nic}/statistics", nics.listStatistics),

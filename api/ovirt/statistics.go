@@ -11,20 +11,20 @@ import (
 // statisticResource is the statistics of attachments.
 type statisticResource struct{ site }
 
-// statistic is one of the engine's statistics of a NIC. Their ids are the same
-// for every attachment and NIC: version 3 UUIDs of the names.
-type statistic struct {
+// statistic is one of the engine's statistics, of what a T tells of. Their ids are the
+// same for every object: version 3 UUIDs of the names.
+type statistic[T any] struct {
 	id, name, description string
 	kind, valueType, unit string
 	// read returns the value, and false when it is not known.
-	read func(model.Traffic) (valueDTO, bool)
+	read func(T) (valueDTO, bool)
 }
 
-// statisticTable lists the statistics in the engine's order. Received is what
+// statisticTable lists the statistics of a NIC in the engine's order. Received is what
 // the network delivered to the attached ports. Errors are the sum of dropped
 // packets, which the engine reports, and of erroneous ones.
-func statisticTable() []statistic {
-	return []statistic{
+func statisticTable() []statistic[model.Traffic] {
+	return []statistic[model.Traffic]{
 		{
 			"ecd0559f-e88f-3330-94b4-1f091b0ffdf7", "data.current.rx", "Receive data rate",
 			"gauge", "decimal", "bytes_per_second",
@@ -102,19 +102,19 @@ func (v *view) statistics(a model.Attachment) *statisticsDTO {
 	traffic, known := v.traffic[a.Network]
 	parent := func(d *statisticDTO) { d.Host = v.ref("hosts", a.Host) }
 	return statisticsBelow(v.at(string(a.ID), "hosts", string(a.Host), "networkattachments"), parent,
-		traffic, known && v.status.HostID == a.Host)
+		statisticTable(), traffic, known && v.status.HostID == a.Host)
 }
 
 // statisticsBelow renders the statistics of an object. Each refers to a parent.
-func statisticsBelow(e entity, parent func(*statisticDTO), traffic model.Traffic, known bool) *statisticsDTO {
+func statisticsBelow[T any](e entity, parent func(*statisticDTO), table []statistic[T], of T, known bool) *statisticsDTO {
 	list := &statisticsDTO{}
-	for _, s := range statisticTable() {
+	for _, s := range table {
 		d := &statisticDTO{
 			entity: entity{Href: e.Href + "/statistics/" + s.id, ID: s.id},
 			Name:   s.name, Description: s.description, Kind: s.kind, Type: s.valueType, Unit: s.unit,
 		}
 		parent(d)
-		if value, ok := s.read(traffic); ok && known {
+		if value, ok := s.read(of); ok && known {
 			d.Values.Value = []valueDTO{value}
 		}
 		list.Statistic = append(list.Statistic, d)

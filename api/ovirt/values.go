@@ -3,6 +3,7 @@ package ovirt
 import (
 	"bytes"
 	"encoding/json"
+	"encoding/xml"
 	"strconv"
 	"strings"
 	"time"
@@ -81,6 +82,31 @@ func (t timestamp) MarshalText() ([]byte, error) {
 func (t timestamp) MarshalJSON() ([]byte, error) {
 	return strconv.AppendInt(nil, time.Time(t).UnixMilli(), 10), nil
 }
+
+// shown is a member that replies have. Requests may have it too, in whatever form: who
+// sends back what he read means nothing by it.
+type shown[T any] struct{ value *T }
+
+func (s shown[T]) IsZero() bool { return s.value == nil }
+
+func (s shown[T]) MarshalJSON() ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // as in the rest of the document
+	err := e.Encode(s.value)
+	return b.Bytes(), err
+}
+
+func (*shown[T]) UnmarshalJSON([]byte) error { return nil }
+
+func (s shown[T]) MarshalXML(e *xml.Encoder, start xml.StartElement) error {
+	if s.value == nil {
+		return nil
+	}
+	return e.EncodeElement(s.value, start)
+}
+
+func (*shown[T]) UnmarshalXML(d *xml.Decoder, _ xml.StartElement) error { return d.Skip() }
 
 // value returns what p points to, or the zero value.
 func value[T any](p *T) T {

@@ -17,10 +17,17 @@ type NICs interface {
 	Snapshot() []model.NIC
 }
 
+// Machine knows the machine of this host without any I/O. Package kernel/load has the
+// real one.
+type Machine interface {
+	Snapshot() model.Machine
+}
+
 // site is what the resources stand on.
 type site struct {
 	rest.Backend
-	nics NICs
+	nics    NICs
+	machine Machine
 }
 
 // ownNICs are the network interfaces of the daemon's own host. It cannot see
@@ -47,6 +54,7 @@ type view struct {
 	status  report.Status
 	traffic map[model.ID]model.Traffic
 	nics    ownNICs
+	machine model.Machine
 }
 
 // view returns what the request may see now.
@@ -58,7 +66,7 @@ func (s site) viewOf(c *rest.Call, d *model.Desired) *view {
 	status := s.Loop.Status()
 	return &view{
 		base: c.Base(), desired: d, status: status, traffic: s.Traffic.Traffic(),
-		nics: ownNICs{status.HostID, s.nics.Snapshot()},
+		nics: ownNICs{status.HostID, s.nics.Snapshot()}, machine: s.machine.Snapshot(),
 	}
 }
 
