@@ -42,9 +42,15 @@ type Options struct {
 	// User and Password are sent by HTTP Basic authentication (RFC 7617), over
 	// plain HTTP only to this machine itself.
 	User, Password string
+	// Token is one of Login, and is sent in their place (RFC 6750).
+	Token string
 	// CACert holds PEM certificates that sign the remote daemon's; nil means
 	// those of the system.
 	CACert []byte
+	// Fingerprint is the one certificate of the remote daemon that is trusted, as
+	// Fingerprint writes it, whoever signed it and whatever name it has. It goes before
+	// CACert.
+	Fingerprint string
 	// UserAgent names the program to the daemon, such as "backup/1.2".
 	UserAgent string
 	// Warn is told what VMs will notice of a write, in a sentence for each thing;
@@ -58,6 +64,7 @@ type Client struct {
 	base      string
 	user      string
 	password  string
+	token     string
 	userAgent string
 	warn      func(text string)
 }
@@ -66,19 +73,21 @@ type Client struct {
 // work.
 func New(o Options) (*Client, error) {
 	transport := &http.Transport{}
-	c := &Client{base: "http://isonetd", user: o.User, password: o.Password, userAgent: o.UserAgent, warn: o.Warn}
+	c := &Client{base: "http://isonetd", user: o.User, password: o.Password, token: o.Token, userAgent: o.UserAgent, warn: o.Warn}
 	if o.URL == "" {
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var d net.Dialer
 			return d.DialContext(ctx, "unix", cmp.Or(o.Socket, DefaultSocket))
 		}
 	} else {
-		base, err := remoteBase(o.URL, o.User != "")
+		base, err := remoteBase(o.URL, o.User != "" || o.Token != "")
 		if err != nil {
 			return nil, err
 		}
 		c.base = base
-		if o.CACert != nil {
+		if o.Fingerprint != "" {
+			transport.TLSClientConfig = pinned(o.Fingerprint)
+		} else if o.CACert != nil {
 			roots := x509.NewCertPool()
 			if !roots.AppendCertsFromPEM(o.CACert) {
 				return nil, errors.New("the CA file holds no PEM certificate")
@@ -180,7 +189,10 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	if c.user != "" {
+	switch {
+	case c.token != "":
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	case c.user != "":
 		req.SetBasicAuth(c.user, c.password)
 	}
 	resp, err := c.http.Do(req)

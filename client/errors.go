@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,6 +21,10 @@ var (
 	// ErrUnknown says that a request was sent and that its answer did not come, or
 	// not whole. Whether it was done is not known.
 	ErrUnknown = errors.New("the daemon's answer did not come")
+	// ErrWantsTLS says that the daemon speaks TLS, and the URL begins with http.
+	ErrWantsTLS = errors.New("the daemon speaks TLS: its URL begins with https://")
+	// ErrOtherCertificate says that the certificate is not that of Options.Fingerprint.
+	ErrOtherCertificate = errors.New("the certificate is not the one that was trusted")
 	// ErrNotIsonetd says that what answers does not speak the API, or a later form
 	// of it.
 	ErrNotIsonetd = errors.New("the answer is not one of isonetd")
@@ -60,6 +65,10 @@ func (f *Fault) Is(target error) bool {
 }
 
 func newFault(status int, body []byte) error {
+	// What net/http's server says to a request in the clear on a TLS connection.
+	if status == http.StatusBadRequest && bytes.HasPrefix(body, []byte("Client sent an HTTP request to an HTTPS server")) {
+		return ErrWantsTLS
+	}
 	type fault struct {
 		Reason   string         `json:"reason"`
 		Detail   string         `json:"detail"`
