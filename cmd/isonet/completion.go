@@ -44,6 +44,7 @@ networks and labels. For bash:
 func (a *app) complete(cmd *cobra.Command, args []string,
 	candidates func(context.Context, *client.Client) ([]string, error),
 ) ([]string, cobra.ShellCompDirective) {
+	a.cmd = cmd
 	c, err := a.connect()
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp

@@ -104,8 +104,17 @@ func TestCompletionScripts(t *testing.T) {
 
 func TestVersion(t *testing.T) {
 	got := command{args: []string{"version"}}.run(t.Context())
-	if got.code != exitOK || !strings.HasPrefix(got.stdout, "isonet ") || strings.Count(got.stdout, "\n") != 1 {
+	first, second, _ := strings.Cut(got.stdout, "\n")
+	if got.code != exitOK || !strings.HasPrefix(first, "isonet ") || !strings.HasPrefix(second, "isonetd unknown: ") {
 		t.Errorf("%+v", got)
+	}
+	if flag := (command{args: []string{"--version"}}).run(t.Context()); flag != (outcome{stdout: first + "\n"}) {
+		t.Errorf("--version: %+v, and version says %q", flag, first)
+	}
+	d := &daemon{answers: map[string]answer{"GET ": ok(`{"product_info":{"version":{"full_version":"4.5.0-isonet-v1.2.3"}}}`)}}
+	got = command{args: []string{"version"}, socket: d.start(t)}.run(t.Context())
+	if want := (outcome{stdout: first + "\nisonetd v1.2.3\n"}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
 	}
 	got = command{args: words("version -o json")}.run(t.Context())
 	if got.code != exitOK || !strings.HasPrefix(got.stdout, "{\n  \"version\": ") || !strings.Contains(got.stdout, "\"commit\": ") {

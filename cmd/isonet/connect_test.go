@@ -75,13 +75,14 @@ func TestUnreachable(t *testing.T) {
 func TestNoPermission(t *testing.T) {
 	socket := filepath.Join(shortDir(t), "d.sock")
 	denied := &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EACCES)}
-	a := &app{remote: remote{socket: socket}}
+	a := &app{}
+	a.at.Socket = socket
 	got := a.explain(fmt.Errorf("wrapped: %w", denied))
 	want := "no permission for " + socket + ": run this as root or as a member of the group "
 	if !strings.HasPrefix(got, want) || len(got) == len(want) {
 		t.Errorf("got %q, want it to name the group after %q", got, want)
 	}
-	a.remote.socket = "/nonexistent/x/d.sock"
+	a.at.Socket = "/nonexistent/x/d.sock"
 	if got, want := a.explain(denied), "no permission for /nonexistent/x/d.sock: run this as root or as a member of the socket's group"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -125,13 +126,18 @@ func TestRemote(t *testing.T) {
 	}
 
 	got = command{args: list}.run(t.Context())
-	if got.code != exitError || !strings.Contains(got.stderr, "is not trusted: x509: certificate signed by unknown authority; give its CA with --cacert\n") {
+	if got.code != exitError || !strings.Contains(got.stderr, "is not trusted: x509: certificate signed by unknown authority; give its CA with --cacert, or see and trust it with 'isonet login'\n") {
 		t.Errorf("without the CA: %+v", got)
 	}
 
 	d.answers["GET /networks?follow=network_labels"] = answer{status: http.StatusUnauthorized, body: "<html>"}
 	got = command{args: append(list, "--cacert", ca)}.run(t.Context())
-	want := outcome{code: exitError, stderr: "isonet: " + server.URL + " refuses the user or the password: check --user and --password-file\n"}
+	want := outcome{code: exitError, stderr: "isonet: " + server.URL + " wants a user: give --user and --password-file, or log in with 'isonet login'\n"}
+	if got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	got = command{args: append(list, "--cacert", ca, "--user", "ann", "--password-file", password)}.run(t.Context())
+	want.stderr = "isonet: " + server.URL + " refuses the user or the password: check --user and --password-file\n"
 	if got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}

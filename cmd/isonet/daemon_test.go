@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -93,6 +94,21 @@ func (d *daemon) requests() string {
 	return d.asked.String()
 }
 
+// users are the users and passwords of the requests.
+func (d *daemon) users() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.authed)
+}
+
+// forget forgets what it was asked.
+func (d *daemon) forget() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.asked.Reset()
+	d.authed = nil
+}
+
 // start serves the daemon on a unix socket and returns its path.
 func (d *daemon) start(t *testing.T) string {
 	t.Helper()
@@ -143,11 +159,33 @@ type command struct {
 	stdin    string
 	socket   string
 	terminal bool
+	// env are the variables, config is the directory of configurations, and answers are
+	// what is typed on the terminal; nil is no terminal.
+	env     map[string]string
+	config  string
+	answers []string
 }
 
 func (c command) run(ctx context.Context) outcome {
 	var stdout, stderr bytes.Buffer
+	var ask func(context.Context, string, bool) (string, error)
+	if c.answers != nil {
+		ask = func(_ context.Context, question string, secret bool) (string, error) {
+			fmt.Fprint(&stderr, question)
+			if len(c.answers) == 0 {
+				return "", io.EOF
+			}
+			answer := c.answers[0]
+			c.answers = c.answers[1:]
+			if !secret {
+				fmt.Fprint(&stderr, answer)
+			}
+			fmt.Fprintln(&stderr)
+			return answer, nil
+		}
+	}
 	code := run(ctx, c.args, system{
+		ask: ask, env: func(name string) string { return c.env[name] }, configDir: c.config,
 		stdin: strings.NewReader(c.stdin), stdout: &stdout, stderr: &stderr, terminal: c.terminal,
 		screen: func() (int, int, bool) { return 0, 0, false },
 		socket: c.socket,

@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/isonet/isonet/client"
@@ -30,7 +32,13 @@ func (a *app) explain(err error) string {
 	case errors.Is(err, client.ErrNotIsonetd):
 		return fmt.Sprintf("%v: does isonetd listen at %s?", err, a.daemon())
 	case errors.Is(err, client.ErrUnauthorized):
-		return a.daemon() + " refuses the user or the password: check --user and --password-file"
+		return a.explainUnauthorized()
+	case errors.Is(err, client.ErrWantsTLS):
+		return fmt.Sprintf("%s speaks TLS: the URL is %s", a.at.URL, strings.Replace(a.at.URL, "http:", "https:", 1))
+	case errors.Is(err, client.ErrOtherCertificate):
+		return fmt.Sprintf("%v: compare it with that of %s; if it was renewed, log in again with 'isonet login'", err, a.at.URL)
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return fmt.Sprintf("%s does not speak TLS: if it is to be so, the URL is %s", a.at.URL, strings.Replace(a.at.URL, "https:", "http:", 1))
 	case errors.As(err, &fault):
 		return reworded(err, fault)
 	case errors.As(err, &dial) && dial.Op == "dial":
@@ -42,34 +50,44 @@ func (a *app) explain(err error) string {
 	}
 }
 
+func (a *app) explainUnauthorized() string {
+	switch {
+	case a.at.User == "" && a.at.context == "":
+		return a.daemon() + " wants a user: give --user and --password-file, or log in with 'isonet login'"
+	case a.at.context != "" && a.at.Password == "":
+		return fmt.Sprintf("the login of the context '%s' has ended: log in again with 'isonet login'", a.at.context)
+	}
+	return a.daemon() + " refuses the user or the password: check --user and --password-file"
+}
+
 // daemon names the daemon's address.
 func (a *app) daemon() string {
-	if a.remote.url != "" {
-		return a.remote.url
+	if a.at.URL != "" {
+		return a.at.URL
 	}
-	return a.remote.socket
+	return a.at.Socket
 }
 
 func (a *app) explainDial(err error, dial *net.OpError) string {
-	if a.remote.url != "" {
-		return fmt.Sprintf("cannot connect to %s: %v; is isonetd running there with --listen?", a.remote.url, dial.Err)
+	if a.at.URL != "" {
+		return fmt.Sprintf("cannot connect to %s: %v; is isonetd running there with --listen?", a.at.URL, dial.Err)
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Sprintf("there is no socket %s: is isonetd running?", a.remote.socket)
+		return fmt.Sprintf("there is no socket %s: is isonetd running?", a.at.Socket)
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Sprintf("nobody listens on %s: is isonetd running?", a.remote.socket)
+		return fmt.Sprintf("nobody listens on %s: is isonetd running?", a.at.Socket)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Sprintf("no permission for %s: run this as root or as a member of %s", a.remote.socket, owner(a.remote.socket))
+		return fmt.Sprintf("no permission for %s: run this as root or as a member of %s", a.at.Socket, owner(a.at.Socket))
 	default:
-		return fmt.Sprintf("cannot connect to %s: %v; is it the socket of isonetd?", a.remote.socket, dial.Err)
+		return fmt.Sprintf("cannot connect to %s: %v; is it the socket of isonetd?", a.at.Socket, dial.Err)
 	}
 }
 
 func (a *app) explainTransport(err error) string {
 	var untrusted *tls.CertificateVerificationError
 	if errors.As(err, &untrusted) {
-		return fmt.Sprintf("the certificate of %s is not trusted: %v; give its CA with --cacert", a.remote.url, untrusted.Err)
+		return fmt.Sprintf("the certificate of %s is not trusted: %v; give its CA with --cacert, or see and trust it with 'isonet login'", a.at.URL, untrusted.Err)
 	}
 	return fmt.Sprintf("the connection to %s failed: %v; is isonetd running?", a.daemon(), err)
 }

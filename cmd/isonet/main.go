@@ -2,14 +2,18 @@
 package main
 
 import (
-	"cmp"
+	"bufio"
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+	"golang.org/x/term"
 
 	"github.com/isonet/isonet/client"
 )
@@ -17,16 +21,65 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], system{
-		stdin:    os.Stdin,
-		stdout:   os.Stdout,
-		stderr:   os.Stderr,
-		terminal: isTerminal(os.Stderr),
-		screen:   func() (rows, columns int, ok bool) { return screen(os.Stdout) },
-		socket:   cmp.Or(os.Getenv("ISONET_SOCKET"), client.DefaultSocket),
-		now:      time.Now,
+		stdin:     os.Stdin,
+		stdout:    os.Stdout,
+		stderr:    os.Stderr,
+		terminal:  isTerminal(os.Stderr),
+		screen:    func() (rows, columns int, ok bool) { return screen(os.Stdout) },
+		ask:       asker(os.Stdin, os.Stderr),
+		socket:    client.DefaultSocket,
+		env:       os.Getenv,
+		configDir: configDir(),
+		now:       time.Now,
 	})
 	stop()
 	os.Exit(code)
+}
+
+// configDir is empty where there is neither XDG_CONFIG_HOME nor HOME, as in a service.
+func configDir() string {
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		return ""
+	}
+	return dir
+}
+
+// asker returns how to ask a question; nil if nobody is there to answer.
+func asker(in, out *os.File) func(context.Context, string, bool) (string, error) {
+	terminal := int(in.Fd())
+	before, err := term.GetState(terminal)
+	if err != nil {
+		return nil
+	}
+	return func(ctx context.Context, question string, secret bool) (string, error) {
+		if _, err := fmt.Fprint(out, question); err != nil {
+			return "", err
+		}
+		type typed struct {
+			text string
+			err  error
+		}
+		answered := make(chan typed, 1)
+		go func() { // an interrupt does not end the reading
+			if secret {
+				text, err := term.ReadPassword(terminal)
+				answered <- typed{string(text), err}
+				return
+			}
+			text, err := bufio.NewReader(in).ReadString('\n')
+			answered <- typed{strings.TrimSpace(text), err}
+		}()
+		select {
+		case answer := <-answered:
+			if secret {
+				_, _ = fmt.Fprintln(out) // the line end was not shown
+			}
+			return answer.text, answer.err
+		case <-ctx.Done():
+			return "", errors.Join(ctx.Err(), term.Restore(terminal, before))
+		}
+	}
 }
 
 // isTerminal is true for /dev/null too, where it does no harm.

@@ -26,8 +26,13 @@ func unknownNames(noSuch, seeIn string, known []string, names ...string) error {
 	for i, name := range names {
 		texts[i] = fmt.Sprintf("'%s'%s", name, didYouMean(near(name, known)))
 	}
-	return fmt.Errorf("%s %s; see '%s'", noSuch, strings.Join(texts, ", "), seeIn)
+	return &unknownError{fmt.Sprintf("%s %s; see '%s'", noSuch, strings.Join(texts, ", "), seeIn)}
 }
+
+// unknownError says that a name names nothing.
+type unknownError struct{ text string }
+
+func (e *unknownError) Error() string { return e.text }
 
 // didYouMean is a question for suggestions; empty without any.
 func didYouMean(suggestions []string) string {

@@ -44,9 +44,12 @@ does not pass within the network, and 1 if it could not be tried.`,
 		ValidArgsFunction: a.completeAttached,
 		PreRunE: func(cmd *cobra.Command, _ []string) error {
 			options.Via = prove.Via(via)
+			if err := a.locate(); err != nil {
+				return err
+			}
 			switch {
-			case a.remote.url != "":
-				return usageFor(cmd, "the probes are on this host: --url cannot be used here")
+			case a.at.URL != "":
+				return usageFor(cmd, fmt.Sprintf("the probes are on this host, and the daemon is %s: use --socket or '--context local'", a.at.URL))
 			case options.Via != prove.Veth && options.Via != prove.Internal:
 				return usageFor(cmd, fmt.Sprintf("unknown kind of port '%s': use veth or internal", via))
 			default:

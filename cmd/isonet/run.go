@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -51,9 +50,16 @@ type system struct {
 	// screen returns the size of the terminal that stdout is, and whether it
 	// is one.
 	screen func() (rows, columns int, ok bool)
-	// socket is the path of the daemon's socket without --socket.
+	// ask asks a question on the terminal, and shows what is typed unless it is
+	// secret. Nil says that there is no terminal.
+	ask func(ctx context.Context, question string, secret bool) (string, error)
+	// socket is the path of the daemon's socket if nothing else is said.
 	socket string
-	now    func() time.Time
+	// env returns a variable of the environment; "" if it is not set.
+	env func(name string) string
+	// configDir is the user's directory for configurations; "" if there is none.
+	configDir string
+	now       func() time.Time
 }
 
 // app is one run of the command.
@@ -62,17 +68,17 @@ type app struct {
 	output  string
 	timeout time.Duration
 	remote  remote
-}
-
-// remote are the flags that say where the daemon is.
-type remote struct {
-	socket, url, user, passwordFile, caFile string
+	// cmd is the command that is run, and at is the daemon that it talks to.
+	cmd     *cobra.Command
+	at      target
+	located bool
 }
 
 // run executes one command line and returns the exit code. It returns soon
 // after ctx ends.
 func run(ctx context.Context, args []string, sys system) int {
 	a := &app{system: sys}
+	a.at.Socket = sys.socket
 	root := a.rootCommand()
 	root.SetArgs(append([]string{}, args...))
 	return a.exit(root.ExecuteContext(ctx))
@@ -128,11 +134,8 @@ not isolated or not known ('isonet status' and 'isonet doctor') or a file differ
 	flags := root.PersistentFlags()
 	flags.StringVarP(&a.output, "output", "o", "table", "output form: table, json or yaml")
 	flags.DurationVar(&a.timeout, "timeout", 2*time.Minute, "time limit for the whole command; 0 means none")
-	flags.StringVar(&a.remote.socket, "socket", a.socket, "unix socket of isonetd (ISONET_SOCKET)")
-	flags.StringVar(&a.remote.url, "url", "", "https://host:port of isonetd on another host")
-	flags.StringVar(&a.remote.user, "user", "", "user for --url")
-	flags.StringVar(&a.remote.passwordFile, "password-file", "", "file with the user's password")
-	flags.StringVar(&a.remote.caFile, "cacert", "", "file with the CA certificates (PEM) that sign the daemon's")
+	a.addRemoteFlags(flags)
+	must(root.RegisterFlagCompletionFunc("context", a.completeContexts))
 	must(root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp)))
 
 	root.AddCommand(
@@ -140,6 +143,7 @@ not isolated or not known ('isonet status' and 'isonet doctor') or a file differ
 		a.adoptCommand(), a.releaseCommand(), a.portCommand(), a.guardCommand(),
 		a.setupCommand(), a.validateCommand(), a.diffCommand(), a.planCommand(), a.exportCommand(), a.backupCommand(), a.restoreCommand(), a.statusCommand(), a.doctorCommand(), a.watchCommand(), a.proveCommand(),
 		a.topCommand(), a.statsCommand(),
+		a.loginCommand(), a.logoutCommand(), a.contextCommand(),
 		a.completionCommand(root), a.versionCommand(),
 	)
 	return root
@@ -199,54 +203,15 @@ func arguments(least, most int, what string) cobra.PositionalArgs {
 }
 
 func (a *app) checkFlags(cmd *cobra.Command) error {
-	r := a.remote
+	a.cmd = cmd
 	switch {
 	case !slices.Contains([]string{"table", "json", "yaml"}, a.output):
 		return usageFor(cmd, fmt.Sprintf("unknown output form '%s': use table, json or yaml", a.output))
 	case a.timeout < 0:
 		return usageFor(cmd, "--timeout must not be negative")
-	case r.url != "" && cmd.Flags().Changed("socket"):
-		return usageFor(cmd, "--socket and --url exclude each other")
-	case r.url == "" && (r.user != "" || r.passwordFile != "" || r.caFile != ""):
-		return usageFor(cmd, "--user, --password-file and --cacert need --url")
-	case (r.user == "") != (r.passwordFile == ""):
-		return usageFor(cmd, "--user and --password-file need each other")
 	default:
 		return nil
 	}
-}
-
-// connect returns a client for the daemon that the flags name. It sends
-// nothing yet: an error is one of the flags.
-func (a *app) connect() (*client.Client, error) {
-	c, err := a.client()
-	if err != nil {
-		return nil, &usageError{text: err.Error()}
-	}
-	return c, nil
-}
-
-func (a *app) client() (*client.Client, error) {
-	o := client.Options{
-		Socket: a.remote.socket, URL: a.remote.url, User: a.remote.user,
-		UserAgent: "isonet/" + version.Version(),
-		Warn:      func(text string) { a.complain("warning: " + text) },
-	}
-	if a.remote.passwordFile != "" {
-		data, err := os.ReadFile(a.remote.passwordFile)
-		if err != nil {
-			return nil, fmt.Errorf("read the password: %w", err)
-		}
-		o.Password = strings.TrimRight(string(data), "\r\n")
-	}
-	if a.remote.caFile != "" {
-		data, err := os.ReadFile(a.remote.caFile)
-		if err != nil {
-			return nil, fmt.Errorf("read the CA certificates: %w", err)
-		}
-		o.CACert = data
-	}
-	return client.New(o)
 }
 
 // session is one command's connection to the daemon.

@@ -1,0 +1,207 @@
+package main
+
+import (
+	"cmp"
+
+	"github.com/spf13/cobra"
+
+	"github.com/isonet/isonet/cmd/isonet/internal/contexts"
+)
+
+func (a *app) contextCommand() *cobra.Command {
+	return alias(a.group("context", "Show and choose the daemons that 'isonet login' has made known",
+		`Show and choose the daemons that 'isonet login' has made known. A context has the URL
+of a daemon, a user and a login. The context 'local' is the daemon of this host; it is
+always there, and used unless another one is chosen.`,
+		a.contextListCommand(), a.contextShowCommand(), a.contextUseCommand(), a.contextDeleteCommand()), "contexts")
+}
+
+// contextInfo is what is shown of a context.
+type contextInfo struct {
+	Name    string `json:"name"`
+	Current bool   `json:"current"`
+	// URL is unix: and a path for the daemon of this host.
+	URL  string `json:"url"`
+	User string `json:"user"`
+	// Login is token, password-file or none.
+	Login        string `json:"login"`
+	PasswordFile string `json:"password_file"`
+	// Trust is fingerprint, ca or system.
+	Trust       string `json:"trust"`
+	Fingerprint string `json:"fingerprint"`
+	Host        string `json:"host"`
+}
+
+func (a *app) infoOf(c contexts.Context, current bool) contextInfo {
+	info := contextInfo{c.Name, current, c.URL, c.User, "none", c.PasswordFile, "system", c.Fingerprint, c.Host}
+	switch {
+	case c.Name == contexts.Local:
+		info.URL, info.Trust = "unix:"+a.socket, "none"
+	case c.Token != "":
+		info.Login = "token"
+	case c.PasswordFile != "":
+		info.Login = "password-file"
+	}
+	switch {
+	case c.Fingerprint != "":
+		info.Trust = "fingerprint"
+	case c.CA != "":
+		info.Trust = "ca"
+	}
+	return info
+}
+
+func (a *app) contextListCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "list",
+		Aliases: []string{"ls"},
+		Short:   "List the contexts",
+		Long:    "List the contexts. A star is at the one that is used without --context and ISONET_CONTEXT.",
+		Example: "  isonet context list",
+		Args:    arguments(0, 0, ""),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			file, err := a.loadContexts()
+			if err != nil {
+				return usageFor(cmd, err.Error())
+			}
+			var list []contextInfo
+			for _, c := range append([]contexts.Context{{Name: contexts.Local}}, file.Contexts...) {
+				list = append(list, a.infoOf(c, c.Name == cmp.Or(file.Current, contexts.Local)))
+			}
+			return a.print(list, func(t *table) {
+				t.row("CURRENT", "CONTEXT", "URL", "USER", "LOGIN", "HOST")
+				for _, c := range list {
+					star := ""
+					if c.Current {
+						star = "*"
+					}
+					t.row(star, c.Name, c.URL, c.User, c.Login, c.Host)
+				}
+			})
+		},
+	}
+}
+
+func (a *app) contextShowCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "show [CONTEXT]",
+		Aliases: []string{"get"},
+		Short:   "Show one context, by default the one that is used",
+		Long:    "Show one context, by default the one that is used. A token is never shown.",
+		Example: "  isonet context show\n  isonet context show lab -o yaml",
+		Args:    arguments(0, 1, ""),
+
+		ValidArgsFunction: a.completeContext,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			file, c, err := a.contextOf(cmd, args)
+			if err != nil {
+				return err
+			}
+			info := a.infoOf(*c, c.Name == cmp.Or(file.Current, contexts.Local))
+			return a.print(info, func(t *table) {
+				t.row("name:", info.Name)
+				t.row("url:", info.URL)
+				t.row("user:", info.User)
+				t.row("login:", info.Login)
+				t.row("password file:", info.PasswordFile)
+				t.row("trust:", info.Trust)
+				t.row("fingerprint:", info.Fingerprint)
+				t.row("host:", info.Host)
+				t.row("file:", a.contextsPath())
+			})
+		},
+	}
+}
+
+func (a *app) contextUseCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:               "use CONTEXT",
+		Aliases:           []string{"switch"},
+		Short:             "Choose the context that commands use",
+		Example:           "  isonet context use lab\n  isonet context use local",
+		Args:              arguments(1, 1, "CONTEXT"),
+		ValidArgsFunction: a.completeContext,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			file, c, err := a.contextOf(cmd, args)
+			if err != nil {
+				return err
+			}
+			file.Current = c.Name
+			if err := a.saveContexts(file); err != nil {
+				return err
+			}
+			return a.print(a.infoOf(*c, true), func(t *table) { t.line("the context '%s' is used from now on", c.Name) })
+		},
+	}
+}
+
+func (a *app) contextDeleteCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:               "delete CONTEXT",
+		Aliases:           []string{"rm", "remove"},
+		Short:             "Delete a context, and end its login",
+		Example:           "  isonet context delete lab",
+		Args:              arguments(1, 1, "CONTEXT"),
+		ValidArgsFunction: a.completeContext,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, cancel := a.limit(cmd.Context())
+			defer cancel()
+			file, c, err := a.contextOf(cmd, args)
+			if err != nil {
+				return err
+			}
+			if c.Name == contexts.Local {
+				return usageFor(cmd, "the context 'local' is the daemon of this host, and always there")
+			}
+			a.revoke(ctx, *c)
+			gone := *c
+			file.Delete(gone.Name)
+			if err := a.saveContexts(file); err != nil {
+				return err
+			}
+			return a.print(a.infoOf(gone, false), func(t *table) { t.line("deleted context '%s'", gone.Name) })
+		},
+	}
+}
+
+// usedContext is the name of the context that commands use.
+func (a *app) usedContext(file contexts.File) string {
+	return cmp.Or(a.remote.context, a.variable(envContext), file.Current, contexts.Local)
+}
+
+// contextOf returns the context of a command's argument, else the one that is used, and
+// the file that it is in. That of the daemon of this host is in no file.
+func (a *app) contextOf(cmd *cobra.Command, args []string) (contexts.File, *contexts.Context, error) {
+	file, err := a.loadContexts()
+	if err != nil {
+		return file, nil, usageFor(cmd, err.Error())
+	}
+	name := a.usedContext(file)
+	if len(args) > 0 {
+		name = args[0]
+	}
+	if name == contexts.Local {
+		return file, &contexts.Context{Name: contexts.Local}, nil
+	}
+	c := file.Find(name)
+	if c == nil {
+		return file, nil, unknownContext(file, name)
+	}
+	return file, c, nil
+}
+
+// completeContext completes the name of one context.
+func (a *app) completeContext(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return a.completeContexts(cmd, args, word)
+}
+
+func (a *app) completeContexts(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	file, err := a.loadContexts()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return file.Names(), cobra.ShellCompDirectiveNoFileComp
+}
