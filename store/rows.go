@@ -34,10 +34,8 @@ func readRoot(t tables) (root, bool) {
 	return root{}, false
 }
 
-// read returns the desired state that the rows describe. Rows that make it
-// invalid are left out and named, with the problem: whoever wrote them did not
-// use isonet.
-func read(t tables) (*model.Desired, map[string]string) {
+// described is the desired state as the rows have it, valid or not.
+func described(t tables) *model.Desired {
 	all := model.NewDesired()
 	for uuid, row := range t[schema.NetworkTable] {
 		if r, ok := row.(*schema.Network); ok {
@@ -54,23 +52,34 @@ func read(t tables) (*model.Desired, map[string]string) {
 			all.Attachments[model.ID(uuid)] = attachment(r)
 		}
 	}
+	return all
+}
+
+// valid returns what is valid of all, which is all of it unless somebody wrote rows
+// without isonet. A row that became invalid counts as it was before; one that never was
+// valid is left out. Both are named, with the problem.
+func valid(all, before *model.Desired) (*model.Desired, map[string]string) {
 	if all.Validate() == nil {
 		return all, nil
 	}
-	return valid(all)
-}
-
-// valid adds what all has in an order that is the same every time, and leaves out
-// what does not fit to what was added before.
-func valid(all *model.Desired) (*model.Desired, map[string]string) {
 	good, invalid := model.NewDesired(), map[string]string{}
-	keepValid(good, good.Networks, all.Networks, schema.NetworkTable, invalid)
-	keepValid(good, good.Hosts, all.Hosts, schema.HostTable, invalid)
-	keepValid(good, good.Attachments, all.Attachments, schema.AttachmentTable, invalid)
+	keepValid(good, good.Networks, all.Networks, before.Networks, schema.NetworkTable, invalid)
+	keepValid(good, good.Hosts, all.Hosts, before.Hosts, schema.HostTable, invalid)
+	keepValid(good, good.Attachments, all.Attachments, before.Attachments, schema.AttachmentTable, invalid)
 	return good, invalid
 }
 
-func keepValid[V any](whole *model.Desired, into, from map[model.ID]V, table string, invalid map[string]string) {
+// keepValid adds rows in an order that is the same every time: first those that are as
+// before, so that no new one takes the place of what was there.
+func keepValid[V any](whole *model.Desired, into, from, before map[model.ID]V, table string, invalid map[string]string) {
+	var old, others []model.ID
+	for _, id := range slices.Sorted(maps.Keys(from)) {
+		if was, known := before[id]; known && reflect.DeepEqual(was, from[id]) {
+			old = append(old, id)
+		} else {
+			others = append(others, id)
+		}
+	}
 	// What is valid stays so when some of it is left out: rows that are valid
 	// together are so one by one, and need not be tried like that.
 	var add func(ids []model.ID)
@@ -85,14 +94,38 @@ func keepValid[V any](whole *model.Desired, into, from map[model.ID]V, table str
 		for _, id := range ids {
 			delete(into, id)
 		}
-		if len(ids) == 1 {
-			invalid[table+" "+string(ids[0])] = err.Error()
+		if len(ids) > 1 {
+			add(ids[:len(ids)/2])
+			add(ids[len(ids)/2:])
 			return
 		}
-		add(ids[:len(ids)/2])
-		add(ids[len(ids)/2:])
+		invalid[table+" "+string(ids[0])] = err.Error()
+		if was, known := before[ids[0]]; known {
+			if into[ids[0]] = was; whole.Validate() != nil {
+				delete(into, ids[0])
+			}
+		}
 	}
-	add(slices.Sorted(maps.Keys(from)))
+	add(old)
+	add(others)
+}
+
+// asWritten returns from with the rows that a change touches as the database has them,
+// so that writing what counts in place of an invalid row corrects the row.
+func asWritten(from, to, written *model.Desired) *model.Desired {
+	from = from.Clone()
+	touch(from.Networks, to.Networks, written.Networks)
+	touch(from.Hosts, to.Hosts, written.Hosts)
+	touch(from.Attachments, to.Attachments, written.Attachments)
+	return from
+}
+
+func touch[V any](from, to, written map[model.ID]V) {
+	for id, have := range from {
+		if want, keep := to[id]; keep && !reflect.DeepEqual(have, want) {
+			from[id] = written[id]
+		}
+	}
 }
 
 // networkColumn joins a column of the table Network to the field of model.Network that

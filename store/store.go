@@ -56,7 +56,9 @@ type Store struct {
 type view struct {
 	desired *model.Desired
 	root    root
-	// invalid are the rows that are not part of desired, and why.
+	// written is what the rows say. It is desired, but for those that are invalid, and
+	// why they are.
+	written *model.Desired
 	invalid map[string]string
 	// session is nil while there is none; err then says why.
 	session *ovsdb.Session
@@ -155,11 +157,12 @@ func (s *Store) createRoot(ctx context.Context, session *ovsdb.Session) error {
 
 func (s *Store) publish(session *ovsdb.Session, root root, tables tables) {
 	before := s.newest.Load()
-	desired, invalid := read(tables)
+	written := described(tables)
+	desired, invalid := valid(written, before.desired)
 	desired.Revision = root.revision
 	for row, problem := range invalid {
 		if before.invalid[row] != problem {
-			s.cfg.Logger.Warn("ignoring a row that isonet did not write: correct or delete it with ovsdb-client", "row", row, "problem", problem)
+			s.cfg.Logger.Warn("ignoring what somebody wrote without isonet: correct or delete the row with ovsdb-client; what it was before counts until then", "row", row, "problem", problem)
 		}
 	}
 	changed := before.changed
@@ -168,7 +171,7 @@ func (s *Store) publish(session *ovsdb.Session, root root, tables tables) {
 	} else {
 		changed = make(chan struct{})
 	}
-	s.replace(view{desired: desired, root: root, invalid: invalid, session: session, changed: changed})
+	s.replace(view{desired: desired, root: root, written: written, invalid: invalid, session: session, changed: changed})
 	s.isReady.Do(func() { close(s.ready) })
 }
 

@@ -166,7 +166,11 @@ func (u *update) prepare(now *view) (*attempt, error) {
 	if err := u.change(wanted); err != nil {
 		return nil, err
 	}
-	operations, err := compile(now.desired, wanted)
+	have := now.desired
+	if len(now.invalid) > 0 {
+		have = asWritten(have, wanted, now.written)
+	}
+	operations, err := compile(have, wanted)
 	if err != nil {
 		return nil, err
 	}
