@@ -292,6 +292,16 @@ func hostFamilies() []family {
 		},
 	}, {
 		Metric{
+			"isonet_notices", gauge, nil,
+			"What is worth knowing of the host and breaks nothing by itself, such as an untried Open vSwitch or invalid rows of the store: see isonet doctor. Absent while Open vSwitch's state is not known.",
+		},
+		func(v view, emit func(sample)) {
+			if v.connected() {
+				emit(sample{value: float64(len(v.status.Notices))})
+			}
+		},
+	}, {
+		Metric{
 			"isonet_ovsdb_connected", gauge, nil,
 			"Whether the session to the Open_vSwitch database is live and has a snapshot that can be used (1) or not (0).",
 		},

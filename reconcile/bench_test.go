@@ -70,6 +70,7 @@ func (c *crowded) Ready() <-chan struct{} {
 func (c *crowded) Snapshot() *model.Desired    { return c.desired }
 func (c *crowded) Changed() <-chan struct{}    { return nil }
 func (c *crowded) Trouble() (time.Time, error) { return time.Time{}, nil }
+func (c *crowded) Invalid() map[string]string  { return nil }
 
 func (c *crowded) Update(context.Context, func(*model.Desired) error) (int64, error) { return 0, nil }
 

@@ -120,7 +120,7 @@ func (l *Loop) grounds(s *standing, e plan.Evidence, now time.Time) []report.Mis
 func (l *Loop) fold(s standing, now time.Time) standing {
 	e := l.sw.Evidence()
 	s.Missing = l.grounds(&s, e, now)
-	s.answering(e.Version)
+	s.notice(e.Version, l.store.Invalid())
 	for _, m := range s.Missing {
 		if m.Ground == report.OnDatabase && s.Connected {
 			s.Connected, s.Since = false, m.Since
@@ -193,7 +193,7 @@ func (l *Loop) age(ctx context.Context) {
 // others than before.
 func (l *Loop) greet(before string) string {
 	version, s := l.sw.Evidence().Version, *l.status.Load()
-	s.answering(version)
+	s.notice(version, l.store.Invalid())
 	said := fmt.Sprint(version, s.Notices)
 	if version == "" || said == before {
 		return before

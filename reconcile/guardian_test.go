@@ -105,6 +105,8 @@ func (w *world) Trouble() (time.Time, error) {
 	return w.lost, w.trouble
 }
 
+func (w *world) Invalid() map[string]string { return nil }
+
 func (w *world) Update(context.Context, func(*model.Desired) error) (int64, error) { return 0, nil }
 
 func (w *world) Changed() <-chan struct{} {

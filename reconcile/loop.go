@@ -22,6 +22,8 @@ type Store interface {
 	// Trouble returns since when Snapshot does not follow the store's database, and
 	// why; nil when it does.
 	Trouble() (since time.Time, err error)
+	// Invalid are the rows of the database that cannot count, and why.
+	Invalid() map[string]string
 	Update(ctx context.Context, change func(*model.Desired) error) (int64, error)
 }
 

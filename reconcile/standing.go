@@ -59,15 +59,16 @@ func (s *standing) setConnected(connected bool) bool {
 	return true
 }
 
-// answering tells of the ovs-vswitchd that calls itself by a version; "" is unknown.
-func (s *standing) answering(version string) {
+// notice tells of the ovs-vswitchd that calls itself by a version, "" is unknown, and of
+// invalid rows of the store.
+func (s *standing) notice(version string, invalid map[string]string) {
 	recorded := s.Switch.Version
 	s.Switch.Version = cmp.Or(version, recorded)
 	notices := plan.VersionNotices(version, recorded)
 	if s.seen != nil {
 		notices = append(notices, plan.ColumnNotices(s.seen.actual.Strange)...)
 	}
-	for _, n := range notices {
+	for _, n := range append(notices, plan.RowNotices(invalid)...) {
 		s.Notices = append(s.Notices, report.Notice(n))
 	}
 }

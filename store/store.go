@@ -219,6 +219,11 @@ func (s *Store) Trouble() (since time.Time, err error) {
 	return now.lost, now.reason()
 }
 
+// Invalid returns the rows that somebody wrote without isonet and that cannot count, as
+// "TABLE UUID", and why. What they were before counts; one that is new does not. Nobody
+// changes the map.
+func (s *Store) Invalid() map[string]string { return s.newest.Load().invalid }
+
 // StaleSince returns since when the store does not follow its database; zero
 // when it does.
 func (s *Store) StaleSince() time.Time {

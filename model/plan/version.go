@@ -3,6 +3,8 @@ package plan
 import (
 	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -32,6 +34,17 @@ func ColumnNotices(strange []string) []Notice {
 		fmt.Sprintf("Open vSwitch's database has columns of which isonet does not know what they do, and which it leaves alone: %s", strings.Join(strange, ", ")),
 		"look for a later isonet, and keep others from setting them on networks' bridges",
 	}}
+}
+
+// RowNotices tells of rows of the store that somebody wrote without isonet, by row, and
+// why they cannot count.
+func RowNotices(invalid map[string]string) []Notice {
+	if len(invalid) == 0 {
+		return nil
+	}
+	rows := slices.Sorted(maps.Keys(invalid))
+	text := fmt.Sprintf("somebody wrote %d rows of the store without isonet, which are invalid: what they were before counts. The first is %s: %s", len(rows), rows[0], invalid[rows[0]])
+	return []Notice{{text, "change what they describe by isonet, which writes them correctly, or correct or delete them with ovsdb-client; the log of isonetd names all"}}
 }
 
 // VersionNotices tells what there is to say about the version of an Open vSwitch:

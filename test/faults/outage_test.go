@@ -267,3 +267,37 @@ func TestVSwitchdComesLate(t *testing.T) {
 	h.OVS.StartVSwitchd()
 	h.Converges("red")
 }
+
+// TestInvalidRowsHurtNobody writes into the store what isonet never would, into rows of
+// every table that a network in use depends on. Frames flow, the network stays, isonetd
+// tells, others can change, and what isonet writes to the same rows corrects them.
+func TestInvalidRowsHurtNobody(t *testing.T) {
+	t.Parallel()
+	h, stream := start(t)
+	notices := func(count string) {
+		t.Helper()
+		ovstest.Eventually(t, "there are "+count+" notices", func() error {
+			metrics, err := h.Metrics()
+			if err != nil || !strings.Contains(metrics, "\nisonet_notices "+count+"\n") {
+				return fmt.Errorf("the metrics have another number, %w", err)
+			}
+			return nil
+		})
+	}
+	notices("0")
+	for _, row := range []string{
+		`"table":"Network","where":[["name","==","red"]],"row":{"mtu":10,"label":"no label"}`,
+		`"table":"Host","where":[],"row":{"labels":["set",["no label"]]}`,
+	} {
+		h.Store.Transact(`["Isolated_Networks",{"op":"update",` + row + `}]`)
+	}
+	notices("1")
+	h.Create("blue")
+	h.Attach("blue")
+	h.Converges("red", "blue")
+	h.Must("PUT", h.Network("red"), `{"mtu": 1400}`)
+	h.Must("POST", h.Path()+"/networklabels", `{"id": "lab"}`)
+	notices("0")
+	h.Converges("red", "blue")
+	stream.Flows(t)
+}
