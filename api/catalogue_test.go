@@ -348,6 +348,104 @@ func TestT20PathsAndVersions(t *testing.T) {
 	}
 }
 
+// Who speaks another version is told so in words, by the header and by the path.
+func TestOtherVersions(t *testing.T) {
+	w := newWorld(t)
+	for _, c := range []struct{ path, version, text string }{
+		{base + "/hosts", "3", "Version 3 of the API is not supported"},
+		{base + "/v3", "", "Version 3 of the API is not supported"},
+		{base + "/v3/hosts", "4", "Version 3 of the API is not supported"},
+		{"/api", "3", "Version 3 of the API is not supported"},
+		{"/api/v5/hosts", "", "The API version \"5\" is not supported"},
+		{base + "/v4/v4/hosts", "", ""},
+	} {
+		if c.text == "" {
+			w.must(http.StatusNotFound, "GET", c.path, "", header{"Version": c.version})
+			continue
+		}
+		f := readFault(t, w.must(http.StatusBadRequest, "GET", c.path, "", header{"Version": c.version}).Body.Bytes())
+		if f.Reason != "Unsupported version" || !strings.Contains(f.Detail, c.text) {
+			t.Errorf("%s with %q: %+v", c.path, c.version, f)
+		}
+	}
+}
+
+// Parameters may stand in the path, as ovirt-web-ui sends them.
+func TestMatrixParameters(t *testing.T) {
+	w := newWorld(t)
+	for target, want := range map[string][]string{
+		base + "/networks/;max=2?search=SORTBY%20NAME%20ASC%20page%201": {"iso1", "iso3"},
+		base + "/networks/;max=2?search=SORTBY%20NAME%20ASC%20page%202": {"iso4", "second isolated network"},
+		base + "/networks;max=1":                                  {"iso1"},
+		base + "/networks;max=1?max=2":                            {"iso1", "iso3"},
+		base + "/networks;max=1;case_sensitive=true":              {"iso1"},
+		base + "/networks;search=name%3Diso3":                     {"iso3"},
+		base + ";max=3/networks;max":                              {"iso1", "iso3", "iso4"},
+		base + "/networks;":                                       {"iso1", "iso3", "iso4", "second isolated network"},
+		base + "/networks;=5;;%zz=%":                              {"iso1", "iso3", "iso4", "second isolated network"},
+		base + "/v4;a=b//networks/;max=1":                         {"iso1"},
+		base + "/networks;accept=application%2Fxml;max=1":         {"iso1"},
+		"/api;max=1/networks":                                     {"iso1"},
+		base + "/datacenters/" + dataCenter + "/networks;max=1":   {"iso1"},
+		base + "/networks;max=1;correlation_id=x":                 {"iso1"},
+		base + "/networks;max=9999999999999999999999":             {"iso1", "iso3", "iso4", "second isolated network"},
+		base + "/networks;search=name%3Diso%2A;max=1;max=2;max=3": {"iso1"},
+	} {
+		if strings.Contains(target, "%zz") {
+			continue // net/http refuses it before
+		}
+		if got := w.listed(target); !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", target, got, want)
+		}
+	}
+	before := w.store.Snapshot()
+	w.must(http.StatusOK, "DELETE", base+"/networks/"+string(iso2)+";dry_run=true", "")
+	if w.store.Snapshot() != before {
+		t.Error("dry_run in the path was not taken up")
+	}
+	w.must(http.StatusConflict, "DELETE", base+"/networks/"+string(iso1)+";async=true", "")
+	w.must(http.StatusOK, "DELETE", base+"/networks/"+string(iso1)+";force=true", "")
+	for _, path := range []string{"/..;x=y/networks", "/.;/networks", "/networks%3Bmax=1"} {
+		w.must(http.StatusNotFound, "GET", base+path, "")
+	}
+	remote := newRemote(t, nil)
+	for _, path := range []string{"/ovirt-engine/sso;x/../api/hosts", "/ovirt-engine/api;x=/ovirt-engine/services/x/hosts", "/ovirt-engine;x=y/api/hosts", ";/ovirt-engine/api/hosts"} {
+		if code := remote.do("GET", "/"+strings.TrimPrefix(path, "/"), "").Code; code != http.StatusUnauthorized && code != http.StatusNotFound {
+			t.Errorf("%s: status %d", path, code)
+		}
+	}
+}
+
+// Bodies may be in the character sets that clients in old languages have.
+func TestCharacterSets(t *testing.T) {
+	w := newWorld(t)
+	for i, c := range []struct{ contentType, before, text string }{
+		{"application/xml; charset=us-ascii", "", "plain"},
+		{"application/xml; charset=ASCII", "", "plain"},
+		{"application/xml; charset=UTF8", "", "gr\u00fcn"},
+		{"application/xml; charset=ISO-8859-1", "", "gr\xfcn"},
+		{"text/xml; charset=\"latin1\"", `<?xml version="1.0" encoding="UTF-8"?>`, "gr\xfcn"},
+		{"application/xml", `<?xml version="1.0" encoding="ISO-8859-1"?>`, "gr\xfcn"},
+		{"application/xml", `<?xml version='1.0' encoding = 'us-ascii' standalone='yes'?>`, "plain"},
+		{"application/xml; charset=utf-8", `<?xml version="1.0" encoding="iso-8859-1"?>`, "gr\u00fcn"},
+	} {
+		want := "gr\u00fcn"
+		if c.text == "plain" {
+			want = c.text
+		}
+		body := fmt.Sprintf("%s<network><name>n%d</name><description>%s</description></network>", c.before, i, c.text)
+		got := w.must(http.StatusCreated, "POST", base+"/networks", body, header{"Content-Type": c.contentType, "Accept": "application/json"})
+		var network struct{ Description string }
+		if err := json.Unmarshal(got.Body.Bytes(), &network); err != nil || network.Description != want {
+			t.Errorf("%s %s: %q, %v", c.contentType, c.before, network.Description, err)
+		}
+	}
+	got := w.must(http.StatusCreated, "POST", base+"/networks", "{\"name\":\"json\",\"description\":\"gr\xfcn\"}", header{"Content-Type": "application/json; charset=iso-8859-1"})
+	if !strings.Contains(got.Body.String(), "gr\u00fcn") {
+		t.Errorf("the network is %s", got.Body)
+	}
+}
+
 func TestT21CorrelationID(t *testing.T) {
 	w := newWorld(t)
 	for sent, want := range map[string]string{

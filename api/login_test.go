@@ -71,6 +71,7 @@ func TestLogin(t *testing.T) {
 		"without a scope":     "grant_type=password&password=s3cr%26t&username=admin",
 		"with several scopes": "grant_type=password&password=s3cr%26t&username=admin&scope=ovirt-ext%3Dx+ovirt-app-api",
 		"of a profile":        bobsLogin,
+		"of Keycloak":         "grant_type=password&password=s3cr%26t&username=admin%40ovirt%40internalsso",
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, accept := range []string{"application/json", "*/*", "text/html", "application/xml", ""} {
@@ -90,6 +91,7 @@ func TestLogin(t *testing.T) {
 		})
 	}
 	w.sso(http.StatusOK, "POST", "//ovirt-engine//sso/oauth/token/", goodLogin)
+	w.must(http.StatusOK, "GET", base, "", header{"Authorization": "Bearer " + w.sso(http.StatusOK, "GET", tokenPath+"?"+goodLogin, "")["access_token"]})
 }
 
 func TestLoginRefuses(t *testing.T) {
@@ -120,10 +122,12 @@ func TestLoginRefuses(t *testing.T) {
 		"a large form":            {"POST", tokenPath, goodLogin + strings.Repeat("x", 16<<10), nil, 413, "invalid_request", "larger than 16384 bytes"},
 		"JSON":                    {"POST", tokenPath, "{}", jsonBody, 415, "invalid_request", "use application/x-www-form-urlencoded"},
 		"a strange type":          {"POST", tokenPath, goodLogin, header{"Content-Type": "/"}, 415, "invalid_request", "use application/x-www-form-urlencoded"},
-		"GET":                     {"GET", tokenPath + "?" + goodLogin, "", nil, 405, "invalid_request", "use one of POST"},
+		"GET of nothing":          {"GET", tokenPath, "", nil, 400, "invalid_request", "Missing parameter: 'grant_type'"},
+		"GET by another site":     {"GET", tokenPath + "?" + goodLogin, "", header{"Sec-Fetch-Site": "cross-site"}, 403, "invalid_request", "from another site"},
+		"GET with a wrong one":    {"GET", tokenPath + "?" + strings.Replace(goodLogin, "s3cr", "S3cr", 1), "", nil, 400, "access_denied", denied},
 		"GET of Kerberos":         {"GET", kerberosPath, "", nil, 405, "invalid_request", "use one of POST"},
 		"GET of the logout":       {"GET", logoutPath, "", nil, 405, "invalid_request", "use one of POST"},
-		"PUT of a token":          {"PUT", tokenPath, goodLogin, nil, 405, "invalid_request", "use one of POST"},
+		"PUT of a token":          {"PUT", tokenPath, goodLogin, nil, 405, "invalid_request", "use one of GET, HEAD, POST"},
 		"an unknown path":         {"POST", "/ovirt-engine/sso/oauth/token-info", goodLogin, nil, 404, "invalid_request", "There is no resource"},
 		"a path with dots":        {"POST", "/ovirt-engine/sso/../api", goodLogin, nil, 404, "invalid_request", "do not use '..'"},
 		"a form of another site":  {"POST", tokenPath, goodLogin, header{"Sec-Fetch-Site": "cross-site"}, 403, "invalid_request", "from another site"},
@@ -137,7 +141,7 @@ func TestLoginRefuses(t *testing.T) {
 			}
 		})
 	}
-	if got := w.must(http.StatusMethodNotAllowed, "GET", tokenPath, "").Header().Get("Allow"); got != "POST" {
+	if got := w.must(http.StatusMethodNotAllowed, "GET", logoutPath, "").Header().Get("Allow"); got != "POST" {
 		t.Errorf("Allow is %q", got)
 	}
 	// Not below the single sign-on, but near it: a fault.
@@ -379,7 +383,7 @@ func TestHead(t *testing.T) {
 	t.Cleanup(client.CloseIdleConnections)
 	for path, want := range map[string]int{
 		base: 200, base + "/hosts": 200, hostPath: 200, base + "/users": 200, base + "/vms": 200, base + "/isonet/status": 200,
-		base + "/nowhere": 404, "/ca.crt": 200, tokenPath: 405,
+		base + "/nowhere": 404, "/ca.crt": 200, tokenPath: 400, logoutPath: 405,
 	} {
 		var lengths [2]string
 		for i, method := range []string{"HEAD", "GET"} {
@@ -399,7 +403,7 @@ func TestHead(t *testing.T) {
 			}
 			lengths[i] = reply.Header.Get("Content-Length")
 		}
-		if path != base && path != tokenPath && path != base+"/nowhere" && lengths[0] != lengths[1] {
+		if path != base && path != tokenPath && path != logoutPath && path != base+"/nowhere" && lengths[0] != lengths[1] {
 			t.Errorf("%s has %s bytes, and HEAD says %s", path, lengths[1], lengths[0])
 		}
 	}
@@ -465,6 +469,7 @@ func FuzzAuthorization(f *testing.F) {
 	for _, seed := range []string{
 		"", "Basic", "Basic ", "Bearer", "Bearer ", "bearer x", "Basic YWRtaW46czNjciZ0", "Basic YWRtaW5AaW50ZXJuYWw6czNjciZ0",
 		"basiC YWRtaW5AC0A6czNjciZ0", "Basic Ym9iQGxhYkB4OmI6b2I=", // admin@\v@, bob@lab@x
+		basic("admin@ovirt@internalsso", "s3cr&t"), basic("bob@ovirt@internalsso", "b:ob"), basic("admin@x@internalsso", "s3cr&t"),
 		"Basic YWRtaW46", "Basic Og==", "Negotiate x", "Bearer \x00", "Basic YWRtaW46czNjciZ0 ", "Bearer a, Basic YWRtaW46czNjciZ0",
 	} {
 		f.Add(seed)
@@ -494,7 +499,7 @@ func FuzzAuthorization(f *testing.F) {
 // behind the last @.
 func isUser(text, name string) bool {
 	profile, found := strings.CutPrefix(text, name+"@")
-	return text == name || found && !strings.Contains(profile, "@")
+	return text == name || profile == "ovirt@internalsso" || found && !strings.Contains(profile, "@")
 }
 
 // FuzzLoginForm checks that every form gets JSON, and only the right password a

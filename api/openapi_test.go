@@ -414,8 +414,8 @@ func TestLinksAndFieldsAreDocumented(t *testing.T) {
 			}
 			return
 		}
-		if path == "/isonet/watch" {
-			return // it does not end
+		if path == "/isonet/watch" || strings.HasPrefix(path, "/ovirt-engine/sso/") {
+			return // it does not end, or is beside the API
 		}
 		path = base + idsOfPaths().Replace(path)
 		var links, fields []string

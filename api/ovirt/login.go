@@ -29,6 +29,7 @@ func OpenRoutes(sessions *rest.Sessions, ca func() []byte) []rest.Route {
 	r := loginResource{sessions, ca}
 	return []rest.Route{
 		{Pattern: "POST /ovirt-engine/sso/oauth/token", Handle: r.issueToken},
+		{Pattern: "GET /ovirt-engine/sso/oauth/token", Handle: r.issueTokenByQuery},
 		{Pattern: "POST /ovirt-engine/sso/oauth/token-http-auth", Handle: r.refuseKerberos},
 		{Pattern: "POST /ovirt-engine/sso/oauth/revoke", Handle: r.revokeToken},
 		{Pattern: "POST " + logoutPath, Handle: r.revokeToken},
@@ -58,6 +59,14 @@ func (r loginResource) issueToken(c *rest.Call) error {
 	if err != nil {
 		return err
 	}
+	return r.login(c, form)
+}
+
+// issueTokenByQuery answers GET sso/oauth/token, which the engine has too.
+func (r loginResource) issueTokenByQuery(c *rest.Call) error { return r.login(c, c.Query()) }
+
+// login gives out a token for what a form or a query says.
+func (r loginResource) login(c *rest.Call, form url.Values) error {
 	name, password, err := credentials(form)
 	if err != nil {
 		return err

@@ -26,7 +26,7 @@ func (c *Call) Read(into Document) error { return c.read(into, false) }
 func (c *Call) ReadOptional(into Document) error { return c.read(into, true) }
 
 func (c *Call) read(into Document, optional bool) error {
-	f, err := requestFormat(c.r.Header)
+	f, in, err := requestFormat(c.r.Header)
 	if err != nil {
 		return err
 	}
@@ -37,7 +37,7 @@ func (c *Call) read(into Document, optional bool) error {
 	if optional && len(data) == 0 {
 		return nil
 	}
-	return f.Decode(data, into)
+	return f.decode(data, in, into)
 }
 
 // ReadJSON decodes the body of an isonet resource, which has native values.
@@ -52,8 +52,12 @@ func (c *Call) readJSON(into any, times int) error {
 	if err != nil {
 		return err
 	}
-	if f, err := requestFormat(c.r.Header); err != nil || f != FormatJSON {
+	f, in, err := requestFormat(c.r.Header)
+	if err != nil || f != FormatJSON {
 		return Refuse(ErrMediaType, "The body of %s is JSON: send it with the content type application/json.", c.path)
+	}
+	if data, err = in.toUTF8(data); err != nil {
+		return err
 	}
 	if err := guardJSON(data, maxParts*times); err != nil {
 		return decodeError(err)

@@ -19,6 +19,8 @@ type Call struct {
 	base string
 	// path is the request's escaped path below base, without empty segments.
 	path string
+	// matrix are the parameters that stand in the path.
+	matrix url.Values
 	// format is the form of the reply.
 	format Format
 	// correlation is the id that the client finds its request by.
@@ -64,8 +66,16 @@ func (c *Call) User() string { return c.user }
 // socket.
 func (c *Call) Users() []string { return c.users.names() }
 
-// Query returns the parameters of the query.
-func (c *Call) Query() url.Values { return c.r.URL.Query() }
+// Query returns the parameters of the query, and of the path those that the query lacks.
+func (c *Call) Query() url.Values {
+	query := c.r.URL.Query()
+	for name, values := range c.matrix {
+		if !query.Has(name) {
+			query[name] = values
+		}
+	}
+	return query
+}
 
 // Header returns the header of the request.
 func (c *Call) Header() http.Header { return c.r.Header }
@@ -91,8 +101,12 @@ func callOf(r *http.Request) *Call {
 
 // NewCall returns the call of a request. An Endpoint makes its own.
 func NewCall(w http.ResponseWriter, r *http.Request) *Call {
-	c := &Call{w: w, r: r, format: responseFormat(r), correlation: correlationID(r)}
-	c.base, c.path = splitPath(r.URL.EscapedPath())
+	c := &Call{w: w, r: r}
+	plain, matrix := cutMatrix(r.URL.EscapedPath())
+	c.base, c.path = splitPath(plain)
+	c.matrix = matrix
+	query := c.Query()
+	c.format, c.correlation = responseFormat(r.Header, query), correlationID(r.Header, query)
 	c.w.Header().Set("Correlation-Id", c.correlation)
 	if bodyless(r.Method) && r.ContentLength != 0 {
 		// libgovirt announces a body with every GET and does not always send
@@ -112,6 +126,35 @@ func NewCall(w http.ResponseWriter, r *http.Request) *Call {
 // bodyless reports whether bodies of a method mean nothing and are not read.
 func bodyless(method string) bool {
 	return method == http.MethodGet || method == http.MethodHead || method == http.MethodDelete
+}
+
+// cutMatrix takes the matrix parameters out of a path, such as those of '/vms/;max=5':
+// ovirt-web-ui sends them, and the engine takes them for parameters of the query. What
+// is not readable in one stays as it was sent.
+func cutMatrix(escaped string) (plain string, matrix url.Values) {
+	if !strings.Contains(escaped, ";") {
+		return escaped, nil
+	}
+	matrix = url.Values{}
+	segments := strings.Split(escaped, "/")
+	for i, segment := range segments {
+		parts := strings.Split(segment, ";")
+		segments[i] = parts[0]
+		for _, part := range parts[1:] {
+			name, value, _ := strings.Cut(part, "=")
+			if name != "" {
+				matrix.Add(unescape(name), unescape(value))
+			}
+		}
+	}
+	return strings.Join(segments, "/"), matrix
+}
+
+func unescape(text string) string {
+	if plain, err := url.PathUnescape(text); err == nil {
+		return plain
+	}
+	return text
 }
 
 // splitPath returns the base path of the API and what is below it. A path
@@ -157,10 +200,10 @@ func (c *Call) below(ctx context.Context) (*http.Request, error) {
 
 // correlationID returns the client's correlation id in the engine's alphabet
 // and length, or a new one.
-func correlationID(r *http.Request) string {
-	id := r.Header.Get("Correlation-Id")
+func correlationID(h http.Header, query url.Values) string {
+	id := h.Get("Correlation-Id")
 	if id == "" {
-		id = r.URL.Query().Get("correlation_id")
+		id = query.Get("correlation_id")
 	}
 	id = strings.Map(func(r rune) rune {
 		if r == '-' || r == '_' || (r >= '0' && r <= '9') || (r >= 'a' && r <= 'z') || (r >= 'A' && r <= 'Z') {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"regexp"
 	"runtime/debug"
 	"time"
 )
@@ -48,14 +49,32 @@ func (e *Endpoint) serve(c *Call) error {
 	if c.base == "" {
 		return Refuse(ErrNoResource, "There is no resource %s: the API is at /ovirt-engine/api.", c.r.URL.Path)
 	}
-	if v := c.r.Header.Get("Version"); v != "" && v != "4" {
-		return Refuse(ErrVersion, "The API version %q is not supported: send the header 'Version: 4' or none.", v)
+	if err := c.refuseVersion(); err != nil {
+		return err
 	}
 	mux, err := e.Mux(c)
 	if err != nil {
 		return err
 	}
 	return c.dispatch(mux)
+}
+
+// versionPath is how a path below the base begins that names another version than 4.
+var versionPath = regexp.MustCompile(`^/v([0-9]+)(/|$)`)
+
+// refuseVersion refuses another version of the API, by the header or by the path.
+func (c *Call) refuseVersion() error {
+	v := c.r.Header.Get("Version")
+	if found := versionPath.FindStringSubmatch(c.path); found != nil {
+		v = found[1]
+	}
+	switch v {
+	case "", "4":
+		return nil
+	case "3":
+		return Refuse(ErrVersion, "Version 3 of the API is not supported: its representations are other ones. Use a program for version 4, or set it to that version: it sends the header 'Version: 4' or none.")
+	}
+	return Refuse(ErrVersion, "The API version %q is not supported: send the header 'Version: 4' or none.", v)
 }
 
 // rescue turns a panic of a handler into a fault, so that a defect costs one

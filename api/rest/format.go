@@ -7,9 +7,9 @@ import (
 	"errors"
 	"mime"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/wire"
@@ -53,18 +53,24 @@ func (f Format) Encode(d Document) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// Decode reads a whole body. What the document does not know is ignored, as
-// oVirt's clients send more than isonet has; what it knows must be right.
-func (f Format) Decode(data []byte, into Document) error {
-	if !utf8.Valid(data) {
-		return Refuse(ErrSyntax, "The body is not valid UTF-8: send it in that encoding.")
+// Decode reads a whole body, which is in UTF-8 unless it is XML and says otherwise. What
+// the document does not know is ignored, as oVirt's clients send more than isonet has;
+// what it knows must be right.
+func (f Format) Decode(data []byte, into Document) error { return f.decode(data, "", into) }
+
+// decode reads a body in a character set; "" is the one that it says itself.
+func (f Format) decode(data []byte, in charset, into Document) error {
+	if in == "" && f == FormatXML {
+		in = declaredCharset(data)
 	}
-	data = bytes.TrimPrefix(data, []byte("\ufeff")) // a mark of the encoding, not a part of the body
+	data, err := in.toUTF8(data)
+	if err != nil {
+		return err
+	}
 	if f == FormatXML {
 		return decodeError(decodeXML(data, into))
 	}
-	err := guardJSON(data, maxParts)
-	if err == nil {
+	if err = guardJSON(data, maxParts); err == nil {
 		err = json.Unmarshal(data, into)
 	}
 	return decodeError(err)
@@ -87,34 +93,36 @@ func decodeError(err error) error {
 	return Refuse(ErrSyntax, "The body cannot be read: %s.", strings.TrimSuffix(err.Error(), "."))
 }
 
-// requestFormat returns the form of a request's body. A body without a type is
-// XML.
-func requestFormat(h http.Header) (Format, error) {
+// requestFormat returns the form of a request's body, and its character set if the
+// request says one. A body without a type is XML.
+func requestFormat(h http.Header) (Format, charset, error) {
 	if coding := h.Get("Content-Encoding"); coding != "" && coding != "identity" {
-		return 0, Refuse(ErrMediaType, "The content encoding %q is not supported: send the body as it is.", coding)
+		return 0, "", Refuse(ErrMediaType, "The content encoding %q is not supported: send the body as it is.", coding)
 	}
 	contentType := h.Get("Content-Type")
 	if contentType == "" {
-		return FormatXML, nil
+		return FormatXML, "", nil
 	}
 	mediaType, params, err := mime.ParseMediaType(contentType)
 	f, known := formatOf(mediaType)
 	if err != nil || !known {
-		return 0, Refuse(ErrMediaType, "The content type %q is not supported: use application/xml or application/json.", contentType)
+		return 0, "", Refuse(ErrMediaType, "The content type %q is not supported: use application/xml or application/json.", contentType)
 	}
-	if charset := params["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") {
-		return 0, Refuse(ErrMediaType, "The character set %q is not supported: use UTF-8.", charset)
+	name := params["charset"]
+	in, known := charsetOf(name)
+	if name != "" && !known {
+		return 0, "", Refuse(ErrMediaType, "The character set %q is not supported: "+supportedCharsets+".", name)
 	}
-	return f, nil
+	return f, in, nil
 }
 
 // responseFormat returns the form that the client prefers: by the query
 // parameter accept, else by the header Accept (RFC 9110 section 12.5.1). A
 // client that prefers neither gets XML.
-func responseFormat(r *http.Request) Format {
-	accept := r.URL.Query().Get("accept")
+func responseFormat(h http.Header, query url.Values) Format {
+	accept := query.Get("accept")
 	if accept == "" {
-		accept = strings.Join(r.Header.Values("Accept"), ",")
+		accept = strings.Join(h.Values("Accept"), ",")
 	}
 	best, quality := FormatXML, 0.0
 	for mediaRange := range strings.SplitSeq(accept, ",") {

@@ -36,8 +36,11 @@ func tooDeep() error {
 // where one is meant the last value counts, as in the oVirt engine.
 func decodeXML(data []byte, into Document) error {
 	tokens := xml.NewDecoder(bytes.NewReader(data))
-	tokens.CharsetReader = func(name string, _ io.Reader) (io.Reader, error) {
-		return nil, Refuse(ErrSyntax, "The body declares the encoding %q: use UTF-8.", name)
+	tokens.CharsetReader = func(name string, in io.Reader) (io.Reader, error) {
+		if _, known := charsetOf(name); known {
+			return in, nil // it is in UTF-8 by now
+		}
+		return nil, Refuse(ErrSyntax, "The body declares the encoding %q: "+supportedCharsets+".", name)
 	}
 	g := &guardXML{tokens: tokens, root: into.Element()}
 	err := xml.NewTokenDecoder(g).Decode(into)

@@ -53,6 +53,10 @@ func (s *Sessions) Login(c *Call, name, password string) (token string, end time
 	if s == nil { // any name and token are as good as none
 		return newToken(), time.Time{}, nil
 	}
+	// Also by GET: else a page of another site could have its visitors try passwords.
+	if err := s.sameSite(&http.Request{Method: http.MethodPost, Host: c.r.Host, URL: c.r.URL, Header: c.r.Header}); err != nil {
+		return "", time.Time{}, err
+	}
 	users := s.users.Load()
 	user, err := s.check(c, users, name, password)
 	if err != nil {

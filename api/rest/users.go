@@ -164,11 +164,17 @@ func (u *Users) verify(ctx context.Context, name, password string) (string, erro
 	return name, nil
 }
 
+// keycloakProfile is what an engine with Keycloak appends to the name of a user.
+const keycloakProfile = "@ovirt@internalsso"
+
 // resolve finds a user, with or without the profile that oVirt's clients
-// append (admin@internal).
+// append (admin@internal, admin@ovirt@internalsso).
 func (u *Users) resolve(name string) (string, []byte) {
 	if hash, ok := u.hashes[name]; ok {
 		return name, hash
+	}
+	if plain, found := strings.CutSuffix(name, keycloakProfile); found && u.hashes[plain] != nil {
+		return plain, u.hashes[plain]
 	}
 	if at := strings.LastIndexByte(name, '@'); at >= 0 {
 		name = name[:at]
