@@ -65,6 +65,17 @@ func (c *Certificate) current(log *slog.Logger) *tls.Certificate {
 	return c.pair
 }
 
+// expiries returns until when certificates are valid, without those that are nil.
+func expiries(certificates map[string]*Certificate, log *slog.Logger) map[string]time.Time {
+	until := map[string]time.Time{}
+	for name, c := range certificates {
+		if c != nil {
+			until[name] = c.current(log).Leaf.NotAfter
+		}
+	}
+	return until
+}
+
 // become takes the files of another certificate.
 func (c *Certificate) become(other *Certificate) {
 	c.mu.Lock()

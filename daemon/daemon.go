@@ -78,7 +78,10 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 		Traffic:  func() map[model.ID]model.Traffic { return d.sw.Traffic() },
 		Resets:   func() uint64 { return d.sw.StatisticsResets() },
 		Interval: func() time.Duration { return d.sw.StatisticsInterval() },
-		Ports:    d.ports(cfg),
+		Certificates: func() map[string]time.Time {
+			return expiries(map[string]*Certificate{"api": cfg.TLS, "store": cfg.StoreCert}, log)
+		},
+		Ports: d.ports(cfg),
 	}, exporter.BuildInfo{Version: version.Version(), Revision: version.Commit()}, log.With("component", "exporter"))
 	d.links = links.New(log.With("component", "links"))
 	d.sw = ovs.New(ovs.Config{

@@ -32,7 +32,10 @@ type Sources struct {
 	Resets func() uint64
 	// Interval is the time between two publications of the counters.
 	Interval func() time.Duration
-	Ports    *Ports // nil: no series of single ports
+	// Certificates is until when isonetd's certificates are valid, by the listener or
+	// session that they are for; nil: it has none.
+	Certificates func() map[string]time.Time
+	Ports        *Ports // nil: no series of single ports
 }
 
 // BuildInfo says which build of isonet this is.

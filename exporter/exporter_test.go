@@ -45,15 +45,18 @@ type moment struct {
 	status  report.Status
 	traffic map[model.ID]model.Traffic
 	ports   map[string]model.PortTraffic // by UUID; nil is off
+	// expiries are until when certificates are valid.
+	expiries map[string]time.Time
 }
 
 func (m moment) sources() Sources {
 	s := Sources{
-		Desired:  func() *model.Desired { return m.desired },
-		Status:   func() report.Status { return m.status },
-		Traffic:  func() map[model.ID]model.Traffic { return m.traffic },
-		Resets:   func() uint64 { return 2 },
-		Interval: func() time.Duration { return trafficcount.DefaultInterval },
+		Desired:      func() *model.Desired { return m.desired },
+		Status:       func() report.Status { return m.status },
+		Traffic:      func() map[model.ID]model.Traffic { return m.traffic },
+		Resets:       func() uint64 { return 2 },
+		Interval:     func() time.Duration { return trafficcount.DefaultInterval },
+		Certificates: func() map[string]time.Time { return m.expiries },
 	}
 	if m.ports != nil {
 		s.Ports = &Ports{Traffic: func() map[string]model.PortTraffic { return m.ports }}
@@ -90,7 +93,8 @@ func busy() moment {
 		return plan.Port{Name: name, Interfaces: interfaces}
 	}
 	return moment{
-		desired: d,
+		desired:  d,
+		expiries: map[string]time.Time{"api": time.Unix(1798859045, 0), "store": time.Unix(1798859046, 0)},
 		status: report.Status{
 			HostID: hostID, Connected: true, Since: time.Unix(1767323000, 250e6), Revision: 6, Repairs: 3, Reconnects: 1,
 			Networks: map[model.ID]report.NetworkStatus{redID: {State: report.Active, Isolation: report.Isolation{

@@ -2,6 +2,7 @@ package exporter
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -190,6 +191,17 @@ func networkFamilies() []family {
 		},
 	}, {
 		Metric{
+			"isonet_network_stale_ports", gauge,
+			[]string{"network"},
+			"Ports of the network that are left of devices that vanished; they are among the others as well. Absent while Open vSwitch's state is not known.",
+		},
+		func(v view, emit func(sample)) {
+			for _, n := range v.live() {
+				emit(sample{value: float64(n.stale), labels: n.alone})
+			}
+		},
+	}, {
+		Metric{
 			"isonet_network_mtu_bytes", gauge,
 			[]string{"network"},
 			"MTU in bytes that the network's ports must have.",
@@ -298,6 +310,27 @@ func hostFamilies() []family {
 		func(v view, emit func(sample)) {
 			if v.connected() {
 				emit(sample{value: float64(len(v.status.Notices))})
+			}
+		},
+	}, {
+		Metric{
+			"isonet_standby", gauge, nil,
+			"Whether another isonetd manages this host's Open vSwitch, so that this one only looks (1), or not (0). Absent without a connection to OVSDB.",
+		},
+		func(v view, emit func(sample)) {
+			if v.session() {
+				emit(sample{value: boolean(v.status.Standby)})
+			}
+		},
+	}, {
+		Metric{
+			"isonet_certificate_expiry_timestamp_seconds", gauge,
+			[]string{"certificate"},
+			"Unix time until when a certificate of isonetd is valid: api is that of the API's listener, store is that of the session to a store with ssl:. Absent without a certificate.",
+		},
+		func(v view, emit func(sample)) {
+			for _, name := range slices.Sorted(maps.Keys(v.expiries)) {
+				emit(sample{value: seconds(v.expiries[name]), labels: []string{name}})
 			}
 		},
 	}, {

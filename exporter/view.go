@@ -28,8 +28,9 @@ type view struct {
 	status   report.Status
 	resets   uint64
 	interval time.Duration
-	networks []*network // attached to this host, sorted by name
-	ports    []port     // those that get series of their own
+	expiries map[string]time.Time // of certificates
+	networks []*network           // attached to this host, sorted by name
+	ports    []port               // those that get series of their own
 }
 
 // network is one network attached to this host.
@@ -43,6 +44,9 @@ type network struct {
 // look takes what the sources say now about a desired state.
 func (g *gatherer) look(desired *model.Desired) view {
 	v := view{desired: desired, status: g.sources.Status(), resets: g.sources.Resets(), interval: g.sources.Interval()}
+	if g.sources.Certificates != nil {
+		v.expiries = g.sources.Certificates()
+	}
 	traffic := g.sources.Traffic()
 	places := g.atlas.of(v.desired, v.status.HostID, v.status.Host)
 	networks := make([]network, len(places))
@@ -89,6 +93,8 @@ type place struct {
 	bridge report.Bridge // empty when there is none
 	// up, down and unknown count the endpoints by the state of their links.
 	up, down, unknown int
+	// stale counts those of them whose devices vanished.
+	stale int
 	// leastMTU and mostMTU are in effect on the bridge; 0 is unknown.
 	leastMTU, mostMTU int
 }
@@ -125,6 +131,9 @@ func (a *atlas) of(desired *model.Desired, host model.ID, has report.Host) []*pl
 // interfaces is. Of a device in another network namespace nobody knows.
 func (p *place) countLinks() {
 	for _, endpoint := range p.bridge.Ports {
+		if endpoint.Stale {
+			p.stale++
+		}
 		switch {
 		case slices.ContainsFunc(endpoint.Interfaces, func(i report.Interface) bool { return i.LinkUp }):
 			p.up++
