@@ -21,6 +21,7 @@ func Routes(b rest.Backend, draft func() (*rest.Mux, *change.Draft)) []rest.Rout
 		{Pattern: "GET /isonet/watch", Handle: r.watchStatus},
 		{Pattern: "GET /isonet/plan", Handle: r.getPlan},
 		{Pattern: "POST /isonet/plan", Handle: r.makePlan, Unplanned: true},
+		{Pattern: "GET /isonet/http_sd", Handle: r.discoverHosts},
 		{Pattern: "GET /isonet/backup", Handle: r.getBackup},
 		{Pattern: "POST /isonet/restore", Handle: r.restoreBackup},
 		{Pattern: "POST /isonet/adopt", Handle: r.adoptBridge},

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -42,7 +41,10 @@ func TestRules(t *testing.T) {
 // dashboard is what the tests need of contrib/grafana/isonet.json.
 type dashboard struct {
 	Templating struct {
-		List []struct{ Name, Type, Definition string }
+		List []struct {
+			Name, Type, Definition string
+			Query                  json.RawMessage
+		}
 	}
 	Panels []struct {
 		ID          int
@@ -124,6 +126,10 @@ func TestDashboard(t *testing.T) {
 	var variables []string
 	for _, variable := range d.Templating.List {
 		variables = append(variables, variable.Name+" "+variable.Type)
+		var query struct{ Query string }
+		if variable.Type == "query" && (json.Unmarshal(variable.Query, &query) != nil || query.Query != variable.Definition) {
+			t.Errorf("the variable %s says that it asks %s, and asks %s", variable.Name, variable.Definition, variable.Query)
+		}
 	}
 	if want := []string{"datasource datasource", "instance query", "network query"}; !slices.Equal(variables, want) {
 		t.Errorf("the variables are %q, want %q", variables, want)
@@ -135,14 +141,15 @@ func TestDashboard(t *testing.T) {
 // on what it scraped. All metrics that they name must be there.
 func TestTargetsAndMetrics(t *testing.T) {
 	t.Parallel()
-	h := newHost(t)
+	h, ca := newServing(t)
 	h.addNetwork()
 	h.OVS.Plug(h.newVM("vm1", "10.0.0.1/24"), "red")
 	h.Must(http.MethodPost, "/networks", `{"name":"locked","strict":true,"mac_lock":true,"broadcast_limit":1000}`)
 	h.Attach("locked")
 	h.OVS.Plug(h.newVM("vm2", "10.0.0.2/24"), "locked")
 	h.OVS.Vsctl("set", "Interface", "vm2", "external_ids:attached-mac=02:00:00:00:00:02")
-	inventory := h.serveInside(`[{"targets": ["127.0.0.3:` + metricsPort + `"], "labels": {"site": "berlin"}}]`)
+	// The name of the host is where Prometheus finds it.
+	h.Must(http.MethodPut, h.Path(), `{"name":"127.0.0.3"}`)
 	s := newServer(h, func(dir, config string) string {
 		targets := "- targets: [127.0.0.2:" + metricsPort + "]\n"
 		if err := os.WriteFile(filepath.Join(dir, "targets", "hosts.yml"), []byte(targets), 0o600); err != nil {
@@ -150,12 +157,16 @@ func TestTargetsAndMetrics(t *testing.T) {
 		}
 		// The example of the HTTP service discovery is a comment.
 		config = regexp.MustCompile(`(?m)^    #(http_sd_configs:|  )`).ReplaceAllString(config, "    $1")
-		return strings.ReplaceAll(config, "https://inventory.example.org/isonet-targets", inventory)
+		config = strings.ReplaceAll(config, "tls_config: {ca_file: ca.pem}", "tls_config: {ca_file: "+ca+"}")
+		if err := os.WriteFile(filepath.Join(dir, "password"), []byte("secret"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return strings.ReplaceAll(config, "host1.example.org:8443", apiAddress)
 	})
 	for _, instance := range []string{"127.0.0.1", "127.0.0.2", "127.0.0.3"} {
 		s.holds(fmt.Sprintf(`up{job="isonet", instance=%q} == 1`, instance))
 	}
-	s.holds(`isonet_network_info{instance="127.0.0.3", site="berlin", network="red"}`)
+	s.holds(`isonet_network_info{instance="127.0.0.3", network="red"}`)
 	s.holds(`isonet_network_mtu_actual_bytes{network="red"} == 1500`)
 	s.holds(`isonet_port_receive_bytes_total{instance="127.0.0.1", network="red"} >= 0`)
 	s.holds(`isonet_network_mac_lock_drops_total{network="locked"} >= 0`)
@@ -164,7 +175,7 @@ func TestTargetsAndMetrics(t *testing.T) {
 
 	h.lintMetrics()
 	metrics := s.metrics()
-	recorded, named := regexp.MustCompile(`\w+:\w+:\w+`), regexp.MustCompile(`\b(?:isonet|process|go)_\w+`)
+	recorded, named := regexp.MustCompile(`\w+:\w+:\w+`), regexp.MustCompile(`\b(?:isonet|process|go|promhttp)_\w+`)
 	check := func(expression string) {
 		if _, err := s.query(expression, now); err != nil {
 			t.Error(err)
@@ -191,7 +202,7 @@ func TestTargetsAndMetrics(t *testing.T) {
 			case v1.AlertingRule:
 				alerts++
 				check(rule.Query)
-				for _, name := range []model.LabelName{"summary", "description", "runbook"} {
+				for _, name := range []model.LabelName{"summary", "description", "runbook", "runbook_url"} {
 					if rule.Annotations[name] == "" {
 						t.Errorf("the alert %s has no %s", rule.Name, name)
 					}
@@ -254,28 +265,4 @@ func (s *server) metrics() map[string]bool {
 		names[string(value)] = true
 	}
 	return names
-}
-
-// serveInside serves a JSON document over HTTP in the host's network namespace,
-// and returns its address.
-func (h *host) serveInside(document string) string {
-	h.Helper()
-	var listener net.Listener
-	ovstest.Inside(h, h.Namespace, func() (err error) {
-		listener, err = net.Listen("tcp", "127.0.0.1:0")
-		return err
-	})
-	web := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write([]byte(document)) // an error means that the client is gone
-	})}
-	ended := make(chan error, 1)
-	go func() { ended <- web.Serve(listener) }()
-	h.Cleanup(func() {
-		_ = web.Close() // it ends Serve
-		if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
-			h.Errorf("serve the inventory: %v", err)
-		}
-	})
-	return "http://" + listener.Addr().String()
 }

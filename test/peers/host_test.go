@@ -5,6 +5,12 @@ package peers
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -13,6 +19,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/isonet/isonet/internal/hosttest"
 	"github.com/isonet/isonet/internal/ovstest"
@@ -24,16 +31,55 @@ type host struct{ *hosttest.Host }
 const metricsPort = "9475" // as in contrib/prometheus/prometheus.yml
 
 // newHost starts both. They end with the test.
-func newHost(t *testing.T) *host {
+func newHost(t *testing.T, options ...hosttest.Option) *host {
 	t.Helper()
 	const program = "../../bin/isonetd"
 	if _, err := os.Stat(program); err != nil {
 		t.Fatalf("run \"make build\" first: %v", err)
 	}
-	h := &host{hosttest.New(t, program, hosttest.OwnStore(""), hosttest.With("--metrics-listen", "0.0.0.0:"+metricsPort, "--metrics-ports"))}
+	options = append(options, hosttest.OwnStore(""), hosttest.With("--metrics-listen", "0.0.0.0:"+metricsPort, "--metrics-ports"))
+	h := &host{hosttest.New(t, program, options...)}
 	h.Start()
 	t.Cleanup(h.Stop)
 	return h
+}
+
+// apiAddress is where a serving host has its API, in its namespace.
+const apiAddress = "127.0.0.1:8443"
+
+// newServing starts a host that serves its API over TLS, with the reader prometheus
+// whose password is secret. It returns the file with the certificate as well.
+func newServing(t *testing.T) (h *host, cert string) {
+	t.Helper()
+	dir := t.TempDir()
+	cert = filepath.Join(dir, "cert.pem")
+	key, users := filepath.Join(dir, "key.pem"), filepath.Join(dir, "users")
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := x509.Certificate{
+		SerialNumber: big.NewInt(1), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(365 * 24 * time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, &template, &template, private.Public(), private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, data := range map[string][]byte{
+		cert:  pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+		key:   pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}),
+		users: []byte("prometheus:$2a$04$MzsLxnrkjZujAsxigSgjweRXwfGi7Vq5pVVJvznDxi2HEzUvH5uUK\n"),
+	} {
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return newHost(t, hosttest.With("--listen", apiAddress, "--users-file", users, "--readers", "prometheus", "--tls-cert", cert, "--tls-key", key)), cert
 }
 
 // transport dials inside the host's network namespace.
