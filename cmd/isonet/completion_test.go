@@ -31,7 +31,7 @@ func TestCompleteNames(t *testing.T) {
 		{words("status"), []string{web, "blue"}},
 		{words("status blue"), nil},
 		{words("stats"), []string{web, "blue"}},
-		{words("top --sort"), []string{"rate", "received", "transmitted", "lost", "name"}},
+		{words("top --sort"), []string{"network", "ports", "received/s", "transmitted/s", "age", "received", "transmitted", "lost", "rate"}},
 		{words("label add"), []string{"lab", "web"}},
 		{words("label add web"), []string{"lab"}},
 		{words("label rm"), []string{"old", "web"}},
@@ -39,7 +39,7 @@ func TestCompleteNames(t *testing.T) {
 		{words("network update blue --label"), []string{"lab", "web"}},
 		{words("network create"), nil},
 		{words("network list"), nil},
-		{words("status -o"), []string{"table", "json", "yaml"}},
+		{words("status -o"), []string{"table", "wide", "name", "json", "yaml"}},
 		{words("completion"), []string{"bash", "zsh", "fish"}},
 	}
 	for _, tt := range tests {

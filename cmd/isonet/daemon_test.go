@@ -164,6 +164,9 @@ type command struct {
 	env     map[string]string
 	config  string
 	answers []string
+	// width is how many cells the terminal has that the output goes to; 0 means that
+	// it goes to none.
+	width int
 }
 
 func (c command) run(ctx context.Context) outcome {
@@ -187,7 +190,7 @@ func (c command) run(ctx context.Context) outcome {
 	code := run(ctx, c.args, system{
 		ask: ask, env: func(name string) string { return c.env[name] }, configDir: c.config,
 		stdin: strings.NewReader(c.stdin), stdout: &stdout, stderr: &stderr, terminal: c.terminal,
-		screen: func() (int, int, bool) { return 0, 0, false },
+		screen: func() (int, int, bool) { return 24, c.width, c.width > 0 },
 		socket: c.socket,
 		now:    func() time.Time { return time.Date(2026, 11, 23, 10, 30, 0, 0, time.UTC) },
 	})

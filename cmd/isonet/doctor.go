@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/isonet/isonet/cmd/isonet/internal/grid"
 	"github.com/isonet/isonet/wire"
 )
 
@@ -51,7 +52,7 @@ func sound(s wire.Status) bool {
 
 func diagnosis(t *table, s wire.Status) {
 	if !s.Connected {
-		t.line("Open vSwitch: %s", disconnected(s))
+		t.lineIn(grid.Bad, "Open vSwitch: %s", disconnected(s))
 	}
 	for _, m := range s.Missing {
 		t.line("since %s %s: %s", moment(m.Since), means(m), m.Cause)
@@ -62,7 +63,7 @@ func diagnosis(t *table, s wire.Status) {
 		t.line("  remedy: unplug them ('ovs-vsctl del-port PORT')")
 	}
 	if s.LastError != "" {
-		t.line("isonetd cannot apply a change: %s", s.LastError)
+		t.lineIn(grid.Bad, "isonetd cannot apply a change: %s", s.LastError)
 	}
 	for _, n := range s.Notices {
 		t.line("notice: %s", n.Text)
@@ -74,7 +75,7 @@ func diagnosis(t *table, s wire.Status) {
 		}
 	}
 	for _, n := range s.Networks {
-		t.line("network '%s': %s, %s", n.Name, n.State, verdict(n.Isolation))
+		t.lineIn(max(stateMood(n), isolationMood(n.Isolation)), "network '%s': %s, %s", n.Name, n.State, verdict(n.Isolation))
 		if !n.Active() && !isMissing(s, n.Reason) {
 			t.line("  %s", n.Reason)
 		}
@@ -92,7 +93,7 @@ func diagnosis(t *table, s wire.Status) {
 	case sound(s) && noticed(s):
 		t.line("nothing breaks the isolation; what is above is worth a look")
 	case sound(s):
-		t.line("nothing is wrong")
+		t.lineIn(grid.Good, "nothing is wrong")
 	}
 }
 
@@ -212,11 +213,19 @@ func eventTable(t *table, events []wire.Event) {
 	if len(events) == 0 {
 		return
 	}
-	t.line("")
-	t.row("TIME", "NETWORK", "EVENT", "REASON", "WHERE", "EVIDENCE")
-	for _, e := range events[max(0, len(events)-shown):] {
-		t.row(moment(e.Time), e.Network, e.Deed, e.Reason, strings.TrimPrefix(where(e.Port, e.Setting), ", "), e.Detail)
+	if t.bare || t.form == "name" { // it is not the list that is asked for
+		return
 	}
+	t.line("")
+	type e = wire.Event
+	newList([]grid.Column[e]{
+		{Name: "time", Text: func(e e) string { return moment(e.Time) }},
+		{Name: "network", Text: func(e e) string { return e.Network }, Least: 10},
+		{Name: "event", Text: func(e e) string { return e.Deed }},
+		{Name: "reason", Text: func(e e) string { return e.Reason }, Rank: 2, Least: 8},
+		{Name: "where", Text: func(e e) string { return strings.TrimPrefix(where(e.Port, e.Setting), ", ") }, Rank: 3, Least: 10},
+		{Name: "evidence", Text: func(e e) string { return e.Detail }, Rank: 1, Least: 12},
+	}...).table(t, events[max(0, len(events)-shown):])
 }
 
 // means says what is not known without something.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/isonet/isonet/cmd/isonet/internal/grid"
 	"github.com/isonet/isonet/cmd/isonet/internal/setup"
 )
 
@@ -19,7 +20,8 @@ does not give it the host.`,
 }
 
 func (a *app) guardListCommand() *cobra.Command {
-	return &cobra.Command{
+	devices := newList(grid.Column[string]{Name: "device", Text: func(device string) string { return device }})
+	return a.lists(&cobra.Command{
 		Use:     "list",
 		Aliases: []string{"ls", "get"},
 		Short:   "List the devices that left the networks and are still guarded",
@@ -29,14 +31,9 @@ func (a *app) guardListCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.print(append([]string{}, status.LeftGuarded...), func(t *table) {
-				t.row("DEVICE")
-				for _, device := range status.LeftGuarded {
-					t.row(device)
-				}
-			})
+			return devices.print(a, status.LeftGuarded)
 		}),
-	}
+	}, devices)
 }
 
 func (a *app) guardReleaseCommand() *cobra.Command {

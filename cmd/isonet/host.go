@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/isonet/isonet/client"
+	"github.com/isonet/isonet/cmd/isonet/internal/grid"
 	"github.com/isonet/isonet/cmd/isonet/internal/setup"
 )
 
@@ -20,7 +21,17 @@ name of its machine, and follows it, unless it was renamed here.`,
 }
 
 func (a *app) hostListCommand() *cobra.Command {
-	return &cobra.Command{
+	type h = client.Host
+	list := newList(
+		grid.Column[h]{Name: "host", Path: "name", Text: func(h h) string { return h.Name }, Least: 12},
+		grid.Column[h]{Name: "id", Path: "id", Text: func(h h) string { return h.ID }, Rank: 4},
+		grid.Column[h]{Name: "status", Path: "status", Text: func(h h) string { return h.Status }, Mood: func(h h) grid.Mood { return mood(h.Status == "up", false) }},
+		grid.Column[h]{Name: "networks", Text: func(h h) string { return strconv.Itoa(len(h.Networks)) }, Number: func(h h) (float64, bool) {
+			return float64(len(h.Networks)), true
+		}, Rank: 1},
+		grid.Column[h]{Name: "labels", Path: "labels", Text: func(h h) string { return strings.Join(h.Labels, ", ") }, Rank: 2, Least: 12},
+	)
+	return a.lists(&cobra.Command{
 		Use:     "list",
 		Aliases: []string{"ls", "get"},
 		Short:   "List the hosts",
@@ -30,14 +41,9 @@ func (a *app) hostListCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.print(hosts, func(t *table) {
-				t.row("HOST", "ID", "STATUS", "NETWORKS", "LABELS")
-				for _, h := range hosts {
-					t.row(h.Name, h.ID, h.Status, strconv.Itoa(len(h.Networks)), strings.Join(h.Labels, ", "))
-				}
-			})
+			return list.print(a, hosts)
 		}),
-	}
+	}, list)
 }
 
 func (a *app) hostRenameCommand() *cobra.Command {

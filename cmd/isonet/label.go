@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/isonet/isonet/cmd/isonet/internal/grid"
 	"github.com/isonet/isonet/cmd/isonet/internal/setup"
 	"github.com/isonet/isonet/model"
 )
@@ -94,7 +95,11 @@ type labelInfo struct {
 }
 
 func (a *app) labelListCommand() *cobra.Command {
-	return &cobra.Command{
+	labels := newList(
+		grid.Column[labelInfo]{Name: "label", Path: "label", Text: func(l labelInfo) string { return l.Label }, Least: 12},
+		grid.Column[labelInfo]{Name: "networks", Path: "networks", Text: func(l labelInfo) string { return strings.Join(l.Networks, ", ") }, Least: 12},
+	)
+	return a.lists(&cobra.Command{
 		Use:     "list",
 		Aliases: []string{"ls", "get"},
 		Short:   "List the labels of the host and the networks that they attach",
@@ -114,12 +119,7 @@ func (a *app) labelListCommand() *cobra.Command {
 				}
 				list = append(list, info)
 			}
-			return a.print(list, func(t *table) {
-				t.row("LABEL", "NETWORKS")
-				for _, info := range list {
-					t.row(info.Label, strings.Join(info.Networks, ", "))
-				}
-			})
+			return labels.print(a, list)
 		}),
-	}
+	}, labels)
 }

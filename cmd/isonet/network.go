@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/isonet/isonet/client"
+	"github.com/isonet/isonet/cmd/isonet/internal/grid"
 	"github.com/isonet/isonet/cmd/isonet/internal/setup"
 	"github.com/isonet/isonet/model"
 )
@@ -23,7 +24,8 @@ func (a *app) networkCommand() *cobra.Command {
 }
 
 func (a *app) networkListCommand() *cobra.Command {
-	return &cobra.Command{
+	list := newList(networkColumns()...)
+	return a.lists(&cobra.Command{
 		Use:     "list",
 		Aliases: []string{"ls"},
 		Short:   "List all networks",
@@ -33,14 +35,34 @@ func (a *app) networkListCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.print(networks, func(t *table) {
-				t.row("NETWORK", "ID", "BRIDGE", "MTU", "LABEL", "DESCRIPTION")
-				for _, n := range networks {
-					t.row(n.Name, n.ID, n.Bridge, mtu(n.MTU), n.Label, n.Description)
-				}
-			})
+			return list.print(a, networks)
 		}),
+	}, list)
+}
+
+func networkColumns() []grid.Column[client.Network] {
+	type n = client.Network
+	columns := []grid.Column[n]{
+		{Name: "network", Path: "name", Text: func(n n) string { return n.Name }, Least: 12},
+		{Name: "id", Path: "id", Text: func(n n) string { return n.ID }, Rank: 5},
+		{Name: "bridge", Path: "bridge", Text: func(n n) string { return n.Bridge }, Rank: 4},
+		{Name: "mtu", Path: "mtu", Text: func(n n) string { return mtu(n.MTU) }, Number: func(n n) (float64, bool) {
+			return float64(model.Network{MTU: n.MTU}.EffectiveMTU()), true
+		}, Rank: 2},
+		{Name: "label", Path: "label", Text: func(n n) string { return n.Label }, Rank: 1, Least: 10},
+		{Name: "description", Path: "description", Text: func(n n) string { return n.Description }, Rank: 3, Least: 12},
+		{Name: "comment", Path: "comment", Text: func(n n) string { return n.Comment }, Rank: 6, Least: 12, Wide: true},
+		{Name: "port-isolation", Path: "port_isolation", Text: func(n n) string { return strconv.FormatBool(n.PortIsolation) }, Rank: 7, Wide: true},
 	}
+	for i, s := range settingsOf(client.Settings{}) {
+		columns = append(columns, grid.Column[n]{Name: s.flag, Path: s.json, Rank: 7, Wide: true, Text: func(n n) string {
+			if s := settingsOf(n.Settings)[i]; !s.value.IsNil() {
+				return s.text()
+			}
+			return "" // the daemon has none
+		}})
+	}
+	return columns
 }
 
 func (a *app) networkShowCommand() *cobra.Command {
@@ -173,8 +195,8 @@ func (a *app) addAttributeFlags(cmd *cobra.Command) *attributeFlags {
 
 // setting is a member of client.Settings: a pointer.
 type setting struct {
-	flag, usage string
-	value       reflect.Value
+	flag, json, usage string
+	value             reflect.Value
 }
 
 func settingsOf(s client.Settings) []setting {
@@ -182,7 +204,8 @@ func settingsOf(s client.Settings) []setting {
 	list := make([]setting, v.NumField())
 	for i := range list {
 		tag := v.Type().Field(i).Tag
-		list[i] = setting{strings.ReplaceAll(tag.Get("yaml"), "_", "-"), tag.Get("usage"), v.Field(i)}
+		json, _, _ := strings.Cut(tag.Get("json"), ",")
+		list[i] = setting{strings.ReplaceAll(tag.Get("yaml"), "_", "-"), json, tag.Get("usage"), v.Field(i)}
 	}
 	return list
 }

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
+	"github.com/isonet/isonet/cmd/isonet/internal/grid"
 	"github.com/isonet/isonet/cmd/isonet/internal/setup"
 	"github.com/isonet/isonet/wire"
 )
@@ -24,6 +26,10 @@ type portInfo struct {
 
 func (a *app) portListCommand() *cobra.Command {
 	var stale bool
+	ports := newList(append([]grid.Column[portInfo]{
+		{Name: "network", Path: "network", Text: func(p portInfo) string { return p.Network }, Least: 10},
+	}, portColumns(func(p portInfo) wire.Port { return p.Port })...)...)
+	ports.name = 1
 	cmd := &cobra.Command{
 		Use:               "list [NETWORK]",
 		Aliases:           []string{"ls", "get"},
@@ -43,16 +49,41 @@ func (a *app) portListCommand() *cobra.Command {
 					}
 				}
 			}
-			return a.print(list, func(t *table) {
-				t.row("NETWORK", "PORT", "LINK", "MTU", "VM", "INTERFACE", "ERROR")
-				for _, p := range list {
-					t.row(p.Network, p.Name, link(p.Port), number(p.MTU), p.VMID, p.IfaceID, trouble(p.Port))
-				}
-			})
+			return ports.print(a, list)
 		}),
 	}
 	cmd.Flags().BoolVar(&stale, "stale", false, "only ports whose device vanished")
-	return cmd
+	return a.lists(cmd, ports)
+}
+
+// portColumns are the columns of rows that have a port.
+func portColumns[T any](of func(T) wire.Port) []grid.Column[T] {
+	return []grid.Column[T]{
+		{Name: "port", Path: "name", Text: func(p T) string { return of(p).Name }, Least: 8},
+		{Name: "link", Text: func(p T) string { return link(of(p)) }, Mood: func(p T) grid.Mood { return mood(link(of(p)) == "up", false) }},
+		{Name: "mtu", Path: "mtu", Text: func(p T) string { return number(of(p).MTU) }, Number: func(p T) (float64, bool) {
+			return float64(of(p).MTU), of(p).MTU > 0
+		}, Rank: 2},
+		{Name: "vm", Path: "vm_id", Text: func(p T) string { return of(p).VMID }, Rank: 3},
+		{Name: "interface", Path: "iface_id", Text: func(p T) string { return of(p).IfaceID }, Rank: 4},
+		{Name: "error", Path: "error", Text: func(p T) string { return trouble(of(p)) }, Rank: 1, Least: 16, Mood: func(p T) grid.Mood {
+			return mood(trouble(of(p)) == "", of(p).Error != "")
+		}},
+		{Name: "denied", Rank: 5, Wide: true, Text: func(p T) string { return denied(of(p).Denied) }, Number: func(p T) (float64, bool) {
+			if d := of(p).Denied; d != nil {
+				return float64(d.WrongMAC + d.OverLimit), true
+			}
+			return 0, false
+		}},
+	}
+}
+
+// denied counts the frames of a port that were dropped; "" where nothing counts.
+func denied(d *wire.Denied) string {
+	if d == nil {
+		return ""
+	}
+	return strconv.FormatUint(d.WrongMAC+d.OverLimit, 10)
 }
 
 func (a *app) portPruneCommand() *cobra.Command {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/isonet/isonet/cmd/isonet/internal/grid"
 	"github.com/isonet/isonet/cmd/isonet/internal/prove"
 	"github.com/isonet/isonet/wire"
 )
@@ -141,14 +142,20 @@ func proveNetwork(n wire.NetworkStatus) *prove.Network {
 }
 
 func proofTable(t *table, r prove.Report) {
-	t.row("RESULT", "CHECK", "SENT", "SEEN")
+	type c = prove.Check
+	newList([]grid.Column[c]{
+		{Name: "result", Mood: func(c c) grid.Mood { return mood(c.Result == prove.OK, c.Result == prove.Leak) }, Text: func(c c) string {
+			if c.Result == prove.OK {
+				return string(c.Result)
+			}
+			return strings.ToUpper(string(c.Result))
+		}},
+		{Name: "check", Text: func(c c) string { return c.Name }, Least: 24},
+		{Name: "sent", Text: func(c c) string { return c.Sent }, Rank: 2, Least: 16},
+		{Name: "seen", Text: func(c c) string { return c.Seen }, Rank: 1, Least: 16},
+	}...).table(t, r.Checks)
 	var remedies []string
 	for _, c := range r.Checks {
-		result := string(c.Result)
-		if c.Result != prove.OK {
-			result = strings.ToUpper(result)
-		}
-		t.row(result, c.Name, c.Sent, c.Seen)
 		if c.Remedy != "" && !slices.Contains(remedies, c.Remedy) {
 			remedies = append(remedies, c.Remedy)
 		}
@@ -168,12 +175,12 @@ func proofTable(t *table, r prove.Report) {
 	}
 	switch r.Result {
 	case prove.Leak:
-		t.line("LEAK: network '%s' is not isolated: %d of %d checks found a leak", r.Network, bad, len(r.Checks))
+		t.lineIn(grid.Bad, "LEAK: network '%s' is not isolated: %d of %d checks found a leak", r.Network, bad, len(r.Checks))
 	case prove.Failed:
-		t.line("NOT PROVEN: no leak was seen on network '%s', but %d of %d checks failed", r.Network, bad, len(r.Checks))
+		t.lineIn(grid.Warning, "NOT PROVEN: no leak was seen on network '%s', but %d of %d checks failed", r.Network, bad, len(r.Checks))
 	case prove.Impaired:
-		t.line("IMPAIRED: network '%s' is isolated, but %d of %d checks say that its VMs cannot talk to each other as they should", r.Network, bad, len(r.Checks))
+		t.lineIn(grid.Warning, "IMPAIRED: network '%s' is isolated, but %d of %d checks say that its VMs cannot talk to each other as they should", r.Network, bad, len(r.Checks))
 	default:
-		t.line("proven: network '%s' is isolated, by %d checks", r.Network, len(r.Checks))
+		t.lineIn(grid.Good, "proven: network '%s' is isolated, by %d checks", r.Network, len(r.Checks))
 	}
 }

@@ -66,6 +66,8 @@ type system struct {
 type app struct {
 	system
 	output  string
+	color   string
+	bare    bool // of a list, only the rows
 	timeout time.Duration
 	remote  remote
 	// cmd is the command that is run, and at is the daemon that it talks to.
@@ -132,11 +134,15 @@ not isolated or not known ('isonet status' and 'isonet doctor') or a file differ
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.checkFlags(cmd) }
 
 	flags := root.PersistentFlags()
-	flags.StringVarP(&a.output, "output", "o", "table", "output form: table, json or yaml")
+	flags.StringVarP(&a.output, "output", "o", "table", "output form: table, json or yaml; of a list also wide, with more columns, and name, with names only")
+	flags.StringVar(&a.color, "color", "auto", "when to use colours: auto (on a terminal, unless NO_COLOR is set), always or never")
 	flags.DurationVar(&a.timeout, "timeout", 2*time.Minute, "time limit for the whole command; 0 means none")
 	a.addRemoteFlags(flags)
 	must(root.RegisterFlagCompletionFunc("context", a.completeContexts))
-	must(root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp)))
+	must(root.RegisterFlagCompletionFunc("output", func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		return forms(cmd), cobra.ShellCompDirectiveNoFileComp
+	}))
+	must(root.RegisterFlagCompletionFunc("color", cobra.FixedCompletions(whenColored(), cobra.ShellCompDirectiveNoFileComp)))
 
 	root.AddCommand(
 		a.networkCommand(), a.hostCommand(), a.labelCommand(), a.attachCommand(), a.detachCommand(),
@@ -148,6 +154,8 @@ not isolated or not known ('isonet status' and 'isonet doctor') or a file differ
 	)
 	return root
 }
+
+func whenColored() []string { return []string{"auto", "always", "never"} }
 
 // must stops on a mistake of this program: a flag that does not exist.
 func must(err error) {
@@ -205,8 +213,10 @@ func arguments(least, most int, what string) cobra.PositionalArgs {
 func (a *app) checkFlags(cmd *cobra.Command) error {
 	a.cmd = cmd
 	switch {
-	case !slices.Contains([]string{"table", "json", "yaml"}, a.output):
-		return usageFor(cmd, fmt.Sprintf("unknown output form '%s': use table, json or yaml", a.output))
+	case !slices.Contains(forms(cmd), a.output):
+		return usageFor(cmd, fmt.Sprintf("unknown output form '%s': use %s", a.output, strings.Join(forms(cmd), ", ")))
+	case !slices.Contains(whenColored(), a.color):
+		return usageFor(cmd, fmt.Sprintf("--color is '%s': use %s", a.color, strings.Join(whenColored(), ", ")))
 	case a.timeout < 0:
 		return usageFor(cmd, "--timeout must not be negative")
 	default:

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/isonet/isonet/cmd/isonet/internal/grid"
 	"github.com/isonet/isonet/wire"
 )
 
@@ -22,6 +23,20 @@ type load struct {
 	Traffic *wire.Traffic `json:"traffic,omitempty"`
 	// ByPort are the ports with their own traffic, if it was asked for.
 	ByPort []wire.Port `json:"by_port,omitempty"`
+	// port is the port if it is the load of one.
+	port *wire.Port
+}
+
+// loads are those of networks, and of their ports if they are asked for.
+func loads(networks []wire.NetworkStatus, ports bool) []load {
+	list := make([]load, len(networks))
+	for i, n := range networks {
+		list[i] = load{Network: n.Name, ID: n.ID, Ports: len(n.Ports), Traffic: n.Traffic}
+		if ports {
+			list[i].ByPort = n.Ports
+		}
+	}
+	return list
 }
 
 // rate returns the traffic per second, which is zero when it is not known.
@@ -49,26 +64,60 @@ func age(t *wire.Traffic, now time.Time) string {
 	return max(now.Sub(t.Updated), 0).Round(time.Second).String()
 }
 
-// trafficColumns are the columns that trafficCells fills.
-func trafficColumns() []string {
-	return []string{"RECEIVED/S", "TRANSMITTED/S", "AGE", "RECEIVED", "TRANSMITTED", "LOST"}
+// trafficColumns are the columns of rows that have traffic. What is not known is
+// empty.
+func (a *app) trafficColumns() []grid.Column[load] {
+	bytes := func(name, path string, rank int, wide bool, of func(wire.Traffic) float64, rate bool) grid.Column[load] {
+		number := func(l load) (float64, bool) {
+			if l.Traffic == nil || rate && l.Traffic.Rate == nil {
+				return 0, false
+			}
+			return of(*l.Traffic), true
+		}
+		return grid.Column[load]{Name: name, Path: path, Rank: rank, Wide: wide, Number: number, Text: func(l load) string {
+			if n, known := number(l); known {
+				return size(n)
+			}
+			return ""
+		}}
+	}
+	return []grid.Column[load]{
+		bytes("received/s", "traffic.rate.received_bytes_per_second", 0, false, func(t wire.Traffic) float64 { return t.Rate.ReceivedBytes }, true),
+		bytes("transmitted/s", "traffic.rate.transmitted_bytes_per_second", 0, false, func(t wire.Traffic) float64 { return t.Rate.TransmittedBytes }, true),
+		{Name: "age", Rank: 3, Text: func(l load) string { return age(l.Traffic, a.now()) }, Number: func(l load) (float64, bool) {
+			if l.Traffic == nil || l.Traffic.Updated.IsZero() {
+				return 0, false
+			}
+			return a.now().Sub(l.Traffic.Updated).Seconds(), true
+		}},
+		bytes("received", "traffic.total.received_bytes", 2, false, func(t wire.Traffic) float64 { return float64(t.Total.ReceivedBytes) }, false),
+		bytes("transmitted", "traffic.total.transmitted_bytes", 2, false, func(t wire.Traffic) float64 { return float64(t.Total.TransmittedBytes) }, false),
+		{Name: "lost", Rank: 1, Text: func(l load) string {
+			if l.Traffic == nil {
+				return ""
+			}
+			return strconv.FormatUint(lost(l.Traffic.Total), 10)
+		}, Number: func(l load) (float64, bool) { return float64(lost(total(l.Traffic))), l.Traffic != nil }},
+		bytes("rate", "", 4, true, func(t wire.Traffic) float64 { return t.Rate.ReceivedBytes + t.Rate.TransmittedBytes }, true),
+	}
 }
 
-// trafficCells are the cells of a row; what is not known is empty.
-func trafficCells(t *wire.Traffic, now time.Time) []string {
-	var receiving, transmitting, received, transmitted, missing string
-	if t != nil {
-		received, transmitted = size(float64(t.Total.ReceivedBytes)), size(float64(t.Total.TransmittedBytes))
-		missing = strconv.FormatUint(lost(t.Total), 10)
-		if t.Rate != nil {
-			receiving, transmitting = size(t.Rate.ReceivedBytes), size(t.Rate.TransmittedBytes)
-		}
+// portLoads are the loads of ports, as rows of a table.
+func portLoads(ports []wire.Port) []load {
+	loads := make([]load, len(ports))
+	for i, p := range ports {
+		loads[i] = load{Network: p.Name, Traffic: p.Traffic, port: &p}
 	}
-	return []string{receiving, transmitting, age(t, now), received, transmitted, missing}
+	return loads
 }
 
 func (a *app) statsCommand() *cobra.Command {
-	return &cobra.Command{
+	ports := newList(slices.Concat([]grid.Column[load]{
+		{Name: "port", Path: "name", Text: func(l load) string { return l.Network }, Least: 8},
+	}, a.trafficColumns(), []grid.Column[load]{
+		{Name: "vm", Path: "vm_id", Text: func(l load) string { return l.port.VMID }, Rank: 5},
+	})...)
+	return a.lists(&cobra.Command{
 		Use:   "stats NETWORK",
 		Short: "Show the traffic of a network in all its numbers",
 		Long: `Show what a network delivered to its ports on this host (received) and what
@@ -84,15 +133,24 @@ and the same of each port.`,
 			if err := narrow(&status, s.args[0]); err != nil {
 				return err
 			}
-			l := sorted(status.Networks, topFlags{sort: "name", ports: true})[0]
+			l := loads(status.Networks, true)[0]
+			rows := ports.view.Pick(portLoads(l.ByPort))
+			l.ByPort = nil
+			for _, row := range rows {
+				l.ByPort = append(l.ByPort, *row.port)
+			}
 			return a.print(l, func(t *table) {
 				if !status.Connected {
-					t.row("Open vSwitch:", disconnected(status))
+					t.rowIn(grid.Bad, "Open vSwitch:", disconnected(status))
 				}
 				statsTable(t, l, a.now())
+				if len(rows) > 0 {
+					t.line("")
+					ports.table(t, rows)
+				}
 			})
 		}),
-	}
+	}, ports)
 }
 
 func statsTable(t *table, l load, now time.Time) {
@@ -125,12 +183,4 @@ func statsTable(t *table, l load, now time.Time) {
 	count("packets", total.ReceivedPackets, total.TransmittedPackets)
 	count("drops", total.ReceivedDrops, total.TransmittedDrops)
 	count("errors", total.ReceivedErrors, total.TransmittedErrors)
-	if len(l.ByPort) == 0 {
-		return
-	}
-	t.line("")
-	t.row(slices.Concat([]string{"PORT"}, trafficColumns(), []string{"VM"})...)
-	for _, p := range l.ByPort {
-		t.row(slices.Concat([]string{p.Name}, trafficCells(p.Traffic, now), []string{p.VMID})...)
-	}
 }

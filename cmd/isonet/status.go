@@ -12,11 +12,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/isonet/isonet/client"
+	"github.com/isonet/isonet/cmd/isonet/internal/grid"
 	"github.com/isonet/isonet/wire"
 )
 
 func (a *app) statusCommand() *cobra.Command {
-	return &cobra.Command{
+	networks, ports := networkStatuses(), newList(portColumns(func(p wire.Port) wire.Port { return p })...)
+	return a.lists(&cobra.Command{
 		Use:   "status [NETWORK]",
 		Short: "Show how the host's networks stand",
 		Long: `Show how the networks of the host stand, or one of them with its ports.
@@ -32,16 +34,70 @@ answers, for example. What is missing and what to do about it is shown.`,
 				return err
 			}
 			if len(s.args) == 1 {
-				err = a.printNetworkStatus(&status, s.args[0])
+				err = a.printNetworkStatus(&status, s.args[0], ports)
 			} else {
-				err = a.print(status, func(t *table) { statusTable(t, status) })
+				shown := status
+				shown.Networks = networks.view.Pick(status.Networks)
+				err = a.print(shown, func(t *table) {
+					statusHead(t, status)
+					if len(status.Networks) > 0 {
+						networkTable(t, shown, networks)
+					}
+				})
 			}
 			if err == nil && !healthy(status) {
 				return errNotActive
 			}
 			return err
 		}),
+	}, networks, ports)
+}
+
+func networkStatuses() *list[wire.NetworkStatus] {
+	type n = wire.NetworkStatus
+	direction := func(of func(*wire.Traffic) uint64) func(n) (float64, bool) {
+		return func(n n) (float64, bool) {
+			if n.Traffic == nil {
+				return 0, false
+			}
+			return float64(of(n.Traffic)), true
+		}
 	}
+	return newList([]grid.Column[n]{
+		{Name: "network", Path: "name", Text: func(n n) string { return n.Name }, Least: 10},
+		{Name: "state", Path: "state", Text: func(n n) string { return n.State }, Mood: stateMood},
+		{Name: "isolation", Path: "isolation.verdict", Text: func(n n) string { return isolated(n.Isolation) }, Mood: func(n n) grid.Mood { return isolationMood(n.Isolation) }, Least: 13},
+		{Name: "bridge", Path: "bridge", Text: func(n n) string { return n.Bridge }, Rank: 5},
+		{Name: "mtu", Path: "mtu.wanted", Text: func(n n) string { return mtuStatus(n.MTU) }, Number: func(n n) (float64, bool) { return float64(n.MTU.Wanted), true }, Rank: 4},
+		{Name: "ports", Text: func(n n) string { return ports(n.Ports) }, Number: func(n n) (float64, bool) { return float64(len(n.Ports)), true }, Rank: 2},
+		{Name: "cause", Text: func(n n) string { return cause(n.Cause) }, Rank: 6, Least: 10},
+		{Name: "received", Path: "traffic.total.received_bytes", Rank: 3, Least: 9, Text: func(n n) string {
+			received, _ := traffic(n.Traffic)
+			return received
+		}, Number: direction(func(t *wire.Traffic) uint64 { return t.Total.ReceivedBytes })},
+		{Name: "transmitted", Path: "traffic.total.transmitted_bytes", Rank: 3, Least: 9, Text: func(n n) string {
+			_, transmitted := traffic(n.Traffic)
+			return transmitted
+		}, Number: direction(func(t *wire.Traffic) uint64 { return t.Total.TransmittedBytes })},
+		{Name: "reason", Path: "reason", Text: func(n n) string { return n.Reason }, Rank: 1, Least: 20},
+		{Name: "id", Path: "id", Text: func(n n) string { return n.ID }, Rank: 7, Wide: true},
+		{Name: "strict", Path: "isolation.strict_state", Text: func(n n) string {
+			if n.Isolation == nil {
+				return ""
+			}
+			return n.Isolation.StrictState
+		}, Rank: 7, Wide: true},
+		{Name: "since", Path: "since", Text: func(n n) string { return moment(n.Since) }, Number: func(n n) (float64, bool) {
+			return float64(n.Since.Unix()), !n.Since.IsZero()
+		}, Rank: 7, Wide: true},
+	}...)
+}
+
+func stateMood(n wire.NetworkStatus) grid.Mood { return mood(n.Active(), n.State == "error") }
+
+// isolationMood is worst for what is known to be open.
+func isolationMood(i *wire.Isolation) grid.Mood {
+	return mood(isolated(i) == "isolated", i != nil && !i.Isolated && i.Verdict != "unknown")
 }
 
 func healthy(s wire.Status) bool {
@@ -56,7 +112,7 @@ func healthy(s wire.Status) bool {
 // missing lists what the verdicts rest on and is not there.
 func missing(t *table, s wire.Status) {
 	for _, m := range s.Missing {
-		t.row("MISSING:", fmt.Sprintf("%s, since %s: %s", m.Cause, moment(m.Since), m.Remedy))
+		t.rowIn(grid.Bad, "MISSING:", fmt.Sprintf("%s, since %s: %s", m.Cause, moment(m.Since), m.Remedy))
 	}
 }
 
@@ -70,17 +126,24 @@ func reason(s wire.Status, text string) string {
 }
 
 // printNetworkStatus prints one network and leaves only that in the status.
-func (a *app) printNetworkStatus(s *wire.Status, reference string) error {
+func (a *app) printNetworkStatus(s *wire.Status, reference string, ports *list[wire.Port]) error {
 	if err := narrow(s, reference); err != nil {
 		return err
 	}
 	n := s.Networks[0]
+	none := len(n.Ports) == 0
+	n.Ports = ports.view.Pick(n.Ports)
 	return a.print(n, func(t *table) {
 		if !s.Connected {
-			t.row("Open vSwitch:", disconnected(*s))
+			t.rowIn(grid.Bad, "Open vSwitch:", disconnected(*s))
 		}
 		missing(t, *s)
 		networkDetail(t, *s, n)
+		if none {
+			t.line("no ports")
+			return
+		}
+		ports.table(t, n.Ports)
 	})
 }
 
@@ -126,9 +189,9 @@ func networkDetail(t *table, s wire.Status, n wire.NetworkStatus) {
 	received, transmitted := traffic(n.Traffic)
 	t.row("network:", n.Name)
 	t.row("id:", n.ID)
-	t.row("state:", fmt.Sprintf("%s since %s", n.State, moment(n.Since)))
+	t.rowIn(stateMood(n), "state:", fmt.Sprintf("%s since %s", n.State, moment(n.Since)))
 	t.row("reason:", reason(s, n.Reason))
-	t.row("isolation:", isolated(n.Isolation))
+	t.rowIn(isolationMood(n.Isolation), "isolation:", isolated(n.Isolation))
 	if i := n.Isolation; i != nil && i.StrictState != "" {
 		t.row("strict:", i.StrictState)
 	}
@@ -141,22 +204,14 @@ func networkDetail(t *table, s wire.Status, n wire.NetworkStatus) {
 	t.row("received:", received)
 	t.row("transmitted:", transmitted)
 	t.line("")
-	if len(n.Ports) == 0 {
-		t.line("no ports")
-		return
-	}
-	t.row("PORT", "LINK", "MTU", "VM", "INTERFACE", "ERROR")
-	for _, p := range n.Ports {
-		t.row(p.Name, link(p), number(p.MTU), p.VMID, p.IfaceID, trouble(p))
-	}
 }
 
-func statusTable(t *table, s wire.Status) {
+func statusHead(t *table, s wire.Status) {
 	t.row("host:", s.Host.Name, s.Host.ID)
 	if s.Connected {
 		t.row("Open vSwitch:", fmt.Sprintf("connected since %s, %s", moment(s.Since), kind(s)))
 	} else {
-		t.row("Open vSwitch:", disconnected(s))
+		t.rowIn(grid.Bad, "Open vSwitch:", disconnected(s))
 	}
 	missing(t, s)
 	if s.Standby {
@@ -164,7 +219,7 @@ func statusTable(t *table, s wire.Status) {
 	}
 	t.row("repairs:", strconv.FormatUint(s.Repairs, 10))
 	if s.LastError != "" {
-		t.row("last error:", s.LastError)
+		t.rowIn(grid.Bad, "last error:", s.LastError)
 	}
 	for _, h := range s.Held {
 		t.row("held:", fmt.Sprintf("bridge %s should go and stays while these ports are in use: %s", h.Bridge, strings.Join(h.Ports, ", ")))
@@ -172,9 +227,16 @@ func statusTable(t *table, s wire.Status) {
 	t.line("")
 	if len(s.Networks) == 0 {
 		t.line("no network is attached to this host")
-		return
 	}
-	networkTable(t, s)
+}
+
+func networkTable(t *table, s wire.Status, networks *list[wire.NetworkStatus]) {
+	t.note("Traffic is what the ports received and transmitted in all (and now), in binary units: 1 KiB = 1024 B.")
+	rows := slices.Clone(s.Networks)
+	for i := range rows {
+		rows[i].Reason = reason(s, rows[i].Reason)
+	}
+	networks.table(t, rows)
 	eventTable(t, s.Events)
 }
 
@@ -188,15 +250,6 @@ func disconnected(s wire.Status) string {
 		return "NOT CONNECTED, and never was since isonetd started"
 	}
 	return fmt.Sprintf("NOT CONNECTED since %s; what follows is the past", moment(s.Since))
-}
-
-func networkTable(t *table, s wire.Status) {
-	t.line("Traffic is what the ports received and transmitted in all (and now), in binary units: 1 KiB = 1024 B.")
-	t.row("NETWORK", "STATE", "ISOLATION", "BRIDGE", "MTU", "PORTS", "CAUSE", "RECEIVED", "TRANSMITTED", "REASON")
-	for _, n := range s.Networks {
-		received, transmitted := traffic(n.Traffic)
-		t.row(n.Name, n.State, isolated(n.Isolation), n.Bridge, mtuStatus(n.MTU), ports(n.Ports), cause(n.Cause), received, transmitted, reason(s, n.Reason))
-	}
 }
 
 func mtuStatus(m wire.MTU) string {

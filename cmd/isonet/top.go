@@ -1,44 +1,21 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/isonet/isonet/client"
+	"github.com/isonet/isonet/cmd/isonet/internal/grid"
 	"github.com/isonet/isonet/wire"
-)
-
-// The terminal control sequences (ECMA-48) of top: the other screen and back,
-// to the first line, erase what is below.
-const (
-	enterScreen = "\x1b[?1049h\x1b[?25l"
-	leaveScreen = "\x1b[?25h\x1b[?1049l"
-	home        = "\x1b[H"
-	eraseBelow  = "\x1b[J"
-	eraseRest   = "\x1b[K"
 )
 
 // leastInterval keeps a slip of the finger from becoming a load.
 const leastInterval = 100 * time.Millisecond
-
-// orders are what top can sort by: by the number that they return, the largest
-// first, and then by name.
-func orders() map[string]func(*wire.Traffic) float64 {
-	return map[string]func(*wire.Traffic) float64{
-		"rate":        func(t *wire.Traffic) float64 { return rate(t).ReceivedBytes + rate(t).TransmittedBytes },
-		"received":    func(t *wire.Traffic) float64 { return float64(total(t).ReceivedBytes) },
-		"transmitted": func(t *wire.Traffic) float64 { return float64(total(t).TransmittedBytes) },
-		"lost":        func(t *wire.Traffic) float64 { return float64(lost(total(t))) },
-		"name":        func(*wire.Traffic) float64 { return 0 },
-	}
-}
 
 // lost counts the packets that did not arrive.
 func lost(c wire.Counters) uint64 {
@@ -46,7 +23,6 @@ func lost(c wire.Counters) uint64 {
 }
 
 type topFlags struct {
-	sort     string
 	interval time.Duration
 	once     bool
 	ports    bool
@@ -54,37 +30,49 @@ type topFlags struct {
 
 func (a *app) topCommand() *cobra.Command {
 	var f topFlags
-	names := []string{"rate", "received", "transmitted", "lost", "name"}
+	l := newList(append([]grid.Column[load]{
+		{Name: "network", Path: "network", Least: 12, Text: func(l load) string {
+			if l.port != nil {
+				return "  " + l.Network
+			}
+			return l.Network
+		}},
+		{Name: "ports", Path: "ports", Rank: 1, Text: func(l load) string {
+			if l.port != nil {
+				return ""
+			}
+			return strconv.Itoa(l.Ports)
+		}, Number: func(l load) (float64, bool) { return float64(l.Ports), l.port == nil }},
+	}, a.trafficColumns()...)...)
+	asked := grid.Options{Sort: "rate", LargestFirst: true}
 	cmd := &cobra.Command{
 		Use:   "top",
 		Short: "Show the traffic of the host's networks live",
 		Long: `Show the traffic of the host's networks, the busiest first, until it is
 interrupted, and with --ports that of their ports below each. It shows it once
-if the output is no terminal, and with '-o json' and '-o yaml'. --timeout counts
-for each look at the daemon.`,
+if the output is no terminal, and with another output form than table. --timeout
+counts for each look at the daemon. Columns of numbers are sorted with the largest
+first.
+
+` + topKeys,
 		Args:              arguments(0, 0, ""),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		PreRunE: func(cmd *cobra.Command, _ []string) error {
-			switch {
-			case !slices.Contains(names, f.sort):
-				return usageFor(cmd, fmt.Sprintf("unknown order '%s': use %s", f.sort, strings.Join(names, ", ")))
-			case f.interval < leastInterval:
+			if f.interval < leastInterval {
 				return usageFor(cmd, fmt.Sprintf("--interval must be %s or more", leastInterval))
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.top(cmd.Context(), f) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.top(cmd.Context(), f, l, asked) },
 	}
-	cmd.Flags().StringVar(&f.sort, "sort", names[0], "order: "+strings.Join(names, ", "))
 	cmd.Flags().DurationVar(&f.interval, "interval", 2*time.Second, "time between two looks; Open vSwitch publishes every 5s")
 	cmd.Flags().BoolVar(&f.ports, "ports", false, "show the ports of each network too, in the same order")
 	cmd.Flags().BoolVar(&f.once, "once", false, "show it once, on a terminal too")
-	must(cmd.RegisterFlagCompletionFunc("sort", cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp)))
 	must(cmd.RegisterFlagCompletionFunc("interval", cobra.NoFileCompletions))
-	return cmd
+	return a.listsBy(cmd, &asked, l)
 }
 
-func (a *app) top(ctx context.Context, f topFlags) error {
+func (a *app) top(ctx context.Context, f topFlags, l *list[load], asked grid.Options) error {
 	c, err := a.connect()
 	if err != nil {
 		return err
@@ -94,22 +82,19 @@ func (a *app) top(ctx context.Context, f topFlags) error {
 	if err != nil {
 		return err
 	}
-	if _, _, terminal := a.screen(); f.once || !terminal || a.output != "table" {
-		loads := sorted(status.Networks, f)
-		return a.print(loads, func(t *table) { topTable(t, status, loads, a.now()) })
+	if _, terminal := a.width(); terminal && !a.dumb() && !f.once && a.output == "table" {
+		return a.live(ctx, c, status, f, l, asked)
 	}
-	if err := a.write([]byte(enterScreen)); err != nil {
-		return err
-	}
-	for err == nil && ctx.Err() == nil {
-		if err = a.draw(status, f, ""); err == nil && pause(ctx, f.interval) {
-			status, err = a.again(ctx, c, status, f)
+	rows := pickLoads(l, loads(status.Networks, f.ports))
+	return a.print(rows, func(t *table) {
+		t.note("%s", a.topHead(status))
+		t.line("")
+		if len(status.Networks) == 0 {
+			t.line("no network is attached to this host")
+			return
 		}
-	}
-	if left := a.write([]byte(leaveScreen)); err == nil {
-		err = left
-	}
-	return err
+		l.table(t, withPorts(rows))
+	})
 }
 
 // look asks the daemon for the status, within the time limit.
@@ -119,97 +104,37 @@ func (a *app) look(ctx context.Context, c *client.Client) (wire.Status, error) {
 	return c.Status(ctx)
 }
 
-// again looks until the daemon answers: it may be about to start anew.
-func (a *app) again(ctx context.Context, c *client.Client, before wire.Status, f topFlags) (wire.Status, error) {
-	for {
-		status, err := a.look(ctx, c)
-		if err == nil || ctx.Err() != nil {
-			return status, nil
-		}
-		if err := a.draw(before, f, a.explain(err)); err != nil {
-			return before, err
-		}
-		if !pause(ctx, f.interval) {
-			return before, nil
-		}
-	}
-}
-
-// pause reports whether the time went by before the end of ctx.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
-}
-
-// draw fills the terminal. A trouble takes the place of the first line.
-func (a *app) draw(s wire.Status, f topFlags, trouble string) error {
-	t := &table{}
-	topTable(t, s, sorted(s.Networks, f), a.now())
-	lines := strings.Split(strings.TrimSuffix(string(t.bytes()), "\n"), "\n")
-	if trouble != "" {
-		lines[0] = "isonet: " + oneLine(trouble)
-	}
-	rows, columns, _ := a.screen() // 0 is unknown
-	if rows > 0 {
-		lines = lines[:min(len(lines), rows)]
-	}
-	for i, line := range lines {
-		if letters := []rune(line); columns > 0 && len(letters) > columns {
-			line = string(letters[:columns])
-		}
-		lines[i] = line + eraseRest
-	}
-	return a.write([]byte(home + strings.Join(lines, "\n") + eraseBelow))
-}
-
-// sorted returns the loads in the order that the flags say, with their ports in
-// the same order if the flags ask for them.
-func sorted(networks []wire.NetworkStatus, f topFlags) []load {
-	by := orders()[f.sort]
-	order := func(a, b *wire.Traffic, nameA, nameB string) int {
-		return cmp.Or(cmp.Compare(by(b), by(a)), cmp.Compare(nameA, nameB))
-	}
-	loads := make([]load, len(networks))
+// pickLoads returns the networks to show, each with its ports in the same order.
+func pickLoads(l *list[load], networks []load) []load {
+	networks = l.view.Pick(networks)
 	for i, n := range networks {
-		loads[i] = load{Network: n.Name, ID: n.ID, Ports: len(n.Ports), Traffic: n.Traffic}
-		if f.ports {
-			loads[i].ByPort = slices.SortedStableFunc(slices.Values(n.Ports), func(a, b wire.Port) int {
-				return order(a.Traffic, b.Traffic, a.Name, b.Name)
-			})
+		networks[i].ByPort = nil
+		for _, p := range l.view.Sort(portLoads(n.ByPort)) {
+			networks[i].ByPort = append(networks[i].ByPort, *p.port)
 		}
 	}
-	slices.SortStableFunc(loads, func(a, b load) int { return order(a.Traffic, b.Traffic, a.Network, b.Network) })
-	return loads
+	return networks
 }
 
-func topTable(t *table, s wire.Status, loads []load, now time.Time) {
+// withPorts returns a row for each network and, below it, for each of its ports.
+func withPorts(networks []load) []load {
+	var rows []load
+	for _, n := range networks {
+		rows = append(slices.Concat(rows, []load{n}), portLoads(n.ByPort)...)
+	}
+	return rows
+}
+
+// topHead sums up what all networks have.
+func (a *app) topHead(s wire.Status) string {
+	head := fmt.Sprintf("%s  %s: ", a.now().Format("15:04:05"), s.Host.Name)
+	if !s.Connected {
+		return head + "Open vSwitch: " + disconnected(s)
+	}
 	var all wire.Rate
-	for _, l := range loads {
-		all.ReceivedBytes += rate(l.Traffic).ReceivedBytes
-		all.TransmittedBytes += rate(l.Traffic).TransmittedBytes
+	for _, n := range s.Networks {
+		all.ReceivedBytes += rate(n.Traffic).ReceivedBytes
+		all.TransmittedBytes += rate(n.Traffic).TransmittedBytes
 	}
-	if s.Connected {
-		t.line("%s  %s: %d networks, received %s/s, transmitted %s/s", now.Format("15:04:05"), s.Host.Name, len(loads),
-			size(all.ReceivedBytes), size(all.TransmittedBytes))
-	} else {
-		t.line("%s  %s: Open vSwitch: %s", now.Format("15:04:05"), s.Host.Name, disconnected(s))
-	}
-	t.line("")
-	if len(loads) == 0 {
-		t.line("no network is attached to this host")
-		return
-	}
-	t.row(append([]string{"NETWORK", "PORTS"}, trafficColumns()...)...)
-	for _, l := range loads {
-		t.row(append([]string{l.Network, strconv.Itoa(l.Ports)}, trafficCells(l.Traffic, now)...)...)
-		for _, p := range l.ByPort {
-			t.row(append([]string{"  " + p.Name, ""}, trafficCells(p.Traffic, now)...)...)
-		}
-	}
+	return head + fmt.Sprintf("%s, received %s/s, transmitted %s/s", count(len(s.Networks), "network"), size(all.ReceivedBytes), size(all.TransmittedBytes))
 }
