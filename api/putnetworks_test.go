@@ -229,6 +229,140 @@ func TestPutNetworksIsTakenBackAsAWhole(t *testing.T) {
 	}
 }
 
+// everything makes, changes and removes networks and changes a host that has some of
+// them.
+const everything = `{"network":[{"name":"new"},{"name":"iso1","mtu":9000}],
+	"removed_networks":{"network":[{"name":"iso3"},{"id":"` + string(iso2) + `"}]},
+	"setup_networks":{"host":{"id":"` + string(host1) + `"},
+		"modified_network_attachments":{"network_attachment":[{"network":{"name":"new"}}]},
+		"removed_network_attachments":{"network_attachment":[{"network":{"name":"iso1"}}]},
+		"modified_labels":{"network_label":[{"id":"web"}]}}}`
+
+// TestEverythingAtOnce makes one write of changes of networks and of a host.
+func TestEverythingAtOnce(t *testing.T) {
+	store := &counted{}
+	w := newWorld(t, func(c *api.Config) {
+		store.memory = c.Store.(*memory)
+		c.Store = store
+	})
+	w.loop.ports["iso1"] = nil
+	w.loop.realise()
+	before := w.store.Snapshot()
+	planned := w.planned(`{"method":"POST","path":"/isonet/networks","body":` + everything + `}`)
+	if w.store.Snapshot() != before || store.updates != 0 {
+		t.Fatal("a plan has written")
+	}
+	var operations []string
+	for _, o := range planned.Operations {
+		operations = append(operations, string(o.Do)+" "+o.Bridge)
+	}
+	slices.Sort(operations)
+	if want := []string{"create-bridge new", "remove-bridge iso1", "remove-bridge iso3"}; !slices.Equal(slices.Compact(operations), want) {
+		t.Errorf("plan %v, want %v", operations, want)
+	}
+	got := asked[wire.PutNetworks](w, putNetworksPath, everything)
+	after := w.store.Snapshot()
+	var outcomes []string
+	for _, n := range got.Networks {
+		outcomes = append(outcomes, n.Name+" "+string(n.Outcome))
+	}
+	if want := []string{"new created", "iso1 changed", "iso3 removed", "second isolated network removed"}; !slices.Equal(outcomes, want) {
+		t.Errorf("reply %v, want %v", outcomes, want)
+	}
+	if store.updates != 1 || after.Revision != before.Revision+1 {
+		t.Errorf("%d transactions, revision %d after %d", store.updates, after.Revision, before.Revision)
+	}
+	var has []string
+	for _, n := range after.HostNetworks(host1) {
+		has = append(has, n.Name)
+	}
+	if slices.Contains(has, "iso1") || !slices.Contains(has, "new") || after.Networks[iso1].MTU != 9000 || len(after.Networks) != len(before.Networks)-1 ||
+		!slices.Contains(after.Hosts[host1].Labels, "web") {
+		t.Errorf("host1 has %v, networks %+v", has, after.Networks)
+	}
+}
+
+// TestEverythingOrNothing refuses all for one part, and takes all back.
+func TestEverythingOrNothing(t *testing.T) {
+	host := `"setup_networks":{"host":{"id":"` + string(host1) + `"},`
+	for name, test := range map[string]struct {
+		body   string
+		status int
+		says   string
+	}{
+		"an unknown name":       {`{"network":[{"name":"ok"}],"removed_networks":{"network":[{"name":"nosuch"},{"name":"iso1"}]}}`, 404, "Network 'nosuch': There is no network 'nosuch'."},
+		"an unknown id":         {`{"removed_networks":{"network":[{"id":"` + string(host1) + `"},{"name":"iso1"}]}}`, 404, "Entity not found"},
+		"nothing named":         {`{"removed_networks":{"network":[{"name":"iso1"},{}]}}`, 400, "Network 2 of the request: Network [name] required"},
+		"removed twice":         {`{"removed_networks":{"network":[{"name":"iso1"},{"id":"` + string(iso1) + `"}]}}`, 400, "name each network once"},
+		"changed and removed":   {`{"network":[{"name":"iso1","mtu":1400}],"removed_networks":{"network":[{"name":"iso1"}]}}`, 400, "name each network once"},
+		"in use":                {`{"removed_networks":{"network":[{"name":"iso1"},{"name":"iso3"}]}}`, 409, "unplug the port(s) 'vnet0', or force it with force=true., Cannot remove Network."},
+		"in use, detached":      {`{"network":[{"name":"ok"}],` + host + `"removed_network_attachments":{"network_attachment":[{"network":{"name":"iso3"}}]}}}`, 409, "iso3"},
+		"an unknown host":       {`{"network":[{"name":"ok"}],"setup_networks":{"host":{"id":"` + string(iso1) + `"}}}`, 404, "Entity not found"},
+		"no host":               {`{"network":[{"name":"ok"}],"setup_networks":{}}`, 400, "Host [id] required"},
+		"an unknown attachment": {`{"network":[{"name":"ok"}],` + host + `"modified_network_attachments":{"network_attachment":[{"network":{"name":"nosuch"}}]}}}`, 400, "Logical Network (name 'nosuch') doesn't exist."},
+		"a label without id":    {`{"network":[{"name":"ok"}],` + host + `"modified_labels":{"network_label":[{}]}}}`, 400, "NetworkLabel [id] required"},
+		"synchronized":          {`{` + host + `"synchronized_network_attachments":{"network_attachment":[{"id":"x"}]}}}`, 400, "cannot have synchronized_network_attachments"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.loop.ports["iso3"] = []plan.Port{vmPort("vnet3")}
+			w.loop.realise()
+			before := w.store.Snapshot()
+			if detail := w.refused(test.status, putNetworksPath, test.body); !strings.Contains(detail, test.says) {
+				t.Errorf("detail %q lacks %q", detail, test.says)
+			}
+			if w.store.Snapshot() != before {
+				t.Error("something was written")
+			}
+		})
+	}
+	w := newWorld(t)
+	w.loop.ports["iso1"] = nil
+	w.loop.realise()
+	before := w.store.Snapshot()
+	w.loop.refuse = &report.RealiseError{Problems: []report.Problem{{NetworkID: iso3, Reason: "no"}}}
+	w.refused(http.StatusInternalServerError, putNetworksPath, everything)
+	after := w.store.Snapshot()
+	if diff := cmp.Diff(before.Networks, after.Networks); diff != "" || len(after.Attachments) != len(before.Attachments) {
+		t.Errorf("networks (-before +after):\n%s", diff)
+	}
+}
+
+// TestRemovingByForce removes a network whose ports are in use, if that is said.
+func TestRemovingByForce(t *testing.T) {
+	for _, request := range []struct{ path, body string }{
+		{putNetworksPath, `{"force":"true","removed_networks":{"network":[{"name":"iso3"}]}}`},
+		{putNetworksPath + "?force=true", `{"removed_networks":{"network":[{"name":"iso3"}]}}`},
+		{putNetworksPath, `{"removed_networks":{"network":[{"name":"iso3"}]},"setup_networks":{"host":{"id":"` + string(host1) + `"},"force":true}}`},
+	} {
+		w := newWorld(t)
+		w.loop.ports["iso3"] = []plan.Port{vmPort("vnet3")}
+		w.loop.realise()
+		asked[wire.PutNetworks](w, request.path, request.body)
+		if _, still := w.store.Snapshot().Networks[iso3]; still {
+			t.Errorf("%+v: it is still there", request)
+		}
+	}
+}
+
+// TestABodyOfAllThereIs checks that a write of many networks with long texts is not too
+// large, planned or not.
+func TestABodyOfAllThereIs(t *testing.T) {
+	w := newWorld(t)
+	entries := make([]map[string]any, 1000)
+	for i := range entries {
+		entries[i] = map[string]any{"name": fmt.Sprintf("many%d", i), "description": strings.Repeat("x", 4000), "comment": strings.Repeat("é", 1500)}
+	}
+	body, err := json.Marshal(map[string]any{"network": entries})
+	if err != nil || len(body) < 5<<20 {
+		t.Fatal(len(body), err)
+	}
+	w.planned(`{"method":"POST","path":"/isonet/networks","body":` + string(body) + `}`)
+	if got := asked[wire.PutNetworks](w, putNetworksPath, string(body)); len(got.Networks) != 1000 {
+		t.Errorf("%d networks", len(got.Networks))
+	}
+}
+
 func TestAThousandNetworksAtOnce(t *testing.T) {
 	w := newWorld(t)
 	entries := make([]map[string]any, 1000)

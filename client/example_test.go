@@ -95,25 +95,25 @@ func ExampleClient_Plan() {
 		{NetworkChange: client.NetworkChange{Name: new("green")}},
 		{NetworkChange: client.NetworkChange{Name: new("yellow")}},
 	}
-	plan, err := c.Plan(ctx,
-		client.PlanNetworks(networks),
-		client.PlanSetup(status.Host.ID, client.SetupNetworks{Attach: []string{"green"}}),
-	)
+	change := client.Change{Put: networks, Host: status.Host.ID, Setup: client.SetupNetworks{Attach: []string{"green"}}}
+	plan, err := c.Plan(ctx, client.PlanChange(change))
 	if err != nil {
 		log.Fatal(err)
 	}
 	for _, o := range plan.Operations {
 		fmt.Println(o.Do, o.Bridge)
 	}
-	done, err := c.PutNetworks(ctx, networks)
+	done, err := c.Apply(ctx, change)
 	if err != nil {
 		log.Fatal(err)
 	}
+	var made []string
 	for _, n := range done {
 		fmt.Println(n.Name, n.Outcome)
-		if err := c.DeleteNetwork(ctx, n.ID, false); err != nil {
-			log.Fatal(err)
-		}
+		made = append(made, n.ID)
+	}
+	if _, err := c.Apply(ctx, client.Change{Remove: made}); err != nil {
+		log.Fatal(err)
 	}
 	// Output:
 	// create-bridge green

@@ -183,29 +183,66 @@ func (c *Client) DeleteNetwork(ctx context.Context, id string, force bool) error
 	return c.call(ctx, http.MethodDelete, "/networks/"+url.PathEscape(id), onlyIf("force", force), nil, nil)
 }
 
-// PutNetworks makes and changes networks, all of them or none, at most
-// wire.MostNetworks. It returns in the same order which ones they are and what became
-// of them.
-func (c *Client) PutNetworks(ctx context.Context, networks []PutNetwork) ([]wire.PutNetwork, error) {
-	body := putNetworks(networks)
+// Change is any number of changes of networks and of one host. What it does not name
+// stays as it is.
+type Change struct {
+	// Put are networks to make and to change.
+	Put []PutNetwork
+	// Remove are ids of networks, which go from every host.
+	Remove []string
+	// Host is the id of the host that Setup changes, "" for none.
+	Host string
+	// Setup has the names of networks in place of their ids: those that are made have
+	// none yet.
+	Setup SetupNetworks
+	// Force lets the bridges of removed and detached networks go although ports are in
+	// use.
+	Force bool
+}
+
+// Apply makes a change as a whole or not at all. It has at most wire.MostNetworks
+// networks to put and to remove. Apply returns what became of them, those to put first.
+func (c *Client) Apply(ctx context.Context, change Change) ([]wire.PutNetwork, error) {
+	body := change.body()
 	body.Timeout = patience(ctx)
 	var answer wire.PutNetworks
-	err := c.call(ctx, http.MethodPost, putNetworksPath, nil, body, &answer)
+	err := c.call(ctx, http.MethodPost, changePath, nil, body, &answer)
 	return answer.Networks, err
 }
 
-const putNetworksPath = "/isonet/networks"
+const changePath = "/isonet/networks"
 
-// networksBody is the body of PutNetworks.
-type networksBody struct {
-	Network []networkBody `json:"network"`
-	Timeout string        `json:"connectivity_timeout,omitempty"`
+// changeBody is the body of a Change.
+type changeBody struct {
+	Network []networkBody  `json:"network"`
+	Removed *referenceList `json:"removed_networks,omitempty"`
+	Setup   *hostSetupBody `json:"setup_networks,omitempty"`
+	Timeout string         `json:"connectivity_timeout,omitempty"`
+	Force   bool           `json:"force,omitempty,string"`
 }
 
-func putNetworks(networks []PutNetwork) networksBody {
-	body := networksBody{Network: make([]networkBody, len(networks))}
-	for i, n := range networks {
+type referenceList struct {
+	Network []reference `json:"network"`
+}
+
+type hostSetupBody struct {
+	Host reference `json:"host"`
+	setupBody
+}
+
+func (ch Change) body() changeBody {
+	body := changeBody{Network: make([]networkBody, len(ch.Put)), Force: ch.Force}
+	for i, n := range ch.Put {
 		body.Network[i] = bodyOf(n)
+	}
+	if len(ch.Remove) > 0 {
+		body.Removed = &referenceList{}
+		for _, id := range ch.Remove {
+			body.Removed.Network = append(body.Removed.Network, reference{ID: id})
+		}
+	}
+	if ch.Host != "" {
+		body.Setup = &hostSetupBody{reference{ID: ch.Host}, ch.Setup.body(byName)}
 	}
 	return body
 }

@@ -8,16 +8,8 @@ import (
 	"github.com/isonet/isonet/wire"
 )
 
-// PlanNetworks is PutNetworks as a write to be planned.
-func PlanNetworks(networks []PutNetwork) wire.PlannedWrite {
-	return planned(putNetworksPath, putNetworks(networks))
-}
-
-// PlanSetup is SetupNetworks as a write to be planned, with the names of networks
-// in place of their ids: those to be created have none yet.
-func PlanSetup(host string, s SetupNetworks) wire.PlannedWrite {
-	return planned(setupPath(host), s.body(byName))
-}
+// PlanChange is Apply as a write to be planned.
+func PlanChange(change Change) wire.PlannedWrite { return planned(changePath, change.body()) }
 
 func planned(path string, body any) wire.PlannedWrite {
 	data, err := json.Marshal(body)

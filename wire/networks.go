@@ -8,6 +8,7 @@ const (
 	Created   Outcome = "created"
 	Changed   Outcome = "changed"
 	Unchanged Outcome = "unchanged"
+	Removed   Outcome = "removed"
 )
 
 // MostNetworks is the most networks of one POST isonet/networks: what an OVSDB
@@ -16,7 +17,8 @@ const MostNetworks = 1000
 
 // PutNetworks is the reply of POST isonet/networks.
 type PutNetworks struct {
-	// Networks are in the order of the request.
+	// Networks are in the order of the request: those that it creates and changes, then
+	// those that it removes.
 	Networks []PutNetwork `json:"networks"`
 }
 

@@ -14,10 +14,6 @@ import (
 	"github.com/isonet/isonet/wire"
 )
 
-// backupTimes is how many times as large as other bodies a backup may be: with 100,000
-// networks it is.
-const backupTimes = 32
-
 // getBackup tells all that operators asked for.
 func (r resources) getBackup(c *rest.Call) error {
 	r.TellStale(c)
@@ -52,7 +48,7 @@ func backupOf(d *model.Desired, now time.Time) wire.Backup {
 // restoreBackup makes the desired state that of a backup.
 func (r resources) restoreBackup(c *rest.Call) error {
 	var request wire.RestoreRequest
-	if err := c.ReadLargeJSON(&request, backupTimes); err != nil {
+	if err := c.ReadLargeJSON(&request, rest.Large); err != nil {
 		return err
 	}
 	backup, err := desiredOf(request.Backup)

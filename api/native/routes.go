@@ -91,7 +91,7 @@ func (r resources) getPlan(c *rest.Call) error { return r.sendPlan(c, r.Store.Sn
 // what is refused of the first write that is.
 func (r resources) makePlan(c *rest.Call) error {
 	var request wire.PlanRequest
-	if err := c.ReadJSON(&request); err != nil {
+	if err := c.ReadLargeJSON(&request, rest.Large); err != nil {
 		return err
 	}
 	mux, draft := r.draft()

@@ -37,6 +37,13 @@ type networksDTO struct {
 	Network []*networkDTO `xml:"network" json:"network,omitempty"`
 }
 
+func (l *networksDTO) items() []*networkDTO {
+	if l == nil {
+		return nil
+	}
+	return l.Network
+}
+
 func (*networksDTO) Element() string { return "networks" }
 
 type usagesDTO struct {

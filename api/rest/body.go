@@ -14,6 +14,9 @@ const (
 	// maxBody is the most bytes of a request's body. Ten thousand attachments in
 	// one setupnetworks fit.
 	maxBody = 1 << 20
+	// Large is how many times as large as other bodies one may be that has all there
+	// is: with 100,000 networks it is.
+	Large = 32
 	// maxForm is the most bytes of a form. A user name and a password fit.
 	maxForm = 16 << 10
 )

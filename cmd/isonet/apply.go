@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/isonet/isonet/client"
@@ -42,37 +41,40 @@ func current(ctx context.Context, c *client.Client) (host, error) {
 // the error is nil.
 func (a *app) apply(ctx context.Context, c *client.Client, h host, p setup.Plan, force bool) ([]setup.Step, error) {
 	steps := p.Steps()
+	changes := p.Changes(h.id, wire.MostNetworks, force)
+	if len(changes) == 0 {
+		return steps, nil
+	}
 	progress := a.progress()
 	defer progress.clear()
-	ids := make(map[string]string, len(h.Networks)+len(p.Create))
+	defer a.follow(ctx, c, progress)()
+	done := 0
+	for _, change := range changes {
+		if len(change.Put)+len(change.Remove) == 0 {
+			return a.applyToHost(ctx, c, h, p, force)
+		}
+		if _, err := c.Apply(ctx, change); err != nil {
+			return steps[:done], err
+		}
+		done += len(change.Put) + len(change.Remove)
+	}
+	return steps, nil
+}
+
+// applyToHost carries out a plan that is about the host only.
+func (a *app) applyToHost(ctx context.Context, c *client.Client, h host, p setup.Plan, force bool) ([]setup.Step, error) {
+	ids := make(map[string]string, len(h.Networks))
 	for _, n := range h.Networks {
 		ids[n.Name] = n.ID
 	}
-	done, networks := 0, p.Networks()
-	for part := range slices.Chunk(networks, wire.MostNetworks) {
-		progress.show("networks created or updated: %d of %d", done, len(networks))
-		put, err := c.PutNetworks(ctx, part)
-		if err != nil {
-			return steps[:done], fmt.Errorf("create or update networks: %w", err)
-		}
-		for _, n := range put {
-			ids[n.Name] = n.ID
-		}
-		done += len(part)
-	}
-	if !p.Host() {
-		return steps, nil
-	}
-	stop := a.follow(ctx, c, progress)
 	err := c.SetupNetworks(ctx, h.id, client.SetupNetworks{
 		Attach: idsOf(ids, p.Attach), Detach: idsOf(ids, p.Detach),
 		AddLabels: p.AddLabels, RemoveLabels: p.RemoveLabels, Force: force,
 	})
-	stop()
 	if err != nil {
-		return steps[:done], err
+		return nil, err
 	}
-	return steps, nil
+	return p.Steps(), nil
 }
 
 func idsOf(ids map[string]string, names []string) []string {

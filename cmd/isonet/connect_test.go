@@ -249,7 +249,7 @@ func TestSetupOfManyNetworks(t *testing.T) {
 	if len(sizes) != 2 || <-sizes != wire.MostNetworks || <-sizes != 2 {
 		t.Errorf("not two requests with %d and 2 networks", wire.MostNetworks)
 	}
-	if got.code != exitError || !strings.Contains(got.stdout, "in all: 1000 networks created") || !strings.Contains(got.stderr, "stopped after 1000 steps: create or update networks") {
+	if got.code != exitError || !strings.Contains(got.stdout, "in all: 1000 networks created") || !strings.Contains(got.stderr, "stopped after 1000 steps: ") {
 		t.Errorf("exit code %d, stderr %q", got.code, got.stderr)
 	}
 }
@@ -266,7 +266,7 @@ func TestProgress(t *testing.T) {
 			_ = http.NewResponseController(w).Flush()
 			<-r.Context().Done()
 			return
-		case strings.HasSuffix(r.URL.Path, "/setupnetworks"):
+		case strings.HasSuffix(r.URL.Path, "/isonet/networks"):
 			<-seen // answer when the progress was shown
 		}
 		d.ServeHTTP(w, r)
@@ -277,7 +277,7 @@ func TestProgress(t *testing.T) {
 		stdout: &stdout, stderr: stderr, terminal: true, socket: socket, now: time.Now,
 	})
 	want := strings.Join([]string{
-		"", "networks created or updated: 0 of 3", "waiting for Open vSwitch", "networks active: 1 of 3", "",
+		"", "waiting for Open vSwitch", "networks active: 1 of 3", "",
 	}, eraseLine)
 	if diff := cmp.Diff(want, stderr.written.String()); diff != "" || code != exitOK {
 		t.Errorf("exit code %d, progress (-want +got):\n%s", code, diff)

@@ -10,6 +10,7 @@ import (
 	"github.com/isonet/isonet/cmd/isonet/internal/grid"
 	"github.com/isonet/isonet/cmd/isonet/internal/setup"
 	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/wire"
 )
 
 func (a *app) labelCommand() *cobra.Command {
@@ -43,12 +44,17 @@ func (a *app) labelAddCommand() *cobra.Command {
 
 func (a *app) labelDeleteCommand() *cobra.Command {
 	var force bool
+	var e everything
 	cmd := &cobra.Command{
-		Use:               "delete LABEL...",
-		Aliases:           []string{"rm", "remove"},
-		Short:             "Take labels from the host, and with them their networks",
-		Args:              labelArguments,
+		Use:     "delete LABEL...",
+		Aliases: []string{"rm", "remove"},
+		Short:   "Take labels from the host, and with them their networks",
+		Long: `Take labels from the host, and with them their networks: all of them or, if one
+cannot be, none. --all means all labels of the host; it shows them and asks, and
+without a terminal it needs --yes.`,
+		Args:              e.arguments("LABEL", labelArguments),
 		ValidArgsFunction: a.completeLabels(hostLabels),
+		PreRunE:           func(cmd *cobra.Command, _ []string) error { return a.mayAsk(cmd, e.all && !e.yes) },
 		RunE: a.with(func(ctx context.Context, s session) error {
 			h, err := current(ctx, s.Client)
 			if err != nil {
@@ -56,6 +62,9 @@ func (a *app) labelDeleteCommand() *cobra.Command {
 			}
 			var plan setup.Plan
 			var unknown []string
+			if e.all {
+				plan.RemoveLabels = h.Labels
+			}
 			for _, label := range s.args {
 				switch {
 				case slices.Contains(plan.RemoveLabels, label): // named twice
@@ -68,9 +77,10 @@ func (a *app) labelDeleteCommand() *cobra.Command {
 			if len(unknown) > 0 {
 				return unknownNames("the host has no label", "isonet label list", h.Labels, unknown...)
 			}
-			return a.report(a.apply(ctx, s.Client, h, plan, force))
+			return a.applyIfAgreed(s, e.all && !e.yes, h, plan, wire.Plan{}, force)
 		}),
 	}
+	e.add(cmd, "take all labels of the host")
 	cmd.Flags().BoolVar(&force, "force", false, "detach the networks even if ports are in use")
 	return cmd
 }

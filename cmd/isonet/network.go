@@ -15,6 +15,7 @@ import (
 	"github.com/isonet/isonet/cmd/isonet/internal/grid"
 	"github.com/isonet/isonet/cmd/isonet/internal/setup"
 	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/wire"
 )
 
 func (a *app) networkCommand() *cobra.Command {
@@ -280,33 +281,33 @@ func given[T any](cmd *cobra.Command, flag string, value *T) *T {
 
 func (a *app) networkDeleteCommand() *cobra.Command {
 	var force bool
+	var e everything
 	cmd := &cobra.Command{
-		Use:               "delete NETWORK...",
-		Aliases:           []string{"rm", "remove"},
-		Short:             "Delete networks",
-		Long:              "Delete networks, and with each its bridge on every host it is attached to.",
-		Args:              arguments(1, -1, "NETWORK"),
+		Use:     "delete NETWORK...",
+		Aliases: []string{"rm", "remove"},
+		Short:   "Delete networks",
+		Long: `Delete networks, and with each its bridge on every host it is attached to: all of
+them at once or, if one cannot be deleted, none (of more than 1000 networks, 1000 at
+a time). --all means all networks; it shows them and asks, and without a terminal it
+needs --yes.`,
+		Args:              e.arguments("NETWORK", arguments(1, -1, "NETWORK")),
 		ValidArgsFunction: a.completeNetworks(-1),
+		PreRunE:           func(cmd *cobra.Command, _ []string) error { return a.mayAsk(cmd, e.all && !e.yes) },
 		RunE: a.with(func(ctx context.Context, s session) error {
 			networks, err := s.Networks(ctx)
 			if err != nil {
 				return err
 			}
-			found, err := resolve(networks, s.args)
-			if err != nil {
-				return err
-			}
-			var done []setup.Step
-			for _, n := range found {
-				if err = s.DeleteNetwork(ctx, n.ID, force); err != nil {
-					err = fmt.Errorf("delete network '%s': %w", n.Name, err)
-					break
+			plan := setup.Plan{Delete: networks}
+			if !e.all {
+				if plan.Delete, err = resolve(networks, s.args); err != nil {
+					return err
 				}
-				done = append(done, setup.Step{Action: "delete", Name: n.Name})
 			}
-			return a.report(done, err)
+			return a.applyIfAgreed(s, e.all && !e.yes, host{}, plan, wire.Plan{}, force)
 		}),
 	}
+	e.add(cmd, "delete all networks")
 	cmd.Flags().BoolVar(&force, "force", false, "delete even if ports are in use")
 	return cmd
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -44,20 +43,21 @@ nothing as a rule.`,
 
 // plan has a setup checked by the daemon and prints what it would do.
 func (a *app) plan(ctx context.Context, c *client.Client, h host, p setup.Plan, force bool) error {
-	var writes []wire.PlannedWrite
-	for part := range slices.Chunk(p.Networks(), wire.MostNetworks) {
-		writes = append(writes, client.PlanNetworks(part))
-	}
-	if p.Host() {
-		writes = append(writes, client.PlanSetup(h.id, client.SetupNetworks{
-			Attach: p.Attach, Detach: p.Detach, AddLabels: p.AddLabels, RemoveLabels: p.RemoveLabels, Force: force,
-		}))
-	}
-	planned, err := c.Plan(ctx, writes...)
+	planned, err := rehearse(ctx, c, h, p, force)
 	if err != nil {
 		return err
 	}
 	return a.printPlan(p.Steps(), planned)
+}
+
+// rehearse has the daemon check a plan, and returns what it would change in Open
+// vSwitch.
+func rehearse(ctx context.Context, c *client.Client, h host, p setup.Plan, force bool) (wire.Plan, error) {
+	var writes []wire.PlannedWrite
+	for _, change := range p.Changes(h.id, wire.MostNetworks, force) {
+		writes = append(writes, client.PlanChange(change))
+	}
+	return c.Plan(ctx, writes...)
 }
 
 // planReport is the machine form of a plan.
@@ -71,15 +71,7 @@ type planReport struct {
 func (a *app) printPlan(steps []setup.Step, p wire.Plan) error {
 	r := planReport{DryRun: true, Steps: append([]setup.Step{}, steps...), Plan: p}
 	return a.print(r, func(t *table) {
-		for _, s := range steps {
-			t.line("%s", sentence(s, true))
-		}
-		for _, o := range p.Operations {
-			t.line("Open vSwitch: would %s", operation(o))
-		}
-		for _, h := range p.Held {
-			t.line("Open vSwitch: bridge %s would stay while these ports are in use: %s", h.Bridge, strings.Join(h.Ports, ", "))
-		}
+		tellPlan(t, steps, p)
 		switch {
 		case len(steps) > 1:
 			t.line("%s", summary(steps, true))
@@ -87,6 +79,19 @@ func (a *app) printPlan(steps []setup.Step, p wire.Plan) error {
 			t.line("nothing to change")
 		}
 	})
+}
+
+// tellPlan tells what would be done.
+func tellPlan(t *table, steps []setup.Step, p wire.Plan) {
+	for _, s := range steps {
+		t.line("%s", sentence(s, true))
+	}
+	for _, o := range p.Operations {
+		t.line("Open vSwitch: would %s", operation(o))
+	}
+	for _, h := range p.Held {
+		t.line("Open vSwitch: bridge %s would stay while these ports are in use: %s", h.Bridge, strings.Join(h.Ports, ", "))
+	}
 }
 
 // operation tells one change of Open vSwitch.

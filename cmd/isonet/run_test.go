@@ -55,9 +55,6 @@ func standard(t *testing.T) map[string]answer {
 		"POST /networks?follow=network_labels":               {status: http.StatusCreated, body: recorded(t, "created")},
 		"PUT /networks/" + blueID + "?follow=network_labels": ok(recorded(t, "blue")),
 		"PUT /networks/" + webID + "?follow=network_labels":  ok(recorded(t, "blue")),
-		"DELETE /networks/" + blueID:                         ok(recorded(t, "complete")),
-		"DELETE /networks/" + greenID:                        ok(recorded(t, "complete")),
-		"DELETE /networks/" + blueID + "?force=true":         ok(recorded(t, "complete")),
 	}
 }
 
@@ -119,6 +116,7 @@ func TestCommands(t *testing.T) {
 		{name: "network-update", args: words("network update blue --name azure --mtu 0 --label= --port-isolation=false")},
 		{name: "network-update-description", args: append(words("network update blue --description"), "a b <&> 🚀")},
 		{name: "network-delete", args: words("network delete green blue green")},
+		{name: "network-delete-all", args: words("network delete --all --yes")},
 		{name: "network-delete-force-json", args: words("network delete --force blue -o json")},
 		{name: "network-delete-some-missing", args: words("network delete green nope blue neither nope")},
 
@@ -128,6 +126,7 @@ func TestCommands(t *testing.T) {
 		{name: "attach-nothing-to-do-yaml", args: words("attach blue -o yaml")},
 		{name: "detach", args: words("detach blue green")},
 		{name: "detach-force", args: words("detach blue --force")},
+		{name: "detach-all-labelled", args: words("detach --all --yes")},
 		{name: "detach-labelled", args: words("detach " + webID)},
 
 		{name: "adopt", args: words("adopt br-old green")},
@@ -160,6 +159,8 @@ func TestCommands(t *testing.T) {
 		{name: "label-delete-force", args: words("label delete web --force")},
 		{name: "label-delete-unknown", args: words("label delete lab wbe")},
 
+		{name: "label-delete-all", args: words("label delete --all --yes")},
+
 		{name: "export", args: words("export")},
 		{name: "export-json", args: words("export -o json")},
 		{name: "setup", args: words("setup -f " + setupFile)},
@@ -174,6 +175,11 @@ func TestCommands(t *testing.T) {
 		{name: "setup-again-dry-run", args: words("setup --dry-run -f " + asItIs)},
 		{name: "setup-contradiction", args: words("setup -f -"), stdin: "networks: [{name: blue, attach: false}]\nlabels: [lab]\n"},
 
+		{name: "setup-prune", args: words("setup --prune --yes -f -"), stdin: "networks: [{name: green, attach: true}]\nlabels: [db]\n"},
+		{name: "setup-prune-dry-run", args: words("setup --prune --dry-run --force -f -"), stdin: "networks: []\nlabels: []\n"},
+		{name: "setup-prune-kept", args: words("setup --prune --yes -f -"), stdin: "networks: [{name: blue}]\n"},
+		{name: "setup-prune-labels", args: words("setup --prune --yes -f -"), stdin: "labels: []\n"},
+		{name: "diff-prune", args: words("diff --prune -f -"), stdin: "networks: [{name: green}]\n"},
 		{name: "diff", args: words("diff -f " + setupFile)},
 		{name: "diff-json", args: words("diff --force -o json -f " + setupFile)},
 		{name: "diff-same", args: words("diff -f " + asItIs)},
@@ -313,20 +319,19 @@ func TestRefusals(t *testing.T) {
 			answer{status: http.StatusServiceUnavailable, body: `{"reason": "Operation Failed", "detail": ""}`},
 		},
 		{"refused-without-body", "network list", "GET /networks?follow=network_labels", answer{status: http.StatusNotFound}},
-		{"refused-delete", "network delete green blue", "DELETE /networks/" + blueID, refusal(http.StatusConflict, "[in use]")},
+		{"refused-delete", "network delete green blue", "POST /isonet/networks", refusal(http.StatusConflict, "[in use]")},
 		{
-			"refused-in-use", "network delete blue", "DELETE /networks/" + blueID,
+			"refused-in-use", "network delete blue", "POST /isonet/networks",
 			answer{status: http.StatusConflict, body: `{"reason": "Operation Failed", "detail": "[This network is used, or force it with force=true., No\n- and no]",
 				"refusals": [{"code": "removed-in-use-by-vms", "args": ["blue", "vnet0,vnet1", "web, db", "2"], "text": "This network is used, or force it with force=true."},
 				{"text": "No\n- and no"}]}`},
 		},
-		{"refused-first-delete", "network delete blue green", "DELETE /networks/" + blueID, refusal(http.StatusConflict, "[in use]")},
-		{"refused-delete-json", "network delete green blue -o json", "DELETE /networks/" + blueID, refusal(http.StatusConflict, "[in use]")},
+		{"refused-delete-json", "network delete green blue -o json", "POST /isonet/networks", refusal(http.StatusConflict, "[in use]")},
 		{
 			"refused-setup-networks", "setup -f " + setupFile, "POST /isonet/networks",
 			refusal(http.StatusConflict, "[Network 'blue': in use, Network 'red': no]"),
 		},
-		{"refused-setup-host", "setup -f " + setupFile, setupNetworks, refusal(http.StatusGatewayTimeout, "[too slow]")},
+		{"refused-setup-late", "setup -f " + setupFile, "POST /isonet/networks", refusal(http.StatusGatewayTimeout, "[too slow]")},
 		{"refused-labels", "label list", "GET /hosts/" + hostID + "/networklabels", refusal(http.StatusNotFound, "[Entity not found]")},
 		{"not-isonetd-html", "network list", "GET /networks?follow=network_labels", answer{status: http.StatusNotFound, body: "<html>404</html>"}},
 		{"not-isonetd-200", "status", "GET /isonet/status", ok("<html>hello</html>")},
@@ -401,9 +406,15 @@ func TestUsage(t *testing.T) {
 		{words("network create a --mtu big"), "invalid argument \"big\" for \"--mtu\" flag: must be an integer; see 'isonet network create --help'"},
 		{words("network create a --strict=maybe"), "invalid argument \"maybe\" for \"--strict\" flag: must be true or false; see 'isonet network create --help'"},
 		{words("network update a"), "nothing to update: give at least one attribute; see 'isonet network update --help'"},
-		{words("network delete"), "missing argument: NETWORK; see 'isonet network delete --help'"},
+		{words("network delete"), "missing argument: NETWORK, or --all; see 'isonet network delete --help'"},
+		{words("network delete --all"), "this asks before it is done, and there is no terminal: give --yes; see 'isonet network delete --help'"},
+		{words("network delete --all --yes blue"), "--all and a NETWORK exclude each other; see 'isonet network delete --help'"},
+		{words("detach --all"), "this asks before it is done, and there is no terminal: give --yes; see 'isonet detach --help'"},
+		{words("label delete --all"), "this asks before it is done, and there is no terminal: give --yes; see 'isonet label delete --help'"},
+		{words("setup --prune -f x"), "this asks before it is done, and there is no terminal: give --yes; see 'isonet setup --help'"},
+		{words("setup --prune -f -"), "the file is standard input, so that nobody can be asked: give --yes; see 'isonet setup --help'"},
 		{words("attach"), "missing argument: NETWORK; see 'isonet attach --help'"},
-		{words("detach"), "missing argument: NETWORK; see 'isonet detach --help'"},
+		{words("detach"), "missing argument: NETWORK, or --all; see 'isonet detach --help'"},
 		{words("adopt br-old"), "missing argument: BRIDGE NETWORK; see 'isonet adopt --help'"},
 		{words("adopt a b c"), "too many arguments: 'c'; see 'isonet adopt --help'"},
 		{words("release"), "missing argument: NETWORK; see 'isonet release --help'"},
@@ -412,7 +423,7 @@ func TestUsage(t *testing.T) {
 		{words("port list a b"), "too many arguments: 'b'; see 'isonet port list --help'"},
 		{words("label add"), "missing argument: LABEL; see 'isonet label add --help'"},
 		{words("label add a/b"), "'a/b': Network label must be formed only from: English letters, numbers, hyphen or underscore; see 'isonet label add --help'"},
-		{words("label delete"), "missing argument: LABEL; see 'isonet label delete --help'"},
+		{words("label delete"), "missing argument: LABEL, or --all; see 'isonet label delete --help'"},
 		{words("export -o table"), "a setup file is no table: use yaml or json; see 'isonet export --help'"},
 		{words("export x"), "too many arguments: 'x'; see 'isonet export --help'"},
 		{words("setup"), "missing flag: -f FILE; see 'isonet setup --help'"},
@@ -456,6 +467,33 @@ func TestUsage(t *testing.T) {
 			if got != want {
 				t.Errorf("isonet %v:\ngot  %+v\nwant %+v", tt.args, got, want)
 			}
+		})
+	}
+}
+
+// TestAsk checks what is asked on a terminal, and what becomes of the answers.
+func TestAsk(t *testing.T) {
+	file := filepath.Join(shortDir(t), "file")
+	if err := os.WriteFile(file, []byte("networks: [{name: green}]\nlabels: []\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name, args string
+		answers    []string
+	}{
+		{"ask-delete-yes", "network delete --all", []string{"y"}},
+		{"ask-delete-no", "network delete --all", []string{"n"}},
+		{"ask-delete-end", "network delete --all", []string{}},
+		{"ask-label-delete", "label delete --all", []string{"Yes"}},
+		{"ask-prune", "setup --prune -f " + file, []string{"yes"}},
+		{"ask-prune-no", "setup --prune -f " + file, []string{"maybe"}},
+		{"ask-prune-nothing", "setup --prune -f " + filepath.Join("testdata", "as-it-is.yaml"), []string{}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d := &daemon{answers: standard(t)}
+			c := command{args: words(tt.args), answers: tt.answers, socket: d.start(t)}
+			text := transcript(c, c.run(t.Context()), seconds(d.requests()))
+			golden(t, tt.name, strings.ReplaceAll(text, file, "FILE"))
 		})
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 
@@ -11,16 +12,18 @@ import (
 	"github.com/isonet/isonet/client"
 	"github.com/isonet/isonet/cmd/isonet/internal/setup"
 	"github.com/isonet/isonet/internal/strictyaml"
+	"github.com/isonet/isonet/wire"
 )
 
 // setupFlags are those of the commands that compare a setup file with what there is.
 type setupFlags struct {
-	file  string
-	force bool
+	file         string
+	prune, force bool
 }
 
 func (f *setupFlags) add(cmd *cobra.Command) {
 	fileFlag(cmd, &f.file)
+	cmd.Flags().BoolVar(&f.prune, "prune", false, "detach what the file does not name from the host; nothing is deleted")
 	cmd.Flags().BoolVar(&f.force, "force", false, "detach even if ports are in use")
 }
 
@@ -38,7 +41,7 @@ func needsFile(cmd *cobra.Command, file string) error {
 
 func (a *app) setupCommand() *cobra.Command {
 	var f setupFlags
-	var dryRun, schema bool
+	var dryRun, schema, yes bool
 	cmd := &cobra.Command{
 		Use:   "setup -f FILE",
 		Short: "Create, update, attach and detach many networks from a file",
@@ -60,8 +63,15 @@ host, and attributes that are left out. Running it again changes nothing.
       attach: true          # false: detached
   labels: [lab]             # labels that the host must have
 
-All networks are created and updated at once, or none of them (1000 at a time);
-then all attachments and labels are changed at once, or none of them.
+All of it is done at once or nothing is (of more than 1000 networks, 1000 at a
+time).
+
+--prune also takes from this host what the file does not name. If the file has
+networks, all others are detached from this host; they stay defined, with all their
+attributes, and other hosts keep them. If it has labels, other labels of the host are
+removed. A network that a label of the host attaches stays. Nothing is ever
+deleted: for that there is 'isonet network delete'. It shows what it would do and
+asks; without a terminal it needs --yes.
 
 'isonet validate' checks a file without a daemon, and 'isonet diff' compares it with
 what there is. --schema prints the JSON schema of these files, for editors.`,
@@ -73,7 +83,13 @@ what there is. --schema prints the JSON schema of these files, for editors.`,
 			case schema:
 				return nil
 			}
-			return needsFile(cmd, f.file)
+			if err := needsFile(cmd, f.file); err != nil {
+				return err
+			}
+			if f.prune && f.file == "-" && !yes && !dryRun {
+				return usageFor(cmd, "the file is standard input, so that nobody can be asked: give --yes")
+			}
+			return a.mayAsk(cmd, f.prune && !yes && !dryRun)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if schema {
@@ -87,12 +103,20 @@ what there is. --schema prints the JSON schema of these files, for editors.`,
 				if dryRun {
 					return a.plan(ctx, s.Client, h, plan, f.force)
 				}
-				return a.report(a.apply(ctx, s.Client, h, plan, f.force))
+				question := f.prune && !yes && len(plan.Detach)+len(plan.RemoveLabels) > 0
+				var planned wire.Plan
+				if question { // nobody is asked about what would be refused
+					if planned, err = rehearse(ctx, s.Client, h, plan, f.force); err != nil {
+						return err
+					}
+				}
+				return a.applyIfAgreed(s, question, h, plan, planned, f.force)
 			})(cmd, args)
 		},
 	}
 	f.add(cmd)
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only print what would be done")
+	yesFlag(cmd, &yes)
 	cmd.Flags().BoolVar(&schema, "schema", false, "only print the JSON schema of setup files")
 	return cmd
 }
@@ -137,7 +161,11 @@ func (a *app) compare(ctx context.Context, c *client.Client, f setupFlags) (host
 	if err != nil {
 		return host{}, setup.Plan{}, err
 	}
+	want.Prune = f.prune
 	plan, err := setup.Make(h.Current, want)
+	for _, kept := range plan.Kept {
+		a.complain(fmt.Sprintf("network '%s' is not in the file and stays: the label '%s' attaches it", kept.Network, kept.Label))
+	}
 	return h, plan, err
 }
 

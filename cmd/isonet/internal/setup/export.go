@@ -16,14 +16,14 @@ func Export(have Current) Wanted {
 	for i, n := range have.Networks {
 		w.Networks[i] = Network{
 			Name: n.Name, Description: &n.Description, Comment: &n.Comment, Label: &n.Label, MTU: &n.MTU,
-			PortIsolation: &n.PortIsolation, Settings: n.Settings, Attach: new(have.attached(n)),
+			PortIsolation: &n.PortIsolation, Settings: n.Settings, Attach: new(have.Has(n)),
 		}
 	}
 	return w
 }
 
-// attached says whether the host has a network, by itself or by a label.
-func (c Current) attached(n client.Network) bool {
+// Has says whether the host has a network, by itself or by a label.
+func (c Current) Has(n client.Network) bool {
 	return c.Attached[n.ID] || (n.Label != "" && slices.Contains(c.Labels, n.Label))
 }
 

@@ -21,6 +21,9 @@ type Wanted struct {
 	Networks []Network `yaml:"networks" json:"networks"`
 	// Labels are labels that the host must have.
 	Labels []string `yaml:"labels" json:"labels"`
+	// Prune takes from the host what the wish does not name: if it has Networks, other
+	// networks, and if it has Labels, other labels. Nothing is deleted.
+	Prune bool `json:"-"`
 }
 
 // Network says how one network must be; nil leaves an attribute as it is.

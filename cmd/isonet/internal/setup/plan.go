@@ -19,15 +19,18 @@ type Current struct {
 	Attached map[string]bool
 }
 
-// Plan is what to do, in the order of its fields. Create and Update are done as
-// one change, the parts after them as one change of the host.
+// Plan is what to do, in the order of its fields, as one change.
 type Plan struct {
 	Create       []client.NetworkChange
 	Update       []Update
+	Delete       []client.Network
 	Attach       []string // names of networks
 	Detach       []string // names of networks
 	AddLabels    []string
 	RemoveLabels []string
+	// Kept are networks that the wish does not name, and that a label keeps on the
+	// host.
+	Kept []LabelledError
 }
 
 // Update changes one network.
@@ -60,7 +63,13 @@ func Make(have Current, want Wanted) (Plan, error) {
 	}
 	var p Plan
 	p.AddLabels = missing(want.Labels, have.Labels)
-	labels := slices.Concat(have.Labels, p.AddLabels)
+	if want.Prune && want.Labels != nil {
+		p.RemoveLabels = missing(have.Labels, want.Labels)
+	}
+	labels := slices.Concat(missing(have.Labels, p.RemoveLabels), p.AddLabels)
+	if want.Prune && want.Networks != nil {
+		p.prune(have, want, labels)
+	}
 	for _, w := range want.Networks {
 		n, exists := byName[w.Name]
 		label := n.Label
@@ -88,6 +97,24 @@ func Make(have Current, want Wanted) (Plan, error) {
 		}
 	}
 	return p, nil
+}
+
+// prune detaches the networks that are not named from the host. Those that its labels
+// attach stay.
+func (p *Plan) prune(have Current, want Wanted, labels []string) {
+	named := make(map[string]bool, len(want.Networks))
+	for _, w := range want.Networks {
+		named[w.Name] = true
+	}
+	for _, n := range have.Networks {
+		switch {
+		case named[n.Name]:
+		case n.Label != "" && slices.Contains(labels, n.Label):
+			p.Kept = append(p.Kept, LabelledError{Network: n.Name, Label: n.Label})
+		case have.Attached[n.ID]:
+			p.Detach = append(p.Detach, n.Name)
+		}
+	}
 }
 
 // LabelledError says that a network must not be attached and must be, because
@@ -177,16 +204,36 @@ func zeroIs(word string) func(int) string {
 	}
 }
 
-// Networks returns the networks to create and update, in the order of Steps.
-func (p Plan) Networks() []client.PutNetwork {
-	networks := make([]client.PutNetwork, 0, len(p.Create)+len(p.Update))
+// Changes returns the plan as changes of the daemon, of which each is done as a whole:
+// one, unless the plan has more networks than one may have. Host is the id of the host.
+func (p Plan) Changes(host string, most int, force bool) []client.Change {
+	var changes []client.Change
+	last := client.Change{Force: force}
+	next := func() {
+		if len(last.Put)+len(last.Remove) == most {
+			changes, last = append(changes, last), client.Change{Force: force}
+		}
+	}
 	for _, n := range p.Create {
-		networks = append(networks, client.PutNetwork{NetworkChange: n})
+		next()
+		last.Put = append(last.Put, client.PutNetwork{NetworkChange: n})
 	}
 	for _, u := range p.Update {
-		networks = append(networks, client.PutNetwork{ID: u.ID, NetworkChange: u.Change})
+		next()
+		last.Put = append(last.Put, client.PutNetwork{ID: u.ID, NetworkChange: u.Change})
 	}
-	return networks
+	for _, n := range p.Delete {
+		next()
+		last.Remove = append(last.Remove, n.ID)
+	}
+	if p.Host() {
+		last.Host = host
+		last.Setup = client.SetupNetworks{Attach: p.Attach, Detach: p.Detach, AddLabels: p.AddLabels, RemoveLabels: p.RemoveLabels}
+	}
+	if len(p.Steps()) == 0 {
+		return nil
+	}
+	return append(changes, last)
 }
 
 // Host says whether the plan changes the host: its attachments or labels.
@@ -202,6 +249,9 @@ func (p Plan) Steps() []Step {
 	}
 	for _, u := range p.Update {
 		steps = append(steps, Step{Action: "update", Name: u.Name, Changes: u.Changes})
+	}
+	for _, n := range p.Delete {
+		steps = append(steps, Step{Action: "delete", Name: n.Name})
 	}
 	for _, part := range []struct {
 		action string

@@ -135,6 +135,69 @@ func TestMake(t *testing.T) {
 	}
 }
 
+// TestPrune takes from the host what is not named, as far as the wish is about it.
+func TestPrune(t *testing.T) {
+	have := setup.Current{
+		Networks: []client.Network{{ID: "1", Name: "blue"}, {ID: "2", Name: "green", Label: "lab"}, {ID: "3", Name: "red", Label: "web"}, {ID: "4", Name: "grey"}},
+		Labels:   []string{"lab", "web"},
+		Attached: map[string]bool{"1": true, "2": true},
+	}
+	for _, tt := range []struct {
+		name string
+		want setup.Wanted
+		plan setup.Plan
+	}{
+		{
+			"networks only", setup.Wanted{Networks: []setup.Network{{Name: "grey", Attach: ptr(true)}}},
+			setup.Plan{Attach: []string{"grey"}, Detach: []string{"blue"}, Kept: []setup.LabelledError{{Network: "green", Label: "lab"}, {Network: "red", Label: "web"}}},
+		},
+		{"labels only", setup.Wanted{Labels: []string{"web", "db"}}, setup.Plan{AddLabels: []string{"db"}, RemoveLabels: []string{"lab"}}},
+		{
+			"both", setup.Wanted{Networks: []setup.Network{{Name: "blue"}}, Labels: []string{"web"}},
+			setup.Plan{Detach: []string{"green"}, RemoveLabels: []string{"lab"}, Kept: []setup.LabelledError{{Network: "red", Label: "web"}}},
+		},
+		{"nothing is named", setup.Wanted{Networks: []setup.Network{}, Labels: []string{}}, setup.Plan{Detach: []string{"blue", "green"}, RemoveLabels: []string{"lab", "web"}}},
+		{
+			"a network stays that a label attached", setup.Wanted{Networks: []setup.Network{{Name: "red", Attach: ptr(true)}, {Name: "green", Attach: ptr(false)}, {Name: "blue"}}, Labels: []string{}},
+			setup.Plan{Attach: []string{"red"}, Detach: []string{"green"}, RemoveLabels: []string{"lab", "web"}},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.want.Prune = true
+			got, err := setup.Make(have, tt.want)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.plan, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestChanges splits a plan into as few changes as may be, of which the last one
+// changes the host.
+func TestChanges(t *testing.T) {
+	p := setup.Plan{
+		Create: []client.NetworkChange{{Name: ptr("a")}, {Name: ptr("b")}}, Update: []setup.Update{{ID: "3", Change: client.NetworkChange{MTU: ptr(1400)}}},
+		Delete: []client.Network{{ID: "4"}, {ID: "5"}}, Attach: []string{"a"},
+	}
+	want := []client.Change{
+		{Put: []client.PutNetwork{{NetworkChange: p.Create[0]}, {NetworkChange: p.Create[1]}}, Force: true},
+		{Put: []client.PutNetwork{{ID: "3", NetworkChange: p.Update[0].Change}}, Remove: []string{"4"}, Force: true},
+		{Remove: []string{"5"}, Host: "h", Setup: client.SetupNetworks{Attach: []string{"a"}}, Force: true},
+	}
+	if diff := cmp.Diff(want, p.Changes("h", 2, true)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if got := p.Changes("h", 5, false); len(got) != 1 || got[0].Host != "h" {
+		t.Errorf("got %+v", got)
+	}
+	if got := (setup.Plan{}).Changes("h", 2, true); got != nil {
+		t.Errorf("nothing to do gave %+v", got)
+	}
+}
+
 func TestMakeRefusesContradictions(t *testing.T) {
 	have := setup.Current{
 		Networks: []client.Network{{ID: "1", Name: "red", Label: "web"}, {ID: "2", Name: "blue", Label: "lab"}, {ID: "3", Name: "grey"}},
@@ -210,9 +273,14 @@ func checkUntouched(t *rapid.T, have, then setup.Current, want setup.Wanted) {
 		return slices.ContainsFunc(want.Networks, func(n setup.Network) bool { return n.Name == name })
 	}
 	for i, n := range have.Networks {
-		if !named(n.Name) && (then.Networks[i] != n || then.Attached[n.ID] != have.Attached[n.ID]) {
+		stays := !want.Prune && then.Attached[n.ID] != have.Attached[n.ID]
+		if !named(n.Name) && (then.Networks[i] != n || stays) {
 			t.Fatalf("network %s was changed", n.Name)
 		}
+	}
+	if want.Prune {
+		checkPruned(t, then, want, named)
+		return
 	}
 	for _, label := range have.Labels {
 		if !slices.Contains(then.Labels, label) {
@@ -221,11 +289,25 @@ func checkUntouched(t *rapid.T, have, then setup.Current, want setup.Wanted) {
 	}
 }
 
+// checkPruned checks that the host has nothing that was not named, but for what a
+// label attaches.
+func checkPruned(t *rapid.T, then setup.Current, want setup.Wanted, named func(string) bool) {
+	for _, n := range then.Networks {
+		labelled := n.Label != "" && slices.Contains(then.Labels, n.Label)
+		if want.Networks != nil && !named(n.Name) && then.Attached[n.ID] && !labelled {
+			t.Fatalf("the host still has %s", n.Name)
+		}
+	}
+	if want.Labels != nil && len(then.Labels) != len(want.Labels) {
+		t.Fatalf("the labels are %v", then.Labels)
+	}
+}
+
 // carryOut does what the daemon would do.
 func carryOut(have setup.Current, p setup.Plan) setup.Current {
 	then := setup.Current{
 		Networks: slices.Clone(have.Networks),
-		Labels:   slices.Concat(have.Labels, p.AddLabels),
+		Labels:   slices.DeleteFunc(slices.Concat(have.Labels, p.AddLabels), func(l string) bool { return slices.Contains(p.RemoveLabels, l) }),
 		Attached: map[string]bool{},
 	}
 	for id, attached := range have.Attached {
@@ -328,7 +410,7 @@ func drawCurrent(t *rapid.T) setup.Current {
 }
 
 func drawWanted(t *rapid.T) setup.Wanted {
-	w := setup.Wanted{Labels: hostLabels().Draw(t, "wanted labels")}
+	w := setup.Wanted{Labels: hostLabels().Draw(t, "wanted labels"), Prune: rapid.Bool().Draw(t, "prune")}
 	for _, name := range someNames().Draw(t, "wanted names") {
 		w.Networks = append(w.Networks, setup.Network{
 			Name:          name,
