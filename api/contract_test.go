@@ -210,7 +210,7 @@ func decode(mediaType string, body []byte, schema *openapi3.Schema) (value any, 
 		var e xmlElement
 		decoder := xml.NewDecoder(bytes.NewReader(body))
 		decoder.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) { return in, nil } // it is in UTF-8 here
-		if err = decoder.Decode(&e); err == nil && e.name != schema.XML.Name {
+		if err = decoder.Decode(&e); err == nil && schema.XML != nil && e.name != schema.XML.Name {
 			err = fmt.Errorf("the element is <%s>, not <%s>", e.name, schema.XML.Name)
 		}
 		value = e.json(schema)

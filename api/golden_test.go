@@ -57,6 +57,7 @@ func TestRepresentations(t *testing.T) {
 		"templates":                 base + "/templates",
 		"disks":                     base + "/disks",
 		"tags":                      base + "/tags",
+		"option":                    base + "/options/UserSessionTimeOutInterval",
 		"users_of_the_socket":       base + "/users",
 		"networks":                  base + "/networks",
 		"network":                   base + "/networks/" + string(iso1),

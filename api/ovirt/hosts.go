@@ -91,16 +91,6 @@ func (r hostResource) getStatistic(c *rest.Call) (rest.Document, error) {
 	return statisticAt(c, v.machineStatistics(h))
 }
 
-// empty answers for a sub-collection that is empty on every host.
-func (r hostResource) empty(name string) handler {
-	return func(c *rest.Call) (rest.Document, error) {
-		if _, err := hostAt(c, r.Store.Snapshot()); err != nil {
-			return nil, err
-		}
-		return emptyList{name}, nil
-	}
-}
-
 // update answers PUT hosts/{id}. What an operator can change of a host is its
 // name: it then no longer follows that of the machine.
 func (r hostResource) update(c *rest.Call) (rest.Document, error) {

@@ -1,6 +1,7 @@
 package ovirt
 
 import (
+	"slices"
 	"time"
 
 	"github.com/isonet/isonet/api/rest"
@@ -21,15 +22,25 @@ type rootResource struct {
 	version string
 }
 
+// rels are the links of the root, in order.
+func rels() []string {
+	all := append(emptyRels(), "clusters", "datacenters", "hosts", "networks", "users", "vnicprofiles")
+	slices.Sort(all)
+	return all
+}
+
+// searchable are the lists that the engine can search.
+var searchable = map[string]bool{
+	"clusters": true, "datacenters": true, "disks": true, "events": true, "groups": true, "hosts": true, "instancetypes": true, "networks": true,
+	"storagedomains": true, "templates": true, "users": true, "vmpools": true, "vms": true,
+}
+
 // get answers GET /ovirt-engine/api.
 func (r rootResource) get(c *rest.Call) (rest.Document, error) {
 	root := &rootDTO{ProductInfo: r.product(), Time: timestamp(time.Now())}
-	for _, rel := range []string{
-		"clusters", "datacenters", "disks", "hosts", "networks", "storagedomains",
-		"tags", "templates", "users", "vmpools", "vms", "vnicprofiles",
-	} {
+	for _, rel := range rels() {
 		root.Link = append(root.Link, linkDTO{Href: c.Base() + "/" + rel, Rel: rel})
-		if rel != "tags" && rel != "vnicprofiles" { // the engine cannot search them either
+		if searchable[rel] {
 			root.Link = append(root.Link, linkDTO{Href: c.Base() + "/" + rel + "?search={query}", Rel: rel + "/search"})
 		}
 	}

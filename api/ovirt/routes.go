@@ -4,7 +4,6 @@ import (
 	"net/http"
 
 	"github.com/isonet/isonet/api/rest"
-	"github.com/isonet/isonet/model"
 )
 
 // Options are what the resources need beside the backend.
@@ -41,14 +40,9 @@ func Routes(b rest.Backend, o Options) []rest.Route {
 	act := func(path string, f handler) rest.Route {
 		return rest.Route{Pattern: "POST " + path, Handle: rest.Answer(http.StatusOK, f)}
 	}
-	inDataCenter := func(f handler) handler {
-		return below("datacenter", dataCenterID(), f)
-	}
-	inCluster := func(f handler) handler {
-		return below("cluster", clusterID(), f)
-	}
-	return []rest.Route{
+	return append(s.emptyRoutes(get), []rest.Route{
 		get("/{$}", root.get),
+		get("/options/{option}", root.getOption),
 		get("/datacenters", dataCenters.list()),
 		get("/datacenters/{datacenter}", inDataCenter(dataCenters.get())),
 		get("/datacenters/{datacenter}/clusters", inDataCenter(dataCenters.listClusters())),
@@ -65,14 +59,8 @@ func Routes(b rest.Backend, o Options) []rest.Route {
 		get("/clusters/{cluster}/networks/{network}", inCluster(clusters.getNetwork())).On(theNetwork),
 		set("/clusters/{cluster}/networks/{network}", inCluster(clusters.updateNetwork)).On(theNetwork),
 		remove("/clusters/{cluster}/networks/{network}", inCluster(clusters.removeNetwork)).On(theNetwork),
-		get("/vms", empty("vms")),
 		get("/vnicprofiles", profiles.list()),
 		get("/vnicprofiles/{vnicprofile}", profiles.get()),
-		get("/storagedomains", empty("storage_domains")),
-		get("/vmpools", empty("vm_pools")),
-		get("/templates", empty("templates")),
-		get("/disks", empty("disks")),
-		get("/tags", empty("tags")),
 		get("/users", users.list),
 		get("/users/{user}", users.get),
 
@@ -106,7 +94,6 @@ func Routes(b rest.Backend, o Options) []rest.Route {
 		add("/hosts/{host}/nics/{nic}/networklabels", nics.refuse("Labels", "networklabels")),
 		get("/hosts/{host}/nics/{nic}/networklabels/{label}", nics.none("label")),
 		remove("/hosts/{host}/nics/{nic}/networklabels/{label}", nics.refuse("Labels", "networklabels")),
-		get("/hosts/{host}/unmanagednetworks", hosts.empty("unmanaged_networks")),
 		get("/hosts/{host}/networklabels", labels.listOfHost).On(hostLabels),
 		add("/hosts/{host}/networklabels", labels.addToHost).On(hostLabels),
 		get("/hosts/{host}/networklabels/{label}", labels.getOfHost).On(hostLabels),
@@ -123,15 +110,5 @@ func Routes(b rest.Backend, o Options) []rest.Route {
 		act("/hosts/{host}/syncallnetworks", setup.syncAllNetworks),
 
 		{Pattern: "POST /isonet/networks", Handle: networks.putAll},
-	}
-}
-
-// below makes the handler of a path below the one object of a collection.
-func below(name string, only model.ID, f handler) handler {
-	return func(c *rest.Call) (rest.Document, error) {
-		if err := onlyAt(c, name, only); err != nil {
-			return nil, err
-		}
-		return f(c)
-	}
+	}...)
 }

@@ -49,3 +49,17 @@ func in[T any](find func(*rest.Call, *model.Desired) (T, error)) func(*rest.Call
 func empty(name string) handler {
 	return func(*rest.Call) (rest.Document, error) { return emptyList{name}, nil }
 }
+
+// below makes the handler of a path below the one object of a collection.
+func below(name string, only model.ID, f handler) handler {
+	return func(c *rest.Call) (rest.Document, error) {
+		if err := onlyAt(c, name, only); err != nil {
+			return nil, err
+		}
+		return f(c)
+	}
+}
+
+func inDataCenter(f handler) handler { return below("datacenter", dataCenterID(), f) }
+
+func inCluster(f handler) handler { return below("cluster", clusterID(), f) }

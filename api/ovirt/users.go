@@ -40,14 +40,24 @@ func (r userResource) list(c *rest.Call) (rest.Document, error) {
 }
 
 func (r userResource) get(c *rest.Call) (rest.Document, error) {
-	id, err := c.ID("user")
+	v := r.view(c)
+	name, err := userAt(c, v)
 	if err != nil {
 		return nil, err
 	}
+	return v.user(name), nil
+}
+
+// userAt returns the name of the user whom the path names.
+func userAt(c *rest.Call, _ *view) (string, error) {
+	id, err := c.ID("user")
+	if err != nil {
+		return "", err
+	}
 	for _, name := range c.Users() {
 		if userID(name) == id {
-			return r.view(c).user(name), nil
+			return name, nil
 		}
 	}
-	return nil, model.Unknown(id)
+	return "", model.Unknown(id)
 }
