@@ -12,6 +12,7 @@ import (
 	"github.com/isonet/isonet/api/ovirt"
 	"github.com/isonet/isonet/api/rest"
 	"github.com/isonet/isonet/change"
+	"github.com/isonet/isonet/history"
 	"github.com/isonet/isonet/model"
 )
 
@@ -32,6 +33,8 @@ type Config struct {
 	// Version is isonet's own version, shown in product_info.
 	Version string
 	Settings
+	// History keeps who did what; nil keeps nothing.
+	History *history.Store
 	// Now is the clock by which tokens expire; nil is time.Now.
 	Now func() time.Time
 }
@@ -69,7 +72,7 @@ func New(c Config) (*API, error) {
 		c.Now = time.Now
 	}
 	a := &API{
-		backend: rest.Backend{Store: c.Store, Loop: c.Loop, Writer: change.New(c.Store, c.Loop, c.Logger), Traffic: c.Traffic},
+		backend: rest.Backend{Store: c.Store, Loop: c.Loop, Writer: change.New(c.Store, c.Loop, c.Logger), Traffic: c.Traffic, History: c.History},
 		config:  c,
 	}
 	a.settings.Store(&c.Settings)
@@ -114,7 +117,7 @@ func (a *API) Reload(s Settings, users *rest.Users) {
 func (a *API) endpoint(sessions *rest.Sessions) http.Handler {
 	return &rest.Endpoint{
 		Open: rest.NewMux(ovirt.OpenRoutes(sessions, func() []byte { return a.settings.Load().CA })), IsOpen: ovirt.IsOpen,
-		Sessions: sessions, Mux: a.muxFor, Faults: ovirt.Faults{}, Logger: a.config.Logger,
+		Sessions: sessions, Mux: a.muxFor, Faults: ovirt.Faults{}, History: a.config.History, Logger: a.config.Logger,
 	}
 }
 

@@ -364,7 +364,7 @@ func collect(t *testing.T, seen map[string]bool, data []byte) {
 func idsOfPaths() *strings.Replacer {
 	return strings.NewReplacer("{datacenter}", dataCenter, "{cluster}", cluster, "{network}", string(iso3), "{vnicprofile}",
 		string(model.DeriveID("vnicprofile "+string(iso3))), "{host}", string(host1), "{attachment}", attachmentID(iso1),
-		"{nic}", nicID("eth0"), "{label}", "lab3", "{user}", string(model.DeriveID("user admin")), "{option}", "ServerCPUList", "{statistic}", "0b9ddd6a-fc1b-398a-9f95-7a863c753017")
+		"{nic}", nicID("eth0"), "{label}", "lab3", "{event}", "1", "{user}", string(model.DeriveID("user admin")), "{option}", "ServerCPUList", "{statistic}", "0b9ddd6a-fc1b-398a-9f95-7a863c753017")
 }
 
 // parameter returns a query parameter of an operation; nil if it has none.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/isonet/isonet/api"
 	"github.com/isonet/isonet/exporter"
+	"github.com/isonet/isonet/history"
 	"github.com/isonet/isonet/internal/statefile"
 	"github.com/isonet/isonet/internal/version"
 	"github.com/isonet/isonet/kernel/links"
@@ -42,6 +43,8 @@ type Daemon struct {
 	nics  *nic.Sampler
 	load  *load.Sampler
 	links *links.Watcher
+	// history keeps who did what.
+	history *history.Store
 	// memory keeps what the loop remembers.
 	memory *statefile.File
 	// notify tells the service manager.
@@ -103,11 +106,12 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 	d.nics = nic.New(d.links, log.With("component", "nic"))
 	d.load = load.New(log.With("component", "load"))
 	d.notify = &notifier{store: d.store, sw: d.sw, loop: d.loop, log: log.With("component", "notify")}
+	d.history = history.New(history.Config{Dir: cfg.StateDir, Bounds: cfg.History, Log: log.With("component", "history"), Host: d.host})
 	apiLog := log.With("component", "api")
 	var err error
 	d.api, err = api.New(api.Config{
 		Store: d.store, Loop: d.loop, Traffic: d.sw, NICs: d.nics, Machine: d.load, Logger: apiLog, Version: version.Version(),
-		Settings: cfg.api(),
+		Settings: cfg.api(), History: d.history,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up the API: %w", err)
@@ -128,6 +132,12 @@ func (d *Daemon) ports(cfg Config) *exporter.Ports {
 		Traffic: func() map[string]model.PortTraffic { return d.sw.Ports() },
 		Include: cfg.MetricsInclude, Exclude: cfg.MetricsExclude,
 	}
+}
+
+// host returns this host, as far as it is known.
+func (d *Daemon) host() (id model.ID, name string) {
+	id = d.loop.HostID()
+	return id, d.store.Snapshot().Hosts[id].Name
 }
 
 // desired returns the desired state; nil before it was read.
@@ -188,6 +198,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 func (d *Daemon) Start() {
 	// What is stopped last starts first: a request under way needs the loop,
 	// and the loop needs both databases.
+	d.start("history", d.history.Run)
 	d.start("store", d.store.Run)
 	d.start("links", d.links.Run)
 	d.start("ovs", d.sw.Run)

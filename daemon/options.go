@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/isonet/isonet/api/rest"
+	"github.com/isonet/isonet/history"
 	"github.com/isonet/isonet/internal/strictyaml"
 	"github.com/isonet/isonet/model/plan"
 	"github.com/isonet/isonet/ovs"
@@ -102,6 +103,12 @@ type Options struct {
 	// with disable_ipv6 on their devices: auto or off. auto does it where it is
 	// possible, and reports where it is not. It needs CAP_NET_ADMIN.
 	HostGuard string `yaml:"host-guard" default:"auto" usage:"keep VMs from the host's network stack: auto or off"`
+	// How many bytes of state-dir the history may have, which says who did what: at least
+	// 1MiB, or 0 for no history. The units are KiB, MiB and GiB. With 0 isonetd writes and
+	// shows nothing, and leaves the files of an earlier history alone.
+	HistorySize string `yaml:"history-size" default:"16MiB" usage:"bytes of the history of who did what, such as 16MiB; 0 is no history" live:"yes"`
+	// How old an entry of the history may be: a duration such as 720h, or 0 for any age.
+	HistoryAge string `yaml:"history-age" default:"8760h" usage:"how old entries of the history may be, such as 720h; 0 is any age" live:"yes"`
 	// debug, info, warn or error.
 	LogLevel string `yaml:"log-level" default:"info" usage:"debug, info, warn or error" live:"yes"`
 	// text or json.
@@ -183,6 +190,7 @@ type Config struct {
 	// StrictDefault says that a new network is strict unless its request says.
 	StrictDefault bool
 	HostGuardOff  bool
+	History       history.Bounds
 	LogLevel      *slog.LevelVar
 	JSONLog       bool
 }
@@ -248,6 +256,12 @@ func (o Options) Parse() (Config, error) {
 	}
 	if cfg.StrictDefault, err = strconv.ParseBool(o.StrictDefault); err != nil {
 		fail("strict-default", fmt.Errorf("%q is not true or false", o.StrictDefault))
+	}
+	if cfg.History.Size, err = parseHistorySize(o.HistorySize); err != nil {
+		fail("history-size", err)
+	}
+	if cfg.History.Age, err = time.ParseDuration(o.HistoryAge); err != nil || cfg.History.Age < 0 || cfg.History.Age%time.Second != 0 {
+		fail("history-age", fmt.Errorf("%q is not a duration in whole seconds, such as 720h, or 0", o.HistoryAge))
 	}
 	if o.HostGuard != hostGuardAuto && o.HostGuard != hostGuardOff {
 		fail("host-guard", fmt.Errorf("%q is not auto or off", o.HostGuard))
@@ -352,6 +366,21 @@ func parseTokenTimeout(text string) (time.Duration, error) {
 		return 0, fmt.Errorf("%q is not a duration of more than 0 and at most %.0fh, such as 8h or 30m", text, rest.MaxTokenLife.Hours())
 	}
 	return timeout, nil
+}
+
+// parseHistorySize reads a number of bytes, which may have a unit.
+func parseHistorySize(text string) (int64, error) {
+	number, unit := text, int64(1)
+	for i, suffix := range []string{"KiB", "MiB", "GiB"} {
+		if n, has := strings.CutSuffix(text, suffix); has {
+			number, unit = strings.TrimSpace(n), 1<<(10*(i+1))
+		}
+	}
+	n, err := strconv.ParseInt(number, 10, 64)
+	if err != nil || n < 0 || n > history.MaxSize/unit || n > 0 && n*unit < history.MinSize {
+		return 0, fmt.Errorf("%q is not 0 and no number of bytes from %dMiB to %dGiB, such as 16MiB", text, history.MinSize>>20, int64(history.MaxSize)>>30)
+	}
+	return n * unit, nil
 }
 
 func usesTLS(endpoints []string) bool {

@@ -68,6 +68,7 @@ func (d *Daemon) Reload(cfg Config) error {
 	if d.cfg.TLS != nil && cfg.TLS != nil {
 		d.cfg.TLS.become(cfg.TLS)
 	}
+	d.history.Rebound(cfg.History)
 	d.cfg.LogLevel.Set(cfg.LogLevel.Level())
 	d.log.Info("reloaded the configuration")
 	if len(restart) > 0 {

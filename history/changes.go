@@ -159,6 +159,9 @@ func attachmentMembers(_ *model.Desired, a model.Attachment) map[string]string {
 	return members
 }
 
+// Clip shortens a value to as much of it as is told.
+func Clip(value string) string { return clip(value, maxValue) }
+
 // clip shortens a text to a number of characters.
 func clip(text string, most int) string {
 	if r := []rune(text); len(r) > most {

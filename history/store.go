@@ -12,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/isonet/isonet/model"
 )
 
 const (
@@ -63,6 +65,8 @@ type Config struct {
 	Dir string
 	Bounds
 	Log *slog.Logger
+	// Host returns the host on which things are done; nil tells of none. It must not wait.
+	Host func() (id model.ID, name string)
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -71,6 +75,7 @@ type Config struct {
 type Store struct {
 	dir     string
 	log     *slog.Logger
+	host    func() (id model.ID, name string)
 	now     func() time.Time
 	woken   chan struct{}
 	rebound chan struct{}
@@ -100,7 +105,7 @@ type Store struct {
 // New returns a history. It touches nothing before Run.
 func New(c Config) *Store {
 	s := &Store{
-		dir: c.Dir, bounds: c.Bounds, log: c.Log, now: c.Now,
+		dir: c.Dir, bounds: c.Bounds, log: c.Log, host: c.Host, now: c.Now,
 		woken: make(chan struct{}, 1), rebound: make(chan struct{}, 1), changed: make(chan struct{}),
 		pending: make([][]Entry, len(shares())), alike: repetitions{},
 	}
@@ -165,6 +170,10 @@ func (s *Store) add(e Entry) {
 		e.Time = s.now()
 	}
 	e.Time = e.Time.UTC().Truncate(time.Millisecond)
+	if s.host != nil && e.Host == "" {
+		id, name := s.host()
+		e.HostID, e.Host = string(id), name
+	}
 	at := shareOf(e.Kind)
 	if len(s.pending[at]) >= maxPending {
 		s.lost++

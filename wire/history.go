@@ -9,7 +9,7 @@ type History struct {
 }
 
 // HistoryEntry is one thing that was done, or that was tried. Each line of
-// isonet/history with follow=true is one. It is also the form in which isonetd keeps
+// isonet/history with watch=true is one. It is also the form in which isonetd keeps
 // it, so members may be added, and none may change its meaning.
 type HistoryEntry struct {
 	// Index grows by at least one from entry to entry, also when isonetd restarts.

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 
 	"github.com/isonet/isonet/api/rest"
 	"github.com/isonet/isonet/change"
+	"github.com/isonet/isonet/history"
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/wire"
 )
@@ -19,6 +21,7 @@ func Routes(b rest.Backend, draft func() (*rest.Mux, *change.Draft)) []rest.Rout
 	return []rest.Route{
 		{Pattern: "GET /isonet/status", Handle: r.getStatus},
 		{Pattern: "GET /isonet/watch", Handle: r.watchStatus},
+		{Pattern: "GET /isonet/history", Handle: r.getHistory},
 		{Pattern: "GET /isonet/plan", Handle: r.getPlan},
 		{Pattern: "POST /isonet/plan", Handle: r.makePlan, Unplanned: true},
 		{Pattern: "GET /isonet/http_sd", Handle: r.discoverHosts},
@@ -33,9 +36,16 @@ func Routes(b rest.Backend, draft func() (*rest.Mux, *change.Draft)) []rest.Rout
 
 // status is what isonetd knows of its host now.
 func (r resources) status() wire.Status {
-	return Status(Moment{
+	s := Status(Moment{
 		Desired: r.Store.Snapshot(), Status: r.Loop.Status(), Traffic: r.Traffic.Traffic(), Ports: r.Traffic.Ports(),
 	})
+	if trouble := r.History.Health().Trouble; trouble != nil {
+		s.Notices = append(s.Notices, wire.Notice{
+			Text:   fmt.Sprintf("nothing can be kept in the history of who did what: %v", trouble),
+			Remedy: "make room on the disk of state-dir, or mend what is wrong there; isonetd keeps trying",
+		})
+	}
+	return s
 }
 
 func (r resources) getStatus(c *rest.Call) error {
@@ -189,6 +199,11 @@ func (r resources) prunePorts(c *rest.Call) error {
 	if err != nil {
 		return err
 	}
+	var changes []history.Change
+	for _, port := range ports {
+		changes = append(changes, history.Change{Kind: "port", Name: port + " on " + n.Name, Did: history.Removed})
+	}
+	c.Did(changes...)
 	return c.SendJSON(http.StatusOK, wire.Pruned{Network: networkName(n), Ports: append([]string{}, ports...)})
 }
 
@@ -205,5 +220,9 @@ func (r resources) releaseDevice(c *rest.Call) error {
 	if err := r.Writer.ReleaseDevice(c.Context(), request.Device); err != nil {
 		return err
 	}
+	c.Did(history.Change{
+		Kind: "device", Name: request.Device, Did: history.Updated,
+		Members: []history.Member{{Name: "host_guard", Before: "on", After: "off"}},
+	})
 	return c.SendJSON(http.StatusOK, request)
 }

@@ -483,6 +483,35 @@ type usersDTO struct {
 
 func (*usersDTO) Element() string { return "users" }
 
+// namedDTO refers to an object, which may exist no more, and has the name that it had.
+type namedDTO struct {
+	entity
+	Name string `xml:"name,omitempty" json:"name,omitempty"`
+}
+
+// eventDTO is something that was done. It has an index as its id.
+type eventDTO struct {
+	entity
+	Description   string    `xml:"description" json:"description"`
+	Code          integer   `xml:"code" json:"code"`
+	CorrelationID string    `xml:"correlation_id,omitempty" json:"correlation_id,omitempty"`
+	CustomID      integer   `xml:"custom_id" json:"custom_id"`
+	Index         integer   `xml:"index" json:"index"`
+	Origin        string    `xml:"origin" json:"origin"`
+	Severity      string    `xml:"severity" json:"severity"`
+	Time          timestamp `xml:"time" json:"time"`
+	Host          *namedDTO `xml:"host" json:"host,omitempty"`
+	User          *namedDTO `xml:"user" json:"user,omitempty"`
+}
+
+func (*eventDTO) Element() string { return "event" }
+
+type eventsDTO struct {
+	Event []*eventDTO `xml:"event" json:"event,omitempty"`
+}
+
+func (*eventsDTO) Element() string { return "events" }
+
 // isolationDTO is the verdict on the isolation of an attachment on this host.
 type isolationDTO struct {
 	Isolated boolean `xml:"isolated" json:"isolated"`

@@ -24,7 +24,7 @@ type rootResource struct {
 
 // rels are the links of the root, in order.
 func rels() []string {
-	all := append(emptyRels(), "clusters", "datacenters", "hosts", "networks", "users", "vnicprofiles")
+	all := append(emptyRels(), "clusters", "datacenters", "events", "hosts", "networks", "users", "vnicprofiles")
 	slices.Sort(all)
 	return all
 }

@@ -24,7 +24,7 @@ func Routes(b rest.Backend, o Options) []rest.Route {
 	dataCenters, clusters, profiles, users := dataCenterResource{s}, clusterResource{s}, vnicProfileResource{s}, userResource{s}
 	networks, labels := networkResource{s, o.StrictDefault}, labelResource{s}
 	hosts, nics, attachments := hostResource{s}, nicResource{s}, attachmentResource{s}
-	statistics, setup := statisticResource{s}, setupResource{s}
+	statistics, setup, events := statisticResource{s}, setupResource{s}, eventResource{s}
 	get := func(path string, f handler) rest.Route {
 		return rest.Route{Pattern: "GET " + path, Handle: rest.Answer(http.StatusOK, s.Shown(f))}
 	}
@@ -63,6 +63,8 @@ func Routes(b rest.Backend, o Options) []rest.Route {
 		get("/vnicprofiles/{vnicprofile}", profiles.get()),
 		get("/users", users.list),
 		get("/users/{user}", users.get),
+		get("/events", events.list),
+		get("/events/{event}", events.get),
 
 		get("/networks", networks.list()),
 		add("/networks", networks.add),

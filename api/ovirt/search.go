@@ -20,9 +20,9 @@ const (
 )
 
 // query is a search in as much of oVirt's language as clients of networks send. All
-// of its terms must hold.
+// terms of one of its alternatives must hold; without alternatives all objects do.
 type query struct {
-	terms []term
+	alternatives [][]term
 	// sortby is a field, "" for the order of the list.
 	sortby     string
 	descending bool
@@ -30,38 +30,47 @@ type query struct {
 	page int
 }
 
-// term is one condition. A '*' in the value stands for any text.
-type term struct{ field, value string }
+// term is one condition. A '*' in the value stands for any text. The relation is =, !=,
+// <, <=, > or >=.
+type term struct{ field, relation, value string }
+
+// ordered are the fields of which a search may ask what is greater: those whose texts
+// have the order of what they say.
+func ordered(field string) bool { return field == "time" || field == "id" || field == "index" }
 
 // parseQuery reads
 //
-//	[term [and term]...] [sortby field [asc|desc]] [page number]
+//	[term [and|or term]...] [sortby field [asc|desc]] [page number]
 //
-// where a term is 'field=value'. A value with blanks stands in double quotes. Words
-// are case-insensitive.
+// where a term is 'field=value'; 'and' binds before 'or'. A value with blanks stands in
+// double quotes. Words are case-insensitive.
 func parseQuery(text string) (query, error) {
 	if len(text) > maxSearch {
 		return query{}, rest.Refuse(rest.ErrValue, "The search has %d bytes: use at most %d.", len(text), maxSearch)
 	}
 	p := parser{text: text, rest: text}
 	var q query
-	var err error
 	next := p.word()
-	for p.rest != "" && next != "sortby" && next != "page" {
-		if len(q.terms) > 0 {
-			if next != "and" {
-				return query{}, p.refuse("terms are joined by 'and'")
+	for n := 0; p.rest != "" && next != "sortby" && next != "page"; n++ {
+		join := "or"
+		if n > 0 {
+			if join = next; join != "and" && join != "or" {
+				return query{}, p.refuse("terms are joined by 'and' or 'or'")
 			}
 			next = p.word()
 		}
-		if len(q.terms) == maxTerms {
+		if n == maxTerms {
 			return query{}, p.refuse("it has more than " + strconv.Itoa(maxTerms) + " terms")
 		}
-		t := term{field: next}
-		if t.value, err = p.value(next); err != nil {
+		t, err := p.term(next)
+		if err != nil {
 			return query{}, err
 		}
-		q.terms = append(q.terms, t)
+		if last := len(q.alternatives) - 1; join == "and" {
+			q.alternatives[last] = append(q.alternatives[last], t)
+		} else {
+			q.alternatives = append(q.alternatives, []term{t})
+		}
 		next = p.word()
 	}
 	if next == "sortby" {
@@ -74,6 +83,7 @@ func parseQuery(text string) (query, error) {
 		}
 	}
 	if next == "page" {
+		var err error
 		if q.page, err = strconv.Atoi(p.upToBlank()); err != nil || q.page < 1 {
 			return query{}, p.refuse("a number from 1 must follow 'page'")
 		}
@@ -113,16 +123,29 @@ func (p *parser) until(kind func(rune) bool) string {
 
 func (p *parser) skipBlanks() { p.rest = strings.TrimLeftFunc(p.rest, unicode.IsSpace) }
 
-// value takes what follows a field.
-func (p *parser) value(field string) (string, error) {
-	if strings.HasPrefix(p.rest, ":") {
-		return "", p.refuse("leave out '" + field + ":', because the path names the collection")
+// term takes what follows a field.
+func (p *parser) term(field string) (t term, err error) {
+	t.field = field
+	for _, relation := range []string{"!=", "<=", ">=", "=", "<", ">"} {
+		if rest, is := strings.CutPrefix(p.rest, relation); is {
+			t.relation, p.rest = relation, rest
+			break
+		}
 	}
-	rest, equal := strings.CutPrefix(p.rest, "=")
-	if field == "" || !equal {
-		return "", p.refuse("a term has the form field=value; quote a value that has blanks")
+	switch {
+	case strings.HasPrefix(p.rest, ":"):
+		return t, p.refuse("leave out '" + field + ":', because the path names the collection")
+	case field == "" || t.relation == "":
+		return t, p.refuse("a term has the form field=value; quote a value that has blanks")
+	case t.relation != "=" && t.relation != "!=" && !ordered(field):
+		return t, p.refuse("'" + field + "' has no order: use = or !=")
 	}
-	p.rest = rest
+	t.value, err = p.value()
+	return t, err
+}
+
+// value takes what follows a relation.
+func (p *parser) value() (string, error) {
 	p.skipBlanks()
 	quoted, ok := strings.CutPrefix(p.rest, `"`)
 	if !ok {
@@ -188,18 +211,11 @@ func page[T any](c *rest.Call, items []T, number int) []T {
 // search returns the items for which a query holds, in its order; what is equal keeps
 // its own. Unless fold, the case of letters counts.
 func (by fields[T]) search(q query, items []T, fold bool) ([]T, error) {
-	folded := func(text string) string { return text }
-	if fold {
-		folded = strings.ToLower
+	holds, err := by.condition(q, fold)
+	if err != nil {
+		return nil, err
 	}
-	found := slices.Clone(items)
-	for _, t := range q.terms {
-		of, err := by.named(t.field)
-		if err != nil {
-			return nil, err
-		}
-		found = slices.DeleteFunc(found, func(item T) bool { return !wildcard(folded(t.value), folded(of(item))) })
-	}
+	found := slices.DeleteFunc(slices.Clone(items), func(item T) bool { return !holds(item) })
 	if q.sortby == "" {
 		return found, nil
 	}
@@ -214,6 +230,53 @@ func (by fields[T]) search(q query, items []T, fold bool) ([]T, error) {
 		return compare(of(a), of(b))
 	})
 	return found, nil
+}
+
+// condition returns whether the terms of a query hold for an item.
+func (by fields[T]) condition(q query, fold bool) (func(T) bool, error) {
+	var any func(T) bool
+	for _, alternative := range q.alternatives {
+		all := func(T) bool { return true }
+		for _, t := range alternative {
+			of, err := by.named(t.field)
+			if err != nil {
+				return nil, err
+			}
+			before := all
+			all = func(item T) bool { return before(item) && t.holds(of(item), fold) }
+		}
+		if before := any; before == nil {
+			any = all
+		} else {
+			any = func(item T) bool { return before(item) || all(item) }
+		}
+	}
+	if any == nil {
+		return func(T) bool { return true }, nil
+	}
+	return any, nil
+}
+
+// holds reports whether a term holds for what its field has. Unless fold, the case of
+// letters counts.
+func (t term) holds(text string, fold bool) bool {
+	value := t.value
+	if fold {
+		text, value = strings.ToLower(text), strings.ToLower(value)
+	}
+	switch order := compare(text, value); t.relation {
+	case "!=":
+		return !wildcard(value, text)
+	case "<":
+		return order < 0
+	case "<=":
+		return order <= 0
+	case ">":
+		return order > 0
+	case ">=":
+		return order >= 0
+	}
+	return wildcard(value, text)
 }
 
 // compare orders numbers as such, and texts without their case.

@@ -20,11 +20,15 @@ var sameQuery = gocmp.AllowUnexported(query{}, term{})
 
 // print writes a query so that it can be parsed again.
 func (q query) print() string {
-	var terms []string
-	for _, t := range q.terms {
-		terms = append(terms, t.field+`="`+t.value+`"`)
+	var alternatives []string
+	for _, all := range q.alternatives {
+		var terms []string
+		for _, t := range all {
+			terms = append(terms, t.field+t.relation+`"`+t.value+`"`)
+		}
+		alternatives = append(alternatives, strings.Join(terms, " and "))
 	}
-	text := strings.Join(terms, " and ")
+	text := strings.Join(alternatives, " or ")
 	if q.sortby != "" {
 		text += " sortby " + q.sortby
 	}
@@ -39,7 +43,7 @@ func (q query) print() string {
 
 func FuzzSearch(f *testing.F) {
 	for _, seed := range []string{
-		"", "name=x", `name="a b" and datacenter=Default`, "name=*", `label=""`, "name!=x", "a=b or c=d and e<=1 f>2", `name="`,
+		"", "name=x", `name="a b" and datacenter=Default`, "name=*", `label=""`, "name!=x", "time>=2026", "name<x", "a=b or c=d and e<=1 f>2", `name="`,
 		"name = x page 2", "sortby name desc page 1", "sortby", "page x", "=", "and", "or=and", "name=\x00", "Hosts: name=x", "(a=b)", `a="b"c`, "and=and and and=and",
 	} {
 		f.Add(seed, "some text")
@@ -59,7 +63,7 @@ func FuzzSearch(f *testing.F) {
 		}
 		itself := func(s string) string { return s }
 		by := fields[string]{"name": itself, q.sortby: itself}
-		for _, term := range q.terms {
+		for _, term := range slices.Concat(q.alternatives...) {
 			by[term.field] = itself
 		}
 		if _, err := by.search(q, []string{value, "other"}, true); err != nil {
@@ -91,13 +95,13 @@ var itemFields = fields[item]{
 	"mtu":     func(i item) string { return strconv.Itoa(i.mtu) },
 }
 
-// holds evaluates a term another way.
-func (t term) holds(i item, fold bool) bool {
+// isTrue evaluates a term another way.
+func (t term) isTrue(i item, fold bool) bool {
 	pattern := "(?s)^" + strings.ReplaceAll(regexp.QuoteMeta(t.value), `\*`, ".*") + "$"
 	if fold {
 		pattern = "(?i)" + pattern
 	}
-	return regexp.MustCompile(pattern).MatchString(itemFields[t.field](i))
+	return regexp.MustCompile(pattern).MatchString(itemFields[t.field](i)) == (t.relation == "=")
 }
 
 // TestSearchMeans compares a search in any spelling with its terms one by one.
@@ -110,14 +114,21 @@ func TestSearchMeans(t *testing.T) {
 		terms := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) term {
 			return term{
 				rapid.SampledFrom([]string{"name", "comment", "mtu"}).Draw(t, "field"),
+				rapid.SampledFrom([]string{"=", "!="}).Draw(t, "relation"),
 				rapid.StringOfN(rapid.SampledFrom([]rune("aB*_ .01")), 0, 5, -1).Draw(t, "text"),
 			}
 		}), 1, 3).Draw(t, "terms")
 		fold := rapid.Bool().Draw(t, "fold")
 
-		text := spell(t, terms[0])
+		text, alternatives := spell(t, terms[0]), [][]term{{terms[0]}}
 		for _, next := range terms[1:] {
-			text += rapid.SampledFrom([]string{" ", "\t  "}).Draw(t, "blank") + spellWord(t, "and") + " " + spell(t, next)
+			join := rapid.SampledFrom([]string{"and", "or"}).Draw(t, "join")
+			text += rapid.SampledFrom([]string{" ", "\t  "}).Draw(t, "blank") + spellWord(t, join) + " " + spell(t, next)
+			if last := len(alternatives) - 1; join == "and" {
+				alternatives[last] = append(alternatives[last], next)
+			} else {
+				alternatives = append(alternatives, []term{next})
+			}
 		}
 		q, err := parseQuery(text)
 		if err != nil {
@@ -128,7 +139,9 @@ func TestSearchMeans(t *testing.T) {
 			t.Fatalf("%q: %v", text, err)
 		}
 		want := slices.DeleteFunc(slices.Clone(items), func(i item) bool {
-			return slices.ContainsFunc(terms, func(term term) bool { return !term.holds(i, fold) })
+			return !slices.ContainsFunc(alternatives, func(all []term) bool {
+				return !slices.ContainsFunc(all, func(term term) bool { return !term.isTrue(i, fold) })
+			})
 		})
 		if !slices.Equal(found, want) {
 			t.Errorf("%q in %+v with fold=%v: %+v, want %+v", text, items, fold, found, want)
@@ -149,7 +162,7 @@ func spell(t *rapid.T, of term) string {
 	if value == "" || strings.Contains(value, " ") || rapid.Bool().Draw(t, "quoted") {
 		value = `"` + value + `"`
 	}
-	return spellWord(t, of.field) + blank.Draw(t, "blank") + "=" + blank.Draw(t, "blank") + value
+	return spellWord(t, of.field) + blank.Draw(t, "blank") + of.relation + blank.Draw(t, "blank") + value
 }
 
 // TestPages checks that all pages together are the sorted whole, once.

@@ -108,6 +108,9 @@ func (s shown[T]) MarshalXML(e *xml.Encoder, start xml.StartElement) error {
 
 func (*shown[T]) UnmarshalXML(d *xml.Decoder, _ xml.StartElement) error { return d.Skip() }
 
+// search is what a search compares a time with: UTC, in an order of texts.
+func (t timestamp) search() string { return time.Time(t).UTC().Format("2006-01-02 15:04:05") }
+
 // value returns what p points to, or the zero value.
 func value[T any](p *T) T {
 	if p == nil {

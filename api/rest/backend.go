@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/isonet/isonet/change"
+	"github.com/isonet/isonet/history"
 	"github.com/isonet/isonet/model"
 )
 
@@ -31,12 +32,15 @@ type Traffic interface {
 	Ports() map[string]model.PortTraffic
 }
 
-// Backend is what resources show, and by what they write. All of it is required.
+// Backend is what resources show, and by what they write. All of it is required, but for
+// the history.
 type Backend struct {
 	Store   Store
 	Loop    change.Status
 	Writer  *change.Writer
 	Traffic Traffic
+	// History has who did what; nil has nothing.
+	History *history.Store
 }
 
 // Draft returns a backend whose writes are checked as those of b are, and are then

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/isonet/isonet/history"
 	"github.com/isonet/isonet/model"
 )
 
@@ -43,6 +44,8 @@ type Call struct {
 	// changed says what the write did, in words; dry that it is not to be done.
 	changed string
 	dry     bool
+	// history takes down what the request did; nil takes down nothing.
+	history *history.Store
 	// status is the reply's status code; 0 before the reply.
 	status int
 	// err is what the handler returned.

@@ -9,9 +9,12 @@ import (
 	"regexp"
 	"runtime/debug"
 	"time"
+
+	"github.com/isonet/isonet/history"
 )
 
-// Endpoint is the handler of one listener. All of it is required, but for the sessions.
+// Endpoint is the handler of one listener. All of it is required, but for the sessions
+// and the history.
 type Endpoint struct {
 	// Open serves what needs no login, at the paths that IsOpen tells of.
 	Open   *Mux
@@ -21,13 +24,16 @@ type Endpoint struct {
 	// Mux returns the handlers for a request that was let in.
 	Mux    func(*Call) (*Mux, error)
 	Faults Faults
-	Logger *slog.Logger
+	// History takes down who did what; nil takes down nothing.
+	History *history.Store
+	Logger  *slog.Logger
 }
 
 // ServeHTTP answers each request with a document or a fault, whatever happens.
 func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	started := time.Now()
 	c := NewCall(w, r)
+	c.history = e.History
 	defer e.log(c, started)
 	defer e.rescue(c)
 	if err := e.serve(c); err != nil {

@@ -78,6 +78,7 @@ func (s *Sessions) Login(c *Call, name, password string) (token string, end time
 func (s *Sessions) check(c *Call, users *Users, name, password string) (user string, err error) {
 	c.claimed = name
 	address := addressOf(c.r.RemoteAddr)
+	defer func() { c.loginFailed(address, err) }()
 	if err := s.braked(c, address); err != nil {
 		return "", err
 	}

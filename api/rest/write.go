@@ -29,8 +29,11 @@ func (c *Call) Write(o change.Options, write func(context.Context, change.Option
 		return nil, Refuse(ErrPrecondition, "It was changed since it was read with the ETag in If-Match: read it again and decide anew, or send the request without If-Match to overwrite what others did.")
 	}
 	c.made = done.Desired
-	if err == nil && !c.dry {
-		c.changed = history.Text(history.Changes(done.Before, done.Desired)...)
+	switch {
+	case err != nil:
+		c.didNot(err)
+	case !c.dry:
+		c.Did(history.Changes(done.Before, done.Desired)...)
 	}
 	for _, text := range done.Warnings {
 		c.w.Header().Add(wire.WarningHeader, ascii(text))
