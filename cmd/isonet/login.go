@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,6 +18,8 @@ import (
 	"github.com/isonet/isonet/client"
 	"github.com/isonet/isonet/cmd/isonet/internal/contexts"
 )
+
+var fingerprintPattern = regexp.MustCompile(`^([0-9A-Fa-f]{2}:?){32}$`)
 
 type loginFlags struct{ name, fingerprint string }
 
@@ -105,6 +108,10 @@ func (a *app) login(ctx context.Context, cmd *cobra.Command, f loginFlags, args 
 // loginTo returns the context to log in to, with what is known of it before.
 func (a *app) loginTo(file contexts.File, f loginFlags, args []string) (to contexts.Context, err error) {
 	switch {
+	case f.name != "" && contexts.ValidateName(f.name) != nil:
+		return to, contexts.ValidateName(f.name)
+	case f.fingerprint != "" && !fingerprintPattern.MatchString(f.fingerprint):
+		return to, fmt.Errorf("'%s' is no SHA-256 fingerprint: it has 64 hexadecimal digits, with colons or without", f.fingerprint)
 	case a.configDir == "":
 		return to, errors.New("there is no place to keep a login: set HOME or XDG_CONFIG_HOME")
 	case a.remote.url != "" || a.cmd.Flags().Changed("socket"):
@@ -149,9 +156,6 @@ func newContext(file contexts.File, name, address string) (contexts.Context, err
 	chosen := cmp.Or(name, strings.ReplaceAll(u.Hostname(), ":", "-"))
 	if name == "" && contexts.ValidateName(chosen) != nil {
 		return contexts.Context{}, fmt.Errorf("the host '%s' cannot name a context: choose a name with --name", u.Hostname())
-	}
-	if err := contexts.ValidateName(chosen); err != nil {
-		return contexts.Context{}, err
 	}
 	old := file.Find(chosen)
 	switch {

@@ -138,7 +138,7 @@ func TestLogin(t *testing.T) {
 	expect("without a terminal", isonet(lab+" --user ann --password-file -"), exitError, "",
 		"its SHA-256 fingerprint is "+d.fingerprint+": give --fingerprint with it if that is right, or its CA with --cacert")
 	expect("not trusted", isonet(lab, "no"), exitError, "", "the certificate is not trusted: nothing was sent")
-	expect("another fingerprint", isonet(lab+" --user ann --fingerprint 00:11"), exitError, "", "its SHA-256 fingerprint is "+d.fingerprint)
+	expect("another fingerprint", isonet(lab+" --user ann --fingerprint "+strings.Repeat("00", 32)), exitError, "", "its SHA-256 fingerprint is "+d.fingerprint)
 	expect("wrong password", isonet(lab, "yes", "ann", "wrong"), exitError, "", "refuses the user or the password")
 	if _, err := os.Stat(file); err == nil {
 		t.Error("a login that failed left a file")

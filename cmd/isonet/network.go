@@ -249,6 +249,9 @@ func completePolicies(*cobra.Command, []string, string) ([]string, cobra.ShellCo
 
 // check refuses values that no daemon takes.
 func (f *attributeFlags) check(cmd *cobra.Command, name string) error {
+	if name == "" {
+		return usageFor(cmd, "a network needs a name")
+	}
 	c := f.change(cmd)
 	n := setup.Network{Name: name, MTU: c.MTU, Label: c.Label, Description: c.Description, Comment: c.Comment, Settings: c.Settings}
 	if err := n.Validate(); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -17,6 +18,9 @@ import (
 // defaultOVSDB is where isonetd finds Open vSwitch unless its configuration
 // says otherwise.
 const defaultOVSDB = "unix:/run/openvswitch/db.sock"
+
+// databasePattern is what ovs-vsctl takes of a server (ovsdb(7)).
+var databasePattern = regexp.MustCompile(`^(unix:.|(tcp|ssl):.+:[0-9]+$)`)
 
 // mostOthers is how many other networks get probes without --all.
 const mostOthers = 8
@@ -51,6 +55,8 @@ does not pass within the network, and 1 if it could not be tried.`,
 			switch {
 			case a.at.URL != "":
 				return usageFor(cmd, fmt.Sprintf("the probes are on this host, and the daemon is %s: use --socket or '--context local'", a.at.URL))
+			case !databasePattern.MatchString(options.OVSDB):
+				return usageFor(cmd, fmt.Sprintf("'%s' is no database: use unix:PATH, tcp:HOST:PORT or ssl:HOST:PORT for --ovsdb", options.OVSDB))
 			case options.Via != prove.Veth && options.Via != prove.Internal:
 				return usageFor(cmd, fmt.Sprintf("unknown kind of port '%s': use veth or internal", via))
 			default:
