@@ -19,9 +19,7 @@ func (a *app) completionCommand(root *cobra.Command) *cobra.Command {
 		Use:   "completion bash|zsh|fish",
 		Short: "Print the completion script for a shell",
 		Long: `Print the script that lets a shell complete commands, flags, and the names of
-networks and labels. For bash:
-
-  isonet completion bash > /etc/bash_completion.d/isonet`,
+networks and labels.`,
 		Args:      arguments(1, 1, "bash, zsh or fish"),
 		ValidArgs: []string{"bash", "zsh", "fish"},
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -57,7 +57,6 @@ func (a *app) contextListCommand() *cobra.Command {
 		Aliases: []string{"ls"},
 		Short:   "List the contexts",
 		Long:    "List the contexts. A star is at the one that is used without --context and ISONET_CONTEXT.",
-		Example: "  isonet context list",
 		Args:    arguments(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			file, err := a.loadContexts()
@@ -88,7 +87,6 @@ func (a *app) contextShowCommand() *cobra.Command {
 		Aliases: []string{"get"},
 		Short:   "Show one context, by default the one that is used",
 		Long:    "Show one context, by default the one that is used. A token is never shown.",
-		Example: "  isonet context show\n  isonet context show lab -o yaml",
 		Args:    arguments(0, 1, ""),
 
 		ValidArgsFunction: a.completeContext,
@@ -118,7 +116,6 @@ func (a *app) contextUseCommand() *cobra.Command {
 		Use:               "use CONTEXT",
 		Aliases:           []string{"switch"},
 		Short:             "Choose the context that commands use",
-		Example:           "  isonet context use lab\n  isonet context use local",
 		Args:              arguments(1, 1, "CONTEXT"),
 		ValidArgsFunction: a.completeContext,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -140,7 +137,6 @@ func (a *app) contextDeleteCommand() *cobra.Command {
 		Use:               "delete CONTEXT",
 		Aliases:           []string{"rm", "remove"},
 		Short:             "Delete a context, and end its login",
-		Example:           "  isonet context delete lab",
 		Args:              arguments(1, 1, "CONTEXT"),
 		ValidArgsFunction: a.completeContext,
 		RunE: func(cmd *cobra.Command, args []string) error {

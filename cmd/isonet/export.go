@@ -16,8 +16,7 @@ func (a *app) exportCommand() *cobra.Command {
 'isonet setup', in YAML or with -o json in JSON. To set it up changes nothing, as
 long as nobody changes anything else. The file has no ids: where it is set up anew,
 networks get new ones.`,
-		Example: "  isonet export > lab.yaml\n  isonet setup -f lab.yaml",
-		Args:    arguments(0, 0, ""),
+		Args: arguments(0, 0, ""),
 		PreRunE: func(cmd *cobra.Command, _ []string) error {
 			if !cmd.Flags().Changed("output") {
 				a.output = "yaml"

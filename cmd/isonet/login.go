@@ -40,9 +40,6 @@ for a token from standard input.
 
 A certificate that is not trusted is shown with its SHA-256 fingerprint, and kept if
 you say that it is right. From then on isonet trusts that certificate alone there.`,
-		Example: `  isonet login https://host1:8443 --user ann
-  isonet login https://host1:8443 --user ann --cacert ca.pem --name lab
-  pass isonet/ann | isonet login https://host1:8443 --user ann --password-file -`,
 		Args:              arguments(0, 1, ""),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -314,7 +311,6 @@ func (a *app) logoutCommand() *cobra.Command {
 		Short: "End a login, and forget its token",
 		Long: `End a login: isonetd forgets its token, and so does the context. The context stays,
 with its URL, its user and the certificate that is trusted.`,
-		Example:           "  isonet logout\n  isonet logout lab",
 		Args:              arguments(0, 1, ""),
 		ValidArgsFunction: a.completeContext,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -152,6 +152,7 @@ not isolated or not known ('isonet status' and 'isonet doctor') or a file differ
 		a.loginCommand(), a.logoutCommand(), a.contextCommand(),
 		a.completionCommand(root), a.versionCommand(),
 	)
+	addExamples(root, examples())
 	return root
 }
 

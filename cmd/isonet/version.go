@@ -28,8 +28,7 @@ func (a *app) versionCommand() *cobra.Command {
 		Short: "Show the versions of this program and of isonetd",
 		Long: `Show the version of this program, and that of isonetd if it can be asked. That it
 cannot is no error.`,
-		Example: "  isonet version",
-		Args:    arguments(0, 0, ""),
+		Args: arguments(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			daemon, err := a.daemonVersion(cmd.Context())
 			return a.print(versionInfo{version.Version(), version.Commit(), daemon}, func(t *table) {
