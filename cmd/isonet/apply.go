@@ -11,20 +11,32 @@ import (
 	"github.com/isonet/isonet/wire"
 )
 
-// host is the daemon's host with all that a plan needs.
+// host is a host with all that a plan needs.
 type host struct {
 	id string
+	// name is that of a host with an isonetd of its own; "" is the daemon's.
+	name string
 	setup.Current
 }
 
-// current asks the daemon what there is.
-func current(ctx context.Context, c *client.Client) (host, error) {
+// current asks the daemon what there is on the host that is meant.
+func (a *app) current(ctx context.Context, c *client.Client) (host, error) {
 	status, err := c.Status(ctx)
 	if err != nil {
 		return host{}, err
 	}
 	if status.Host.ID == "" {
 		return host{}, errors.New("isonetd has not reached Open vSwitch yet and does not know its host: is openvswitch running? look with 'isonet status'")
+	}
+	if a.at.host != "" {
+		found, err := findHost(ctx, c, a.at.host)
+		if err != nil {
+			return host{}, err
+		}
+		if !strings.EqualFold(found.ID, status.Host.ID) {
+			networks, err := c.Networks(ctx)
+			return elsewhere(found, networks), err
+		}
 	}
 	h := host{id: status.Host.ID, Current: setup.Current{Attached: map[string]bool{}}}
 	for _, n := range status.Networks {
@@ -45,9 +57,13 @@ func (a *app) apply(ctx context.Context, c *client.Client, h host, p setup.Plan,
 	if len(changes) == 0 {
 		return steps, nil
 	}
-	progress := a.progress()
-	defer progress.clear()
-	defer a.follow(ctx, c, progress)()
+	if h.name != "" {
+		a.complain(fmt.Sprintf("note: the isonetd of host '%s' takes up by itself what is said here: ask it whether it is done", h.name))
+	} else {
+		progress := a.progress()
+		defer progress.clear()
+		defer a.follow(ctx, c, progress)()
+	}
 	done := 0
 	for _, change := range changes {
 		if len(change.Put)+len(change.Remove) == 0 {

@@ -17,7 +17,7 @@ func (a *app) attachCommand() *cobra.Command {
 		Args:              arguments(1, -1, "NETWORK"),
 		ValidArgsFunction: a.completeNetworks(-1),
 		RunE: a.with(func(ctx context.Context, s session) error {
-			h, err := current(ctx, s.Client)
+			h, err := a.current(ctx, s.Client)
 			if err != nil {
 				return err
 			}
@@ -43,7 +43,7 @@ needs --yes.`,
 		ValidArgsFunction: a.completeNetworks(-1),
 		PreRunE:           func(cmd *cobra.Command, _ []string) error { return a.mayAsk(cmd, e.all && !e.yes) },
 		RunE: a.with(func(ctx context.Context, s session) error {
-			h, err := current(ctx, s.Client)
+			h, err := a.current(ctx, s.Client)
 			if err != nil {
 				return err
 			}

@@ -40,6 +40,7 @@ func TestCompleteNames(t *testing.T) {
 		{words("network create"), nil},
 		{words("network list"), nil},
 		{words("status -o"), []string{"table", "wide", "name", "json", "yaml"}},
+		{words("attach green --host"), []string{"host1", "host2", "cccccccc-cccc-4ccc-8ccc-cccccccccccc", "dddddddd-dddd-4ddd-8ddd-dddddddddddd"}},
 		{words("completion"), []string{"bash", "zsh", "fish"}},
 	}
 	for _, tt := range tests {

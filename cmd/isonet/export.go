@@ -27,7 +27,7 @@ networks get new ones.`,
 			return nil
 		},
 		RunE: a.with(func(ctx context.Context, s session) error {
-			h, err := current(ctx, s.Client)
+			h, err := a.current(ctx, s.Client)
 			if err != nil {
 				return err
 			}

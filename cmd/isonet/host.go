@@ -53,7 +53,7 @@ func (a *app) hostRenameCommand() *cobra.Command {
 		Args:              arguments(2, 2, "HOST and NAME"),
 		ValidArgsFunction: a.completeHost,
 		RunE: a.with(func(ctx context.Context, s session) error {
-			h, err := s.host(ctx, s.args[0])
+			h, err := findHost(ctx, s.Client, s.args[0])
 			if err != nil {
 				return err
 			}
@@ -77,7 +77,7 @@ its isonetd is alive after all, it takes its networks down and registers anew.`,
 		Args:              arguments(1, 1, "HOST"),
 		ValidArgsFunction: a.completeHost,
 		RunE: a.with(func(ctx context.Context, s session) error {
-			h, err := s.host(ctx, s.args[0])
+			h, err := findHost(ctx, s.Client, s.args[0])
 			if err != nil {
 				return err
 			}
@@ -91,42 +91,23 @@ its isonetd is alive after all, it takes its networks down and registers anew.`,
 	return cmd
 }
 
-// host finds a host by its id, or by a name that one host has.
-func (s session) host(ctx context.Context, reference string) (client.Host, error) {
-	hosts, err := s.Hosts(ctx)
-	if err != nil {
-		return client.Host{}, err
-	}
-	var found []client.Host
-	var ids, names []string
-	for _, h := range hosts {
-		names = append(names, h.Name)
-		switch {
-		case strings.EqualFold(h.ID, reference):
-			return h, nil
-		case h.Name == reference:
-			found, ids = append(found, h), append(ids, h.ID)
-		}
-	}
-	switch len(found) {
-	case 0:
-		return client.Host{}, unknownNames("there is no host", "isonet host list", names, reference)
-	case 1:
-		return found[0], nil
-	}
-	return client.Host{}, fmt.Errorf("%d hosts have the name '%s': use an id, %s", len(found), reference, strings.Join(ids, " or "))
-}
-
-// completeHost completes the name of one host.
+// completeHost completes the name of one host, or its id if several have the name.
 func (a *app) completeHost(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	return a.complete(cmd, args, func(ctx context.Context, c *client.Client) ([]string, error) {
 		hosts, err := c.Hosts(ctx)
-		names := make([]string, len(hosts))
-		for i, h := range hosts {
-			names[i] = h.Name
+		several := map[string]int{}
+		for _, h := range hosts {
+			several[h.Name]++
+		}
+		var names []string
+		for _, h := range hosts {
+			if several[h.Name] > 1 {
+				h.Name = h.ID
+			}
+			names = append(names, h.Name)
 		}
 		return names, err
 	})

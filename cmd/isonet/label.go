@@ -29,7 +29,7 @@ func (a *app) labelAddCommand() *cobra.Command {
 		Args:              labelArguments,
 		ValidArgsFunction: a.completeLabels(networkLabels),
 		RunE: a.with(func(ctx context.Context, s session) error {
-			h, err := current(ctx, s.Client)
+			h, err := a.current(ctx, s.Client)
 			if err != nil {
 				return err
 			}
@@ -56,7 +56,7 @@ without a terminal it needs --yes.`,
 		ValidArgsFunction: a.completeLabels(hostLabels),
 		PreRunE:           func(cmd *cobra.Command, _ []string) error { return a.mayAsk(cmd, e.all && !e.yes) },
 		RunE: a.with(func(ctx context.Context, s session) error {
-			h, err := current(ctx, s.Client)
+			h, err := a.current(ctx, s.Client)
 			if err != nil {
 				return err
 			}
@@ -115,7 +115,7 @@ func (a *app) labelListCommand() *cobra.Command {
 		Short:   "List the labels of the host and the networks that they attach",
 		Args:    arguments(0, 0, ""),
 		RunE: a.with(func(ctx context.Context, s session) error {
-			h, err := current(ctx, s.Client)
+			h, err := a.current(ctx, s.Client)
 			if err != nil {
 				return err
 			}

@@ -35,7 +35,7 @@ type remoteDaemon struct {
 
 // startRemote starts isonetd at an address, with what an earlier one has left in dir.
 // Its certificate has another name than the address.
-func startRemote(t *testing.T, endpoint, dir, address string) remoteDaemon {
+func startRemote(t *testing.T, endpoint, dir, address string, more ...func(*isonetdaemon.Options)) remoteDaemon {
 	t.Helper()
 	hash, err := bcrypt.GenerateFromPassword([]byte("secret"), bcrypt.MinCost)
 	if err != nil {
@@ -50,6 +50,9 @@ func startRemote(t *testing.T, endpoint, dir, address string) remoteDaemon {
 	options.OVSDB, options.StateDir, options.Socket = endpoint, filepath.Join(dir, "state"), filepath.Join(dir, "d.sock")
 	options.MetricsListen, options.DatapathType, options.HostGuard = "", "netdev", "off"
 	options.Listen, options.UsersFile, options.TLSCert, options.TLSKey, options.TLSCA = address, users, d.cert, key, d.cert
+	for _, change := range more {
+		change(&options)
+	}
 	cfg, err := options.Parse()
 	if err != nil {
 		t.Fatal(err)

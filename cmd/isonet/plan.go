@@ -24,6 +24,9 @@ nothing as a rule.`,
 		Args: arguments(0, 0, ""),
 		RunE: a.with(func(ctx context.Context, s session) error {
 			if f.file == "" {
+				if err := a.ownHost(ctx, s.Client); err != nil {
+					return err
+				}
 				p, err := s.Plan(ctx)
 				if err != nil {
 					return err

@@ -152,6 +152,7 @@ not isolated or not known ('isonet status' and 'isonet doctor') or a file differ
 		a.loginCommand(), a.logoutCommand(), a.contextCommand(),
 		a.completionCommand(root), a.versionCommand(),
 	)
+	a.addHostFlags(root)
 	addExamples(root, examples())
 	return root
 }
@@ -242,6 +243,9 @@ func (a *app) with(do func(ctx context.Context, s session) error) func(*cobra.Co
 		defer c.Close()
 		ctx, cancel := a.limit(cmd.Context())
 		defer cancel()
+		if err := a.checkHost(ctx, c); err != nil {
+			return err
+		}
 		s := session{Client: c, cmd: cmd, args: args}
 		return s.named(ctx, do(ctx, s))
 	}

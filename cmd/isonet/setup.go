@@ -157,7 +157,7 @@ func (a *app) compare(ctx context.Context, c *client.Client, f setupFlags) (host
 	if err != nil {
 		return host{}, setup.Plan{}, err
 	}
-	h, err := current(ctx, c)
+	h, err := a.current(ctx, c)
 	if err != nil {
 		return host{}, setup.Plan{}, err
 	}

@@ -78,6 +78,9 @@ func (a *app) top(ctx context.Context, f topFlags, l *list[load], asked grid.Opt
 		return err
 	}
 	defer c.Close()
+	if err := a.checkHost(ctx, c); err != nil {
+		return err
+	}
 	status, err := a.look(ctx, c)
 	if err != nil {
 		return err

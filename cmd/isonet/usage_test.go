@@ -16,6 +16,9 @@ import (
 var badValues = map[string][]string{
 	"broadcast-limit":  {"-1", "200000001"},
 	"cacert":           {"/nonexistent"},
+	"color":            {"green"},
+	"columns":          {"nosuch"},
+	"filter":           {"x", "mtu~["},
 	"comment":          {"a\x01b"},
 	"context":          nil, // that it names nothing is an error: TestContextMistakes
 	"description":      {"a\x01b"},

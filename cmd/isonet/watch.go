@@ -26,6 +26,9 @@ it; with '-o yaml' each document is.`,
 				return err
 			}
 			defer c.Close()
+			if err := a.checkHost(cmd.Context(), c); err != nil {
+				return err
+			}
 			return a.watch(cmd.Context(), c)
 		},
 	}
