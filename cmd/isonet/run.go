@@ -121,7 +121,8 @@ with --url.
 Networks may be named by name or by id; an id comes first.
 
 Exit codes: 0 success, 1 error, 2 wrong use (of which isonetd is asked nothing), 3 a network is not active,
-not isolated or not known ('isonet status' and 'isonet doctor') or a file differs ('isonet diff'), 4 a leak, 5 no proof and
+not isolated or not known ('isonet status' and 'isonet doctor') or a file differs ('isonet diff') or a
+network is not as wanted in time ('isonet wait'), 4 a leak, 5 no proof and
 6 isolated but impaired ('isonet prove' only).`)
 	root.Version = version.String()
 	root.SetVersionTemplate("isonet {{.Version}}\n")
@@ -147,7 +148,7 @@ not isolated or not known ('isonet status' and 'isonet doctor') or a file differ
 	root.AddCommand(
 		a.networkCommand(), a.hostCommand(), a.labelCommand(), a.attachCommand(), a.detachCommand(),
 		a.adoptCommand(), a.releaseCommand(), a.portCommand(), a.guardCommand(),
-		a.setupCommand(), a.validateCommand(), a.diffCommand(), a.planCommand(), a.exportCommand(), a.backupCommand(), a.restoreCommand(), a.statusCommand(), a.doctorCommand(), a.watchCommand(), a.proveCommand(),
+		a.setupCommand(), a.validateCommand(), a.diffCommand(), a.planCommand(), a.exportCommand(), a.backupCommand(), a.restoreCommand(), a.statusCommand(), a.doctorCommand(), a.watchCommand(), a.waitCommand(), a.proveCommand(),
 		a.topCommand(), a.statsCommand(),
 		a.loginCommand(), a.logoutCommand(), a.contextCommand(),
 		a.completionCommand(root), a.versionCommand(),
