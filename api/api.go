@@ -61,6 +61,8 @@ type API struct {
 	settings atomic.Pointer[Settings]
 	// remote is nil without Remote.
 	remote *rest.Sessions
+	// compress is for what goes over a network.
+	compress func(http.Handler) http.HandlerFunc
 }
 
 // New returns the API over the given parts.
@@ -74,6 +76,10 @@ func New(c Config) (*API, error) {
 	a := &API{
 		backend: rest.Backend{Store: c.Store, Loop: c.Loop, Writer: change.New(c.Store, c.Loop, c.Logger), Traffic: c.Traffic, History: c.History},
 		config:  c,
+	}
+	var err error
+	if a.compress, err = rest.Compression(); err != nil {
+		return nil, err
 	}
 	a.settings.Store(&c.Settings)
 	a.mux = rest.NewMux(a.routes(a.backend)...)
@@ -101,7 +107,7 @@ func (a *API) Local() http.Handler { return a.endpoint(nil) }
 // sends on behalf of other sites.
 func (a *API) Remote(users *rest.Users) http.Handler {
 	a.remote = rest.NewSessions(users, a.settings.Load().TokenTimeout, a.config.Now)
-	return a.endpoint(a.remote)
+	return a.compress(a.endpoint(a.remote))
 }
 
 // Reload makes other settings and users be in force, for requests that come from now

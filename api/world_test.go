@@ -328,7 +328,7 @@ func nicID(name string) string { return string(model.NICID(host1, name)) }
 
 // world is an API over a store in memory and an obedient Open vSwitch.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	store   *memory
 	loop    *loop
 	api     *api.API
@@ -339,7 +339,7 @@ type world struct {
 	requests atomic.Int64
 }
 
-func newWorld(t *testing.T, changes ...func(*api.Config)) *world {
+func newWorld(t testing.TB, changes ...func(*api.Config)) *world {
 	t.Helper()
 	store := &memory{desired: newDesired()}
 	l := &loop{
@@ -415,7 +415,7 @@ type faultBody struct {
 	Reason  string   `xml:"reason"`
 }
 
-func readFault(t *testing.T, body []byte) faultBody {
+func readFault(t testing.TB, body []byte) faultBody {
 	t.Helper()
 	var f faultBody
 	if err := xml.Unmarshal(body, &f); err != nil {

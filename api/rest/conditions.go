@@ -64,7 +64,7 @@ func tags(values []string, weak bool) []string {
 	var list []string
 	for _, match := range tagPattern.FindAllStringSubmatch(strings.Join(values, ","), -1) {
 		if match[1] == "" || weak {
-			list = append(list, match[2])
+			list = append(list, strings.TrimSuffix(match[2], compressedSuffix))
 		}
 	}
 	return list
