@@ -22,7 +22,7 @@ import (
 //	=> STATUS VARIABLE...   the answer that it must get
 //
 // A VARIABLE takes what the answer created: the id of its first element with
-// an id, or the access token. In what is sent, {VARIABLE} stands for it.
+// an id, or the access token; COOKIE takes the cookie. In what is sent, {VARIABLE} stands for it.
 // {ADDRESS} is the server's, {H} the host, {CL} the cluster, {DC} the data
 // center, and {LENGTH} the length of the body.
 type recording []section
@@ -90,7 +90,7 @@ func (p *recordingParser) read(text string) error {
 func (p *recordingParser) request(method, rest string) error {
 	path, set, _ := strings.Cut(rest, " ")
 	headers, ok := p.headers[set]
-	if !ok || !slices.Contains([]string{"DELETE", "GET", "POST", "PUT"}, method) {
+	if !ok || !slices.Contains([]string{"DELETE", "GET", "HEAD", "POST", "PUT"}, method) {
 		return fmt.Errorf("neither a request with known headers nor anything else: %q", method+" "+rest)
 	}
 	s := &p.recording[len(p.recording)-1]
