@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -43,9 +44,7 @@ you say that it is right. From then on isonet trusts that certificate alone ther
 		Args:              arguments(0, 1, ""),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, cancel := a.limit(cmd.Context())
-			defer cancel()
-			return a.login(ctx, cmd, f, args)
+			return a.login(cmd.Context(), cmd, f, args)
 		},
 	}
 	cmd.Flags().StringVar(&f.name, "name", "", "name of the context; without it that of the URL's host")
@@ -60,6 +59,21 @@ type loginReport struct {
 	Context string `json:"context"`
 	URL     string `json:"url"`
 	User    string `json:"user"`
+}
+
+// within gives a request the time limit. Whoever types has none.
+func (a *app) within(ctx context.Context, request func(context.Context) error) error {
+	ctx, cancel := a.limit(ctx)
+	defer cancel()
+	return request(ctx)
+}
+
+// try asks the daemon for something small.
+func (a *app) try(ctx context.Context, c *client.Client) error {
+	return a.within(ctx, func(ctx context.Context) error {
+		_, err := c.Version(ctx)
+		return err
+	})
 }
 
 func (a *app) login(ctx context.Context, cmd *cobra.Command, f loginFlags, args []string) error {
@@ -86,7 +100,7 @@ func (a *app) login(ctx context.Context, cmd *cobra.Command, f loginFlags, args 
 		}
 	}
 	if before != "" {
-		_ = c.Logout(ctx, before) // it ends by itself
+		_ = a.within(ctx, func(ctx context.Context) error { return c.Logout(ctx, before) }) // it ends by itself
 	}
 	file.Put(to)
 	file.Current = to.Name
@@ -171,7 +185,7 @@ func (a *app) reach(ctx context.Context, to *contexts.Context, told bool) (c *cl
 		if c, err = a.clientOf(*to, ""); err != nil {
 			return nil, false, usageFor(a.cmd, err.Error())
 		}
-		_, err = c.Version(ctx)
+		err = a.try(ctx, c)
 		untrusted, unknown := errors.AsType[*tls.CertificateVerificationError](err)
 		switch {
 		case err == nil, errors.Is(err, client.ErrUnauthorized):
@@ -217,11 +231,11 @@ func (a *app) askTrust(ctx context.Context, to *contexts.Context, untrusted *tls
 	if err != nil {
 		return fmt.Errorf("show the certificate: %w", err)
 	}
-	answer, err := a.ask(ctx, "Trust it from now on? (yes/no) ", false)
+	answer, err := a.ask(ctx, "Trust it from now on? [y/N] ", false)
 	if err != nil {
 		return fmt.Errorf("ask whether to trust the certificate: %w", err)
 	}
-	if answer != "yes" && answer != "y" {
+	if !slices.Contains([]string{"y", "yes"}, strings.ToLower(answer)) {
 		return errors.New("the certificate is not trusted: nothing was sent")
 	}
 	to.Fingerprint = client.Fingerprint(leaf)
@@ -262,12 +276,13 @@ func (a *app) authenticate(ctx context.Context, cmd *cobra.Command, c *client.Cl
 		}
 		defer own.Close()
 		to.Token = ""
-		_, err = own.Version(ctx)
-		return err
+		return a.try(ctx, own)
 	}
 	a.at.User, a.at.Password = to.User, password // for the words of a refusal
-	to.Token, err = c.Login(ctx, to.User, password)
-	return err
+	return a.within(ctx, func(ctx context.Context) error {
+		to.Token, err = c.Login(ctx, to.User, password)
+		return err
+	})
 }
 
 // loginPassword reads the password, or asks for it. Only the name of a file is kept.

@@ -240,6 +240,31 @@ func tokenIn(t *testing.T, file string) string {
 	return token
 }
 
+// TestLoginOnATerminal checks that a password is not shown, and that an interrupt at the
+// question leaves the terminal as it was.
+func TestLoginOnATerminal(t *testing.T) {
+	t.Setenv("XDG_CONFIG_HOME", shortDir(t))
+	d := startRemote(t, ovstest.Start(t).Endpoint(), shortDir(t), freePort(t))
+	t.Cleanup(d.stop)
+	s := onTerminal(t, "", "login", d.url, "--name", "lab")
+	s.sees("is not trusted: x509: ", "CN=rack1", "Trust it from now on? [y/N]")
+	s.types("y" + keyEnter)
+	s.sees("User:")
+	s.types("ann" + keyEnter)
+	s.sees("Password of 'ann' at " + d.url + ":")
+	s.types("secret" + keyEnter)
+	if text := s.sees("logged in to " + d.url); strings.Contains(text, "secret") {
+		t.Errorf("the password is on the screen:\n%s", text)
+	}
+	s.ends()
+
+	s = onTerminal(t, "", "login")
+	s.sees("Password of 'ann' at " + d.url + ":")
+	s.types(keyCtrlC)
+	s.sees("isonet: interrupted")
+	s.endsWith(exitError)
+}
+
 // TestPrecedence checks which daemon is asked, and as whom: a flag goes before a
 // variable, and that before the context.
 func TestPrecedence(t *testing.T) {

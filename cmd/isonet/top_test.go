@@ -124,12 +124,18 @@ func (s *screenTest) types(keys string) {
 // is as it was: the first screen, with a cursor, and lines.
 func (s *screenTest) ends() {
 	s.t.Helper()
+	s.endsWith(exitOK)
+}
+
+// endsWith is ends for another exit code.
+func (s *screenTest) endsWith(code int) {
+	s.t.Helper()
 	select {
 	case <-s.left: // what with, the exit code says
 	case <-time.After(20 * time.Second):
 		s.t.Fatalf("it does not end:\n%s", s.text())
 	}
-	if got := s.cmd.ProcessState.ExitCode(); got != exitOK {
+	if got := s.cmd.ProcessState.ExitCode(); got != code {
 		s.t.Errorf("the exit code is %d", got)
 	}
 	s.until("the first screen", func(string) bool { return !s.emulator.IsAltScreen() })
