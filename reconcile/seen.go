@@ -38,7 +38,9 @@ func (s *seen) tell(b plan.Bridge, there bool) (report.Bridge, bool) {
 	if !there {
 		return report.Bridge{}, false
 	}
+	_, device := s.actual.Links.Named(b.Name) // comes before vswitchd tells of the bridge
 	told := report.Bridge{
+		Made: device || opened(b),
 		UUID: b.UUID, Name: b.Name, Network: b.Network, DatapathType: b.DatapathType, MTU: b.LocalMTU(),
 		Strict: b.FailMode == plan.SecureFailMode, Unsettled: b.DatapathType == plan.ResetDatapath,
 	}
@@ -74,6 +76,21 @@ func (s *seen) Conflicts(desired *model.Desired, host model.ID) []report.Conflic
 		conflicts = append(conflicts, report.Conflict(c))
 	}
 	return conflicts
+}
+
+// Leaving returns how many bridges are left that a host must not have.
+func (s *seen) Leaving(desired *model.Desired, host model.ID) int {
+	left := len(s.actual.Lingering)
+	wanted := map[model.ID]bool{}
+	for _, at := range desired.On(host) {
+		wanted[at.Network] = true
+	}
+	for _, b := range s.actual.Bridges {
+		if b.Network != "" && !wanted[b.Network] {
+			left++
+		}
+	}
+	return left
 }
 
 // Foresee returns what the loop would change.

@@ -22,6 +22,9 @@ type Host interface {
 	// Conflicts returns the networks that a host of a desired state must have and
 	// cannot have here.
 	Conflicts(desired *model.Desired, host model.ID) []Conflict
+	// Leaving returns how many bridges of networks are left that a host of a desired
+	// state must not have, with those of which only a device is left.
+	Leaving(desired *model.Desired, host model.ID) int
 	// Foresee returns what would be changed here so that it becomes what a host of a
 	// desired state must have. What is put off, because somebody keeps breaking it, is
 	// in it.
@@ -38,6 +41,9 @@ type Bridge struct {
 	DatapathType string
 	// Strict says that it forwards by flows of its own and no others.
 	Strict bool
+	// Made says that ovs-vswitchd has made its device, or says so itself. Frames pass
+	// when its network is active.
+	Made bool
 	// Unsettled says that isonet is taking it down to put it in order.
 	Unsettled bool
 	// MTU is that of the bridge's own device in bytes; 0 is unknown.

@@ -38,10 +38,23 @@ type Status struct {
 	// more: the host guard stays on them until they are gone, are another program's,
 	// or isonet/guard/release says so.
 	LeftGuarded []string `json:"left_guarded"`
+	// Progress is how far Open vSwitch is with the networks.
+	Progress Progress `json:"progress"`
 	// Networks are sorted by name.
 	Networks []NetworkStatus `json:"networks"`
 	// Events are the newest events about isolation, the newest last.
 	Events []Event `json:"events,omitzero"`
+}
+
+// Progress counts what Open vSwitch has done of what the host must have.
+type Progress struct {
+	// Wanted is how many networks the host must have. Made are those whose bridge
+	// ovs-vswitchd has made, and Active those that are ready.
+	Wanted int `json:"wanted"`
+	Made   int `json:"made"`
+	Active int `json:"active"`
+	// Leaving is how many bridges the host has that it must not have any more.
+	Leaving int `json:"leaving"`
 }
 
 // Missing is something that verdicts rest on and that is not there.

@@ -2,6 +2,7 @@ package native_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -40,6 +41,36 @@ func TestListsAreThere(t *testing.T) {
 				t.Errorf("%s: no list %s in\n%s", name, list, data)
 			}
 		}
+	}
+}
+
+// TestProgress checks what counts as made, and what is still to go.
+func TestProgress(t *testing.T) {
+	d := model.NewDesired()
+	d.Hosts[host] = model.Host{ID: host, Name: "host"}
+	for i, name := range []string{"active", "device", "row", "nothing"} {
+		id := model.ID(fmt.Sprintf("aaaaaaaa-0000-4000-8000-00000000000%d", i))
+		d.Networks[id] = model.Network{ID: id, Name: name, VdsmName: name}
+		if _, err := d.Attach(host, id, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bridge := func(name string, id model.ID, port int) plan.Bridge {
+		return plan.Bridge{Name: name, Network: id, Ports: []plan.Port{{Name: name, Interfaces: []plan.Interface{{Name: name, Type: "internal", OFPort: port}}}}}
+	}
+	actual := &plan.Actual{
+		Links: new(plan.Links).Change(nil, []plan.Device{{Index: 7, Name: "device"}}), Lingering: map[string]bool{"gone": true},
+		Bridges: map[string]plan.Bridge{
+			"active": bridge("active", "aaaaaaaa-0000-4000-8000-000000000000", 65534), "device": bridge("device", "aaaaaaaa-0000-4000-8000-000000000001", 0),
+			"row": bridge("row", "aaaaaaaa-0000-4000-8000-000000000002", 0), "old": bridge("old", "bbbbbbbb-0000-4000-8000-000000000000", 65534), "of others": bridge("of others", "", 65534),
+		},
+	}
+	status := report.Status{HostID: host, Connected: true, Host: reconcile.Seen(actual), Networks: map[model.ID]report.NetworkStatus{
+		"aaaaaaaa-0000-4000-8000-000000000000": {State: report.Active},
+	}}
+	want := wire.Progress{Wanted: 4, Made: 2, Active: 1, Leaving: 2}
+	if got := native.Status(native.Moment{Desired: d, Status: status}).Progress; got != want {
+		t.Errorf("the progress is %+v, want %+v", got, want)
 	}
 }
 

@@ -39,14 +39,26 @@ func Status(m Moment) wire.Status {
 	}
 	h.Held = heldOf(s.Held)
 	for _, at := range m.Desired.On(s.HostID) {
-		h.Networks = append(h.Networks, m.network(at))
+		n, made := m.network(at)
+		h.Networks = append(h.Networks, n)
+		h.Progress.Wanted++
+		if made {
+			h.Progress.Made++
+		}
+		if n.Active() {
+			h.Progress.Active++
+		}
+	}
+	if s.Host != nil {
+		h.Progress.Leaving = s.Host.Leaving(m.Desired, s.HostID)
 	}
 	return h
 }
 
-func (m Moment) network(at model.Attachment) wire.NetworkStatus {
+// network returns how a network is, and whether its bridge is made.
+func (m Moment) network(at model.Attachment) (s wire.NetworkStatus, made bool) {
 	n := m.Desired.Networks[at.Network]
-	s := wire.NetworkStatus{
+	s = wire.NetworkStatus{
 		ID: string(n.ID), Name: n.Name, Bridge: n.VdsmName, MTU: wire.MTU{Wanted: n.EffectiveMTU()},
 		Cause: wire.Cause{Explicit: at.Explicit, Label: at.Label}, Ports: []wire.Port{},
 	}
@@ -55,13 +67,13 @@ func (m Moment) network(at model.Attachment) wire.NetworkStatus {
 	s.Isolation = m.isolation(n)
 	if m.Status.Host != nil {
 		bridge, _ := m.Status.Host.Bridge(n)
-		s.MTU.Actual = bridge.MTU
+		made, s.MTU.Actual = bridge.Made, bridge.MTU
 		s.Ports = portsOf(n.ID, bridge, m.Ports, m.Status.Networks[n.ID].Isolation.Denied.Ports)
 	}
 	if t, ok := m.Traffic[n.ID]; ok {
 		s.Traffic = trafficOf(t)
 	}
-	return s
+	return s, made
 }
 
 func heldOf(list []report.Held) []wire.Held {

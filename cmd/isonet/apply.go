@@ -59,13 +59,15 @@ func (a *app) apply(ctx context.Context, c *client.Client, h host, p setup.Plan,
 	}
 	if h.name != "" {
 		a.complain(fmt.Sprintf("note: the isonetd of host '%s' takes up by itself what is said here: ask it whether it is done", h.name))
-	} else {
-		progress := a.progress()
-		defer progress.clear()
-		defer a.follow(ctx, c, progress)()
+		a.progress.hide() // the numbers would be those of another host
 	}
 	done := 0
 	for _, change := range changes {
+		if len(changes) == 1 {
+			a.progress.say("waiting for Open vSwitch")
+		} else {
+			a.progress.say("steps done: %d of %d", done, len(steps))
+		}
 		if len(change.Put)+len(change.Remove) == 0 {
 			return a.applyToHost(ctx, c, h, p, force)
 		}

@@ -254,7 +254,7 @@ func TestSetupOfManyNetworks(t *testing.T) {
 	}
 }
 
-// TestProgress checks what is shown on a terminal while networks are set up.
+// TestProgress checks what is shown on a terminal while a setup lasts.
 func TestProgress(t *testing.T) {
 	seen := make(chan struct{})
 	d := &daemon{answers: standard(t)}
@@ -277,7 +277,7 @@ func TestProgress(t *testing.T) {
 		stdout: &stdout, stderr: stderr, terminal: true, socket: socket, now: time.Now,
 	})
 	want := strings.Join([]string{
-		"", "waiting for Open vSwitch", "networks active: 1 of 3", "",
+		"", "waiting for Open vSwitch", "waiting for Open vSwitch; networks active: 1 of 3", "",
 	}, eraseLine)
 	if diff := cmp.Diff(want, stderr.written.String()); diff != "" || code != exitOK {
 		t.Errorf("exit code %d, progress (-want +got):\n%s", code, diff)

@@ -68,6 +68,7 @@ func encode(value any, indent string) ([]byte, error) {
 }
 
 func (a *app) write(data []byte) error {
+	a.progress.hide() // for good: the rest is on the same screen
 	if _, err := a.stdout.Write(data); err != nil {
 		return fmt.Errorf("write the output: %w", err)
 	}

@@ -85,6 +85,7 @@ func (a *app) prove(ctx context.Context, s session, o prove.Options, all bool) e
 	if err != nil {
 		return err
 	}
+	a.progress.say("testing with frames")
 	report, err := prove.Run(ctx, s, o)
 	if report.Result != "" {
 		report.Skipped = skipped

@@ -65,11 +65,13 @@ type system struct {
 // app is one run of the command.
 type app struct {
 	system
-	output  string
-	color   string
-	bare    bool // of a list, only the rows
-	timeout time.Duration
-	remote  remote
+	output string
+	color  string
+	bare   bool // of a list, only the rows
+	// progress is nil where none is shown.
+	progress *progress
+	timeout  time.Duration
+	remote   remote
 	// cmd is the command that is run, and at is the daemon that it talks to.
 	cmd     *cobra.Command
 	at      target
@@ -109,6 +111,8 @@ func (a *app) exit(err error) int {
 
 // complain writes one line to stderr.
 func (a *app) complain(text string) {
+	a.progress.hide()
+	defer a.progress.show()
 	_, _ = fmt.Fprintf(a.stderr, "isonet: %s\n", oneLine(text)) // there is nowhere left to tell
 }
 
@@ -247,6 +251,7 @@ func (a *app) with(do func(ctx context.Context, s session) error) func(*cobra.Co
 		if err := a.checkHost(ctx, c); err != nil {
 			return err
 		}
+		defer a.track(ctx, c)()
 		s := session{Client: c, cmd: cmd, args: args}
 		return s.named(ctx, do(ctx, s))
 	}
