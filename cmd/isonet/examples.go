@@ -160,6 +160,10 @@ func examples() map[string][]string {
 		},
 		"isonet validate": {"isonet validate -f lab.yaml"},
 		"isonet version":  {"isonet version"},
+		"isonet wait": {
+			"isonet wait blue --for active,isolated --timeout 30s",
+			"isonet wait blue green --for deleted",
+		},
 		"isonet watch": {
 			"isonet watch",
 			"isonet watch -o json | jq -r .networks[].state",

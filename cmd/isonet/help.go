@@ -1,11 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // helpCommand takes the place of cobra's, which shows the help of isonet for a command
@@ -60,6 +62,19 @@ func unknownCommand(group *cobra.Command, word string) error {
 		suggestions = called(group.Root(), word)
 	}
 	return usageFor(group, fmt.Sprintf("unknown command '%s'%s", word, didYouMean(suggestions)))
+}
+
+// wrongFlag refuses a flag, and suggests those that are the most like an unknown one.
+func wrongFlag(cmd *cobra.Command, err error) error {
+	var suggestions []string
+	if unknown, is := errors.AsType[*pflag.NotExistError](err); is && unknown.GetSpecifiedShortnames() == "" {
+		var names []string
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+		for _, name := range near(unknown.GetSpecifiedName(), names) {
+			suggestions = append(suggestions, "--"+name)
+		}
+	}
+	return usageFor(cmd, err.Error()+didYouMean(suggestions))
 }
 
 // called returns the commands anywhere that have the name, by their whole names.

@@ -14,8 +14,8 @@ import (
 )
 
 func (a *app) hostCommand() *cobra.Command {
-	return alias(a.group("host", "Show, rename and remove the hosts that share the desired state",
-		`Show, rename and remove the hosts that share the desired state. A host has the
+	return alias(a.group("host", "Show, rename and delete the hosts that share the desired state",
+		`Show, rename and delete the hosts that share the desired state. A host has the
 name of its machine, and follows it, unless it was renamed here.`,
 		a.hostListCommand(), a.hostRenameCommand(), a.hostDeleteCommand()), "hosts")
 }

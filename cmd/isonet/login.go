@@ -311,6 +311,9 @@ func (a *app) saveContexts(file contexts.File) error {
 		return err
 	}
 	path := a.contextsPath()
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real // a link stays one
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("make the directory of the contexts: %w", err)
 	}

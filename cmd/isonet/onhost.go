@@ -38,6 +38,7 @@ func hostCommands() map[string]bool {
 		"isonet stats":         false,
 		"isonet status":        false,
 		"isonet top":           false,
+		"isonet wait":          false,
 		"isonet watch":         false,
 	}
 }

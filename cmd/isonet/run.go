@@ -119,8 +119,8 @@ func (a *app) complain(text string) {
 func (a *app) rootCommand() *cobra.Command {
 	root := a.group("isonet", "Isolated networks of a virtualization host",
 		`Isonet shows and changes the isolated networks of a virtualization host.
-It talks to isonetd on the same host over a unix socket, or on another host
-with --url.
+It talks to isonetd on the same host over a unix socket, or on another host: see
+'isonet login'.
 
 Networks may be named by name or by id; an id comes first.
 
@@ -135,7 +135,7 @@ network is not as wanted in time ('isonet wait'), 4 a leak, 5 no proof and
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageFor(cmd, err.Error()) })
+	root.SetFlagErrorFunc(wrongFlag)
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.checkFlags(cmd) }
 
 	flags := root.PersistentFlags()
@@ -149,17 +149,24 @@ network is not as wanted in time ('isonet wait'), 4 a leak, 5 no proof and
 	}))
 	must(root.RegisterFlagCompletionFunc("color", cobra.FixedCompletions(whenColored(), cobra.ShellCompDirectiveNoFileComp)))
 
-	root.AddCommand(
-		a.networkCommand(), a.hostCommand(), a.labelCommand(), a.attachCommand(), a.detachCommand(),
-		a.adoptCommand(), a.releaseCommand(), a.portCommand(), a.guardCommand(),
-		a.setupCommand(), a.validateCommand(), a.diffCommand(), a.planCommand(), a.exportCommand(), a.backupCommand(), a.restoreCommand(), a.statusCommand(), a.doctorCommand(), a.watchCommand(), a.waitCommand(), a.proveCommand(),
-		a.topCommand(), a.statsCommand(),
-		a.loginCommand(), a.logoutCommand(), a.contextCommand(),
-		a.completionCommand(root), a.versionCommand(),
-	)
+	addGroup(root, "Networks:", a.networkCommand(), a.attachCommand(), a.detachCommand(), a.labelCommand(), a.adoptCommand(), a.releaseCommand())
+	addGroup(root, "Many at once:", a.setupCommand(), a.validateCommand(), a.diffCommand(), a.planCommand(), a.exportCommand(), a.backupCommand(), a.restoreCommand())
+	addGroup(root, "State, traffic and proof:", a.statusCommand(), a.doctorCommand(), a.watchCommand(), a.waitCommand(), a.proveCommand(), a.topCommand(), a.statsCommand(),
+		a.portCommand(), a.guardCommand())
+	addGroup(root, "Other hosts:", a.hostCommand(), a.loginCommand(), a.logoutCommand(), a.contextCommand())
+	root.AddCommand(a.completionCommand(root), a.versionCommand())
 	a.addHostFlags(root)
 	addExamples(root, examples())
 	return root
+}
+
+// addGroup adds commands, which the help shows together.
+func addGroup(root *cobra.Command, title string, commands ...*cobra.Command) {
+	root.AddGroup(&cobra.Group{ID: title, Title: title})
+	for _, c := range commands {
+		c.GroupID = title
+		root.AddCommand(c)
+	}
 }
 
 func whenColored() []string { return []string{"auto", "always", "never"} }

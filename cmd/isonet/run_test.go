@@ -383,6 +383,7 @@ func TestUsage(t *testing.T) {
 		{words("help network lst"), "unknown command 'lst' (did you mean 'isonet network list'?); see 'isonet network --help'"},
 		{words("--nope"), "unknown flag: --nope; see 'isonet --help'"},
 		{words("status --nope"), "unknown flag: --nope; see 'isonet status --help'"},
+		{words("network create x --lable lab"), "unknown flag: --lable (did you mean '--label'?); see 'isonet network create --help'"},
 		{words("status -x"), "unknown shorthand flag: 'x' in -x; see 'isonet status --help'"},
 		{words("status a b"), "too many arguments: 'b'; see 'isonet status --help'"},
 		{words("status -o xml"), "unknown output form 'xml': use table, wide, name, json, yaml; see 'isonet status --help'"},

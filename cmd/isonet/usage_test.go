@@ -24,6 +24,7 @@ var badValues = map[string][]string{
 	"description":      {"a\x01b"},
 	"file":             {"/nonexistent"},
 	"fingerprint":      {"abc"},
+	"for":              {"nosuch", "", "deleted,active"},
 	"host":             nil,
 	"interval":         {"0s"},
 	"isolation-policy": {"foo"},

@@ -47,7 +47,6 @@ cannot be reached, or that is restarted, is waited for.
 
 Exit codes: 0 it is so, 1 error (isonetd was never reached, there is no such network),
 3 it was not so within --timeout (2m unless given): then it is shown what was seen last.`,
-		Example:           "  isonet wait blue --for active,isolated --timeout 30s\n  isonet wait blue green --for deleted",
 		Args:              arguments(1, -1, "NETWORK"),
 		ValidArgsFunction: a.completeNetworks(-1),
 		PreRunE:           func(cmd *cobra.Command, _ []string) error { return checkConditions(cmd, wanted) },
