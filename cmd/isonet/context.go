@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/isonet/isonet/cmd/isonet/internal/contexts"
+	"github.com/isonet/isonet/cmd/isonet/internal/grid"
 )
 
 func (a *app) contextCommand() *cobra.Command {
@@ -52,7 +53,22 @@ func (a *app) infoOf(c contexts.Context, current bool) contextInfo {
 }
 
 func (a *app) contextListCommand() *cobra.Command {
-	return &cobra.Command{
+	type c = contextInfo
+	known := newList(
+		grid.Column[c]{Name: "current", Path: "current", Text: func(c c) string {
+			if c.Current {
+				return "*"
+			}
+			return ""
+		}, Rank: 1},
+		grid.Column[c]{Name: "context", Path: "name", Text: func(c c) string { return c.Name }, Least: 12},
+		grid.Column[c]{Name: "url", Path: "url", Text: func(c c) string { return c.URL }, Rank: 2, Least: 20},
+		grid.Column[c]{Name: "user", Path: "user", Text: func(c c) string { return c.User }, Rank: 3, Least: 8},
+		grid.Column[c]{Name: "login", Path: "login", Text: func(c c) string { return c.Login }, Rank: 4},
+		grid.Column[c]{Name: "host", Path: "host", Text: func(c c) string { return c.Host }, Rank: 5, Least: 8},
+	)
+	known.name = 1
+	return a.lists(&cobra.Command{
 		Use:     "list",
 		Aliases: []string{"ls"},
 		Short:   "List the contexts",
@@ -67,18 +83,9 @@ func (a *app) contextListCommand() *cobra.Command {
 			for _, c := range append([]contexts.Context{{Name: contexts.Local}}, file.Contexts...) {
 				list = append(list, a.infoOf(c, c.Name == cmp.Or(file.Current, contexts.Local)))
 			}
-			return a.print(list, func(t *table) {
-				t.row("CURRENT", "CONTEXT", "URL", "USER", "LOGIN", "HOST")
-				for _, c := range list {
-					star := ""
-					if c.Current {
-						star = "*"
-					}
-					t.row(star, c.Name, c.URL, c.User, c.Login, c.Host)
-				}
-			})
+			return known.print(a, list)
 		},
-	}
+	}, known)
 }
 
 func (a *app) contextShowCommand() *cobra.Command {

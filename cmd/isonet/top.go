@@ -50,8 +50,8 @@ func (a *app) topCommand() *cobra.Command {
 		Short: "Show the traffic of the host's networks live",
 		Long: `Show the traffic of the host's networks, the busiest first, until it is
 interrupted, and with --ports that of their ports below each. It shows it once
-if the output is no terminal, and with another output form than table. --timeout
-counts for each look at the daemon. Columns of numbers are sorted with the largest
+if the output is no terminal, and with the output forms json, yaml and name.
+--timeout counts for each look at the daemon. Columns of numbers are sorted with the largest
 first.
 
 ` + topKeys,
@@ -85,7 +85,7 @@ func (a *app) top(ctx context.Context, f topFlags, l *list[load], asked grid.Opt
 	if err != nil {
 		return err
 	}
-	if _, terminal := a.width(); terminal && !a.dumb() && !f.once && a.output == "table" {
+	if _, terminal := a.width(); terminal && !a.dumb() && !f.once && (a.output == "table" || a.output == "wide") {
 		return a.live(ctx, c, status, f, l, asked)
 	}
 	rows := pickLoads(l, loads(status.Networks, f.ports))
