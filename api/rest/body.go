@@ -40,7 +40,14 @@ func (c *Call) read(into Document, optional bool) error {
 	if optional && len(data) == 0 {
 		return nil
 	}
-	return f.decode(data, in, into)
+	if data, err = f.plain(data, in); err != nil {
+		return err
+	}
+	if err := f.parse(data, into); err != nil {
+		return err
+	}
+	c.tellUnknown(f, data, into)
+	return nil
 }
 
 // ReadJSON decodes the body of an isonet resource, which has native values.
@@ -65,7 +72,11 @@ func (c *Call) readJSON(into any, times int) error {
 	if err := guardJSON(data, maxParts*times); err != nil {
 		return decodeError(err)
 	}
-	return decodeError(json.Unmarshal(data, into))
+	if err := json.Unmarshal(data, into); err != nil {
+		return decodeError(err)
+	}
+	c.tellUnknown(f, data, into)
+	return nil
 }
 
 // ReadForm reads a body that is a form. Its errors tell nothing of the content,

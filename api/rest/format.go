@@ -56,21 +56,30 @@ func (f Format) Encode(d Document) ([]byte, error) {
 // Decode reads a whole body, which is in UTF-8 unless it is XML and says otherwise. What
 // the document does not know is ignored, as oVirt's clients send more than isonet has;
 // what it knows must be right.
-func (f Format) Decode(data []byte, into Document) error { return f.decode(data, "", into) }
-
-// decode reads a body in a character set; "" is the one that it says itself.
-func (f Format) decode(data []byte, in charset, into Document) error {
-	if in == "" && f == FormatXML {
-		in = declaredCharset(data)
-	}
-	data, err := in.toUTF8(data)
+func (f Format) Decode(data []byte, into Document) error {
+	data, err := f.plain(data, "")
 	if err != nil {
 		return err
 	}
+	return f.parse(data, into)
+}
+
+// plain returns a body in UTF-8. Its character set is the one given; "" is the one that
+// it says itself.
+func (f Format) plain(data []byte, in charset) ([]byte, error) {
+	if in == "" && f == FormatXML {
+		in = declaredCharset(data)
+	}
+	return in.toUTF8(data)
+}
+
+// parse reads a body that is in UTF-8, whatever it says.
+func (f Format) parse(data []byte, into Document) error {
 	if f == FormatXML {
 		return decodeError(decodeXML(data, into))
 	}
-	if err = guardJSON(data, maxParts); err == nil {
+	err := guardJSON(data, maxParts)
+	if err == nil {
 		err = json.Unmarshal(data, into)
 	}
 	return decodeError(err)
