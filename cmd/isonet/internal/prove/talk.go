@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -96,8 +97,10 @@ func (l *lab) say(ctx context.Context, text string, speak func(context.Context) 
 		return Check{}, err
 	}
 	limited, cancel := context.WithTimeout(ctx, talkTime)
+	var watching sync.WaitGroup
+	defer watching.Wait() // it looks into the probes, which may be gone soon
 	defer cancel()
-	go l.giveUp(limited, cancel, before)
+	watching.Go(func() { l.giveUp(limited, cancel, before) })
 	missed, err := speak(limited)
 	if err := errors.Join(err, ctx.Err()); err != nil || missed == "" {
 		return check, err
