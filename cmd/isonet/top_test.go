@@ -57,8 +57,8 @@ func onTerminal(t *testing.T, socket string, args ...string) *screenTest {
 		close(s.left)
 	})
 	t.Cleanup(func() {
-		_ = s.cmd.Process.Kill() // it may have ended
-		_ = s.emulator.Close()
+		_ = s.cmd.Process.Kill()                       // it may have ended
+		_ = s.emulator.InputPipe().(io.Closer).Close() // Close of the emulator races with its Read
 		_ = s.terminal.Close()
 		running.Wait()
 	})
