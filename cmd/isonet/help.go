@@ -26,7 +26,7 @@ func helpCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			about, rest, err := cmd.Root().Find(args)
 			if err != nil || len(rest) > 0 {
-				return unknownCommand(about, rest[0])
+				return unknownCommand(about, rest)
 			}
 			about.InitDefaultHelpFlag()
 			about.InitDefaultVersionFlag()
@@ -46,9 +46,11 @@ func commandNames(group *cobra.Command) []string {
 	return names
 }
 
-// unknownCommand refuses the word after a command that is none of its own. It suggests
-// those that are the most like it, else those of that name elsewhere.
-func unknownCommand(group *cobra.Command, word string) error {
+// unknownCommand refuses words after a command of which the first is none of its own. It
+// suggests those that are the most like it, else those of that name elsewhere: first of
+// all that of the group that the next word names, as in 'list networks'.
+func unknownCommand(group *cobra.Command, words []string) error {
+	word := words[0]
 	var suggestions []string
 	for _, c := range group.Commands() {
 		if slices.Contains(c.SuggestFor, word) {
@@ -57,6 +59,11 @@ func unknownCommand(group *cobra.Command, word string) error {
 	}
 	for _, name := range near(word, commandNames(group)) {
 		suggestions = append(suggestions, group.CommandPath()+" "+name)
+	}
+	if len(suggestions) == 0 && len(words) > 1 {
+		if named, rest, err := group.Find(words[1:]); err == nil && len(rest) == 0 {
+			suggestions = called(named, word)
+		}
 	}
 	if len(suggestions) == 0 {
 		suggestions = called(group.Root(), word)

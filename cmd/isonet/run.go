@@ -187,7 +187,7 @@ func (a *app) group(use, short, long string, commands ...*cobra.Command) *cobra.
 			if len(args) == 0 {
 				return cmd.Help()
 			}
-			return unknownCommand(cmd, args[0])
+			return unknownCommand(cmd, args)
 		},
 	}
 	cmd.AddCommand(commands...)
