@@ -58,6 +58,7 @@ var errNo = errors.New("nothing was changed")
 func (a *app) confirm(ctx context.Context, steps []setup.Step, planned wire.Plan) error {
 	t := &table{}
 	tellPlan(t, steps, planned)
+	a.progress.hide()
 	if _, err := a.stderr.Write(t.bytes()); err != nil {
 		return fmt.Errorf("show what would be done: %w", err)
 	}

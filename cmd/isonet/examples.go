@@ -44,6 +44,7 @@ func examples() map[string][]string {
 		"isonet detach": {
 			"isonet detach green",
 			"isonet detach green --force   # although its ports are in use",
+			"isonet detach --all --yes   # without a question",
 		},
 		"isonet diff": {"isonet diff -f lab.yaml"},
 		"isonet doctor": {
@@ -101,7 +102,10 @@ func examples() map[string][]string {
 			"isonet network create blue",
 			"isonet network create green --mtu 9000 --label lab --description 'test network'",
 		},
-		"isonet network delete": {"isonet network delete blue green"},
+		"isonet network delete": {
+			"isonet network delete blue green",
+			"isonet network delete --all --yes   # without a question",
+		},
 		"isonet network list": {
 			"isonet network list",
 			"isonet network list -o json",
@@ -146,6 +150,8 @@ func examples() map[string][]string {
 			"isonet setup -f lab.yaml --dry-run",
 			"isonet setup -f lab.yaml",
 			"generate-networks | isonet setup -f -",
+			"isonet setup -f lab.yaml --prune --yes   # detach what the file does not name",
+			"isonet setup --schema > setup.schema.json",
 		},
 		"isonet stats": {"isonet stats blue"},
 		"isonet status": {

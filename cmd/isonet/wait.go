@@ -103,6 +103,7 @@ const (
 )
 
 func (w *waiting) run(ctx context.Context) error {
+	w.progress.say("waiting for: %s", strings.Join(w.wanted, ", "))
 	var last error
 	for pause := firstWaitPause; ; pause = min(2*pause, mostWaitPause) {
 		reached, err := w.follow(ctx)

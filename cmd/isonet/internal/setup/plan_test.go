@@ -148,17 +148,20 @@ func TestPrune(t *testing.T) {
 		plan setup.Plan
 	}{
 		{
-			"networks only", setup.Wanted{Networks: []setup.Network{{Name: "grey", Attach: ptr(true)}}},
+			"networks only",
+			setup.Wanted{Networks: []setup.Network{{Name: "grey", Attach: ptr(true)}}},
 			setup.Plan{Attach: []string{"grey"}, Detach: []string{"blue"}, Kept: []setup.LabelledError{{Network: "green", Label: "lab"}, {Network: "red", Label: "web"}}},
 		},
 		{"labels only", setup.Wanted{Labels: []string{"web", "db"}}, setup.Plan{AddLabels: []string{"db"}, RemoveLabels: []string{"lab"}}},
 		{
-			"both", setup.Wanted{Networks: []setup.Network{{Name: "blue"}}, Labels: []string{"web"}},
+			"both",
+			setup.Wanted{Networks: []setup.Network{{Name: "blue"}}, Labels: []string{"web"}},
 			setup.Plan{Detach: []string{"green"}, RemoveLabels: []string{"lab"}, Kept: []setup.LabelledError{{Network: "red", Label: "web"}}},
 		},
 		{"nothing is named", setup.Wanted{Networks: []setup.Network{}, Labels: []string{}}, setup.Plan{Detach: []string{"blue", "green"}, RemoveLabels: []string{"lab", "web"}}},
 		{
-			"a network stays that a label attached", setup.Wanted{Networks: []setup.Network{{Name: "red", Attach: ptr(true)}, {Name: "green", Attach: ptr(false)}, {Name: "blue"}}, Labels: []string{}},
+			"a network stays that a label attached",
+			setup.Wanted{Networks: []setup.Network{{Name: "red", Attach: ptr(true)}, {Name: "green", Attach: ptr(false)}, {Name: "blue"}}, Labels: []string{}},
 			setup.Plan{Attach: []string{"red"}, Detach: []string{"green"}, RemoveLabels: []string{"lab", "web"}},
 		},
 	} {

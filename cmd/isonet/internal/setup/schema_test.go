@@ -132,7 +132,11 @@ func anyValue() *rapid.Generator[any] {
 	return rapid.SampledFrom([]any{
 		nil, true, false, 0, 1, -1, 67, 68, 1500, 65521, 65522, 200_000_000, 200_000_001, 1.5, "", "x", "blue", "a b", " x", "x ", "x\u00a0", "\u2003x", "bond0", "BoNDage",
 		"bon", "enforce", "quarantine", "report", "a\nb", "a\x7fb", "a\u0085", "\ufeffx", "\ufffe", "🚀", "on", "010", "-", strings.Repeat("ä", 256), strings.Repeat("a", 256), strings.Repeat("a", 257),
-		strings.Repeat("ä", 4000), strings.Repeat("ä", 4001), []any{}, []any{"x"}, map[string]any{}, map[string]any{"name": "x"},
+		strings.Repeat("ä", 4000), strings.Repeat("ä", 4001),
+		[]any{},
+		[]any{"x"},
+		map[string]any{},
+		map[string]any{"name": "x"},
 	})
 }
 
