@@ -27,6 +27,7 @@ func (v *view) bareDataCenter() *dataCenterDTO {
 		entity: e, Name: new(defaultName), Description: new("The default data center"), Comment: new(""),
 		Link:  linksTo(e, "clusters", "networks"),
 		Local: new(boolean(false)), Status: "up",
+		Version: &compatibilityDTO{Major: compatibleMajor, Minor: compatibleMinor},
 	}
 }
 

@@ -71,14 +71,15 @@ func (d *vlanDTO) tag() *integer {
 
 type dataCenterDTO struct {
 	entity
-	Name        *string      `xml:"name" json:"name,omitempty"`
-	Description *string      `xml:"description" json:"description,omitempty"`
-	Comment     *string      `xml:"comment" json:"comment,omitempty"`
-	Link        []linkDTO    `xml:"link" json:"link,omitempty"`
-	Local       *boolean     `xml:"local" json:"local,omitempty"`
-	Status      string       `xml:"status,omitempty" json:"status,omitempty"`
-	Clusters    *clustersDTO `xml:"clusters" json:"clusters,omitempty"`
-	Networks    *networksDTO `xml:"networks" json:"networks,omitempty"`
+	Name        *string           `xml:"name" json:"name,omitempty"`
+	Description *string           `xml:"description" json:"description,omitempty"`
+	Comment     *string           `xml:"comment" json:"comment,omitempty"`
+	Link        []linkDTO         `xml:"link" json:"link,omitempty"`
+	Local       *boolean          `xml:"local" json:"local,omitempty"`
+	Status      string            `xml:"status,omitempty" json:"status,omitempty"`
+	Version     *compatibilityDTO `xml:"version" json:"version,omitempty"`
+	Clusters    *clustersDTO      `xml:"clusters" json:"clusters,omitempty"`
+	Networks    *networksDTO      `xml:"networks" json:"networks,omitempty"`
 }
 
 func (*dataCenterDTO) Element() string { return "data_center" }

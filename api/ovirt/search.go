@@ -31,7 +31,7 @@ type query struct {
 }
 
 // term is one condition. A '*' in the value stands for any text. The relation is =, !=,
-// <, <=, > or >=.
+// <, <=, > or >=. Without a field it is free text, which any field may have within.
 type term struct{ field, relation, value string }
 
 // ordered are the fields of which a search may ask what is greater: those whose texts
@@ -42,8 +42,8 @@ func ordered(field string) bool { return field == "time" || field == "id" || fie
 //
 //	[term [and|or term]...] [sortby field [asc|desc]] [page number]
 //
-// where a term is 'field=value'; 'and' binds before 'or'. A value with blanks stands in
-// double quotes. Words are case-insensitive.
+// where a term is 'field=value', or free text; 'and' binds before 'or'. A value with
+// blanks stands in double quotes. Words are case-insensitive.
 func parseQuery(text string) (query, error) {
 	if len(text) > maxSearch {
 		return query{}, rest.Refuse(rest.ErrValue, "The search has %d bytes: use at most %d.", len(text), maxSearch)
@@ -51,7 +51,7 @@ func parseQuery(text string) (query, error) {
 	p := parser{text: text, rest: text}
 	var q query
 	next := p.word()
-	for n := 0; p.rest != "" && next != "sortby" && next != "page"; n++ {
+	for n := 0; (p.rest != "" || n == 0 && next != "") && next != "sortby" && next != "page"; n++ {
 		join := "or"
 		if n > 0 {
 			if join = next; join != "and" && join != "or" {
@@ -95,11 +95,14 @@ func parseQuery(text string) (query, error) {
 	return q, nil
 }
 
-// parser takes a search apart from the left.
-type parser struct{ text, rest string }
+// parser takes a search apart from the left. What was the rest before the last word is
+// kept, for a word may turn out to be the beginning of free text.
+type parser struct{ text, rest, before string }
 
 // word takes the letters, dots and underscores that come next, in lower case.
 func (p *parser) word() string {
+	p.skipBlanks()
+	p.before = p.rest
 	return strings.ToLower(p.until(func(r rune) bool {
 		return r != '_' && r != '.' && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
 	}))
@@ -135,13 +138,29 @@ func (p *parser) term(field string) (t term, err error) {
 	switch {
 	case strings.HasPrefix(p.rest, ":"):
 		return t, p.refuse("leave out '" + field + ":', because the path names the collection")
-	case field == "" || t.relation == "":
+	case t.relation == "":
+		return p.freeText()
+	case field == "":
 		return t, p.refuse("a term has the form field=value; quote a value that has blanks")
 	case t.relation != "=" && t.relation != "!=" && !ordered(field):
 		return t, p.refuse("'" + field + "' has no order: use = or !=")
 	}
 	t.value, err = p.value()
 	return t, err
+}
+
+// freeText takes a term that has no field.
+func (p *parser) freeText() (t term, err error) {
+	p.rest = p.before
+	quoted := strings.HasPrefix(p.rest, `"`)
+	if t.value, err = p.value(); err != nil {
+		return t, err
+	}
+	if word := strings.ToLower(t.value); !quoted && (word == "and" || word == "or" || strings.ContainsAny(word, "=!<>()")) {
+		return t, p.refuse("a term has the form field=value; quote a value that has blanks")
+	}
+	t.relation, t.value = "=", "*"+t.value+"*"
+	return t, nil
 }
 
 // value takes what follows a relation.
@@ -238,12 +257,12 @@ func (by fields[T]) condition(q query, fold bool) (func(T) bool, error) {
 	for _, alternative := range q.alternatives {
 		all := func(T) bool { return true }
 		for _, t := range alternative {
-			of, err := by.named(t.field)
+			holds, err := by.term(t, fold)
 			if err != nil {
 				return nil, err
 			}
 			before := all
-			all = func(item T) bool { return before(item) && t.holds(of(item), fold) }
+			all = func(item T) bool { return before(item) && holds(item) }
 		}
 		if before := any; before == nil {
 			any = all
@@ -255,6 +274,22 @@ func (by fields[T]) condition(q query, fold bool) (func(T) bool, error) {
 		return func(T) bool { return true }, nil
 	}
 	return any, nil
+}
+
+// term returns whether a term holds for an item.
+func (by fields[T]) term(t term, fold bool) (func(T) bool, error) {
+	if t.field == "" {
+		return func(item T) bool {
+			for _, of := range by {
+				if t.holds(of(item), fold) {
+					return true
+				}
+			}
+			return false
+		}, nil
+	}
+	of, err := by.named(t.field)
+	return func(item T) bool { return t.holds(of(item), fold) }, err
 }
 
 // holds reports whether a term holds for what its field has. Unless fold, the case of
