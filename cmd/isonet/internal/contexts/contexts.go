@@ -93,12 +93,19 @@ func ValidateName(name string) error {
 	return nil
 }
 
-// Load reads a file. One that does not exist has no contexts. It refuses one with a
+// hidden says that nobody may see whether a file is there.
+func hidden(path string) bool {
+	_, err := os.Lstat(path)
+	return errors.Is(err, fs.ErrPermission)
+}
+
+// Load reads a file. One that does not exist has no contexts, and neither has one in
+// another user's home, as after setpriv or su, which keep HOME. It refuses one with a
 // token that others may read.
 func Load(path string) (File, error) {
 	var f File
 	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) && hidden(path) {
 		return f, nil
 	}
 	if err != nil {

@@ -3,10 +3,12 @@ package contexts
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 )
 
 func TestFile(t *testing.T) {
@@ -74,5 +76,35 @@ func TestDelete(t *testing.T) {
 	f.Delete("a")
 	if diff := cmp.Diff(File{Contexts: []Context{{Name: "b", URL: "x"}}}, f); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestTheHomeOfSomebodyElse reads as a user who may not look into HOME, or may look
+// and not read.
+func TestTheHomeOfSomebodyElse(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "config.yaml")
+	if err := os.WriteFile(path, []byte("contexts: []\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for mode, refused := range map[os.FileMode]bool{0o700: false, 0o755: true} {
+		for at := dir; at != os.TempDir() && at != "/"; at = filepath.Dir(at) {
+			if err := os.Chmod(at, mode); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ended := make(chan error)
+		go func() {
+			runtime.LockOSThread() // and never unlocked: the thread ends with it
+			if err := unix.Setfsuid(65534); err != nil {
+				ended <- err
+				return
+			}
+			_, err := Load(path)
+			ended <- err
+		}()
+		if err := <-ended; (err != nil) != refused {
+			t.Errorf("with the mode %o of the directory: %v", mode, err)
+		}
 	}
 }
