@@ -5,10 +5,12 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
 
@@ -46,10 +48,49 @@ func TestManPages(t *testing.T) {
 	}
 }
 
+// verbatim makes blocks of a text that are indented ones that Markdown leaves as they
+// are.
+func verbatim(text string) string {
+	return regexp.MustCompile(`(?m)^(  +\S)`).ReplaceAllString(text, "  $1")
+}
+
+// TestExamplesInManPagesAreValid reads what looks like YAML in the pages, as a user does who
+// copies it.
+func TestExamplesInManPagesAreValid(t *testing.T) {
+	pages, err := filepath.Glob("../../docs/man/*.[158]")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, key := regexp.MustCompile(`(?s)\n\.EX\n(.*?)\n\.EE\n`), regexp.MustCompile(`(?m)^ *[a-z_-]+: `)
+	plain := strings.NewReplacer(`\-`, "-", `\&`, "", `\\`, `\`)
+	examples := map[string]int{}
+	for _, path := range pages {
+		page, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, found := range block.FindAllStringSubmatch(string(page), -1) {
+			text := plain.Replace(found[1])
+			if !key.MatchString(text) {
+				continue
+			}
+			examples[filepath.Base(path)]++
+			var value map[string]any
+			if err := yaml.Unmarshal([]byte(text), &value); err != nil {
+				t.Errorf("%s: %v\n%s", path, err, text)
+			}
+		}
+	}
+	if examples["isonet-setup.1"] == 0 {
+		t.Errorf("the pages with examples are %v: isonet-setup.1 has lost its own", examples)
+	}
+}
+
 // manPages makes the page of a command and of those below it.
 func manPages(t *testing.T, cmd *cobra.Command, pages map[string][]byte) {
 	t.Helper()
 	cmd.DisableAutoGenTag = true
+	cmd.Long = verbatim(cmd.Long)
 	var page bytes.Buffer
 	undated := time.Time{} // a date would be another one with every run
 	if err := doc.GenMan(cmd, &doc.GenManHeader{Section: "1", Source: "isonet", Manual: "isonet", Date: &undated}, &page); err != nil {
