@@ -22,7 +22,7 @@ func (w *world) tag(path string, headers ...header) string {
 func TestAReadThatTheClientHasIsNotModified(t *testing.T) {
 	w := newWorld(t)
 	for _, path := range []string{
-		base + "/networks", iso1Path, iso1Path + "/networklabels", hostPath, attachmentsPath,
+		base, base + "/networks", iso1Path, iso1Path + "/networklabels", hostPath, attachmentsPath,
 		attachmentsPath + "/" + attachmentID(iso1), hostPath + "/networklabels", base + "/hosts",
 	} {
 		asJSON := w.tag(path, jsonReply)

@@ -3,6 +3,7 @@ package ovirt
 import (
 	"strconv"
 
+	"github.com/isonet/isonet/api/rest"
 	"github.com/isonet/isonet/wire"
 )
 
@@ -438,6 +439,13 @@ type rootDTO struct {
 	// Both are absent on the unix socket, which has no users.
 	AuthenticatedUser *entity `xml:"authenticated_user" json:"authenticated_user,omitempty"`
 	EffectiveUser     *entity `xml:"effective_user" json:"effective_user,omitempty"`
+}
+
+// Timeless returns the entry without the time of the request.
+func (d *rootDTO) Timeless() rest.Document {
+	timeless := *d
+	timeless.Time = timestamp{}
+	return &timeless
 }
 
 func (*rootDTO) Element() string { return "api" }

@@ -25,7 +25,13 @@ func (c *Call) Send(status int, d Document) error {
 		return err
 	}
 	if c.version != "" && status == http.StatusOK {
-		tag := entityTag(c.version, body)
+		lasting := body
+		if t, ok := d.(timed); ok {
+			if lasting, err = c.format.Encode(t.Timeless()); err != nil {
+				return err
+			}
+		}
+		tag := entityTag(c.version, lasting)
 		c.w.Header().Set("ETag", tag)
 		if c.unchanged(tag) {
 			c.sendNotModified()
