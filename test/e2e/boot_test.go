@@ -78,6 +78,17 @@ func (h *host) copyTo(file, path string) {
 	}
 }
 
+// bring makes the package of a version, unless the container has it, and returns its
+// path there.
+func (h *host) bring(version, kind string) string {
+	h.t.Helper()
+	path := "/root/isonet-" + version + "." + kind
+	if code, _ := h.exec(h.t.Context(), `test -e `+path); code != 0 {
+		h.copyTo(buildPackage(h.t, version, kind), path)
+	}
+	return path
+}
+
 // buildPackage makes the packages of a version and returns the one of a kind.
 func buildPackage(t *testing.T, version, kind string) string {
 	t.Helper()

@@ -87,38 +87,11 @@ func TestPackage(t *testing.T) {
 		h.run(`nft list table netdev isonet | grep ` + red1.port())
 		h.reaches(red1, red2.ip)
 	})
-	t.Run("an upgrade loses no packet and keeps the configuration", func(t *testing.T) {
-		h := h.in(t)
-		h.run(`echo 'log-level: debug' >>/etc/isonet/isonetd.yaml`)
-		before := h.run(`systemctl show -P MainPID isonetd`)
-		h.losesNoPing(func() { h.installDeb("v1.1.0") })
-		if after := h.run(`systemctl show -P MainPID isonetd`); after == before {
-			t.Error("the old isonetd still runs")
-		}
-		h.run(`grep -q '^log-level: debug' /etc/isonet/isonetd.yaml; systemctl is-active isonetd`)
-		if got := h.run(`isonet network list`); !strings.Contains(got, "red") {
-			t.Errorf("the networks after the upgrade: %s", got)
-		}
-	})
-	t.Run("traffic flows after the removal", func(t *testing.T) {
-		h := h.in(t)
-		h.losesNoPing(func() { h.run(`dpkg --remove isonet`) })
-		if code, out := h.exec(t.Context(), `systemctl is-active isonetd`); code == 0 {
-			t.Errorf("isonetd is %s", out)
-		}
-		h.run(`test -s /var/lib/isonet/isonet.db; test -e /etc/isonet/isonetd.yaml`)
-	})
-	t.Run("the purge removes the state and not the bridge", func(t *testing.T) {
-		h := h.in(t)
-		h.run(`dpkg --purge isonet`)
-		h.run(`! test -e /var/lib/isonet; ! test -e /etc/isonet; ! test -e /run/isonet`)
-		h.reaches(red1, red2.ip)
-	})
+	h.lives(life{install: h.installDeb, version: "v1.0.0", remove: "apt-get remove --yes isonet", purge: "apt-get purge --yes isonet"})
 }
 
-// installDeb makes the deb of a version and installs it.
+// installDeb installs the deb of a version.
 func (h *host) installDeb(version string) {
 	h.t.Helper()
-	h.copyTo(buildPackage(h.t, version, "deb"), "/root/isonet.deb")
-	h.run(`DEBIAN_FRONTEND=noninteractive dpkg --force-confold --install /root/isonet.deb`)
+	h.run(`DEBIAN_FRONTEND=noninteractive dpkg --force-confold --install ` + h.bring(version, "deb"))
 }
