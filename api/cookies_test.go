@@ -199,11 +199,16 @@ func TestForgedRequests(t *testing.T) {
 	session := w.remember(adminsBasic)
 	before := w.store.Snapshot()
 	for _, from := range []header{
-		{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "https://evil.example"}, {"Origin": "null"},
+		{"Sec-Fetch-Site": "cross-site"},
+		{"Sec-Fetch-Site": "same-site"},
+		{"Origin": "https://evil.example"},
+		{"Origin": "null"},
 		{"Origin": "http://example.com:8080"},
 	} {
 		for _, c := range []struct{ method, path, body string }{
-			{"POST", base + "/networks", xNetwork}, {"PUT", base + "/networks/" + string(iso1), xNetwork}, {"DELETE", base + "/networks/" + string(iso2), ""},
+			{"POST", base + "/networks", xNetwork},
+			{"PUT", base + "/networks/" + string(iso1), xNetwork},
+			{"DELETE", base + "/networks/" + string(iso2), ""},
 			{"POST", base + "/isonet/prune", "{}"},
 		} {
 			f := readFault(t, w.must(http.StatusForbidden, c.method, c.path, c.body, session, from).Body.Bytes())

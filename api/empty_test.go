@@ -50,6 +50,19 @@ func TestEmptyLists(t *testing.T) {
 	}
 }
 
+// Who follows a link to a list that is empty everywhere gets what is beside it.
+func TestEmptyListsAreFollowed(t *testing.T) {
+	w := newWorld(t)
+	for _, path := range []string{"/datacenters?follow=storage_domains,permissions", "/clusters?follow=networks.permissions", "/hosts?follow=permissions,nics"} {
+		plain, _, _ := strings.Cut(path, "?")
+		got := w.must(http.StatusOK, "GET", base+path, "", jsonReply).Body.Len()
+		if want := w.must(http.StatusOK, "GET", base+plain, "", jsonReply).Body.Len(); got < want {
+			t.Errorf("%s: %d bytes, and without follow %d", path, got, want)
+		}
+	}
+	w.must(http.StatusBadRequest, "GET", base+"/hosts?follow=nosuch.permissions", "")
+}
+
 func TestOptions(t *testing.T) {
 	w := newWorld(t)
 	for path, want := range map[string]string{

@@ -38,7 +38,7 @@ func followed(c *rest.Call, allowed links) (follow, error) {
 	f := follow{}
 	for path := range strings.SplitSeq(c.Query().Get("follow"), ",") {
 		path = strings.ReplaceAll(strings.ToLower(strings.TrimSpace(path)), "_", "")
-		if path == "" {
+		if path = withoutEmpty(path); path == "" {
 			continue
 		}
 		if err := f.add(path, allowed); err != nil {
@@ -46,6 +46,16 @@ func followed(c *rest.Call, allowed links) (follow, error) {
 		}
 	}
 	return f, nil
+}
+
+// withoutEmpty takes from a dotted path the link at its end if that leads to a list which
+// is empty everywhere: what follows it leads to nothing, and that is right.
+func withoutEmpty(path string) string {
+	last := path[strings.LastIndexByte(path, '.')+1:]
+	if last != "permissions" && last != "storagedomains" {
+		return path
+	}
+	return strings.TrimSuffix(strings.TrimSuffix(path, last), ".")
 }
 
 // add adds a dotted path.

@@ -20,8 +20,11 @@ import (
 )
 
 // period is the time between two samples, over which the use of processors is an
-// average.
-const period = 10 * time.Second
+// average. The second one comes earlier, so that the use is known soon after the start.
+const (
+	period = 10 * time.Second
+	soon   = time.Second
+)
 
 // Sampler keeps the newest sample of the machine.
 type Sampler struct {
@@ -47,13 +50,13 @@ func (s *Sampler) Snapshot() model.Machine {
 // Run samples until ctx ends. What goes wrong is logged: a host without this knowledge
 // serves isolated networks all the same.
 func (s *Sampler) Run(ctx context.Context) {
-	ticker := time.NewTicker(period)
+	ticker := time.NewTicker(soon)
 	defer ticker.Stop()
-	s.follow(ctx, ticker.C)
+	s.follow(ctx, ticker.C, func() { ticker.Reset(period) })
 }
 
-// follow publishes a sample now and after every tick.
-func (s *Sampler) follow(ctx context.Context, ticks <-chan time.Time) {
+// follow publishes a sample now and after every tick. It calls ticked after each.
+func (s *Sampler) follow(ctx context.Context, ticks <-chan time.Time, ticked func()) {
 	t := tracker{proc: s.proc, sys: s.sys}
 	failing := false
 	for {
@@ -70,6 +73,7 @@ func (s *Sampler) follow(ctx context.Context, ticks <-chan time.Time) {
 		case <-ctx.Done():
 			return
 		case <-ticks:
+			ticked()
 		}
 	}
 }

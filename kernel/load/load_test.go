@@ -125,7 +125,7 @@ func TestWhatCannotBeRead(t *testing.T) {
 		s := &Sampler{proc: tr.proc, sys: tr.sys, log: slog.New(slog.NewTextHandler(&log, nil))}
 		ctx, cancel := context.WithCancel(t.Context())
 		ticks, ended := make(chan time.Time), make(chan struct{})
-		go func() { defer close(ended); s.follow(ctx, ticks) }()
+		go func() { defer close(ended); s.follow(ctx, ticks, func() {}) }()
 		for range 3 {
 			ticks <- time.Now()
 		}
@@ -150,7 +150,7 @@ func TestThisMachine(t *testing.T) {
 	s := New(slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(t.Context())
 	ticks, ended := make(chan time.Time), make(chan struct{})
-	go func() { defer close(ended); s.follow(ctx, ticks) }()
+	go func() { defer close(ended); s.follow(ctx, ticks, func() {}) }()
 	deadline := time.Now().Add(10 * time.Second)
 	for s.Snapshot().CPU == nil && time.Now().Before(deadline) { // until the clock of the kernel has ticked
 		ticks <- time.Now()
