@@ -47,6 +47,8 @@ type target struct {
 	client.Options
 	// context is the name of the context that says so; "" is none.
 	context string
+	// said is the variable or the context that says so, for messages; "" is a flag.
+	said string
 	// host is the host that commands mean, by name or id; "" is the daemon's own.
 	host string
 }
@@ -122,6 +124,9 @@ func (a *app) target() (target, error) {
 		t.Socket = at.value
 	case at != nil && at.kind == "url":
 		t.URL = at.value
+		if at.said == envURL {
+			t.said = envURL + ": "
+		}
 	default:
 		wanted := ""
 		if at != nil {
@@ -131,6 +136,7 @@ func (a *app) target() (target, error) {
 			return t, err
 		}
 		t.URL, t.context = from.URL, from.Name
+		t.said = fmt.Sprintf("the context '%s': ", from.Name)
 	}
 	t.host = cmp.Or(a.remote.host, a.variable(envHost), from.Host)
 	if t.URL == "" {
@@ -161,7 +167,11 @@ func (a *app) identify(t *target, from contexts.Context) error {
 	} else {
 		t.User = cmp.Or(user, from.User)
 	}
-	if t.User == "" || file == "" {
+	switch {
+	case t.User != "" && file != "":
+	case a.remote.user == "" && a.remote.passwordFile == "":
+		return fmt.Errorf("%s and %s need each other", envUser, envPasswordFile)
+	default:
 		return errors.New("--user and --password-file need each other")
 	}
 	var err error
@@ -221,7 +231,7 @@ func (a *app) connect() (*client.Client, error) {
 	}
 	c, err := client.New(a.at.Options)
 	if err != nil {
-		return nil, usageFor(a.cmd, err.Error())
+		return nil, usageFor(a.cmd, a.at.said+err.Error())
 	}
 	return c, nil
 }
