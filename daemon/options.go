@@ -68,6 +68,8 @@ type Options struct {
 	Readers string `yaml:"readers" usage:"users of --users-file who may only read, with commas between them" live:"yes"`
 	// How long the token of a login lives without being used: a duration such as 8h
 	// or 30m, at most 720h. Any token expires after 720h, however much it is used.
+	// Sessions by cookie live 30m, or as long as the client asks, and never longer than
+	// tokens.
 	TokenTimeout string `yaml:"token-timeout" default:"8h" usage:"how long a login token lives without being used" live:"yes"`
 	// PEM files with the certificate and the key of listen. Without them passwords
 	// cross the network in the clear.
