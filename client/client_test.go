@@ -244,6 +244,34 @@ func TestWatchGoesOn(t *testing.T) {
 	}
 }
 
+// TestHistoryIsFollowedOn checks that who follows the history goes on after a stream that
+// broke off where he was, and that all that is asked for is said.
+func TestHistoryIsFollowedOn(t *testing.T) {
+	var asked []string
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.URL.RawQuery)
+		const stream = `{"index": %d, "text": "one"}` + "\n" + `{"index": %d, "text": "two"}` + "\n"
+		says(http.StatusOK, fmt.Sprintf(stream, 10*len(asked), 10*len(asked)+1))(w, r)
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var seen []string
+	q := client.HistoryQuery{From: 5, Max: 2, User: "a b", Network: "red", Since: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)}
+	for e, err := range c.FollowHistory(ctx, q) {
+		seen = append(seen, fmt.Sprint(e.Index, errors.Is(err, client.ErrUnreachable)))
+		if e.Index == 21 {
+			cancel()
+		}
+	}
+	if got, want := fmt.Sprint(seen), "[10 false 11 false 0 true 20 false 21 false]"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	const rest = "network=red&since=2026-01-02T03%3A04%3A05Z&user=a+b&watch=true"
+	if want := []string{"from=5&max=2&" + rest, "from=11&" + rest}; !slices.Equal(asked, want) {
+		t.Errorf("asked for %q, want %q", asked, want)
+	}
+}
+
 // TestWatchSeesWhatItCannotTell checks that Watch yields no status behind a missing
 // line, nor one of a later form.
 func TestWatchSeesWhatItCannotTell(t *testing.T) {

@@ -43,15 +43,21 @@ const (
 // after a pause of 100 milliseconds that grows to 5 seconds while that fails. The
 // loop ends when ctx ends, and by break.
 func (c *Client) Watch(ctx context.Context) iter.Seq2[wire.Status, error] {
-	return func(yield func(wire.Status, error) bool) {
+	return again(ctx, c.stream)
+}
+
+// again yields what one connection after the other tells, and between them the errors.
+func again[T any](ctx context.Context, connection func(ctx context.Context, each func(T) bool) error) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
 		for pause := firstPause; ctx.Err() == nil; pause = min(2*pause, mostPause) {
 			left := false
-			err := c.stream(ctx, func(s wire.Status) bool {
+			err := connection(ctx, func(told T) bool {
 				pause = firstPause
-				left = !yield(s, nil)
+				left = !yield(told, nil)
 				return !left
 			})
-			if left || ctx.Err() != nil || !yield(wire.Status{}, err) {
+			var nothing T
+			if left || ctx.Err() != nil || !yield(nothing, err) {
 				return
 			}
 			select {

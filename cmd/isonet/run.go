@@ -151,7 +151,7 @@ network is not as wanted in time ('isonet wait'), 4 a leak, 5 no proof and
 
 	addGroup(root, "Networks:", a.networkCommand(), a.attachCommand(), a.detachCommand(), a.labelCommand(), a.adoptCommand(), a.releaseCommand())
 	addGroup(root, "Many at once:", a.setupCommand(), a.validateCommand(), a.diffCommand(), a.planCommand(), a.exportCommand(), a.backupCommand(), a.restoreCommand())
-	addGroup(root, "State, traffic and proof:", a.statusCommand(), a.doctorCommand(), a.watchCommand(), a.waitCommand(), a.proveCommand(), a.topCommand(), a.statsCommand(),
+	addGroup(root, "State, traffic and proof:", a.statusCommand(), a.doctorCommand(), a.watchCommand(), a.historyCommand(), a.waitCommand(), a.proveCommand(), a.topCommand(), a.statsCommand(),
 		a.portCommand(), a.guardCommand())
 	addGroup(root, "Other hosts:", a.hostCommand(), a.loginCommand(), a.logoutCommand(), a.contextCommand())
 	root.AddCommand(a.completionCommand(root), a.versionCommand())

@@ -27,14 +27,16 @@ const (
 func standard(t *testing.T) map[string]answer {
 	t.Helper()
 	return map[string]answer{
-		"GET /isonet/status":                                             ok(recorded(t, "status")),
-		"GET /networks?follow=network_labels":                            ok(recorded(t, "networks")),
-		"GET /hosts/" + hostID + "/networklabels":                        ok(recorded(t, "hostlabels")),
-		"GET /hosts?follow=network_labels%2Cnetwork_attachments.network": ok(recorded(t, "hosts")),
-		"PUT /hosts/" + hostID:                                           ok(recorded(t, "host")),
-		"DELETE /hosts/" + otherHostID:                                   ok(recorded(t, "complete")),
-		"DELETE /hosts/" + otherHostID + "?force=true":                   ok(recorded(t, "complete")),
-		"GET /isonet/plan":                                               ok(`{"host":{},"operations":[],"held":[]}`),
+		"GET /isonet/status":                                                         ok(recorded(t, "status")),
+		"GET /networks?follow=network_labels":                                        ok(recorded(t, "networks")),
+		"GET /hosts/" + hostID + "/networklabels":                                    ok(recorded(t, "hostlabels")),
+		"GET /hosts?follow=network_labels%2Cnetwork_attachments.network":             ok(recorded(t, "hosts")),
+		"PUT /hosts/" + hostID:                                                       ok(recorded(t, "host")),
+		"DELETE /hosts/" + otherHostID:                                               ok(recorded(t, "complete")),
+		"DELETE /hosts/" + otherHostID + "?force=true":                               ok(recorded(t, "complete")),
+		"GET /isonet/history?max=100":                                                ok(recorded(t, "history")),
+		"GET /isonet/history?network=blue&since=2026-11-23T09%3A30%3A00Z&user=admin": ok(`{"entries":[]}`),
+		"GET /isonet/plan":                                                           ok(`{"host":{},"operations":[],"held":[]}`),
 		"POST /isonet/plan": ok(`{"operations":[{"do":"create-bridge","bridge":"green","network_id":"x","mtu":1400},` +
 			`{"do":"set-mtu","bridge":"blue","network_id":"x","port":"vnet0","mtu":1400},` +
 			`{"do":"remove-port","bridge":"blue","network_id":"x","port":"eth0","reason":"physical_nic"},` +
@@ -139,6 +141,9 @@ func TestCommands(t *testing.T) {
 		{name: "port-list-not-attached", args: words("port list green")},
 		{name: "port-prune", args: words("port prune blue")},
 		{name: "port-prune-dry-run", args: words("port prune blue --dry-run")},
+		{name: "history", args: words("history")},
+		{name: "history-wide", args: words("history -o wide")},
+		{name: "history-of", args: words("history --since 1h --by admin --network blue -n 0 -o json")},
 		{name: "guard-list", args: words("guard list")},
 		{name: "guard-release", args: words("guard release vnet4")},
 		{name: "guard-release-dry-run", args: words("guard release vnet4 --dry-run")},

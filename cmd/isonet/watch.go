@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"iter"
 
 	"github.com/spf13/cobra"
 
@@ -34,16 +35,29 @@ it; with '-o yaml' each document is.`,
 	}
 }
 
-// watch shows each status until ctx ends. It goes on when isonetd was away, as
-// long as there is hope that this helps.
+// watch shows each status until ctx ends.
 func (a *app) watch(ctx context.Context, c *client.Client) error {
-	show := a.watcher()
+	var before wire.Status
+	first := true
+	return follow(a, c.Watch(ctx), inForm(a, func(now wire.Status) error {
+		t := &table{}
+		for _, text := range changes(before, now, first) {
+			t.line("%s  %s", a.now().Format("15:04:05"), text)
+		}
+		before, first = now, false
+		return a.write(t.bytes())
+	}))
+}
+
+// follow shows each thing that isonetd tells until that ends. It goes on when isonetd was
+// away, as long as there is hope that this helps.
+func follow[T any](a *app, all iter.Seq2[T, error], show func(T) error) error {
 	began, said := false, ""
-	for status, err := range c.Watch(ctx) {
+	for one, err := range all {
 		switch {
 		case err == nil:
 			began, said = true, ""
-			if err := show(status); err != nil {
+			if err := show(one); err != nil {
 				return err
 			}
 		case !began, errors.Is(err, client.ErrUnauthorized), errors.Is(err, client.ErrNotIsonetd):
@@ -58,34 +72,26 @@ func (a *app) watch(ctx context.Context, c *client.Client) error {
 	return nil
 }
 
-// watcher returns what to do with each status.
-func (a *app) watcher() func(wire.Status) error {
+// inForm returns what to do with each thing: to write it in one of the machine forms, or
+// what text does.
+func inForm[T any](a *app, text func(T) error) func(T) error {
 	switch a.output {
 	case "json":
-		return func(now wire.Status) error {
-			line, err := encode(now, "")
+		return func(one T) error {
+			line, err := encode(one, "")
 			if err != nil {
 				return err
 			}
 			return a.write(line)
 		}
 	case "yaml":
-		return func(now wire.Status) error {
-			document, err := toYAML(now)
+		return func(one T) error {
+			document, err := toYAML(one)
 			if err != nil {
 				return err
 			}
 			return a.write(append([]byte("---\n"), document...))
 		}
 	}
-	var before wire.Status
-	first := true
-	return func(now wire.Status) error {
-		t := &table{}
-		for _, text := range changes(before, now, first) {
-			t.line("%s  %s", a.now().Format("15:04:05"), text)
-		}
-		before, first = now, false
-		return a.write(t.bytes())
-	}
+	return text
 }

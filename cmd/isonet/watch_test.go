@@ -37,6 +37,21 @@ func TestWatch(t *testing.T) {
 	}
 }
 
+// TestHistoryFollow checks that each entry is a line, and that a stream which breaks off
+// is told.
+func TestHistoryFollow(t *testing.T) {
+	const entries = `{"index":7,"time":"2026-11-23T08:30:00Z","kind":"write","severity":"normal","client":"uid 0 (root)","text":"added network \"x\\u001b[2J\""}` + "\n" +
+		`{"index":8,"time":"2026-11-23T08:30:01Z","kind":"deed","severity":"warning","text":"isonetd removed port eth1"}` + "\n"
+	for name, args := range map[string]string{"history-follow": "history -f -n 2", "history-follow-json": "history --follow -n 2 -o json"} {
+		t.Run(name, func(t *testing.T) {
+			check(t, name, command{args: words(args)}, map[string]answer{
+				"GET /isonet/history?max=2&watch=true":  {status: http.StatusOK, body: entries},
+				"GET /isonet/history?from=8&watch=true": refusal(http.StatusUnauthorized, "no"),
+			})
+		})
+	}
+}
+
 // once is a stream of statuses that breaks off, and no second one.
 func once(statuses string) answer {
 	return answer{status: http.StatusOK, body: stream(statuses), once: true}
