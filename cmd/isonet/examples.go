@@ -79,6 +79,10 @@ func examples() map[string][]string {
 			"isonet network update blue --label lab",
 			"isonet label add lab   # attaches blue",
 		},
+		"isonet history": {
+			"isonet history",
+			"isonet history --since 24h --by admin",
+		},
 		"isonet label add": {"isonet label add lab web"},
 		"isonet label delete": {
 			"isonet label delete lab",

@@ -87,7 +87,9 @@ func (a *app) historyColumns() []grid.Column[wire.HistoryEntry] {
 }
 
 // localTime is when it was, in the local time.
-func (a *app) localTime(e wire.HistoryEntry) string { return e.Time.In(a.now().Location()).Format(entryTime) }
+func (a *app) localTime(e wire.HistoryEntry) string {
+	return e.Time.In(a.now().Location()).Format(entryTime)
+}
 
 // who did it.
 func who(e wire.HistoryEntry) string {
@@ -126,6 +128,9 @@ func (a *app) followHistory(ctx context.Context, q client.HistoryQuery) error {
 		return err
 	}
 	defer c.Close()
+	if err := a.checkHost(ctx, c); err != nil {
+		return err
+	}
 	return follow(a, c.FollowHistory(ctx, q), inForm(a, func(e wire.HistoryEntry) error {
 		t := a.table()
 		t.lineIn(severityMood(e), "%s  %s  %s", a.localTime(e), who(e), e.Text)

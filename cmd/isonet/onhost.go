@@ -24,6 +24,7 @@ func hostCommands() map[string]bool {
 		"isonet doctor":        false,
 		"isonet export":        true,
 		"isonet guard list":    false,
+		"isonet history":       false,
 		"isonet guard release": false,
 		"isonet label add":     true,
 		"isonet label delete":  true,

@@ -14,6 +14,7 @@ import (
 // badValues are texts that the flags of type string do not take, whatever the command.
 // A flag that is here with none takes every text.
 var badValues = map[string][]string{
+	"by":               nil,
 	"broadcast-limit":  {"-1", "200000001"},
 	"cacert":           {"/nonexistent"},
 	"color":            {"green"},
@@ -29,11 +30,14 @@ var badValues = map[string][]string{
 	"interval":         {"0s"},
 	"isolation-policy": {"foo"},
 	"label":            {"a b", "a/b"},
+	"lines":            {"-1", "x"},
 	"mtu":              {"-1", "67", "70000"},
 	"name":             {"", "a\x01b"},
+	"network":          nil,
 	"output":           {"xml", ""},
 	"ovsdb":            {"foo", ""},
 	"password-file":    {"/nonexistent"},
+	"since":            {"-1s", "yesterday"},
 	"socket":           nil,
 	"sort":             {"size"},
 	"timeout":          {"-1s"},
