@@ -170,11 +170,11 @@ func (p *parser) value() (string, error) {
 	if !ok {
 		value := p.upToBlank()
 		if value == "" || strings.Contains(value, `"`) {
-			return "", p.refuse("a term has the form field=value; quote a value that is empty")
+			return "", p.refuse("a term has the form field=value; quote a value that is empty or has quotes, and double the quotes in it")
 		}
 		return value, nil
 	}
-	value, after, closed := strings.Cut(quoted, `"`)
+	value, after, closed := unquote(quoted)
 	if !closed {
 		return "", p.refuse("a quote is not closed")
 	}
@@ -184,6 +184,21 @@ func (p *parser) value() (string, error) {
 	p.rest = after
 	p.skipBlanks()
 	return value, nil
+}
+
+// unquote takes a value up to its closing quote. Two quotes in it are one.
+func unquote(text string) (value, after string, closed bool) {
+	for {
+		part, rest, found := strings.Cut(text, `"`)
+		value += part
+		if !found {
+			return "", "", false
+		}
+		if text, found = strings.CutPrefix(rest, `"`); !found {
+			return value, rest, true
+		}
+		value += `"`
+	}
 }
 
 func (p *parser) refuse(advice string) error {
