@@ -870,8 +870,8 @@ func checkName(t *rapid.T, w *world, name string) {
 			}
 			continue
 		}
-		// A '*' stands for the quote that a quoted value cannot have.
-		search := base + "/networks?case_sensitive=true&search=" + url.QueryEscape(`name="`+strings.ReplaceAll(name, `"`, "*")+`"`)
+		// In a quoted value two quotes are one.
+		search := base + "/networks?case_sensitive=true&search=" + url.QueryEscape(`name="`+strings.ReplaceAll(name, `"`, `""`)+`"`)
 		for path, list := range map[string]bool{got.Header().Get("Location"): false, search: true} {
 			for form, unmarshal := range map[string]func([]byte, any) error{"application/xml": xml.Unmarshal, "application/json": json.Unmarshal} {
 				data := w.must(200, "GET", path, "", header{"Accept": form}).Body.Bytes()
@@ -910,12 +910,12 @@ func TestNames(t *testing.T) {
 	w := newWorld(t)
 	accepted := []string{
 		"netz-ü", "u\u0308", "\u00fc", "<script>alert(1)</script>", `a"b'c`, "a&amp;b", "]]>", "[\"set\",[]]", "a=b,c:d;e", "100%", "%00", "*", "a**b",
-		"\u200fאבג\u200e", "\u202egnp.exe", strings.Repeat("\U0001f600", 256), "👩\u200d👩\u200d👧", "a\u2028b", "a\u00a0b", "..", "/", "a/../b",
+		"\u200fאבג\u200e", strings.Repeat("\U0001f600", 256), "👩\u200d👩\u200d👧", "a\u2028b", "a\u00a0b", "..", "/", "a/../b",
 		"null", "true", "0", "{}", "${x}", "$(x)", "`x`", "'; DROP TABLE x; --", "\U0010ffff", "\ufdd0", "\ue000", "\ufffc", "K", "ſ", "İ",
 	}
 	refused := []string{
 		"", " a", "a ", "\u00a0a", "a\nb", "a\rb", "a\tb", "a\x00b", "a\x1b[31mb", "a\x7f", "a\u0080b", "a\u009b31mb", "a\ufffd", "a\ufffe", "a\uffff",
-		strings.Repeat("\U0001f600", 257), "\u2029",
+		strings.Repeat("\U0001f600", 257), "\u2029", "\u202egnp.exe", "a\u200bb", "\ufeffa", "so\u00adft", "a\u2066b", "\U000e0041",
 	}
 	for i, name := range append(refused, accepted...) {
 		body, _ := json.Marshal(map[string]string{"name": name})

@@ -18,6 +18,9 @@ func (d *Desired) AddNetwork(n Network) (Network, error) { return d.AddNetworkOf
 // AddNetworkOf adds a network as AddNetwork does, with the name of a bridge that
 // exists already.
 func (d *Desired) AddNetworkOf(n Network, bridge string) (Network, error) {
+	if err := visible(n.Name); err != nil {
+		return Network{}, err
+	}
 	if _, taken := d.NetworkByName(n.Name); taken {
 		return Network{}, nameTaken("add", n.Name)
 	}
@@ -50,14 +53,19 @@ func (d *Desired) UpdateNetwork(n Network) error {
 // for many networks at once: whether their names are free is for ValidateNames
 // to say when all of them are there.
 func (d *Desired) PutNetwork(n Network) (Network, error) {
-	if n.ID == "" {
-		return d.file(n, ""), nil
-	}
 	old, ok := d.Networks[n.ID]
-	if !ok {
+	if !ok && n.ID != "" {
 		return Network{}, Unknown(n.ID)
 	}
-	if n == old {
+	if n.Name != old.Name {
+		if err := visible(n.Name); err != nil {
+			return Network{}, err
+		}
+	}
+	switch {
+	case n.ID == "":
+		return d.file(n, ""), nil
+	case n == old:
 		return old, nil
 	}
 	n.VdsmName, n.Revision = old.VdsmName, old.Revision+1

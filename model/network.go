@@ -162,6 +162,20 @@ func validateName(name string) error {
 	return nil
 }
 
+// hiddenPattern matches characters by which a name looks like another text than it is:
+// those that nobody sees, and those that turn the direction of what follows. Joiners and
+// marks of direction stay, which Persian, emoji and mixed names need.
+var hiddenPattern = regexp.MustCompile(`[\x{00AD}\x{200B}\x{202A}-\x{202E}\x{2060}-\x{2069}\x{FEFF}\x{E0000}-\x{E007F}]`)
+
+// visible refuses a new name with hidden characters. One that a network has already
+// stays.
+func visible(name string) error {
+	if found := hiddenPattern.FindString(name); found != "" {
+		return Invalidf("Bad network name, it has the hidden character %U: leave it out.", []rune(found)[0])
+	}
+	return nil
+}
+
 // validateText refuses what OVSDB, XML or a log line could not carry: an OVSDB
 // server closes the connection on a NUL character, and XML has no sign for
 // others. Limit is in characters.
