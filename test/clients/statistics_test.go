@@ -1,6 +1,7 @@
 package clients
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
@@ -68,4 +69,34 @@ func (s *sdk) totals(statistics *ovirtsdk.StatisticsService) map[string]float64 
 		}
 	}
 	return totals
+}
+
+// TestStatisticsOfTheHost reads how much of this machine is in use.
+func TestStatisticsOfTheHost(t *testing.T) {
+	s := newSDK(t)
+	values := func() map[string]float64 {
+		found := map[string]float64{}
+		for _, statistic := range has(s.host, sent(s.host, s.service().StatisticsService().List().Send).Statistics).Slice() {
+			for _, value := range has(s.host, statistic.Values).Slice() {
+				found[has(s.host, statistic.Name)] = has(s.host, value.Datum)
+			}
+		}
+		return found
+	}
+	ovstest.Eventually(t, "the use of processors is known", func() error {
+		if _, known := values()["cpu.current.user"]; !known {
+			return errors.New("there are not two samples yet")
+		}
+		return nil
+	})
+	found := values()
+	same(s.host, "the number of statistics with a value", len(found), 15)
+	if total, used := found["memory.total"], found["memory.used"]; total < 1<<20 || used <= 0 || used > total || found["memory.free"] != total-used {
+		t.Errorf("the memory is %v", found)
+	}
+	if user, system, idle := found["cpu.current.user"], found["cpu.current.system"], found["cpu.current.idle"]; user < 0 || system < 0 || idle < 0 || user+system+idle > 100.1 {
+		t.Errorf("the use of processors is %v, %v, %v", user, system, idle)
+	}
+	host := has(s.host, sent(s.host, s.service().Get().Send).Host)
+	same(s.host, "the installed memory", float64(has(s.host, host.Memory)), found["memory.total"])
 }
