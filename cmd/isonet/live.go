@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -66,10 +65,10 @@ func (a *app) live(ctx context.Context, c *client.Client, s wire.Status, f topFl
 	if a.painter() == nil {
 		profile = colorprofile.NoTTY
 	}
-	_, err := tea.NewProgram(m, tea.WithContext(ctx), tea.WithOutput(a.stdout), tea.WithoutSignalHandler(), tea.WithColorProfile(profile)).Run()
-	if errors.Is(err, context.Canceled) {
-		return nil // somebody ended it
-	}
+	program := tea.NewProgram(m, tea.WithOutput(a.stdout), tea.WithoutSignalHandler(), tea.WithColorProfile(profile))
+	// Its own WithContext closes the terminal while it is still read.
+	defer context.AfterFunc(ctx, program.Quit)()
+	_, err := program.Run()
 	return err
 }
 

@@ -136,7 +136,7 @@ func (s *screenTest) endsWith(code int) {
 		s.t.Fatalf("it does not end:\n%s", s.text())
 	}
 	if got := s.cmd.ProcessState.ExitCode(); got != code {
-		s.t.Errorf("the exit code is %d", got)
+		s.t.Errorf("the exit code is %d:\n%s", got, s.text())
 	}
 	s.until("the first screen", func(string) bool { return !s.emulator.IsAltScreen() })
 	s.mu.Lock()
