@@ -77,10 +77,11 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 	metrics := exporter.New(exporter.Sources{
 		Desired: d.desired,
 		// The loop and the switch report to the exporter and come after it.
-		Status:   func() report.Status { return d.loop.Status() },
-		Traffic:  func() map[model.ID]model.Traffic { return d.sw.Traffic() },
-		Resets:   func() uint64 { return d.sw.StatisticsResets() },
-		Interval: func() time.Duration { return d.sw.StatisticsInterval() },
+		Status:      func() report.Status { return d.loop.Status() },
+		Traffic:     func() map[model.ID]model.Traffic { return d.sw.Traffic() },
+		Resets:      func() uint64 { return d.sw.StatisticsResets() },
+		Interval:    func() time.Duration { return d.sw.StatisticsInterval() },
+		HistoryLost: func() uint64 { return d.history.Health().Lost },
 		Certificates: func() map[string]time.Time {
 			return expiries(map[string]*Certificate{"api": cfg.TLS, "store": cfg.StoreCert}, log)
 		},

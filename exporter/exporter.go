@@ -35,7 +35,10 @@ type Sources struct {
 	// Certificates is until when isonetd's certificates are valid, by the listener or
 	// session that they are for; nil: it has none.
 	Certificates func() map[string]time.Time
-	Ports        *Ports // nil: no series of single ports
+	// HistoryLost is how many entries could not be written to the history; nil: there is
+	// none.
+	HistoryLost func() uint64
+	Ports       *Ports // nil: no series of single ports
 }
 
 // BuildInfo says which build of isonet this is.

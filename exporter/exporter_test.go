@@ -57,6 +57,7 @@ func (m moment) sources() Sources {
 		Resets:       func() uint64 { return 2 },
 		Interval:     func() time.Duration { return trafficcount.DefaultInterval },
 		Certificates: func() map[string]time.Time { return m.expiries },
+		HistoryLost:  func() uint64 { return 5 },
 	}
 	if m.ports != nil {
 		s.Ports = &Ports{Traffic: func() map[string]model.PortTraffic { return m.ports }}

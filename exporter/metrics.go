@@ -324,6 +324,12 @@ func hostFamilies() []family {
 		},
 	}, {
 		Metric{
+			"isonet_history_lost_total", counter, nil,
+			"Entries that the history of changes lacks because they could not be written to its disk, since isonetd started.",
+		},
+		func(v view, emit func(sample)) { emit(sample{value: float64(v.historyLost)}) },
+	}, {
+		Metric{
 			"isonet_certificate_expiry_timestamp_seconds", gauge,
 			[]string{"certificate"},
 			"Unix time until when a certificate of isonetd is valid: api is that of the API's listener, store is that of the session to a store with ssl:. Absent without a certificate.",

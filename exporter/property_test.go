@@ -154,12 +154,13 @@ func TestAnythingIsScraped(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var now moment
 		e := quiet(Sources{
-			Desired:  func() *model.Desired { return now.desired },
-			Status:   func() report.Status { return now.status },
-			Traffic:  func() map[model.ID]model.Traffic { return now.traffic },
-			Resets:   func() uint64 { return 2 },
-			Interval: func() time.Duration { return trafficcount.DefaultInterval },
-			Ports:    &Ports{Traffic: func() map[string]model.PortTraffic { return now.ports }},
+			Desired:     func() *model.Desired { return now.desired },
+			Status:      func() report.Status { return now.status },
+			Traffic:     func() map[model.ID]model.Traffic { return now.traffic },
+			Resets:      func() uint64 { return 2 },
+			HistoryLost: func() uint64 { return 5 },
+			Interval:    func() time.Duration { return trafficcount.DefaultInterval },
+			Ports:       &Ports{Traffic: func() map[string]model.PortTraffic { return now.ports }},
 		})
 		for range rapid.IntRange(1, 3).Draw(t, "moments") {
 			now = anything().Draw(t, "moment")

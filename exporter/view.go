@@ -24,13 +24,14 @@ func valid(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
 
 // view is what the sources say at one moment.
 type view struct {
-	desired  *model.Desired
-	status   report.Status
-	resets   uint64
-	interval time.Duration
-	expiries map[string]time.Time // of certificates
-	networks []*network           // attached to this host, sorted by name
-	ports    []port               // those that get series of their own
+	desired     *model.Desired
+	status      report.Status
+	resets      uint64
+	interval    time.Duration
+	historyLost uint64
+	expiries    map[string]time.Time // of certificates
+	networks    []*network           // attached to this host, sorted by name
+	ports       []port               // those that get series of their own
 }
 
 // network is one network attached to this host.
@@ -44,6 +45,9 @@ type network struct {
 // look takes what the sources say now about a desired state.
 func (g *gatherer) look(desired *model.Desired) view {
 	v := view{desired: desired, status: g.sources.Status(), resets: g.sources.Resets(), interval: g.sources.Interval()}
+	if g.sources.HistoryLost != nil {
+		v.historyLost = g.sources.HistoryLost()
+	}
 	if g.sources.Certificates != nil {
 		v.expiries = g.sources.Certificates()
 	}
