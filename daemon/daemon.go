@@ -108,6 +108,7 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 	d.load = load.New(log.With("component", "load"))
 	d.notify = &notifier{store: d.store, sw: d.sw, loop: d.loop, log: log.With("component", "notify")}
 	d.history = history.New(history.Config{Dir: cfg.StateDir, Bounds: cfg.History, Log: log.With("component", "history"), Host: d.host})
+	d.loop.Observe(d.keep)
 	apiLog := log.With("component", "api")
 	var err error
 	d.api, err = api.New(api.Config{
@@ -207,6 +208,7 @@ func (d *Daemon) Start() {
 	d.start("memory", func(ctx context.Context) error { return d.loop.SaveMemory(ctx, save) })
 	d.start("reconcile", d.loop.Run)
 	d.startGuard()
+	d.start("verdicts", d.followVerdicts)
 	d.start("name", d.followName)
 	d.start("nic", func(ctx context.Context) error { d.nics.Run(ctx); return nil })
 	d.start("load", func(ctx context.Context) error { d.load.Run(ctx); return nil })

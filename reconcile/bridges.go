@@ -229,8 +229,28 @@ func (b *bridges) land(f *flight, came landing) {
 	}
 	b.ports.replugged(p)
 	if f.drift > 0 {
+		b.board.note(drift(p, time.Now()))
 		b.board.publish(func(s *standing) { s.Repairs += uint64(f.drift) })
 	}
+}
+
+// drift are the events of what a plan has put right that does not break the isolation by
+// itself.
+func drift(p plan.Plan, now time.Time) []report.Event {
+	var events []report.Event
+	add := func(network model.ID, name, detail string) {
+		events = append(events, report.Event{Time: now, NetworkID: network, Network: name, Deed: report.Repaired, Detail: detail})
+	}
+	for _, s := range p.Create {
+		add(s.NetworkID, s.ExternalIDs[plan.NameKey], fmt.Sprintf("the bridge '%s' was gone, and was created again", s.Name))
+	}
+	for _, r := range slices.Concat(p.Repair, p.Adopt) {
+		add(r.Spec.NetworkID, r.Spec.ExternalIDs[plan.NameKey], fmt.Sprintf("somebody changed %v of the bridge '%s', which was put back", r.Columns(), r.Spec.Name))
+	}
+	for _, surplus := range p.Delete {
+		add(surplus.Network, surplus.ExternalIDs[plan.NameKey], fmt.Sprintf("the bridge '%s' of a network that is not on this host appeared, and was removed", surplus.Name))
+	}
+	return events
 }
 
 func (b *bridges) logDrift(p plan.Plan) {

@@ -87,6 +87,8 @@ type board struct {
 	status  atomic.Pointer[standing]
 	mu      sync.Mutex // of those who change the status
 	changed chan struct{}
+	// observe is told of each event; nil if nobody is.
+	observe func(report.Event)
 }
 
 // sameMap says that two maps are one and the same.
@@ -143,4 +145,18 @@ func (b *board) tell(events []report.Event) {
 	for _, e := range events {
 		b.log.Warn("isolation", "network", e.Network, "did", e.Deed, "reason", e.Reason, "port", e.Port, "column", e.Column, "evidence", e.Detail)
 	}
+	b.note(events)
 }
+
+// note tells who observes of events that have a line of their own in the log.
+func (b *board) note(events []report.Event) {
+	for _, e := range events {
+		if b.observe != nil {
+			b.observe(e)
+		}
+	}
+}
+
+// Observe has a function told of each thing that the loop does or finds by itself. It
+// must not wait. Call it before Run.
+func (l *Loop) Observe(f func(report.Event)) { l.observe = f }

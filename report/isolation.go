@@ -72,6 +72,8 @@ const (
 	Contested Deed = "contested"
 	// Identified: the host has another system-id.
 	Identified Deed = "identified"
+	// Repaired: a bridge that somebody changed, removed or created was put right.
+	Repaired Deed = "repaired"
 	// Settled: it has been quiet for long enough.
 	Settled Deed = "settled"
 )
