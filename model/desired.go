@@ -52,6 +52,10 @@ type Desired struct {
 	// Attachments are the explicit ones only. What labels attach is computed
 	// by On, never stored.
 	Attachments map[ID]Attachment
+	// Recalled says that this is what a host remembers of a store that it has not
+	// reached since it began. The last changes may be missing: nothing is removed for
+	// its sake.
+	Recalled bool
 }
 
 // NewDesired returns an empty desired state.

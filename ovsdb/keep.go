@@ -8,10 +8,13 @@ import (
 	"github.com/cenkalti/backoff/v5"
 )
 
-// The pauses between two attempts to open a session.
 const (
+	// The pauses between two attempts to open a session.
 	firstPause = 20 * time.Millisecond
 	maxPause   = 2 * time.Second
+	// saying is how often at most it is logged that attempts fail for other reasons
+	// than the one before: a server that hangs has several that take turns.
+	saying = time.Minute
 )
 
 // Keep runs one session after the other until ctx ends, as Repeat does.
@@ -27,20 +30,21 @@ func Keep(ctx context.Context, cfg Config, use func(ctx context.Context, s *Sess
 // Repeat calls run, which has one session with a database and calls opened when
 // it has begun, again and again until ctx ends. Between two sessions it pauses,
 // up to 2 seconds when they keep failing at once. It tells ended why each
-// session ended or could not begin, and logs that when it is news.
+// session ended or could not begin, and logs that when it is news: the first time, and
+// other reasons once a minute.
 func Repeat(ctx context.Context, log *slog.Logger, run func(ctx context.Context, opened func()) error, ended func(err error)) {
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval = firstPause, maxPause
-	said := ""
+	said, at := "", time.Time{}
 	for {
 		start := time.Now()
-		err := run(ctx, func() { said = "" })
+		err := run(ctx, func() { said, at = "", time.Time{} })
 		if ctx.Err() != nil {
 			return
 		}
 		ended(err)
-		if err != nil && err.Error() != said {
-			said = err.Error()
+		if err != nil && err.Error() != said && time.Since(at) > saying {
+			said, at = err.Error(), time.Now()
 			log.Warn("no session with the database; trying again until there is one", "error", err)
 		}
 		if time.Since(start) > maxPause {

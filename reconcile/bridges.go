@@ -70,7 +70,12 @@ func (h *history) ahead(network model.ID, actual *plan.Actual) bool {
 }
 
 // want makes the plan.
-func (b *bridges) want(p *pass) { b.plan = plan.Diff(p.want, p.actual) }
+func (b *bridges) want(p *pass) {
+	b.plan = plan.Diff(p.want, p.actual)
+	if p.desired.Recalled {
+		b.plan.Delete, b.plan.Release = nil, nil
+	}
+}
 
 // apply closes ways out, and sends the rest of the plan on its way.
 func (b *bridges) apply(ctx context.Context, p *pass) {

@@ -13,6 +13,7 @@ import (
 
 	rfc "github.com/ovn-kubernetes/libovsdb/ovsdb"
 
+	"github.com/isonet/isonet/internal/statefile"
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/ovsdb"
 	"github.com/isonet/isonet/store/internal/schema"
@@ -27,8 +28,9 @@ type Config struct {
 	// TLS is for ssl endpoints.
 	TLS *tls.Config
 
-	// StateDir is the directory of the store's own database. It is made,
-	// accessible to the owner only, if it does not exist.
+	// StateDir is the directory of the store's own database, or of a copy of the
+	// desired state if others run the server. It is made, accessible to the owner
+	// only, if it does not exist. "" is no copy.
 	StateDir string
 	// RunDir is where the sockets of the store's own ovsdb-server go, in a
 	// directory of their own. Empty means StateDir.
@@ -49,6 +51,11 @@ type Store struct {
 	// writing holds a value while an Update runs: writers of one process take
 	// turns, so that only those of other processes make work in vain.
 	writing chan struct{}
+	// Of a shared store: the file with the newest state, which says whose host this
+	// machine is, and a value in unsaved while it is older.
+	file    *statefile.File
+	tenant  atomic.Pointer[tenantOf]
+	unsaved chan struct{}
 }
 
 // view is the newest state together with the session to change it with. Both
@@ -86,7 +93,7 @@ type root struct {
 
 // New returns a store that is empty until Run has read its database.
 func New(cfg Config) *Store {
-	s := &Store{cfg: cfg, ready: make(chan struct{}), writing: make(chan struct{}, 1)}
+	s := &Store{cfg: cfg, ready: make(chan struct{}), writing: make(chan struct{}, 1), unsaved: make(chan struct{}, 1)}
 	s.newest.Store(&view{
 		desired: model.NewDesired(), err: errors.New("it has not been reached yet"), lost: time.Now(),
 		changed: make(chan struct{}), replaced: make(chan struct{}),
@@ -115,6 +122,12 @@ func (s *Store) Run(ctx context.Context) error {
 		defer server.stop() // after the last session with it
 		cfg.Endpoints = []string{server.endpoint()}
 		ended = func(err error) { s.disconnected(server.explain(err)) }
+	} else if s.cfg.StateDir != "" {
+		s.file = copyOf(s.cfg.StateDir, s.cfg.Logger)
+		s.recall()
+		var remembering sync.WaitGroup
+		remembering.Go(func() { s.remember(ctx) })
+		defer remembering.Wait()
 	}
 	ovsdb.Keep(ctx, cfg, s.follow, ended)
 	s.disconnected(errors.New("it has been stopped"))
@@ -187,6 +200,7 @@ func (s *Store) disconnected(err error) {
 func (s *Store) replace(v view) {
 	v.replaced = make(chan struct{})
 	old := s.newest.Swap(&v)
+	s.unsave()
 	close(old.replaced)
 	if v.changed != old.changed {
 		close(old.changed)
@@ -194,7 +208,7 @@ func (s *Store) replace(v view) {
 }
 
 // Ready returns a channel that is closed when the first complete snapshot is
-// there.
+// there. That may be the last one of the run before, see StaleSince.
 func (s *Store) Ready() <-chan struct{} { return s.ready }
 
 // Snapshot returns the newest desired state, which nobody changes: Clone it to

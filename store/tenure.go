@@ -51,14 +51,32 @@ type tenure struct {
 // has the lock: at once, as after the machine has started anew, or, if it has seen
 // the other machine, after the other one has been away for as long as it was seen.
 // Whoever is in the row takes the lock back when it comes back before.
+//
+// While the store cannot be reached from the start, the answer is what it was when it
+// could be.
 func (s *Store) Hold(ctx context.Context, host model.ID, machine string, tell func(mine bool)) error {
 	m, err := libovsdb.NewClientDBModel(Database, map[string]libovsdb.Model{schema.HostTable: &tenant{}})
 	if err != nil {
 		return fmt.Errorf("describe the hosts of the database: %w", err)
 	}
-	t := &tenure{host: host, machine: machine, tell: tell}
+	now := tenantOf{host, machine}
+	told := false
+	t := &tenure{host: host, machine: machine, tell: func(mine bool) {
+		told = true
+		if mine {
+			s.tenant.Store(&now)
+		} else {
+			s.tenant.Store(&tenantOf{})
+		}
+		s.unsave()
+		tell(mine)
+	}}
 	cfg := ovsdb.Config{Endpoints: s.cfg.Endpoints, TLS: s.cfg.TLS, Model: m, Lock: hostLock(host), Logger: s.cfg.Logger}
-	ovsdb.Keep(ctx, cfg, t.follow, func(error) {})
+	ovsdb.Keep(ctx, cfg, t.follow, func(error) {
+		if last := s.tenant.Load(); !told && last != nil && *last == now {
+			tell(true)
+		}
+	})
 	return nil
 }
 

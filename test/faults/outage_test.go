@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -300,4 +301,59 @@ func TestInvalidRowsHurtNobody(t *testing.T) {
 	notices("0")
 	h.Converges("red", "blue")
 	stream.Flows(t)
+}
+
+// TestStartsWithoutItsStore starts isonetd while nobody serves the desired state. It
+// goes by what it knew: it says that this is of the past, repairs drift, accepts VMs and
+// keeps uplinks out, removes no bridge, and refuses changes. Frames flow.
+func TestStartsWithoutItsStore(t *testing.T) {
+	t.Parallel()
+	for name, away := range map[string]outage{
+		"dead": {begin: func(h *hosttest.Host) { h.Store.Stop() }, end: func(h *hosttest.Host) { h.Store.Start() }},
+		"hung": {
+			begin: func(h *hosttest.Host) { h.Store.Signal(syscall.SIGSTOP) },
+			end:   func(h *hosttest.Host) { h.Store.Signal(syscall.SIGCONT) },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h, stream := start(t)
+			h.Create("blue")
+			h.Attach("blue")
+			h.Stop() // with all saved
+			h.Launch()
+			h.AwaitReady()
+			h.Create("green")
+			h.Attach("green")
+			h.Kill() // perhaps before green is saved
+			away.begin(h)
+			h.Launch()
+			ovstest.Eventually(t, "what isonetd knew is told as of the past", func() error {
+				reply, err := h.Ask("GET", "/networks", "")
+				if err != nil || reply.Code != http.StatusOK || !strings.Contains(reply.Text, `"blue"`) || reply.Header.Get("Isonet-Stale") == "" {
+					return fmt.Errorf("%+v, %w", reply, err)
+				}
+				return nil
+			})
+			h.OVS.Vsctl("--no-wait", "del-br", "blue", "--", "set", "bridge", "red", "fail_mode=standalone")
+			ovstest.Eventually(t, "drift is repaired", func() error {
+				if bridges := h.Own(); !slices.Equal(bridges, []string{"blue", "green", "red"}) {
+					return fmt.Errorf("isonet's bridges are %v", bridges)
+				}
+				if mode := h.OVS.Vsctl("get", "bridge", "red", "fail_mode"); strings.TrimSpace(mode) != "secure" {
+					return fmt.Errorf("red is %s", mode)
+				}
+				return nil
+			})
+			h.Await("it is told that the store is missing", func(s hosttest.Status) bool {
+				return len(s.Missing) > 0 && s.Missing[0].Ground == "store"
+			})
+			if reply := h.Answer("POST", h.Path()+"/setupnetworks", hosttest.Detaching("blue")); reply.Code != http.StatusServiceUnavailable {
+				t.Errorf("a change is answered with %+v", reply)
+			}
+			away.end(h)
+			h.Converges("blue", "green", "red")
+			stream.Flows(t)
+		})
+	}
 }
