@@ -57,6 +57,16 @@ func TestBackupAndRestore(t *testing.T) {
 		t.Errorf("the status is\n%s", said)
 	}
 
+	// A network that was made anew has the bridge that the one of the backup needs.
+	h.isonet("network delete red", "network create red --label lab")
+	if said := run(exitOK, "restore", "--older", file); said == "nothing to change\n" {
+		t.Errorf("the restore of another red says %q", said)
+	}
+	if after := run(exitOK, "network", "list", "-o", "json"); after != before {
+		t.Errorf("the networks were\n%s\nand are\n%s", before, after)
+	}
+	run(exitOK, "wait", "red", "blue", "--for", "active")
+
 	// A new machine takes the backup of the one that it replaces.
 	replacement := newIsonetd(t)
 	o := command{args: []string{"restore", file}, socket: replacement.socket}.run(t.Context())

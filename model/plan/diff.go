@@ -95,6 +95,12 @@ func Diff(want Want, have *Actual) Plan {
 	return p
 }
 
+// deletes says that a bridge is one of isonet's that goes.
+func (w Want) deletes(b Bridge, links *Links) bool {
+	wanted := slices.ContainsFunc(w.Networks, func(n model.Network) bool { return n.ID == b.Network && n.VdsmName == b.Name })
+	return b.Network != "" && !w.Calm[b.Name] && !wanted && !slices.Contains(w.Released, b.Network) && !w.Holds(b, links)
+}
+
 // Holds says that a bridge stays, although its network is not wanted, because
 // ports are in use. While it is taken down and up, none looks so.
 func (w Want) Holds(b Bridge, links *Links) bool {
@@ -156,6 +162,9 @@ func (a *Actual) holders() map[string][]Holder {
 
 func (p *Plan) create(want Want, n model.Network, spec Spec, have *Actual, holders func() map[string][]Holder) {
 	if b, taken := have.Bridges[spec.Name]; taken {
+		if want.deletes(b, have.Links) { // then there is room
+			return
+		}
 		if reason := want.forbids(n, b); reason != "" {
 			p.Conflicts = append(p.Conflicts, Conflict{n, reason})
 			return

@@ -107,6 +107,7 @@ func TestConflictsNameWhatIsInTheWay(t *testing.T) {
 	device.Links = plan.NewLinks(plan.Device{Index: 2, Name: "eth0", AltNames: []string{"red"}})
 	other := empty()
 	other.Bridges["red"] = made(plan.NewSpec(model.Network{ID: model.NewID(), Name: "old", VdsmName: "red"}, "netdev"))
+	other = plug(other, "red", "vm", "", 3) // so that it stays
 	for name, c := range map[string]struct {
 		have *plan.Actual
 		want string
@@ -121,6 +122,24 @@ func TestConflictsNameWhatIsInTheWay(t *testing.T) {
 				t.Errorf("plan %+v, want one conflict that says %q", p, c.want)
 			}
 		})
+	}
+}
+
+// TestABridgeThatGoesIsNotInTheWay replaces a network by another one of the same name:
+// the bridge of the first goes, and then that of the second is made.
+func TestABridgeThatGoesIsNotInTheWay(t *testing.T) {
+	old, red := network("red", 0), network("red", 0)
+	old.ID = model.NewID()
+	have := apply(empty(), plan.Diff(plan.Want{Networks: []model.Network{old}}, empty()))
+	for name, had := range map[string]*plan.Actual{"idle": have, "evicted": plug(have, "red", "vm", "", 3)} {
+		want := plan.Want{Networks: []model.Network{red}, Evicted: []model.ID{old.ID}}
+		p := plan.Diff(want, had)
+		if len(p.Delete) != 1 || len(p.Create)+len(p.Conflicts)+len(p.Held) != 0 {
+			t.Errorf("%s: plan %+v, want the old bridge deleted and no conflict", name, p)
+		}
+		if p = plan.Diff(want, apply(had, p)); len(p.Create) != 1 || len(p.Conflicts) != 0 {
+			t.Errorf("%s: plan %+v, want a bridge made", name, p)
+		}
 	}
 }
 
