@@ -85,7 +85,8 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 		Certificates: func() map[string]time.Time {
 			return expiries(map[string]*Certificate{"api": cfg.TLS, "store": cfg.StoreCert}, log)
 		},
-		Ports: d.ports(cfg),
+		Ports:       d.ports(cfg),
+		HistorySize: func() int64 { return d.history.Health().Size },
 	}, exporter.BuildInfo{Version: version.Version(), Revision: version.Commit()}, log.With("component", "exporter"))
 	d.links = links.New(log.With("component", "links"))
 	d.sw = ovs.New(ovs.Config{

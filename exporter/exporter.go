@@ -38,6 +38,8 @@ type Sources struct {
 	// HistoryLost is how many entries could not be written to the history; nil: there is
 	// none.
 	HistoryLost func() uint64
+	// HistorySize is what the history has on the disk, in bytes; nil: there is none.
+	HistorySize func() int64
 	Ports       *Ports // nil: no series of single ports
 }
 

@@ -58,6 +58,7 @@ func (m moment) sources() Sources {
 		Interval:     func() time.Duration { return trafficcount.DefaultInterval },
 		Certificates: func() map[string]time.Time { return m.expiries },
 		HistoryLost:  func() uint64 { return 5 },
+		HistorySize:  func() int64 { return 6 },
 	}
 	if m.ports != nil {
 		s.Ports = &Ports{Traffic: func() map[string]model.PortTraffic { return m.ports }}

@@ -330,6 +330,12 @@ func hostFamilies() []family {
 		func(v view, emit func(sample)) { emit(sample{value: float64(v.historyLost)}) },
 	}, {
 		Metric{
+			"isonet_history_bytes", gauge, nil,
+			"What the history of who did what has on the disk, in bytes; 0 without a history.",
+		},
+		func(v view, emit func(sample)) { emit(sample{value: float64(v.historySize)}) },
+	}, {
+		Metric{
 			"isonet_certificate_expiry_timestamp_seconds", gauge,
 			[]string{"certificate"},
 			"Unix time until when a certificate of isonetd is valid: api is that of the API's listener, store is that of the session to a store with ssl:. Absent without a certificate.",

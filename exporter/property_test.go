@@ -159,6 +159,7 @@ func TestAnythingIsScraped(t *testing.T) {
 			Traffic:     func() map[model.ID]model.Traffic { return now.traffic },
 			Resets:      func() uint64 { return 2 },
 			HistoryLost: func() uint64 { return 5 },
+			HistorySize: func() int64 { return 6 },
 			Interval:    func() time.Duration { return trafficcount.DefaultInterval },
 			Ports:       &Ports{Traffic: func() map[string]model.PortTraffic { return now.ports }},
 		})

@@ -29,6 +29,7 @@ type view struct {
 	resets      uint64
 	interval    time.Duration
 	historyLost uint64
+	historySize int64
 	expiries    map[string]time.Time // of certificates
 	networks    []*network           // attached to this host, sorted by name
 	ports       []port               // those that get series of their own
@@ -45,6 +46,9 @@ type network struct {
 // look takes what the sources say now about a desired state.
 func (g *gatherer) look(desired *model.Desired) view {
 	v := view{desired: desired, status: g.sources.Status(), resets: g.sources.Resets(), interval: g.sources.Interval()}
+	if g.sources.HistorySize != nil {
+		v.historySize = g.sources.HistorySize()
+	}
 	if g.sources.HistoryLost != nil {
 		v.historyLost = g.sources.HistoryLost()
 	}

@@ -27,10 +27,13 @@ const (
 	Updated = "updated"
 )
 
-// Entry and Change are in the form in which they are kept and told.
+// What is kept has the form in which the API tells it.
 type (
-	Entry  = wire.HistoryEntry
+	// Entry is one thing that was done.
+	Entry = wire.HistoryEntry
+	// Change is what a write did to one object.
 	Change = wire.HistoryChange
+	// Member is a member of an object that differs.
 	Member = wire.HistoryMember
 )
 

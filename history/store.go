@@ -17,8 +17,9 @@ import (
 )
 
 const (
-	// MinSize is the least that a history can be bounded to, in bytes, and MaxSize the most.
+	// MinSize is the least that a history can be bounded to, in bytes.
 	MinSize = 1 << 20
+	// MaxSize is the most, in bytes.
 	MaxSize = 1 << 40
 	// maxPending bounds the entries of a share that wait for the disk.
 	maxPending = 1024
