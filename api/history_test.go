@@ -53,8 +53,11 @@ func (w *world) entries(n int, query ...string) []wire.HistoryEntry {
 			w.t.Error(err)
 		}
 		h = wire.History{}
-		if err := json.Unmarshal(reply.Body.Bytes(), &h); err != nil || len(h.Entries) != n {
-			return fmt.Errorf("%v: there is %s", err, reply.Body)
+		if err := json.Unmarshal(reply.Body.Bytes(), &h); err != nil {
+			return err
+		}
+		if len(h.Entries) != n {
+			return fmt.Errorf("there is %s", reply.Body)
 		}
 		return nil
 	})
@@ -255,7 +258,7 @@ func TestEventsAreSearched(t *testing.T) {
 // TestAnEmptyHistory checks what clients ask first, with an empty history and with none.
 func TestAnEmptyHistory(t *testing.T) {
 	for name, w := range map[string]*world{"empty": newWorld(t, keeping(t, 1<<20)), "off": newWorld(t, keeping(t, 0)), "none": newWorld(t)} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(name, func(*testing.T) {
 			for _, method := range []string{"GET", "HEAD"} {
 				w.must(http.StatusOK, method, base+"/events?max=1", "")
 			}

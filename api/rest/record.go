@@ -27,7 +27,8 @@ func (c *Call) Did(changes ...history.Change) {
 // whether it was made. One that was refused before is of no interest.
 func (c *Call) didNot(err error) {
 	refusal, is := errors.AsType[*model.Error](err)
-	if c.dry || !errors.Is(err, model.ErrUndecided) && !(is && refusal.Code == model.Unrealised) {
+	unrealised := is && refusal.Code == model.Unrealised
+	if c.dry || !unrealised && !errors.Is(err, model.ErrUndecided) {
 		return
 	}
 	e := c.entry()
