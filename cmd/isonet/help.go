@@ -29,7 +29,6 @@ func helpCommand() *cobra.Command {
 				return unknownCommand(about, rest)
 			}
 			about.InitDefaultHelpFlag()
-			about.InitDefaultVersionFlag()
 			return about.Help()
 		},
 	}

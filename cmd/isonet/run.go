@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/isonet/isonet/client"
-	"github.com/isonet/isonet/internal/version"
 )
 
 // The exit codes.
@@ -128,8 +127,7 @@ Exit codes: 0 success, 1 error, 2 wrong use (of which isonetd is asked nothing),
 not isolated or not known ('isonet status' and 'isonet doctor') or a file differs ('isonet diff') or a
 network is not as wanted in time ('isonet wait'), 4 a leak, 5 no proof and
 6 isolated but impaired ('isonet prove' only).`)
-	root.Version = version.String()
-	root.SetVersionTemplate("isonet {{.Version}}\n")
+	addVersionFlag(root)
 	root.SetHelpCommand(helpCommand())
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetIn(a.stdin)

@@ -43,6 +43,21 @@ cannot is no error.`,
 	}
 }
 
+// addVersionFlag is in place of cobra's, which says the version by a template. A program
+// with templates calls methods by name. The linker then keeps all methods of all types,
+// which were a fifth of isonet.
+func addVersionFlag(root *cobra.Command) {
+	root.Flags().BoolP("version", "v", false, "show the version of isonet")
+	help := root.RunE
+	root.RunE = func(cmd *cobra.Command, args []string) error {
+		if !cmd.Flags().Changed("version") {
+			return help(cmd, args)
+		}
+		_, err := fmt.Fprintf(cmd.OutOrStdout(), "isonet %s\n", version.String())
+		return err
+	}
+}
+
 func (a *app) daemonVersion(ctx context.Context) (string, error) {
 	c, err := a.connect()
 	if err != nil {
