@@ -65,11 +65,24 @@ func (u *unknown) membersOf(t reflect.Type) map[string]reflect.Type {
 	return members
 }
 
+// look adds a key of an object with members, nil where anything is known, unless it is
+// one of them. It returns the path of what is below a known one: below others nothing is
+// looked for, and a path of keys that a client made up could have any length.
+func (u *unknown) look(path, key string, known bool, members map[string]reflect.Type) string {
+	switch {
+	case known:
+		return join(path, key)
+	case members != nil && len(u.paths) <= maxUnknown:
+		u.add(join(path, key))
+	}
+	return ""
+}
+
 func (u *unknown) add(path string) {
 	if len(path) > maxKey {
 		path = path[:maxKey] + "..."
 	}
-	if len(u.paths) <= maxUnknown && !slices.Contains(u.paths, path) {
+	if !slices.Contains(u.paths, path) {
 		u.paths = append(u.paths, path)
 	}
 }
@@ -101,10 +114,7 @@ func (u *unknown) valueJSON(decoder *json.Decoder, t reflect.Type, path string) 
 			}
 			key, _ := name.(string)
 			below, known := members[strings.ToLower(key)]
-			if !known && members != nil {
-				u.add(join(path, key))
-			}
-			u.valueJSON(decoder, below, join(path, key))
+			u.valueJSON(decoder, below, u.look(path, key, known, members))
 		}
 	default:
 		return
@@ -135,10 +145,7 @@ func (u *unknown) lookXML(data []byte, into any) {
 				parent := open[len(open)-1]
 				members := u.membersOf(parent.t)
 				below, known := members[t.Name.Local]
-				at = element{join(parent.path, t.Name.Local), below}
-				if !known && members != nil {
-					u.add(at.path)
-				}
+				at = element{u.look(parent.path, t.Name.Local, known, members), below}
 			}
 			u.attributes(t, at.path, at.t)
 			open = append(open, at)
@@ -149,9 +156,11 @@ func (u *unknown) lookXML(data []byte, into any) {
 func (u *unknown) attributes(e xml.StartElement, path string, t reflect.Type) {
 	members := u.membersOf(t)
 	for _, a := range e.Attr {
-		if _, known := members[a.Name.Local]; !known && members != nil && a.Name.Space == "" && a.Name.Local != "xmlns" {
-			u.add(join(path, a.Name.Local))
+		if a.Name.Space != "" || a.Name.Local == "xmlns" {
+			continue
 		}
+		_, known := members[a.Name.Local]
+		u.look(path, a.Name.Local, known, members)
 	}
 }
 

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -46,6 +47,28 @@ type fuzzed struct {
 }
 
 func (*fuzzed) Element() string { return "doc" }
+
+// TestManyBelowALongKey looks at what a key costs that everything is below of: it must not
+// be copied for each of them.
+func TestManyBelowALongKey(t *testing.T) {
+	long := strings.Repeat("k", 100_000)
+	for form, body := range map[Format]string{
+		FormatJSON: `{"` + long + `":[` + strings.Repeat(`{"a":1},`, 10_000) + `1]}`,
+		FormatXML:  "<doc><" + long + ">" + strings.Repeat("<a b='c'/>", 10_000) + "</" + long + "></doc>",
+	} {
+		c := NewCall(httptest.NewRecorder(), httptest.NewRequest("POST", "/api", nil))
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		c.tellUnknown(form, []byte(body), &fuzzed{})
+		runtime.ReadMemStats(&after)
+		if used := after.TotalAlloc - before.TotalAlloc; used > 100<<20 {
+			t.Errorf("%d bytes were allocated for %d", used, len(body))
+		}
+		if warnings := c.w.Header().Values(warningHeader); len(warnings) != 1 {
+			t.Errorf("%d warnings", len(warnings))
+		}
+	}
+}
 
 // BenchmarkUnknownKeys looks through the largest body that there may be of attachments.
 func BenchmarkUnknownKeys(b *testing.B) {
