@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -25,8 +27,12 @@ import (
 // keeping gives a world a history on the disk, of the host1 and with a clock that
 // stands.
 func keeping(t *testing.T, size int64) func(*api.Config) {
+	return keepingIn(t, t.TempDir(), size)
+}
+
+func keepingIn(t *testing.T, dir string, size int64) func(*api.Config) {
 	h := history.New(history.Config{
-		Dir: t.TempDir(), Bounds: history.Bounds{Size: size}, Log: slog.New(slog.DiscardHandler),
+		Dir: dir, Bounds: history.Bounds{Size: size}, Log: slog.New(slog.DiscardHandler),
 		Host: func() (model.ID, string) { return host1, "host1" }, Now: func() time.Time { return epoch },
 	})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -252,6 +258,44 @@ func TestEventsAreSearched(t *testing.T) {
 	w.must(http.StatusBadRequest, "GET", base+"/events?search="+url.QueryEscape("severity>normal"), "")
 	for _, id := range []string{"0", "6", "-1", "01", "x", "9223372036854775807", "99999999999999999999"} {
 		w.must(http.StatusNotFound, "GET", base+"/events/"+id, "")
+	}
+}
+
+// TestPagesOfManyEvents looks beyond as many events as a reply has.
+func TestPagesOfManyEvents(t *testing.T) {
+	const entries = 10_250
+	dir := t.TempDir()
+	var lines strings.Builder
+	for i := range entries {
+		fmt.Fprintf(&lines, `{"index":%d,"time":"2026-01-02T03:04:05Z","kind":"write","code":942,"severity":"normal","text":"x"}`+"\n", i+1)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "history-writes"), []byte(lines.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t, keepingIn(t, dir, 16<<20))
+	for query, want := range map[string]struct{ events, first int }{
+		"":                                        {10_000, entries},
+		"max=100000":                              {10_000, entries},
+		"search=page+1":                           {100, entries},
+		"search=page+103":                         {50, 50},
+		"search=page+104":                         {},
+		"search=page+2&max=10000":                 {250, 250},
+		"search=page+2&max=100000":                {250, 250},
+		"search=id<151+page+2":                    {50, 50},
+		"search=page+6&max=2000&from=200":         {50, 250},
+		"search=page+3&max=9223372036854775807":   {},
+		"search=page+4&max=4611686018427387904":   {},
+		"search=page+9223372036854775807&max=100": {},
+		"search=page+9223372036854775807&max=0":   {},
+		"search=sortby+index+page+2&max=2":        {2, 253},
+	} {
+		var list struct{ Event []struct{ ID string } }
+		if err := json.Unmarshal(w.must(http.StatusOK, "GET", base+"/events?"+query, "", jsonReply).Body.Bytes(), &list); err != nil {
+			t.Fatal(err)
+		}
+		if len(list.Event) != want.events || want.events > 0 && list.Event[0].ID != fmt.Sprint(want.first) {
+			t.Errorf("%s: %d events, want %+v", query, len(list.Event), want)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package ovirt
 
 import (
+	"math"
 	"strconv"
 
 	"github.com/isonet/isonet/api/rest"
@@ -62,9 +63,10 @@ func (r eventResource) list(c *rest.Call) (rest.Document, error) {
 	if err != nil {
 		return nil, err
 	}
-	most := maxEvents
-	if size, limited := c.Max(); q.sortby == "" && limited {
-		most = min(most, size*max(q.page, 1))
+	pass, most := 0, maxEvents
+	if q.sortby == "" {
+		pass, most = pageOf(c, q.page)
+		q.page = 0 // the others are left out here
 	}
 	v := r.view(c)
 	var found []*eventDTO
@@ -75,7 +77,12 @@ func (r eventResource) list(c *rest.Call) (rest.Document, error) {
 		if len(found) == most {
 			break
 		}
-		if d := v.event(e); holds(d) {
+		d := v.event(e)
+		switch {
+		case !holds(d):
+		case pass > 0:
+			pass--
+		default:
 			found = append(found, d)
 		}
 	}
@@ -83,6 +90,24 @@ func (r eventResource) list(c *rest.Call) (rest.Document, error) {
 		return nil, err
 	}
 	return &eventsDTO{page(c, found, q.page)}, nil
+}
+
+// pageOf returns how many events stand before a page, and how many it has at most. The
+// number 0 is all of them.
+func pageOf(c *rest.Call, number int) (before, most int) {
+	size, limited := c.Max()
+	switch {
+	case limited:
+		size = min(size, maxEvents)
+	case number > 0:
+		size = pageSize
+	default:
+		size = maxEvents
+	}
+	if number > math.MaxInt/maxEvents {
+		return 0, 0 // no history goes as far
+	}
+	return size * max(number-1, 0), size
 }
 
 // from returns the query parameter of that name: the events after the one with that
