@@ -78,5 +78,5 @@ func (s standing) unsettled(revision int64, networks []model.ID) (string, error)
 	if len(open) > 0 && s.LastError != "" {
 		open = append(open, s.LastError)
 	}
-	return strings.Join(open, "; "), nil
+	return report.Join(open...), nil
 }

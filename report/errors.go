@@ -1,7 +1,8 @@
 package report
 
 import (
-	"errors"
+	"fmt"
+	"strings"
 
 	"github.com/isonet/isonet/model"
 )
@@ -19,13 +20,31 @@ type Problem struct {
 	Reason    string
 }
 
-// Error joins the reasons.
+// Error has the reasons, as Join has them.
 func (e *RealiseError) Error() string {
-	reasons := make([]error, len(e.Problems))
+	reasons := make([]string, len(e.Problems))
 	for i, p := range e.Problems {
-		reasons[i] = errors.New(p.Reason)
+		reasons[i] = p.Reason
 	}
-	return errors.Join(reasons...).Error()
+	return Join(reasons...)
+}
+
+// Join has each of the reasons once, with how often there is one that many networks
+// share: what is wrong with a host is wrong with hundreds of networks.
+func Join(reasons ...string) string {
+	times := map[string]int{}
+	var texts []string
+	for _, reason := range reasons {
+		if times[reason]++; times[reason] == 1 {
+			texts = append(texts, reason)
+		}
+	}
+	for i, reason := range texts {
+		if n := times[reason]; n > 1 {
+			texts[i] = fmt.Sprintf("%s (%d times)", reason, n)
+		}
+	}
+	return strings.Join(texts, "; ")
 }
 
 // Is makes it a model.ErrConflict if it is one.
