@@ -35,7 +35,7 @@ func TestTables(t *testing.T) {
 			t.Run(fmt.Sprintf("%s-%d", world, width), func(t *testing.T) {
 				var all strings.Builder
 				for _, line := range []string{
-					"network list", "network list -o wide", "network show 11111111-1111-4111-8111-111111111111", "host list", "label list", "guard list", "port list",
+					"network list", "network list -o wide", "history", "history -o wide", "network show 11111111-1111-4111-8111-111111111111", "host list", "label list", "guard list", "port list",
 					"status", "status -o wide", "status 11111111-1111-4111-8111-111111111111", "top --once", "top --once --ports", "stats 11111111-1111-4111-8111-111111111111",
 					"status --columns reason,cause,network,received", "port list --columns interface",
 				} {
