@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -147,8 +148,12 @@ func files(t testing.TB, dir string) (size int64) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var seen []os.FileInfo
 	for _, name := range names {
-		if info, err := os.Stat(name); err == nil { // it may just have been renamed
+		info, err := os.Stat(name)
+		twice := func(other os.FileInfo) bool { return os.SameFile(info, other) }
+		if err == nil && !slices.ContainsFunc(seen, twice) { // it may just have been renamed
+			seen = append(seen, info)
 			size += info.Size()
 		}
 	}

@@ -53,6 +53,12 @@ func asker(in, out *os.File) func(context.Context, string, bool) (string, error)
 		return nil
 	}
 	return func(ctx context.Context, question string, secret bool) (string, error) {
+		if secret { // before the question: whoever answers fast is not to be seen either
+			defer term.Restore(terminal, before) //nolint:errcheck // the answer is what counts
+			if err := silence(terminal); err != nil {
+				return "", err
+			}
+		}
 		if _, err := fmt.Fprint(out, question); err != nil {
 			return "", err
 		}
@@ -80,6 +86,19 @@ func asker(in, out *os.File) func(context.Context, string, bool) (string, error)
 			return "", errors.Join(ctx.Err(), term.Restore(terminal, before))
 		}
 	}
+}
+
+// silence makes a terminal show nothing of what is typed.
+func silence(terminal int) error {
+	state, err := unix.IoctlGetTermios(terminal, unix.TCGETS)
+	if err != nil {
+		return fmt.Errorf("hide what is typed: %w", err)
+	}
+	state.Lflag &^= unix.ECHO
+	if err := unix.IoctlSetTermios(terminal, unix.TCSETS, state); err != nil {
+		return fmt.Errorf("hide what is typed: %w", err)
+	}
+	return nil
 }
 
 // isTerminal is true for /dev/null too, where it does no harm.

@@ -105,6 +105,7 @@ func TestEveryMetricIsConsidered(t *testing.T) {
 	none := map[string][]string{
 		"it says what something is": {
 			"isonet_network_info", "isonet_network_labels", "isonet_network_mtu_bytes", "isonet_network_mtu_actual_bytes", "isonet_ovs_info", "isonet_port_info", "isonet_port_mtu_bytes",
+			"isonet_history_bytes",
 		},
 		"traffic is neither good nor bad": {
 			"isonet_network_receive_bytes_total", "isonet_network_transmit_bytes_total", "isonet_port_receive_bytes_total", "isonet_port_transmit_bytes_total",

@@ -152,12 +152,13 @@ func TestThisMachine(t *testing.T) {
 	ticks, ended := make(chan time.Time), make(chan struct{})
 	go func() { defer close(ended); s.follow(ctx, ticks, func() {}) }()
 	deadline := time.Now().Add(10 * time.Second)
-	for s.Snapshot().CPU == nil && time.Now().Before(deadline) { // until the clock of the kernel has ticked
+	m := s.Snapshot()
+	for m.CPU == nil && time.Now().Before(deadline) { // until the clock of the kernel has ticked
 		ticks <- time.Now()
+		m = s.Snapshot()
 	}
 	cancel()
 	<-ended
-	m := s.Snapshot()
 	if m.Memory == nil || m.Memory.Total < m.Memory.Available || m.Memory.Available == 0 {
 		t.Errorf("the memory is %+v", m.Memory)
 	}
