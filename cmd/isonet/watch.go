@@ -42,7 +42,7 @@ func (a *app) watch(ctx context.Context, c *client.Client) error {
 	return follow(a, c.Watch(ctx), inForm(a, func(now wire.Status) error {
 		t := &table{}
 		for _, text := range changes(before, now, first) {
-			t.line("%s  %s", a.now().Format("15:04:05"), text)
+			t.line("%s  %s", a.now().Format(entryTime), text)
 		}
 		before, first = now, false
 		return a.write(t.bytes())
