@@ -126,12 +126,11 @@ func (a *app) contextUseCommand() *cobra.Command {
 		Args:              arguments(1, 1, "CONTEXT"),
 		ValidArgsFunction: a.completeContext,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			file, c, err := a.contextOf(cmd, args)
+			_, c, err := a.contextOf(cmd, args)
 			if err != nil {
 				return err
 			}
-			file.Current = c.Name
-			if err := a.saveContexts(file); err != nil {
+			if err := a.changeContexts(func(now *contexts.File) { now.Current = c.Name }); err != nil {
 				return err
 			}
 			return a.print(a.infoOf(*c, true), func(t *table) { t.line("the context '%s' is used from now on", c.Name) })
@@ -149,7 +148,7 @@ func (a *app) contextDeleteCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := a.limit(cmd.Context())
 			defer cancel()
-			file, c, err := a.contextOf(cmd, args)
+			_, c, err := a.contextOf(cmd, args)
 			if err != nil {
 				return err
 			}
@@ -157,12 +156,10 @@ func (a *app) contextDeleteCommand() *cobra.Command {
 				return usageFor(cmd, "the context 'local' is the daemon of this host, and always there")
 			}
 			a.revoke(ctx, *c)
-			gone := *c
-			file.Delete(gone.Name)
-			if err := a.saveContexts(file); err != nil {
+			if err := a.changeContexts(func(now *contexts.File) { now.Delete(c.Name) }); err != nil {
 				return err
 			}
-			return a.print(a.infoOf(gone, false), func(t *table) { t.line("deleted context '%s'", gone.Name) })
+			return a.print(a.infoOf(*c, false), func(t *table) { t.line("deleted context '%s'", c.Name) })
 		},
 	}
 }

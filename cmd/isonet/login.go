@@ -15,12 +15,15 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/isonet/isonet/client"
 	"github.com/isonet/isonet/cmd/isonet/internal/contexts"
 )
 
 var fingerprintPattern = regexp.MustCompile(`^([0-9A-Fa-f]{2}:?){32}$`)
+
+var errNoPlace = errors.New("there is no place to keep a login: set HOME or XDG_CONFIG_HOME")
 
 type loginFlags struct{ name, fingerprint string }
 
@@ -102,9 +105,11 @@ func (a *app) login(ctx context.Context, cmd *cobra.Command, f loginFlags, args 
 	if before != "" {
 		_ = a.within(ctx, func(ctx context.Context) error { return c.Logout(ctx, before) }) // it ends by itself
 	}
-	file.Put(to)
-	file.Current = to.Name
-	if err := a.saveContexts(file); err != nil {
+	err = a.changeContexts(func(now *contexts.File) {
+		now.Put(to)
+		now.Current = to.Name
+	})
+	if err != nil {
 		return err
 	}
 	return a.print(loginReport{to.Name, to.URL, to.User}, func(t *table) {
@@ -124,7 +129,7 @@ func (a *app) loginTo(file contexts.File, f loginFlags, args []string) (to conte
 	case f.fingerprint != "" && !fingerprintPattern.MatchString(f.fingerprint):
 		return to, fmt.Errorf("'%s' is no SHA-256 fingerprint: it has 64 hexadecimal digits, with colons or without", f.fingerprint)
 	case a.configDir == "":
-		return to, errors.New("there is no place to keep a login: set HOME or XDG_CONFIG_HOME")
+		return to, errNoPlace
 	case a.remote.url != "" || a.cmd.Flags().Changed("socket"):
 		return to, errors.New("--url and --socket are not for a login: give the URL as its argument")
 	case len(args) == 0:
@@ -305,17 +310,35 @@ func (a *app) loginPassword(ctx context.Context, cmd *cobra.Command, to *context
 	return password, err
 }
 
-func (a *app) saveContexts(file contexts.File) error {
-	data, err := file.Marshal()
-	if err != nil {
-		return err
-	}
+// changeContexts changes the contexts as the file has them now: another isonet may have
+// changed them while this one asked for a password.
+func (a *app) changeContexts(change func(*contexts.File)) error {
 	path := a.contextsPath()
+	if path == "" {
+		return errNoPlace
+	}
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real // a link stays one
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make the directory of the contexts: %w", err)
+	}
+	lock, err := os.Open(dir)
+	if err != nil {
+		return fmt.Errorf("open the directory of the contexts: %w", err)
+	}
+	defer func() { _ = lock.Close() }()
+	// Some file systems of a network cannot lock a directory: there the last one wins.
+	_ = unix.Flock(int(lock.Fd()), unix.LOCK_EX)
+	file, err := contexts.Load(path)
+	if err != nil {
+		return err
+	}
+	change(&file)
+	data, err := file.Marshal()
+	if err != nil {
+		return err
 	}
 	if err := replaceFile(path, data); err != nil {
 		return fmt.Errorf("write the contexts: %w", err)
@@ -334,15 +357,16 @@ with its URL, its user and the certificate that is trusted.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := a.limit(cmd.Context())
 			defer cancel()
-			file, c, err := a.contextOf(cmd, args)
+			_, c, err := a.contextOf(cmd, args)
 			if err != nil {
 				return err
 			}
 			ended := c.Token != "" || c.PasswordFile != ""
-			a.revoke(ctx, *c)
-			c.Token, c.PasswordFile = "", ""
-			if err := a.saveContexts(file); err != nil {
-				return err
+			if ended {
+				a.revoke(ctx, *c)
+				if err := a.changeContexts(func(now *contexts.File) { now.Forget(*c) }); err != nil {
+					return err
+				}
 			}
 			return a.print(loginReport{c.Name, c.URL, c.User}, func(t *table) {
 				if ended {

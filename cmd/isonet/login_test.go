@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -243,7 +244,8 @@ func tokenIn(t *testing.T, file string) string {
 // TestLoginOnATerminal checks that a password is not shown, and that an interrupt at the
 // question leaves the terminal as it was.
 func TestLoginOnATerminal(t *testing.T) {
-	t.Setenv("XDG_CONFIG_HOME", shortDir(t))
+	config := shortDir(t)
+	t.Setenv("XDG_CONFIG_HOME", config)
 	d := startRemote(t, ovstest.Start(t).Endpoint(), shortDir(t), freePort(t))
 	t.Cleanup(d.stop)
 	s := onTerminal(t, "", "login", d.url, "--name", "lab")
@@ -252,17 +254,53 @@ func TestLoginOnATerminal(t *testing.T) {
 	s.sees("User:")
 	s.types("ann" + keyEnter)
 	s.sees("Password of 'ann' at " + d.url + ":")
+	file := filepath.Join(config, "isonet", "config.yaml")
+	if err := os.Mkdir(filepath.Dir(file), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(t, file, []byte("contexts:\n  - {name: meanwhile, url: 'https://a:1'}\n"))
 	s.types("secret" + keyEnter)
 	if text := s.sees("logged in to " + d.url); strings.Contains(text, "secret") {
 		t.Errorf("the password is on the screen:\n%s", text)
 	}
 	s.ends()
+	if saved := read(t, file); !strings.Contains(saved, "name: meanwhile") || !strings.Contains(saved, "name: lab") {
+		t.Errorf("a login that was made while the password was asked for is lost:\n%s", saved)
+	}
 
 	s = onTerminal(t, "", "login")
 	s.sees("Password of 'ann' at " + d.url + ":")
 	s.types(keyCtrlC)
 	s.sees("isonet: interrupted")
 	s.endsWith(exitError)
+}
+
+// TestContextsAtTheSameTime checks that nothing is lost when many isonets change the
+// contexts.
+func TestContextsAtTheSameTime(t *testing.T) {
+	config := shortDir(t)
+	file := filepath.Join(config, "isonet", "config.yaml")
+	if err := os.Mkdir(filepath.Dir(file), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	const many = 30
+	text := "contexts:\n  - {name: stays, url: 'https://a:1'}\n"
+	for i := range many {
+		text += fmt.Sprintf("  - {name: c%d, url: 'https://a:1'}\n", i)
+	}
+	write(t, file, []byte(text))
+	var all sync.WaitGroup
+	for i := range many {
+		all.Go(func() {
+			if got := (command{args: words(fmt.Sprintf("context delete c%d", i)), config: config}).run(t.Context()); got.code != exitOK {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+	all.Wait()
+	if saved := read(t, file); saved != "contexts:\n- name: stays\n  url: https://a:1\n" {
+		t.Errorf("what is left:\n%s", saved)
+	}
 }
 
 // TestPrecedence checks which daemon is asked, and as whom: a flag goes before a

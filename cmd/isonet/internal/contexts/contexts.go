@@ -63,6 +63,13 @@ func (f *File) Put(c Context) {
 	f.Contexts = append(f.Contexts, c)
 }
 
+// Forget ends the login that a context had, unless another one was made since.
+func (f *File) Forget(had Context) {
+	if c := f.Find(had.Name); c != nil && c.Token == had.Token {
+		c.Token, c.PasswordFile = "", ""
+	}
+}
+
 // Delete removes a context. Local is used in its place.
 func (f *File) Delete(name string) {
 	f.Contexts = slices.DeleteFunc(f.Contexts, func(c Context) bool { return c.Name == name })

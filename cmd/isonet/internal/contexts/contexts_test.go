@@ -70,6 +70,16 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
+func TestForget(t *testing.T) {
+	f := File{Contexts: []Context{{Name: "a", Token: "new"}, {Name: "b", PasswordFile: "/f"}}}
+	f.Forget(Context{Name: "a", Token: "old"})
+	f.Forget(Context{Name: "b", PasswordFile: "/f"})
+	f.Forget(Context{Name: "c"})
+	if diff := cmp.Diff(File{Contexts: []Context{{Name: "a", Token: "new"}, {Name: "b"}}}, f); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestDelete(t *testing.T) {
 	f := File{Current: "a", Contexts: []Context{{Name: "a"}, {Name: "b"}}}
 	f.Put(Context{Name: "b", URL: "x"})
