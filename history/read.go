@@ -62,8 +62,9 @@ func backwards(file io.ReaderAt, size int64) iter.Seq2[[]byte, error] {
 // pages are the files of a roll as they were at one moment.
 type pages struct {
 	current, older *os.File
-	// size is how much of the current file may be shown.
-	size int64
+	// size is how much of the current file may be shown, and most how far from its end a
+	// file is read: what is damaged may have any size.
+	size, most int64
 }
 
 // pages opens the files to be read. They stay what they are when the roll goes on.
@@ -146,7 +147,8 @@ func (p pages) entries() iter.Seq2[Entry, error] {
 				yield(Entry{}, err)
 				return
 			}
-			for line, err := range backwards(part.file, size) {
+			from := max(0, size-p.most)
+			for line, err := range backwards(io.NewSectionReader(part.file, from, size-from), size-from) {
 				e, ok := decode(line)
 				if err == nil && !ok {
 					continue

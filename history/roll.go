@@ -49,15 +49,15 @@ func headLine(next int64) []byte {
 // they know of. They are created if there are none.
 func (r *roll) open(next int64) (int64, error) {
 	_ = os.Remove(r.trimmed()) // of a crash, if it is there
-	current, err := nextIn(r.path)
+	current, err := r.nextIn(r.path)
 	if err != nil {
 		return 0, err
 	}
-	older, err := nextIn(r.older())
+	older, err := r.nextIn(r.older())
 	if err != nil {
 		return 0, err
 	}
-	fresh, err := nextIn(r.fresh())
+	fresh, err := r.nextIn(r.fresh())
 	if err != nil {
 		return 0, err
 	}
@@ -73,7 +73,7 @@ func (r *roll) open(next int64) (int64, error) {
 	if r.file, err = os.OpenFile(r.path, os.O_RDWR|os.O_CREATE, 0o600); err != nil {
 		return 0, err
 	}
-	if r.size, err = whole(r.file); err != nil {
+	if r.size, err = r.whole(); err != nil {
 		return 0, err
 	}
 	if r.size == 0 {
@@ -84,6 +84,17 @@ func (r *roll) open(next int64) (int64, error) {
 		r.size = int64(len(begin))
 	}
 	return next, r.measure()
+}
+
+// astray reports whether the current file is no longer what it was: somebody has removed
+// or emptied it.
+func (r *roll) astray() bool {
+	there, err := os.Stat(r.path)
+	if err != nil {
+		return true
+	}
+	own, err := r.file.Stat()
+	return err != nil || !os.SameFile(there, own) || own.Size() < r.size
 }
 
 // measure looks at the size of the older file.
@@ -100,8 +111,12 @@ func (r *roll) measure() error {
 	return nil
 }
 
+// reach is how far from its end a file is looked through for what a crash has left. What
+// is before that is beyond the bound.
+func (r *roll) reach() int64 { return max(r.half, maxLine) }
+
 // nextIn returns the index that follows all that a file knows of; 0 for no file.
-func nextIn(path string) (int64, error) {
+func (r *roll) nextIn(path string) (int64, error) {
 	file, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return 0, nil
@@ -119,7 +134,8 @@ func nextIn(path string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	for line, err := range backwards(file, info.Size()) {
+	from := max(0, info.Size()-r.reach())
+	for line, err := range backwards(io.NewSectionReader(file, from, r.reach()), info.Size()-from) {
 		if err != nil {
 			return 0, err
 		}
@@ -130,26 +146,28 @@ func nextIn(path string) (int64, error) {
 	return first.Next, nil
 }
 
-// whole cuts off what follows the last whole line of a file, and returns its size.
-func whole(file *os.File) (int64, error) {
-	info, err := file.Stat()
+// whole cuts off what follows the last whole line of the current file, and returns its
+// size. A file that has none within reach has nothing to be kept.
+func (r *roll) whole() (int64, error) {
+	info, err := r.file.Stat()
 	if err != nil {
 		return 0, err
 	}
 	size := info.Size()
-	for block := make([]byte, maxLine); size > 0; {
-		from := max(0, size-int64(len(block)))
+	least := max(0, size-r.reach())
+	for block := make([]byte, maxLine); size > least; {
+		from := max(least, size-int64(len(block)))
 		part := block[:size-from]
-		if _, err := file.ReadAt(part, from); err != nil {
+		if _, err := r.file.ReadAt(part, from); err != nil {
 			return 0, err
 		}
 		if end := bytes.LastIndexByte(part, '\n'); end >= 0 {
 			size = from + int64(end) + 1
-			break
+			return size, r.file.Truncate(size)
 		}
 		size = from
 	}
-	return size, file.Truncate(size)
+	return 0, r.file.Truncate(0)
 }
 
 // room is how many bytes of lines fit into the current file.
@@ -248,7 +266,7 @@ func (r *roll) reopen() error {
 	}
 	_ = r.file.Close() // all of it is on the disk
 	r.file = file
-	if r.size, err = whole(file); err != nil {
+	if r.size, err = r.whole(); err != nil {
 		return err
 	}
 	return r.measure()

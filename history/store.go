@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -266,6 +267,7 @@ func (s *Store) open() (all []pages, oldest time.Time, err error) {
 			}
 			return nil, oldest, fmt.Errorf("open the history: %w", err)
 		}
+		p.most = s.bounds.Size
 		all = append(all, p)
 	}
 	return all, s.oldest(), nil
@@ -342,19 +344,13 @@ func (s *Store) Run(ctx context.Context) error {
 func (s *Store) shut() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var errs []error
-	for _, r := range s.rolls {
-		if r.file != nil {
-			errs = append(errs, r.file.Close())
-			r.file = nil
-		}
-	}
+	err := closeAll(s.rolls)
 	if s.lock != nil {
-		errs = append(errs, s.lock.Close())
+		err = errors.Join(err, s.lock.Close())
 		s.lock = nil
 	}
 	s.next = 0
-	return errors.Join(errs...)
+	return err
 }
 
 // summarize has told what was only counted, at the end of its time or at the end of all.
@@ -405,30 +401,51 @@ func (s *Store) off() bool {
 // errElsewhere says that another process has the files.
 var errElsewhere = errors.New("another isonetd keeps its history there: only one can, and this one goes on when that has ended")
 
-// begin opens the files, unless they are open, and takes the bounds.
+// begin opens the files, unless they are open and where they were, and takes the bounds.
 func (s *Store) begin(bounds Bounds) error {
 	if s.lock == nil {
 		if err := s.occupy(); err != nil {
 			return err
 		}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	for at, share := range shares() {
 		s.rolls[at].half = bounds.Size * share.eighths / 8 / 2
 	}
-	if s.next > 0 {
+	if s.next > 0 && !slices.ContainsFunc(s.rolls, (*roll).astray) {
 		return nil
 	}
-	next := int64(1)
+	return s.openFiles()
+}
+
+// openFiles opens the files anew. A disk may make that last, or a file that is damaged:
+// nobody waits for it.
+func (s *Store) openFiles() error {
+	next := max(s.next, 1)
+	var opened []*roll
 	for _, r := range s.rolls {
+		fresh := &roll{path: r.path, half: r.half}
+		opened = append(opened, fresh)
 		var err error
-		if next, err = r.open(next); err != nil {
-			return fmt.Errorf("open the history: %w", err)
+		if next, err = fresh.open(next); err != nil {
+			return fmt.Errorf("open the history: %w", errors.Join(err, closeAll(opened)))
 		}
 	}
-	s.next = next
-	return nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.rolls
+	s.rolls, s.next = opened, next
+	return closeAll(before)
+}
+
+func closeAll(rolls []*roll) error {
+	var errs []error
+	for _, r := range rolls {
+		if r.file != nil {
+			errs = append(errs, r.file.Close())
+			r.file = nil
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // occupy keeps other processes from writing the files.

@@ -194,9 +194,7 @@ func TestTheSizeIsBounded(t *testing.T) {
 		}
 		if i%500 == 499 {
 			w.write(fmt.Sprint("end", i))
-			if size := files(t, w.dir); size > bound {
-				t.Fatalf("the files have %d bytes", size)
-			}
+			w.within(bound)
 		}
 	}
 	w.stop()
@@ -237,9 +235,7 @@ func TestAFloodOfLoginsLeavesTheWrites(t *testing.T) {
 	if got := strings.Join(writers, " "); got != "bob alice" {
 		t.Errorf("of the writers there are %s", got)
 	}
-	if size := files(t, w.dir); size > bound {
-		t.Errorf("the files have %d bytes", size)
-	}
+	w.within(bound)
 }
 
 // What is alike is told once, and then counted: at the end of the time, and when isonetd
@@ -318,6 +314,13 @@ func TestWhatIsTooOldGoes(t *testing.T) {
 	}
 }
 
+// within waits until the files have room in a bound: the one that is to take another's
+// place is beside both of them for a moment.
+func (w *world) within(bound int64) {
+	w.Helper()
+	w.until(fmt.Sprintf("the files have at most %d bytes", bound), func() bool { return files(w.T, w.dir) <= bound })
+}
+
 // grep reports whether a text is in the files.
 func grep(t testing.TB, dir, text string) bool {
 	t.Helper()
@@ -347,7 +350,7 @@ func TestALoweredBoundShortensTheFiles(t *testing.T) {
 		t.Fatalf("the files have %d bytes only", size)
 	}
 	w.Rebound(history.Bounds{Size: bound})
-	w.until("the files are shorter", func() bool { return files(t, w.dir) <= bound })
+	w.within(bound)
 	all := w.all(0)
 	if len(all) < 20 || all[0].User != "last" || all[1].User != "step2999" {
 		t.Fatalf("%d entries are left, the newest %v", len(all), all[0])
@@ -420,6 +423,55 @@ func TestDamagedFiles(t *testing.T) {
 			if got := w.users(); got != strings.TrimSpace("carol "+before) {
 				t.Errorf("there is %s, before there was %s", got, before)
 			}
+		})
+	}
+}
+
+// Whoever removes or empties the files ends what they had, not the history.
+func TestFilesThatAreTakenAway(t *testing.T) {
+	for name, takeAway := range map[string]func(path string) error{
+		"removed":  os.Remove,
+		"emptied":  func(path string) error { return os.Truncate(path, 0) },
+		"replaced": func(path string) error { return errors.Join(os.Remove(path), os.WriteFile(path, []byte("x\n"), 0o600)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, t.TempDir(), history.Bounds{Size: plenty})
+			w.write("alice")
+			highest := w.all(0)[0].Index
+			if err := takeAway(filepath.Join(w.dir, "history-writes")); err != nil {
+				t.Fatal(err)
+			}
+			w.write("bob")
+			w.write("carol")
+			if got := w.users(); got != "carol bob" || w.all(0)[1].Index <= highest {
+				t.Errorf("there is %s", got)
+			}
+			w.stop()
+			w = newWorld(t, w.dir, history.Bounds{Size: plenty})
+			if w.write("dave"); w.users() != "dave carol bob" {
+				t.Errorf("after a restart there is %s", w.users())
+			}
+		})
+	}
+}
+
+// What a file has beyond any bound is not looked through: a reader would wait for it, and
+// the history with it.
+func TestAHugeFile(t *testing.T) {
+	for _, name := range []string{"history-writes", "history-writes.1"} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, t.TempDir(), history.Bounds{Size: plenty})
+			w.write("alice")
+			w.stop()
+			path := filepath.Join(w.dir, name)
+			if err := errors.Join(os.WriteFile(path, []byte("x\n"), 0o600), os.Truncate(path, 1<<40)); err != nil {
+				t.Fatal(err)
+			}
+			w = newWorld(t, w.dir, history.Bounds{Size: plenty})
+			w.write("bob")
+			w.Rebound(history.Bounds{Size: plenty}) // makes it look
+			w.within(plenty)
+			w.write("carol")
 		})
 	}
 }
