@@ -240,7 +240,7 @@ func (s *Switch) read(ctx context.Context, session *ovsdb.Session, v *view) (cha
 	}
 	switch {
 	case actual == nil:
-		s.unusable("Open vSwitch's database is empty", "start Open vSwitch anew, which makes its first row, or run \"ovs-vsctl init\"")
+		s.unusable("Open vSwitch's database is empty", "restart Open vSwitch, which creates its first row, or run \"ovs-vsctl init\"")
 		return true, nil
 	case actual.SystemID == "" && owner:
 		return true, s.identify(ctx, session, actual)

@@ -150,7 +150,7 @@ func TestAnAdoptionGoesOnAfterACrash(t *testing.T) {
 		"made anew by somebody": {func(s *site) {
 			s.ovs.Vsctl("del-br", "red")
 			s.ovs.Vsctl("add-br", "red", "--", "set", "Bridge", "red", "datapath_type="+ovstest.Datapath(), "external_ids:theirs=1")
-		}, "somebody made it anew since"},
+		}, "somebody created it again since"},
 		"with an uplink": {func(s *site) {
 			s.ip("link", "add", "uplink", "type", "veth", "peer", "name", "peer")
 			s.ovs.Vsctl("add-port", "red", "uplink")

@@ -302,7 +302,7 @@ func TestUnusableDatabase(t *testing.T) {
 			create(t, dir, other)
 			return store.Config{StateDir: dir}
 		}},
-		{"not a database", "restore it from a backup", func(t *testing.T, dir string) store.Config {
+		{"not a database", "run 'isonet restore' with a backup", func(t *testing.T, dir string) store.Config {
 			if err := os.WriteFile(database(dir), []byte("garbage"), 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -378,7 +378,7 @@ func TestUnusableDatabase(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("Run returned %v; want an error that says %q", err, c.says)
 			}
-			if damaged := c.name == "not a database"; err != nil && strings.Contains(err.Error(), "remove it") != damaged {
+			if damaged := c.name == "not a database"; err != nil && strings.Contains(err.Error(), "isonet restore") != damaged {
 				t.Errorf("Run returned %v; is the database damaged? %t", err, damaged)
 			}
 			after := content(database(dir))

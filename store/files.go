@@ -116,7 +116,7 @@ func (f files) prepare(ctx context.Context) (older string, err error) {
 	var refused *exec.ExitError
 	switch {
 	case errors.As(err, &refused) && refused.ExitCode() == toolRefuses:
-		return "", fmt.Errorf("read the database: %w; restore it from a backup, or remove it to start with nothing", err)
+		return "", fmt.Errorf("read the database: %w; move it away, start isonetd, and run 'isonet restore' with a backup", err)
 	case err != nil:
 		return "", fmt.Errorf("read the database: %w", err)
 	}

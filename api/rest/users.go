@@ -94,7 +94,7 @@ func parseUsers(data []byte) (*Users, error) {
 		}
 		cost, err := bcrypt.Cost([]byte(hash))
 		if err != nil {
-			return nil, fmt.Errorf("line %d: the password of '%s' is not a bcrypt hash: set it anew with 'htpasswd -B'", number, name)
+			return nil, fmt.Errorf("line %d: the password of '%s' is not a bcrypt hash: set it again with 'htpasswd -B'", number, name)
 		}
 		if cost > maxCost {
 			return nil, fmt.Errorf("line %d: the bcrypt cost %d of '%s' is too high: use at most %d", number, cost, name, maxCost)

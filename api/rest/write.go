@@ -26,7 +26,7 @@ func (c *Call) Write(o change.Options, write func(context.Context, change.Option
 	c.AllowReply(o.Longest())
 	done, err := write(c.r.Context(), o)
 	if errors.Is(err, change.ErrOutdated) {
-		return nil, Refuse(ErrPrecondition, "It was changed since it was read with the ETag in If-Match: read it again and decide anew, or send the request without If-Match to overwrite what others did.")
+		return nil, Refuse(ErrPrecondition, "It was changed since it was read with the ETag in If-Match: read it again and decide again, or send the request without If-Match to overwrite what others did.")
 	}
 	c.made = done.Desired
 	switch {

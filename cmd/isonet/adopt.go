@@ -15,16 +15,16 @@ func (a *app) adoptCommand() *cobra.Command {
 	networks := a.completeNetworks(2)
 	cmd := &cobra.Command{
 		Use:   "adopt BRIDGE NETWORK",
-		Short: "Take over a bridge that isonet did not make",
-		Long: `Let a network take over a bridge of the host that isonet did not make. From then
-on it is the network's: isonetd keeps it isolated, and counts its traffic.
+		Short: "Take over a bridge that isonet did not create",
+		Long: `Let a network take over a bridge of the host that isonet did not create. From then
+on the bridge is the network's: isonetd keeps it isolated, and counts its traffic.
 
-It is taken over only if it is shown to be isolated, and only if that costs its
-ports not one frame. Otherwise nothing is changed, and the answer names all that
+The network adopts the bridge only if it is shown to be isolated, and only if its
+ports lose no frame. Otherwise nothing changes, and the message names everything that
 is in the way, with what to do.
 
-A network that does not exist is made, with the MTU of the bridge's ports. One
-that exists must have the bridge's name as its bridge.`,
+If the network does not exist, isonetd creates it, with the MTU of the bridge's
+ports. An existing network must have the bridge's name as its bridge.`,
 		Args: arguments(2, 2, "BRIDGE NETWORK"),
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 			if len(args) == 0 { // isonetd does not tell which bridges are not its own
@@ -60,7 +60,7 @@ func (a *app) releaseCommand() *cobra.Command {
 bridge as it is, with its ports. It forwards as before, and isonetd never touches
 it again. The network stays defined.
 
-Nobody keeps the bridge isolated from then on. Ports in quarantine would be let
+Nobody keeps the bridge isolated from then on. Ports in quarantine are let
 out, which needs --force. Ports that port_isolation keeps apart stay apart.`,
 		Args:              arguments(1, 1, "NETWORK"),
 		ValidArgsFunction: a.completeAttached,

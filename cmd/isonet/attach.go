@@ -13,7 +13,7 @@ func (a *app) attachCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:               "attach NETWORK...",
 		Short:             "Attach networks to the host",
-		Long:              "Attach networks to the host: all of them or, if one cannot be, none.",
+		Long:              "Attach networks to the host, all or none.",
 		Args:              arguments(1, -1, "NETWORK"),
 		ValidArgsFunction: a.completeNetworks(-1),
 		RunE: a.with(func(ctx context.Context, s session) error {
@@ -36,9 +36,8 @@ func (a *app) detachCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "detach NETWORK...",
 		Short: "Detach networks from the host",
-		Long: `Detach networks from the host: all of them or, if one cannot be, none. --all
-means all networks of the host; it shows them and asks, and without a terminal it
-needs --yes.`,
+		Long: `Detach networks from the host, all or none. --all means all networks of the host:
+the command shows them and asks. Without a terminal it needs --yes.`,
 		Args:              e.arguments("NETWORK", arguments(1, -1, "NETWORK")),
 		ValidArgsFunction: a.completeNetworks(-1),
 		PreRunE:           func(cmd *cobra.Command, _ []string) error { return a.mayAsk(cmd, e.all && !e.yes) },

@@ -81,13 +81,12 @@ func (a *app) restoreCommand() *cobra.Command {
 	var o client.RestoreOptions
 	cmd := &cobra.Command{
 		Use:   "restore FILE",
-		Short: "Make everything as it was saved by backup",
-		Long: `Make all networks, labels and attachments be as a backup has them, all of it or
-nothing. Networks keep their ids, and so their bridges and VMs go on.
+		Short: "Bring back what a backup has",
+		Long: `Bring back all networks, labels and attachments of a backup, all of it or nothing. Networks keep their ids, and so their bridges and VMs go on.
 
 Networks that are younger than the backup are removed: a bridge with ports in use
-takes --force. A backup that does not have the newest changes takes --older.
-Hosts are known by their system-id. A host that the backup does not know keeps its
+takes --force. A backup that lacks the newest changes takes --older.
+isonet knows hosts by their system-id. A host that the backup does not know keeps its
 labels. A backup of one host may be restored on another machine with one host.`,
 		Args: arguments(1, 1, "FILE"),
 		RunE: a.with(func(ctx context.Context, s session) error {
@@ -111,7 +110,7 @@ labels. A backup of one host may be restored on another machine with one host.`,
 			return a.printSteps(steps, o.DryRun)
 		}),
 	}
-	cmd.Flags().BoolVar(&o.Older, "older", false, "restore a backup that does not have the newest changes")
+	cmd.Flags().BoolVar(&o.Older, "older", false, "restore a backup that lacks the newest changes")
 	cmd.Flags().BoolVar(&o.Force, "force", false, "remove bridges even if ports are in use")
 	rehearsalFlag(cmd, &o.DryRun)
 	return cmd

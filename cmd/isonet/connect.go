@@ -39,7 +39,7 @@ func (a *app) addRemoteFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&a.remote.context, "context", "", "context of a login, see 'isonet context' (ISONET_CONTEXT)")
 	flags.StringVar(&a.remote.user, "user", "", "user for --url (ISONET_USER)")
 	flags.StringVar(&a.remote.passwordFile, "password-file", "", "file with the user's password; - means standard input (ISONET_PASSWORD_FILE)")
-	flags.StringVar(&a.remote.caFile, "cacert", "", "file with the CA certificates (PEM) that sign the daemon's (ISONET_CA)")
+	flags.StringVar(&a.remote.caFile, "cacert", "", "file with the CA certificates (PEM) that sign isonetd's (ISONET_CA)")
 }
 
 // target is the daemon that a command talks to.

@@ -10,10 +10,10 @@ import (
 )
 
 func (a *app) contextCommand() *cobra.Command {
-	return alias(a.group("context", "Show and choose the daemons that 'isonet login' has made known",
-		`Show and choose the daemons that 'isonet login' has made known. A context has the URL
-of a daemon, a user and a login. The context 'local' is the daemon of this host; it is
-always there, and used unless another one is chosen.`,
+	return alias(a.group("context", "Show and choose the isonetds to which 'isonet login' has logged in",
+		`Show and choose the isonetds to which 'isonet login' has logged in. A context
+has the URL of an isonetd, a user and a login. The context 'local' is the isonetd of this
+host. It is always there, and used unless another one is chosen.`,
 		a.contextListCommand(), a.contextShowCommand(), a.contextUseCommand(), a.contextDeleteCommand()), "contexts")
 }
 
@@ -153,7 +153,7 @@ func (a *app) contextDeleteCommand() *cobra.Command {
 				return err
 			}
 			if c.Name == contexts.Local {
-				return usageFor(cmd, "the context 'local' is the daemon of this host, and always there")
+				return usageFor(cmd, "the context 'local' is the isonetd of this host, and always there")
 			}
 			a.revoke(ctx, *c)
 			if err := a.changeContexts(func(now *contexts.File) { now.Delete(c.Name) }); err != nil {

@@ -18,12 +18,12 @@ func (a *app) doctorCommand() *cobra.Command {
 		Short: "Say what is wrong with the host's networks, and what to do",
 		Long: `Say what is wrong with the networks of the host, or with one of them: why it is
 not active, and each finding about its isolation with the evidence, what isonetd
-does about it, and what to do. Stale ports are named too, bridges that ports keep,
-devices that left the networks and that the host guard stays on, and a version of
-Open vSwitch that isonet is not for.
+does about it, and what to do. It also names stale ports, bridges that ports keep,
+devices that left the networks and are still guarded, and a version of Open vSwitch
+that isonet does not support.
 
-The exit code is 0 if nothing is wrong, and 3 if something is or if that is not
-known. Notices, stale ports and guarded devices are not wrong.`,
+The exit code is 0 if nothing is wrong, and 3 if something is or if that is
+unknown. Notices, stale ports and guarded devices do not count.`,
 		Args:              arguments(0, 1, ""),
 		ValidArgsFunction: a.completeAttached,
 		RunE: a.with(func(ctx context.Context, s session) error {

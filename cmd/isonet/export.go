@@ -13,9 +13,9 @@ func (a *app) exportCommand() *cobra.Command {
 		Use:   "export",
 		Short: "Write all networks and the host's labels as a setup file",
 		Long: `Write all networks, which of them the host has, and its labels as a file for
-'isonet setup', in YAML or with -o json in JSON. To set it up changes nothing, as
-long as nobody changes anything else. The file has no ids: where it is set up anew,
-networks get new ones.`,
+'isonet setup', in YAML or with -o json in JSON. To set it up on the
+same host changes nothing. The file has no ids: where there are no such networks,
+they get new ones.`,
 		Args: arguments(0, 0, ""),
 		PreRunE: func(cmd *cobra.Command, _ []string) error {
 			if !cmd.Flags().Changed("output") {

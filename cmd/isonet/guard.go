@@ -12,10 +12,10 @@ import (
 func (a *app) guardCommand() *cobra.Command {
 	return a.group("guard", "Show and release devices that left the networks and are still guarded",
 		`Show and release devices that left the host's networks and are still kept apart from
-the host. A device that was plugged into a network stays so until it is gone, is
-another program's (a port of another bridge, a slave of another device, in another
-network namespace), or is released here: whoever takes a running VM off its network
-does not give it the host.`,
+the host. A device that was plugged into a network stays guarded until it is gone, another
+program takes it (as a port of another bridge, as a slave of another device, or in
+another network namespace), or it is released here. So a running VM that somebody
+unplugs from its network does not reach the host.`,
 		a.guardListCommand(), a.guardReleaseCommand())
 }
 
@@ -43,7 +43,7 @@ func (a *app) guardReleaseCommand() *cobra.Command {
 		Short: "Take the host guard off a device that left the networks",
 		Long: `Take the host guard off a device that left the networks. From then on the host's
 network stack and whatever is behind the device reach each other, as with any other
-device of the host. A device that is plugged in is refused.`,
+device of the host. isonetd refuses a device that is plugged in.`,
 		Args: arguments(1, 1, "DEVICE"),
 		RunE: a.with(func(ctx context.Context, s session) error {
 			if err := s.ReleaseDevice(ctx, s.args[0], dryRun); err != nil {

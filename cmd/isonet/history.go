@@ -30,9 +30,9 @@ func (a *app) historyCommand() *cobra.Command {
 after, every failed login, and what isonetd did by itself. The user is the one who
 logged in, or on the unix socket the user at the other end.
 
-With --follow it goes on with what is done from now on, until it is interrupted;
---timeout does not count then. If isonetd is stopped it waits until it is back, and
-misses nothing.`,
+With --follow the command goes on with what is done from now on, until it is
+interrupted, and --timeout does not apply. If isonetd stops meanwhile, the command
+goes on when isonetd is back, and misses nothing.`,
 		Args:              arguments(0, 0, ""),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -60,9 +60,9 @@ misses nothing.`,
 	}
 	flags := cmd.Flags()
 	flags.DurationVar(&since, "since", 0, "show only what was done in this time, such as 1h; 0 is any time")
-	flags.StringVar(&q.User, "by", "", "show only what this user did or claimed to be: a name, or of the unix socket also a number")
+	flags.StringVar(&q.User, "by", "", "show only what this user did, or who claimed to be this user: a name, or on the unix socket also a number")
 	flags.StringVar(&q.Network, "network", "", "show only what is about this network")
-	flags.IntVarP(&q.Max, "lines", "n", 100, "show at most that many, the newest; 0 is as many as isonetd tells")
+	flags.IntVarP(&q.Max, "lines", "n", 100, "show at most that many, the newest; 0 is as many as isonetd sends at once")
 	flags.BoolVarP(&follow, "follow", "f", false, "go on with what is done from now on")
 	must(cmd.RegisterFlagCompletionFunc("network", a.completeNetworks(-1)))
 	return a.lists(cmd, entries)

@@ -71,9 +71,9 @@ func (a *app) hostDeleteCommand() *cobra.Command {
 		Use:     "delete HOST",
 		Aliases: []string{"rm", "remove"},
 		Short:   "Delete a host that is gone for good",
-		Long: `Delete a host that is gone for good from the desired state. The host of the daemon
-itself is never deleted. One that still has networks or labels takes --force: if
-its isonetd is alive after all, it takes its networks down and registers anew.`,
+		Long: `Delete a host that is gone for good from the desired state. isonetd never deletes
+its own host. A host that still has networks or labels needs --force: if its isonetd
+is alive after all, it removes its networks and registers again.`,
 		Args:              arguments(1, 1, "HOST"),
 		ValidArgsFunction: a.completeHost,
 		RunE: a.with(func(ctx context.Context, s session) error {

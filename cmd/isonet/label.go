@@ -25,7 +25,7 @@ func (a *app) labelAddCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:               "add LABEL...",
 		Aliases:           []string{"create"},
-		Short:             "Give the host labels, and with them their networks",
+		Short:             "Add labels to the host, and so their networks",
 		Args:              labelArguments,
 		ValidArgsFunction: a.completeLabels(networkLabels),
 		RunE: a.with(func(ctx context.Context, s session) error {
@@ -48,10 +48,10 @@ func (a *app) labelDeleteCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "delete LABEL...",
 		Aliases: []string{"rm", "remove"},
-		Short:   "Take labels from the host, and with them their networks",
-		Long: `Take labels from the host, and with them their networks: all of them or, if one
-cannot be, none. --all means all labels of the host; it shows them and asks, and
-without a terminal it needs --yes.`,
+		Short:   "Remove labels from the host, and so their networks",
+		Long: `Remove labels from the host, and so their networks, all or none. --all means all
+labels of the host: the command shows them and asks. Without a terminal it needs
+--yes.`,
 		Args:              e.arguments("LABEL", labelArguments),
 		ValidArgsFunction: a.completeLabels(hostLabels),
 		PreRunE:           func(cmd *cobra.Command, _ []string) error { return a.mayAsk(cmd, e.all && !e.yes) },

@@ -35,7 +35,7 @@ func (a *app) loginCommand() *cobra.Command {
 		Long: `Log in to isonetd on another host and keep that as a context, which is used by the
 commands that follow. Without a URL, log in again to the context that is used.
 
-The password is asked for on the terminal, and the daemon gives a token for it. The
+The password is asked for on the terminal, and isonetd gives a token for it. The
 token is kept, in a file that only you can read, and the password is not. The token
 ends with 'isonet logout', when isonetd is restarted, and when it is not used for a
 while. With '--password-file FILE' there is no token: the name of the file is kept,
@@ -390,6 +390,6 @@ func (a *app) revoke(ctx context.Context, of contexts.Context) {
 		c.Close()
 	}
 	if err != nil {
-		a.complain("warning: the token is forgotten here, and ends by itself at the daemon: " + a.explain(err))
+		a.complain("warning: the token is forgotten here, and isonetd lets it end by itself: " + a.explain(err))
 	}
 }

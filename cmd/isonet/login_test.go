@@ -165,7 +165,7 @@ func TestLogin(t *testing.T) {
 	}
 	expect("status", isonet("status"), exitOK, "host:", "")
 	expect("version", isonet("version"), exitOK, "\nisonetd ", "")
-	expect("prove", isonet("prove red"), exitUsage, "", "the probes are on this host, and the daemon is "+d.url)
+	expect("prove", isonet("prove red"), exitUsage, "", "the probes are on this host, and isonetd is "+d.url)
 	expect("the local context", isonet("status --context local"), exitError, "", "there is no socket /nonexistent/d.sock")
 	expect("list", isonet("context list"), exitOK, "   ann   token  -", "")
 	if shown := isonet("context show lab -o json"); strings.Contains(shown.stdout, tokenIn(t, file)) {
@@ -414,7 +414,7 @@ func TestContextMistakes(t *testing.T) {
 		{"login https://h:1 --name a/b", nil, exitUsage, "'a/b' cannot name a context: use English letters, digits, dots, hyphens and underscores; see 'isonet login --help'"},
 		{"login https://local:1", nil, exitUsage, "the host 'local' cannot name a context: choose a name with --name; see 'isonet login --help'"},
 		{"login http://192.0.2.1:1 --user u", nil, exitUsage, "a password is not sent over plain http to another machine: use https://; see 'isonet login --help'"},
-		{"context delete local", nil, exitUsage, "the context 'local' is the daemon of this host, and always there; see 'isonet context delete --help'"},
+		{"context delete local", nil, exitUsage, "the context 'local' is the isonetd of this host, and always there; see 'isonet context delete --help'"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.args, func(t *testing.T) {

@@ -289,10 +289,9 @@ func (a *app) networkDeleteCommand() *cobra.Command {
 		Use:     "delete NETWORK...",
 		Aliases: []string{"rm", "remove"},
 		Short:   "Delete networks",
-		Long: `Delete networks, and with each its bridge on every host it is attached to: all of
-them at once or, if one cannot be deleted, none (of more than 1000 networks, 1000 at
-a time). --all means all networks; it shows them and asks, and without a terminal it
-needs --yes.`,
+		Long: `Delete networks, and with each its bridge on every host. All of them are deleted at
+once, or none. Of more than 1000 networks, 1000 are deleted at a time. --all means all
+networks: the command shows them and asks. Without a terminal it needs --yes.`,
 		Args:              e.arguments("NETWORK", arguments(1, -1, "NETWORK")),
 		ValidArgsFunction: a.completeNetworks(-1),
 		PreRunE:           func(cmd *cobra.Command, _ []string) error { return a.mayAsk(cmd, e.all && !e.yes) },

@@ -16,11 +16,11 @@ func (a *app) planCommand() *cobra.Command {
 	var f setupFlags
 	cmd := &cobra.Command{
 		Use:   "plan [-f FILE]",
-		Short: "Show what would be changed in Open vSwitch, and change nothing",
-		Long: `Show what isonetd would change in Open vSwitch to make a setup file true, and
-change nothing: neither the networks nor Open vSwitch. The daemon checks all of
-it as if it were done. Without a file it shows what is left to do now, which is
-nothing as a rule.`,
+		Short: "Show what isonetd would change in Open vSwitch, and change nothing",
+		Long: `Show what isonetd would change in Open vSwitch to apply a setup file, and change
+nothing: neither the networks nor Open vSwitch. isonetd checks the whole file as if
+it were applied. Without a file the command shows what is left to do now, mostly
+nothing.`,
 		Args: arguments(0, 0, ""),
 		RunE: a.with(func(ctx context.Context, s session) error {
 			if f.file == "" {

@@ -31,20 +31,21 @@ func (a *app) proveCommand() *cobra.Command {
 	options := prove.Options{}
 	cmd := &cobra.Command{
 		Use:   "prove NETWORK",
-		Short: "Show with packets that a network is isolated",
-		Long: `Plug two throw-away probes into a network, and two into each other network of
-the host, and show with packets that those of the network reach each other and
-that nothing passes between the network and the host or another network, in
-either direction. At the end the probes' kernels speak TCP and UDP with each
-other, with the offloads that VMs have too. The probes are network namespaces; they are removed at the
-end, also after an interrupt, and those of a killed run by the next run.
+		Short: "Test with frames that a network is isolated",
+		Long: `Test with frames that a network is isolated. The command plugs two temporary probes
+into the network, and two into each other network of the host. It checks that the
+probes of the network reach each other, and that nothing passes between the network
+and the host or another network. At the end the probes' kernels send TCP and UDP to
+each other, with the offloads that VMs have too. The probes are network namespaces.
+The command removes them at the end, also after an interrupt. The next run removes
+those of a run that was killed.
 
-It works on the host of isonetd only, in the network namespace of ovs-vswitchd,
-as root, and needs ovs-vsctl.
+Run it as root on the host of isonetd, in the network namespace of ovs-vswitchd. It
+needs ovs-vsctl.
 
-The exit code is 0 if it is proven, 4 if a leak was seen, 5 if no leak was seen
-but something that must arrive did not, 6 if it is proven but TCP or UDP of VMs
-does not pass within the network, and 1 if it could not be tried.`,
+Exit codes: 0 the network is isolated, 1 it could not be tested, 4 a leak was seen,
+5 no leak was seen, but something that must arrive did not, 6 the network is isolated,
+but TCP or UDP of VMs does not pass within it.`,
 		Args:              arguments(1, 1, "NETWORK"),
 		ValidArgsFunction: a.completeAttached,
 		PreRunE: func(cmd *cobra.Command, _ []string) error {
@@ -54,7 +55,7 @@ does not pass within the network, and 1 if it could not be tried.`,
 			}
 			switch {
 			case a.at.URL != "":
-				return usageFor(cmd, fmt.Sprintf("the probes are on this host, and the daemon is %s: use --socket or '--context local'", a.at.URL))
+				return usageFor(cmd, fmt.Sprintf("the probes are on this host, and isonetd is %s: use --socket or '--context local'", a.at.URL))
 			case !databasePattern.MatchString(options.OVSDB):
 				return usageFor(cmd, fmt.Sprintf("'%s' is no database: use unix:PATH, tcp:HOST:PORT or ssl:HOST:PORT for --ovsdb", options.OVSDB))
 			case options.Via != prove.Veth && options.Via != prove.Internal:
@@ -70,7 +71,7 @@ does not pass within the network, and 1 if it could not be tried.`,
 	flags := cmd.Flags()
 	flags.StringVar(&options.OVSDB, "ovsdb", defaultOVSDB, "database of the host's Open vSwitch: unix:PATH or tcp:HOST:PORT")
 	flags.StringVar(&via, "via", string(prove.Veth), "kind of the probes' ports: veth, which has an end on the host as a VM's has, or internal")
-	flags.BoolVar(&all, "all", false, fmt.Sprintf("look at all other networks of the host, not only at the first %d", mostOthers))
+	flags.BoolVar(&all, "all", false, fmt.Sprintf("test against all other networks of the host, not only the first %d", mostOthers))
 	must(cmd.RegisterFlagCompletionFunc("ovsdb", cobra.NoFileCompletions))
 	must(cmd.RegisterFlagCompletionFunc("via", cobra.FixedCompletions([]string{string(prove.Veth), string(prove.Internal)}, cobra.ShellCompDirectiveNoFileComp)))
 	return cmd

@@ -117,16 +117,16 @@ func (a *app) complain(text string) {
 
 func (a *app) rootCommand() *cobra.Command {
 	root := a.group("isonet", "Isolated networks of a virtualization host",
-		`Isonet shows and changes the isolated networks of a virtualization host.
-It talks to isonetd on the same host over a unix socket, or on another host: see
+		`isonet shows and changes the isolated networks of a virtualization host.
+It asks isonetd on the same host over a unix socket, or on another host: see
 'isonet login'.
 
-Networks may be named by name or by id; an id comes first.
+Commands take a network by its name or its id. An id takes precedence.
 
-Exit codes: 0 success, 1 error, 2 wrong use (of which isonetd is asked nothing), 3 a network is not active,
-not isolated or not known ('isonet status' and 'isonet doctor') or a file differs ('isonet diff') or a
-network is not as wanted in time ('isonet wait'), 4 a leak, 5 no proof and
-6 isolated but impaired ('isonet prove' only).`)
+Exit codes: 0 success, 1 error, 2 wrong use (isonetd was asked nothing),
+3 'status': a network is not active, 'doctor': something is wrong, 'diff': the file
+differs, 'wait': it was not so in time, and 'prove' only: 4 a leak, 5 nothing proven,
+6 isolated, but VMs' TCP or UDP does not pass.`)
 	addVersionFlag(root)
 	root.SetHelpCommand(helpCommand())
 	root.SilenceErrors, root.SilenceUsage = true, true

@@ -459,7 +459,7 @@ func TestUsage(t *testing.T) {
 		{words("completion"), "missing argument: bash, zsh or fish; see 'isonet completion --help'"},
 		{words("completion tcsh"), "unknown shell 'tcsh': use bash, zsh or fish; see 'isonet completion --help'"},
 		{words("prove"), "missing argument: NETWORK; see 'isonet prove --help'"},
-		{words("prove red --url https://h:1"), "the probes are on this host, and the daemon is https://h:1: use --socket or '--context local'; see 'isonet prove --help'"},
+		{words("prove red --url https://h:1"), "the probes are on this host, and isonetd is https://h:1: use --socket or '--context local'; see 'isonet prove --help'"},
 		{words("prove red --via tap"), "unknown kind of port 'tap': use veth or internal; see 'isonet prove --help'"},
 		{words("version x"), "too many arguments: 'x'; see 'isonet version --help'"},
 		{words("status --url https://h:1 --socket /x"), "--socket and --url exclude each other; see 'isonet status --help'"},

@@ -45,9 +45,9 @@ func (a *app) setupCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "setup -f FILE",
 		Short: "Create, update, attach and detach many networks from a file",
-		Long: `Make the networks and host labels of a YAML or JSON file what the file says.
-What the file does not name stays as it is: other networks, other labels of the
-host, and attributes that are left out. Running it again changes nothing.
+		Long: `Change networks and labels to what a setup file says, in YAML or JSON. What the file
+does not name stays as it is: other networks, other labels of the host, and
+attributes that are left out. Running it again changes nothing.
 
   networks:
     - name: blue
@@ -63,17 +63,17 @@ host, and attributes that are left out. Running it again changes nothing.
       attach: true          # false: detached
   labels: [lab]             # labels that the host must have
 
-All of it is done at once or nothing is (of more than 1000 networks, 1000 at a
-time).
+isonetd does all of it at once, or nothing. Of more than 1000 networks it does 1000 at a
+time.
 
 --prune also takes from this host what the file does not name. If the file has
 networks, all others are detached from this host; they stay defined, with all their
 attributes, and other hosts keep them. If it has labels, other labels of the host are
 removed. A network that a label of the host attaches stays. Nothing is ever
-deleted: for that there is 'isonet network delete'. It shows what it would do and
-asks; without a terminal it needs --yes.
+deleted: use 'isonet network delete' for that. The command shows what it would do and
+asks. Without a terminal it needs --yes.
 
-'isonet validate' checks a file without a daemon, and 'isonet diff' compares it with
+'isonet validate' checks a file without isonetd, and 'isonet diff' compares it with
 what there is. --schema prints the JSON schema of these files, for editors.`,
 		Args: arguments(0, 0, ""),
 		PreRunE: func(cmd *cobra.Command, _ []string) error {
@@ -173,11 +173,11 @@ func (a *app) validateCommand() *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
 		Use:   "validate -f FILE",
-		Short: "Check a setup file without a daemon",
+		Short: "Check a setup file without isonetd",
 		Long: `Check all of a setup file that can be known without a host: its form, keys and
-types, names, labels, MTUs and limits, and what is named twice. Every mistake is
-told, a line each with its place. No daemon is asked. 'isonet setup' and 'isonet
-diff' check the same first.
+types, names, labels, MTUs and limits, and what is named twice. Every mistake
+is reported, a line each with its place. 'isonet setup' and 'isonet diff' check the
+same first.
 
 Exit codes: 0 the file is right, 1 it has mistakes, 2 wrong use, such as no file.`,
 		Args:    arguments(0, 0, ""),

@@ -20,12 +20,12 @@ func (a *app) statusCommand() *cobra.Command {
 	networks, ports := networkStatuses(), newList(portColumns(func(p wire.Port) wire.Port { return p })...)
 	return a.lists(&cobra.Command{
 		Use:   "status [NETWORK]",
-		Short: "Show how the host's networks stand",
-		Long: `Show how the networks of the host stand, or one of them with its ports.
+		Short: "Show the state of the host's networks",
+		Long: `Show the state of the host's networks, or of one of them with its ports.
 
 The exit code is 0 if all of them are active, and 3 if one is not, or if that is
-not known: without a session to Open vSwitch's database, or an ovs-vswitchd that
-answers, for example. What is missing and what to do about it is shown.`,
+unknown: for example without a session to Open vSwitch's database, or without an
+ovs-vswitchd that answers. The command then shows what is missing, with the remedy.`,
 		Args:              arguments(0, 1, ""),
 		ValidArgsFunction: a.completeAttached,
 		RunE: a.with(func(ctx context.Context, s session) error {

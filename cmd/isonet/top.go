@@ -49,10 +49,9 @@ func (a *app) topCommand() *cobra.Command {
 		Use:   "top",
 		Short: "Show the traffic of the host's networks live",
 		Long: `Show the traffic of the host's networks, the busiest first, until it is
-interrupted, and with --ports that of their ports below each. It shows it once
-if the output is no terminal, and with the output forms json, yaml and name.
---timeout counts for each look at the daemon. Columns of numbers are sorted with the largest
-first.
+interrupted. --ports also shows the ports of each network below it. If the output is
+not a terminal, and with -o json, yaml and name, the traffic is shown once.
+--timeout applies to each request. Columns of numbers have the largest first.
 
 ` + topKeys,
 		Args:              arguments(0, 0, ""),
@@ -65,7 +64,7 @@ first.
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.top(cmd.Context(), f, l, asked) },
 	}
-	cmd.Flags().DurationVar(&f.interval, "interval", 2*time.Second, "time between two looks; Open vSwitch publishes every 5s")
+	cmd.Flags().DurationVar(&f.interval, "interval", 2*time.Second, "time between two updates; Open vSwitch publishes every 5s")
 	cmd.Flags().BoolVar(&f.ports, "ports", false, "show the ports of each network too, in the same order")
 	cmd.Flags().BoolVar(&f.once, "once", false, "show it once, on a terminal too")
 	must(cmd.RegisterFlagCompletionFunc("interval", cobra.NoFileCompletions))

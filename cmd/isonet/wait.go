@@ -41,12 +41,13 @@ func (a *app) waitCommand() *cobra.Command {
   detached  the host has neither the network nor its bridge
   deleted   there is no such network
 
-A network that does not exist is an error, unless it is waited for to be deleted:
-then it is so already. One that is deleted meanwhile is an error too. An isonetd that
-cannot be reached, or that is restarted, is waited for.
+A network that does not exist is an error, except with --for deleted. A network that
+is deleted meanwhile is an error too. The command also waits for an isonetd that does
+not run yet, or is restarted.
 
-Exit codes: 0 it is so, 1 error (isonetd was never reached, there is no such network),
-3 it was not so within --timeout (2m unless given): then it is shown what was seen last.`,
+Exit codes: 0 all of it is true, 1 error (isonetd was never reached, there is no such
+network), 3 it was not true within --timeout (2m unless given): the command then shows
+what it saw last.`,
 		Args:              arguments(1, -1, "NETWORK"),
 		ValidArgsFunction: a.completeNetworks(-1),
 		PreRunE:           func(cmd *cobra.Command, _ []string) error { return checkConditions(cmd, wanted) },

@@ -15,10 +15,10 @@ func (a *app) watchCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "watch",
 		Short: "Print every change of the host's networks as it happens",
-		Long: `Print the present state and then one line for each change of a network, a port
-or the connection to Open vSwitch, until it is interrupted. --timeout does not
-count here. If isonetd is stopped it waits until it is back. With '-o json' each line is a whole status, as 'isonet status' has
-it; with '-o yaml' each document is.`,
+		Long: `Print the current state and then a line for each change of a network, a port or the
+connection to Open vSwitch, until it is interrupted. --timeout does not apply. If
+isonetd stops meanwhile, the command goes on when isonetd is back. With -o json each
+line is a whole status, as that of 'isonet status', and with -o yaml each document.`,
 		Args:              arguments(0, 0, ""),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {

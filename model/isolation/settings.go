@@ -87,8 +87,8 @@ func notices() []Entry {
 		Reason: MTULowered, Enforce: Report, Notice: true,
 		What:     "A VM that was plugged in with a larger MTU than the network has now. Its guest does not learn of the change by itself, and its larger frames are lost silently",
 		Evidence: "isonet's memory of the ports that it accepted: Interface `mtu`, and kernel: the device's MTU",
-		Remedy: "Set the MTU in the guest, and see that it gets it at its next start: in libvirt by `<mtu size='…'/>` in the VM's interface. Or make the network's MTU larger. " +
-			"The notice ends when the VM is plugged in anew",
+		Remedy: "Set the MTU in the guest, and for its next start in libvirt, by `<mtu size='…'/>` in the VM's interface. Or make the network's MTU larger. " +
+			"The notice ends when the VM is plugged in again",
 	}, {
 		Reason: PortLost, Enforce: Report, Notice: true,
 		What:     "A port that somebody took away with its bridge, and that cannot be plugged in again: its VM is cut off",

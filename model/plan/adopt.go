@@ -59,7 +59,7 @@ func (w Want) forbids(n model.Network, b Bridge) string {
 	case !permitted:
 		return fmt.Sprintf("a bridge '%s' that isonet did not make exists on the host: adopt it ('isonet adopt'), rename or remove it, or rename the network", b.Name)
 	case permission.Bridge != b.UUID:
-		return fmt.Sprintf("the bridge '%s' is not the one that was to be adopted, somebody made it anew since: adopt this one ('isonet adopt'), or remove it", b.Name)
+		return fmt.Sprintf("the bridge '%s' is not the one that was to be adopted, somebody created it again since: adopt this one ('isonet adopt'), or remove it", b.Name)
 	case len(permission.Objections) > 0:
 		return fmt.Sprintf("the bridge '%s' cannot be adopted: %s", b.Name, strings.Join(permission.Objections, "; "))
 	}
@@ -82,7 +82,7 @@ func Disturbances(n model.Network, b Bridge, datapathType string) []string {
 		add("the network '%s' is strict, and the bridge would forward nothing until its flows are there: set strict to false, and to true when the bridge is adopted", n.Name)
 	}
 	if have := cmp.Or(b.DatapathType, "system"); have != datapathType {
-		add("its datapath_type is %s, and the networks of this host have %s: make the bridge anew, or set the option datapath-type of isonetd", have, datapathType)
+		add("its datapath_type is %s, and the networks of this host have %s: create the bridge again, or set the option datapath-type of isonetd", have, datapathType)
 	}
 	if b.FailMode == SecureFailMode {
 		add("its fail_mode is secure, so that it forwards by somebody's flows: 'ovs-vsctl del-fail-mode %s'", b.Name)

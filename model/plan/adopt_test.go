@@ -35,9 +35,9 @@ func TestAdoptionNeedsThePermissionForThisBridge(t *testing.T) {
 		conflict   string // "" for an adoption
 	}{
 		"permitted":      {plan.Permission{Bridge: "foreign"}, ""},
-		"another bridge": {plan.Permission{Bridge: "another"}, "somebody made it anew since"},
+		"another bridge": {plan.Permission{Bridge: "another"}, "somebody created it again since"},
 		"objections":     {plan.Permission{Bridge: "foreign", Objections: []string{"an uplink", "a mirror"}}, "cannot be adopted: an uplink; a mirror"},
-		"none":           {plan.Permission{}, "somebody made it anew since"},
+		"none":           {plan.Permission{}, "somebody created it again since"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := plan.Diff(permitted(red, c.permission), foreign())

@@ -178,12 +178,12 @@ func (p *Plan) create(want Want, n model.Network, spec Spec, have *Actual, holde
 	}
 	if have.Foreign(spec.Name) {
 		p.Conflicts = append(p.Conflicts, Conflict{n, fmt.Sprintf(
-			"a network device '%s' exists on the host: rename or remove it, or make the network anew under another name", spec.Name)})
+			"a network device '%s' exists on the host: rename or remove it, or create the network again under another name", spec.Name)})
 		return
 	}
 	if taken := holders()[spec.Name]; len(taken) > 0 {
 		p.Conflicts = append(p.Conflicts, Conflict{n, fmt.Sprintf(
-			"the bridge '%s' has a port '%s': remove it ('ovs-vsctl del-port %s %s'), or make the network anew under another name",
+			"the bridge '%s' has a port '%s': remove it ('ovs-vsctl del-port %s %s'), or create the network again under another name",
 			taken[0].BridgeName, taken[0].Port.Name, taken[0].BridgeName, taken[0].Port.Name)})
 		return
 	}

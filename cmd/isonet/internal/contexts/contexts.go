@@ -93,7 +93,7 @@ var namePattern = regexp.MustCompile(`^[0-9A-Za-z._-]+$`)
 func ValidateName(name string) error {
 	switch {
 	case name == Local:
-		return fmt.Errorf("'%s' is the daemon of this host: choose another name", Local)
+		return fmt.Errorf("'%s' is the isonetd of this host: choose another name", Local)
 	case !namePattern.MatchString(name):
 		return fmt.Errorf("'%s' cannot name a context: use English letters, digits, dots, hyphens and underscores", name)
 	}

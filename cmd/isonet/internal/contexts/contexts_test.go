@@ -54,7 +54,7 @@ func TestFile(t *testing.T) {
 
 func TestMistakes(t *testing.T) {
 	for text, want := range map[string]string{
-		"contexts: [{name: local, url: 'https://a:1'}]":                            "'local' is the daemon of this host",
+		"contexts: [{name: local, url: 'https://a:1'}]":                            "'local' is the isonetd of this host",
 		"contexts: [{name: a b, url: 'https://a:1'}]":                              "'a b' cannot name a context",
 		"contexts: [{name: a, url: 'https://a:1'}, {name: a, url: 'https://a:1'}]": "the context 'a' is there twice",
 		"contexts: [{name: a}]":                                                    "the context 'a' has no url",
