@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
@@ -119,11 +118,7 @@ labels. A backup of one host may be restored on another machine with one host.`,
 // readBackup reads and checks a backup; - is standard input.
 func (a *app) readBackup(file string) (wire.Backup, error) {
 	var backup wire.Backup
-	read := func() ([]byte, error) { return os.ReadFile(file) }
-	if file == "-" {
-		read = func() ([]byte, error) { return io.ReadAll(a.stdin) }
-	}
-	data, err := read()
+	data, err := a.readInput(file)
 	if err != nil {
 		return backup, &usageError{text: "read the backup: " + err.Error()}
 	}

@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -182,12 +180,10 @@ func (a *app) identify(t *target, from contexts.Context) error {
 // readPassword reads the first line of a file; - is standard input, which nobody else
 // can read then.
 func (a *app) readPassword(file string) (string, error) {
-	read := func() ([]byte, error) { return os.ReadFile(file) }
+	data, err := a.readInput(file)
 	if file == "-" {
-		read = func() ([]byte, error) { return io.ReadAll(a.stdin) }
-		defer func() { a.stdin = spent{} }()
+		a.stdin = spent{}
 	}
-	data, err := read()
 	password := strings.TrimRight(string(data), "\r\n")
 	switch {
 	case err != nil:
@@ -215,7 +211,7 @@ func (a *app) trust(t *target, from contexts.Context) error {
 		}
 		return nil
 	}
-	data, err := os.ReadFile(file)
+	data, err := readFile(file)
 	if err != nil {
 		return fmt.Errorf("read the CA certificates: %w", err)
 	}

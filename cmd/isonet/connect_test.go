@@ -300,3 +300,15 @@ func (w *notifyWriter) Write(p []byte) (int, error) {
 	}
 	return len(p), nil
 }
+
+// TestFilesWithoutEnd checks that a file is not read until there is no memory left.
+func TestFilesWithoutEnd(t *testing.T) {
+	for _, line := range []string{
+		"validate -f", "restore", "status --url https://127.0.0.1:1 --user ann --password-file", "status --url https://127.0.0.1:1 --cacert",
+	} {
+		got := command{args: words(line + " /dev/zero")}.run(t.Context())
+		if got.code != exitUsage || !strings.Contains(got.stderr, "/dev/zero is larger than 64 MiB") {
+			t.Errorf("isonet %s /dev/zero: %+v", line, got)
+		}
+	}
+}

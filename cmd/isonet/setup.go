@@ -238,17 +238,43 @@ func (a *app) readSetup(file string) (setup.Wanted, error) {
 
 // parseSetup reads a setup file, and returns what to call it.
 func (a *app) parseSetup(file string) (name string, want setup.Wanted, err error) {
-	var data []byte
 	name = file
 	if file == "-" {
 		name = "standard input"
-		data, err = io.ReadAll(a.stdin)
-	} else {
-		data, err = os.ReadFile(file)
 	}
+	data, err := a.readInput(file)
 	if err != nil {
 		return name, want, &usageError{text: "read the setup file: " + err.Error()}
 	}
 	want, err = setup.Parse(name, data)
 	return name, want, err
+}
+
+// mostOfFile bounds what is read of a file, in bytes: nothing that isonet reads is as large.
+const mostOfFile = 64 << 20
+
+// readInput reads a file, or standard input if it is -.
+func (a *app) readInput(file string) ([]byte, error) {
+	if file == "-" {
+		return readBounded("standard input", a.stdin)
+	}
+	return readFile(file)
+}
+
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	return readBounded(path, f)
+}
+
+// readBounded reads all there is. Some files never end, such as /dev/zero.
+func readBounded(name string, from io.Reader) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(from, mostOfFile+1))
+	if err == nil && len(data) > mostOfFile {
+		err = fmt.Errorf("%s is larger than %d MiB", name, mostOfFile>>20)
+	}
+	return data, err
 }

@@ -203,7 +203,11 @@ func (w *waiting) resolve(networks []client.Network, deleted bool) error {
 			found = append(found, awaited{Network: reference})
 		}
 	}
-	w.found = found
+	for _, one := range found { // some may be named twice, by name and by id
+		if !slices.Contains(w.found, one) {
+			w.found = append(w.found, one)
+		}
+	}
 	return nil
 }
 

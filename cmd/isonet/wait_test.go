@@ -122,7 +122,7 @@ func TestWaitOfIsonetd(t *testing.T) {
 			h.startDaemon("auto")
 			h.isonet("attach blue")
 		}},
-		{"wait blue --for detached", "network 'blue': detached\n", func() { h.isonet("detach blue") }},
+		{"wait blue blue --for detached", "network 'blue': detached\n", func() { h.isonet("detach blue") }},
 		{"wait blue --for deleted", "network 'blue': deleted\n", func() { h.isonet("network delete blue") }},
 		{"wait blue --for deleted", "network 'blue': deleted\n", func() {}},
 	} {

@@ -177,6 +177,9 @@ func (d *decoder) document(data []byte, to reflect.Value) (root ast.Node, readab
 		var syntax *yaml.SyntaxError
 		if errors.As(err, &syntax) {
 			at, text = position(syntax.Token), syntax.Message
+			if strings.Contains(text, "'\t'") { // which the message would show as a blank
+				text = "a line begins with a tab: indent with blanks"
+			}
 		}
 		d.wrong(at, "%s", text)
 		return nil, false

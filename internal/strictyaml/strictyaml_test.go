@@ -82,6 +82,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"text: ~":                        "1:7: expected a text",
 		"text: !!str 5":                  "1:7: expected a text",
 		"texts: {a: b}":                  "1:8: expected a list",
+		"list:\n\t- a":                   "2:1: a line begins with a tab: indent with blanks",
 		"text: a\tb":                     "1:7: expected a text; one that has tabs needs quotes",
 		"items:\n- a\n- name: [b]":       "2:3: expected a map with the keys name, size, on\nf:3:9: expected a text",
 		"texts:\n- good\n- bad\n- bad":   "3:3: it is bad\nf:4:3: it is bad",
