@@ -136,6 +136,7 @@ func opened(b plan.Bridge) bool {
 // may be ahead, they are not in place.
 func (f *flows) strict(p *pass, n model.Network, b plan.Bridge, state plan.Flows) {
 	switch {
+	case !opened(b): // the stage of the bridges says why
 	case b.FailMode != plan.SecureFailMode || b.DatapathType == plan.ResetDatapath || p.actual.CurCfg < f.history.since || f.history.ahead(n.ID, p.actual):
 		p.lower(n.ID, report.Pending, notSecureYet)
 	case !state.InPlace:

@@ -262,6 +262,22 @@ func TestWhileVSwitchdHangsANetworkIsPending(t *testing.T) {
 	s.realised(revision, ids...)
 }
 
+// TestABridgeThatVSwitchdDoesNotMake checks that a strict network too says that its bridge
+// is not there, and where to look, instead of what comes after it.
+func TestABridgeThatVSwitchdDoesNotMake(t *testing.T) {
+	s := startWith(t, newLinks(), "nonsense")
+	revision, ids := s.attach("red")
+	s.update(func(d *model.Desired) error {
+		n := d.Networks[ids[0]]
+		n.Strict = true
+		d.Networks[ids[0]] = n
+		return nil
+	})
+	s.until("the cause", func(st report.Status) bool {
+		return st.Revision > revision && strings.Contains(st.Networks[ids[0]].Reason, "has not opened the bridge 'red' yet; if that lasts, the log of ovs-vswitchd")
+	})
+}
+
 // bridge returns the bridge of a name that a status tells of.
 func bridge(st report.Status, name string) report.Bridge {
 	b, _ := st.Host.BridgeNamed(name)

@@ -298,7 +298,7 @@ func problemOf(n model.Network, have *Actual) Problem {
 		case i.OFPort < 0:
 			return Problem{Reason: fmt.Sprintf("Open vSwitch could not open the device of the bridge '%s'; its log says why", name), Final: true}
 		case i.OFPort == 0:
-			return Problem{Reason: fmt.Sprintf("Open vSwitch has not opened the bridge '%s' yet", name)}
+			return Problem{Reason: fmt.Sprintf("Open vSwitch has not opened the bridge '%s' yet; if that lasts, the log of ovs-vswitchd says why", name)}
 		case i.MTU != 0 && i.MTU != n.EffectiveMTU():
 			return Problem{Reason: fmt.Sprintf("the bridge '%s' has an MTU of %d bytes instead of %d", name, i.MTU, n.EffectiveMTU())}
 		}
