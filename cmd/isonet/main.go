@@ -4,7 +4,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -68,22 +67,19 @@ func asker(in, out *os.File) func(context.Context, string, bool) (string, error)
 		}
 		answered := make(chan typed, 1)
 		go func() { // an interrupt does not end the reading
-			if secret {
-				text, err := term.ReadPassword(terminal)
-				answered <- typed{string(text), err}
-				return
-			}
+			// nor may it touch the terminal, which is restored meanwhile
 			text, err := bufio.NewReader(in).ReadString('\n')
-			answered <- typed{strings.TrimSpace(text), err}
+			answered <- typed{text, err}
 		}()
 		select {
 		case answer := <-answered:
 			if secret {
 				_, _ = fmt.Fprintln(out) // the line end was not shown
+				return strings.TrimRight(answer.text, "\r\n"), answer.err
 			}
-			return answer.text, answer.err
+			return strings.TrimSpace(answer.text), answer.err
 		case <-ctx.Done():
-			return "", errors.Join(ctx.Err(), term.Restore(terminal, before))
+			return "", ctx.Err()
 		}
 	}
 }
