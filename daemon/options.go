@@ -49,8 +49,8 @@ type Options struct {
 	StoreCA   string `yaml:"store-ca" usage:"PEM file with the CA of ssl: stores"`
 	StoreCert string `yaml:"store-cert" usage:"PEM file with the certificate for ssl: stores"`
 	StoreKey  string `yaml:"store-key" usage:"PEM file with the key of --store-cert"`
-	// Directory of the store's own database, the traffic totals and what isonetd
-	// remembers of bridges and ports. An absolute path.
+	// Directory of the store's own database, the history, the traffic totals, and what
+	// isonetd remembers of bridges, ports and a shared store. An absolute path.
 	StateDir string `yaml:"state-dir" default:"/var/lib/isonet" usage:"directory of the store's own database"`
 	// Unix socket of the API, an absolute path. Users who may write to it may do
 	// everything: its mode is 0660.
