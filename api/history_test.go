@@ -316,6 +316,31 @@ func TestAnEmptyHistory(t *testing.T) {
 	}
 }
 
+// TestAStreamBeginsAtOnce follows an empty history: the header must not wait for the first
+// line, however the client wants it to be sent.
+func TestAStreamBeginsAtOnce(t *testing.T) {
+	w := newRemote(t, nil, keeping(t, 1<<20))
+	server := httptest.NewServer(w.handler)
+	defer server.Close()
+	for _, coding := range []string{"identity", "gzip"} {
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		request, err := http.NewRequestWithContext(ctx, "GET", server.URL+base+"/isonet/history?watch=true", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.SetBasicAuth("admin", "s3cr&t")
+		request.Header.Set("Accept-Encoding", coding)
+		reply, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatalf("%s: %v", coding, err)
+		}
+		if err := reply.Body.Close(); err != nil || reply.StatusCode != http.StatusOK || reply.Header.Get("Content-Type") != "application/x-ndjson" {
+			t.Errorf("%s: status %d, %v", coding, reply.StatusCode, reply.Header)
+		}
+	}
+}
+
 // TestTheHistoryIsFollowed checks that who follows gets what there is and what comes,
 // in its order, and after a lost connection what came meanwhile.
 func TestTheHistoryIsFollowed(t *testing.T) {

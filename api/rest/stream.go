@@ -18,6 +18,9 @@ func (c *Call) Stream(contentType string) (*Stream, error) {
 		// net/http does not notice that a client has gone before its body is read.
 		return nil, Refuse(ErrSyntax, "A watch must not have a body: send a GET without one.")
 	}
+	if outer, is := c.w.(interface{ Unwrap() http.ResponseWriter }); is {
+		c.w = outer.Unwrap() // what compresses replies holds the header back until there is more
+	}
 	s := &Stream{c, http.NewResponseController(c.w)}
 	// The request has been read; its deadline must not end the stream.
 	_ = s.control.SetReadDeadline(time.Time{})
@@ -28,6 +31,8 @@ func (c *Call) Stream(contentType string) (*Stream, error) {
 	if c.r.Method == http.MethodHead {
 		return nil, nil
 	}
+	// Now: until the first line may come, the client wants to know that it was let in.
+	_ = s.control.Flush() // the client is gone, or has it
 	return s, nil
 }
 
