@@ -117,6 +117,7 @@ func (a *app) track(ctx context.Context, c *client.Client) (stop func()) {
 		cancel()
 		working.Wait()
 		p.hide()
+		p.change(func() { p.due = false }) // an error that is told later does not bring it back
 	}
 }
 

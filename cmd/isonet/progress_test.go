@@ -122,3 +122,25 @@ func TestProgressOnATerminal(t *testing.T) {
 		t.Errorf("the screen is:\n%s", text)
 	}
 }
+
+// TestProgressOfWhatFails checks that an error is the last that is seen.
+func TestProgressOfWhatFails(t *testing.T) {
+	done := make(chan struct{})
+	d := &daemon{answers: standard(t)}
+	socket := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/setupnetworks") {
+			<-done
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		d.ServeHTTP(w, r)
+	}))
+	s := onTerminal(t, socket, "attach", "green")
+	s.sees("waiting for Open vSwitch")
+	close(done)
+	s.sees("isonet: ")
+	s.endsWith(exitError)
+	if text := s.text(); strings.Contains(text, "waiting") || !strings.HasSuffix(text, "\n") {
+		t.Errorf("the screen is:\n%s", text)
+	}
+}
