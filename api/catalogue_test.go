@@ -422,6 +422,12 @@ func TestMatrixParameters(t *testing.T) {
 	for _, path := range []string{"/..;x=y/networks", "/.;/networks", "/networks%3Bmax=1"} {
 		w.must(http.StatusNotFound, "GET", base+path, "")
 	}
+	// Messages go to the log: no password of a path is in them.
+	for _, path := range []string{base + "/nosuch;password=hunter2", base + "/..;password=hunter2/networks", "/ovirt-engine/sso/nosuch;password=hunter2"} {
+		if text := w.must(http.StatusNotFound, "GET", path, "").Body.String(); strings.Contains(text, "hunter2") {
+			t.Errorf("%s: %s", path, text)
+		}
+	}
 	remote := newRemote(t, nil)
 	for _, path := range []string{"/ovirt-engine/sso;x/../api/hosts", "/ovirt-engine/api;x=/ovirt-engine/services/x/hosts", "/ovirt-engine;x=y/api/hosts", ";/ovirt-engine/api/hosts"} {
 		if code := remote.do("GET", "/"+strings.TrimPrefix(path, "/"), "").Code; code != http.StatusUnauthorized && code != http.StatusNotFound {

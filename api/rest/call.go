@@ -184,11 +184,11 @@ func splitPath(escaped string) (base, path string) {
 func (c *Call) below(ctx context.Context) (*http.Request, error) {
 	path, err := url.PathUnescape(c.path)
 	if err != nil {
-		return nil, Refuse(ErrNoResource, "There is no resource %s.", c.r.URL.Path)
+		return nil, Refuse(ErrNoResource, "There is no resource %s.", c.base+c.path)
 	}
 	for segment := range strings.SplitSeq(c.path, "/") {
 		if segment == "." || segment == ".." {
-			return nil, Refuse(ErrNoResource, "There is no resource %s: do not use '%s' in a path.", c.r.URL.Path, segment)
+			return nil, Refuse(ErrNoResource, "There is no resource %s: do not use '%s' in a path.", c.base+c.path, segment)
 		}
 	}
 	if _, err := url.ParseQuery(c.r.URL.RawQuery); err != nil {

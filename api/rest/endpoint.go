@@ -53,7 +53,7 @@ func (e *Endpoint) serve(c *Call) error {
 		return err
 	}
 	if c.base == "" {
-		return Refuse(ErrNoResource, "There is no resource %s: the API is at /ovirt-engine/api.", c.r.URL.Path)
+		return Refuse(ErrNoResource, "There is no resource %s: the API is at /ovirt-engine/api.", c.path)
 	}
 	if err := c.refuseVersion(); err != nil {
 		return err
