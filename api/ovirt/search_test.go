@@ -24,7 +24,12 @@ func (q query) print() string {
 	for _, all := range q.alternatives {
 		var terms []string
 		for _, t := range all {
-			terms = append(terms, t.field+t.relation+`"`+t.value+`"`)
+			quoted := func(value string) string { return `"` + strings.ReplaceAll(value, `"`, `""`) + `"` }
+			if t.field == "" { // free text
+				terms = append(terms, quoted(t.value[1:len(t.value)-1]))
+				continue
+			}
+			terms = append(terms, t.field+t.relation+quoted(t.value))
 		}
 		alternatives = append(alternatives, strings.Join(terms, " and "))
 	}
@@ -44,7 +49,7 @@ func (q query) print() string {
 func FuzzSearch(f *testing.F) {
 	for _, seed := range []string{
 		"", "name=x", `name="a b" and datacenter=Default`, "name=*", `label=""`, "name!=x", "time>=2026", "name<x", "a=b or c=d and e<=1 f>2", `name="`,
-		"name = x page 2", "sortby name desc page 1", "sortby", "page x", "=", "and", "or=and", "name=\x00", "Hosts: name=x", "(a=b)", `a="b"c`, "and=and and and=and",
+		"name = x page 2", "sortby name desc page 1", "sortby", "page x", "=", "and", "or=and", "name=\x00", "Hosts: name=x", "(a=b)", `a="b"c`, "and=and and and=and", "0", `"a ""b"" and" or x=" "" "`,
 	} {
 		f.Add(seed, "some text")
 	}
