@@ -323,7 +323,7 @@ func TestAStreamBeginsAtOnce(t *testing.T) {
 	server := httptest.NewServer(w.handler)
 	defer server.Close()
 	for _, coding := range []string{"identity", "gzip"} {
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 		defer cancel()
 		request, err := http.NewRequestWithContext(ctx, "GET", server.URL+base+"/isonet/history?watch=true", nil)
 		if err != nil {
@@ -353,7 +353,7 @@ func TestTheHistoryIsFollowed(t *testing.T) {
 	}
 	follow := func(query string) (next func() wire.HistoryEntry, leave func()) {
 		t.Helper()
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 		request, err := http.NewRequestWithContext(ctx, "GET", server.URL+base+"/isonet/history?watch=true"+query, nil)
 		if err != nil {
 			t.Fatal(err)

@@ -106,7 +106,7 @@ func (w *world) write(user string) {
 // until waits until a condition holds that a change of the history can bring about.
 func (w *world) until(what string, holds func() bool) {
 	w.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(3 * time.Minute)
 	for !holds() {
 		select {
 		case <-deadline:

@@ -90,7 +90,7 @@ func (s *screenTest) text() string {
 // until waits until the screen is as it is to be, and returns it.
 func (s *screenTest) until(what string, seen func(text string) bool) string {
 	s.t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(3 * time.Minute)
 	for {
 		text := s.text()
 		if seen(text) {
@@ -132,7 +132,7 @@ func (s *screenTest) endsWith(code int) {
 	s.t.Helper()
 	select {
 	case <-s.left: // what with, the exit code says
-	case <-time.After(20 * time.Second):
+	case <-time.After(3 * time.Minute):
 		s.t.Fatalf("it does not end:\n%s", s.text())
 	}
 	if got := s.cmd.ProcessState.ExitCode(); got != code {
