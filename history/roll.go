@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/isonet/isonet/internal/statefile"
 )
 
 // roll keeps entries of some kinds in two files of lines, of which the first says what
@@ -193,7 +195,7 @@ func (r *roll) prepare(next int64, lines []byte) (*os.File, error) {
 		return nil, err
 	}
 	_, err = file.Write(append(headLine(next), lines...))
-	if err = errors.Join(err, file.Sync(), flush(filepath.Dir(r.path))); err != nil {
+	if err = errors.Join(err, file.Sync(), statefile.Flush(filepath.Dir(r.path))); err != nil {
 		return nil, errors.Join(err, file.Close(), os.Remove(r.fresh()))
 	}
 	return file, nil
@@ -219,15 +221,6 @@ func (r *roll) replace() error {
 		return err
 	}
 	return os.Rename(r.fresh(), r.path)
-}
-
-// flush brings the names in a directory to the disk.
-func flush(dir string) error {
-	file, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(file.Sync(), file.Close())
 }
 
 func (r *roll) trimmed() string { return r.path + ".trim" }

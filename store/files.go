@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/isonet/isonet/internal/statefile"
 )
 
 // lockPatience is how long a start waits for the state directory: a
@@ -220,22 +222,13 @@ func (f files) make(ctx context.Context, args func(fresh, schema string) []strin
 	if _, err := f.run(ctx, command...); err != nil {
 		return fmt.Errorf("%s the database: %w", command[0], err)
 	}
-	if err := errors.Join(os.Chmod(fresh, 0o600), flush(fresh)); err != nil {
+	if err := errors.Join(os.Chmod(fresh, 0o600), statefile.Flush(fresh)); err != nil {
 		return fmt.Errorf("keep the new database: %w", err)
 	}
-	if err := errors.Join(os.Rename(fresh, f.database()), flush(f.dir), os.RemoveAll(dir)); err != nil {
+	if err := errors.Join(os.Rename(fresh, f.database()), statefile.Flush(f.dir), os.RemoveAll(dir)); err != nil {
 		return fmt.Errorf("install the new database: %w", err)
 	}
 	return nil
-}
-
-// flush brings a file or a directory to the disk.
-func flush(path string) error {
-	file, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(file.Sync(), file.Close())
 }
 
 // sweep removes what interrupted makes left behind.

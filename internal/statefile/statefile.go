@@ -131,14 +131,14 @@ func replace(path string, data []byte) error {
 		return err
 	}
 	fresh := path + ".new"
-	if err := errors.Join(os.WriteFile(fresh, data, 0o600), flush(fresh)); err != nil {
+	if err := errors.Join(os.WriteFile(fresh, data, 0o600), Flush(fresh)); err != nil {
 		return err
 	}
-	return errors.Join(os.Rename(fresh, path), flush(dir))
+	return errors.Join(os.Rename(fresh, path), Flush(dir))
 }
 
-// flush brings a file or a directory to the disk.
-func flush(path string) error {
+// Flush brings a file, or the names in a directory, to the disk (fsync(2)).
+func Flush(path string) error {
 	file, err := os.Open(path)
 	if err != nil {
 		return err

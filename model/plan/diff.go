@@ -58,6 +58,19 @@ func Diff(want Want, have *Actual) Plan {
 		}
 	}
 	slices.SortFunc(surplus, func(a, b Bridge) int { return strings.Compare(a.Name, b.Name) })
+	for _, b := range surplus {
+		id := b.Network
+		if slices.Contains(want.Released, id) {
+			p.Release = append(p.Release, newRelease(b))
+			continue
+		}
+		if want.Holds(b, have.Links) {
+			p.Held = append(p.Held, Held{Bridge: b.Name, NetworkID: id, Ports: b.LivePorts(have.Links)})
+			p.isolateHeld(want, b, have)
+			continue
+		}
+		p.Delete = append(p.Delete, b)
+	}
 	holders := sync.OnceValue(have.holders)
 	for _, n := range want.Networks {
 		b, exists := ours[n.ID]
@@ -79,26 +92,7 @@ func Diff(want Want, have *Actual) Plan {
 		p.protect(n, b, changes)
 		p.plug(want, n, b.UUID, have)
 	}
-	for _, b := range surplus {
-		id := b.Network
-		if slices.Contains(want.Released, id) {
-			p.Release = append(p.Release, newRelease(b))
-			continue
-		}
-		if want.Holds(b, have.Links) {
-			p.Held = append(p.Held, Held{Bridge: b.Name, NetworkID: id, Ports: b.LivePorts(have.Links)})
-			p.isolateHeld(want, b, have)
-			continue
-		}
-		p.Delete = append(p.Delete, b)
-	}
 	return p
-}
-
-// deletes says that a bridge is one of isonet's that goes.
-func (w Want) deletes(b Bridge, links *Links) bool {
-	wanted := slices.ContainsFunc(w.Networks, func(n model.Network) bool { return n.ID == b.Network && n.VdsmName == b.Name })
-	return b.Network != "" && !w.Calm[b.Name] && !wanted && !slices.Contains(w.Released, b.Network) && !w.Holds(b, links)
 }
 
 // Holds says that a bridge stays, although its network is not wanted, because
@@ -162,8 +156,8 @@ func (a *Actual) holders() map[string][]Holder {
 
 func (p *Plan) create(want Want, n model.Network, spec Spec, have *Actual, holders func() map[string][]Holder) {
 	if b, taken := have.Bridges[spec.Name]; taken {
-		if want.deletes(b, have.Links) { // then there is room
-			return
+		if slices.ContainsFunc(p.Delete, func(going Bridge) bool { return going.Name == b.Name }) {
+			return // then there is room
 		}
 		if reason := want.forbids(n, b); reason != "" {
 			p.Conflicts = append(p.Conflicts, Conflict{n, reason})

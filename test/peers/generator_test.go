@@ -17,8 +17,8 @@ type flow struct {
 	perSecond    int // a burst would be lost in part
 }
 
-// send sends the frames of a flow. It returns when it began and ended.
-func send(t testing.TB, from, to *ovstest.VM, f flow) (start, end time.Time) {
+// send sends the frames of a flow. It returns when it began.
+func send(t testing.TB, from, to *ovstest.VM, f flow) (start time.Time) {
 	t.Helper()
 	frame := make([]byte, f.size)
 	copy(frame, hardwareAddress(t, to))
@@ -43,13 +43,12 @@ func send(t testing.TB, from, to *ovstest.VM, f flow) (start, end time.Time) {
 				return fmt.Errorf("frame %d: %w", n, err)
 			}
 		}
-		end = time.Now()
 		return nil
 	})
 	if err != nil {
 		t.Fatalf("send from %s: %v", from.Device, err)
 	}
-	return start, end
+	return start
 }
 
 func hardwareAddress(t testing.TB, vm *ovstest.VM) (address net.HardwareAddr) {
