@@ -22,6 +22,13 @@ type Host struct {
 	// Released are networks whose bridge is given back instead of removed: it
 	// stays and is no longer isonet's. An entry ends when that is done.
 	Released []ID
+	// Maintenance says that an operator keeps new networks from the host. What it has
+	// stays.
+	Maintenance bool
+	// Decommissioned says that the host is to have no networks any more, whatever its
+	// labels and attachments are. Only this, and not a row that is missing, takes them
+	// all from it.
+	Decommissioned bool
 }
 
 // Attachment joins a network to a host.
@@ -104,6 +111,9 @@ func (d *Desired) On(host ID) []Attachment {
 }
 
 func (d *Desired) attachment(h Host, n Network) (Attachment, bool) {
+	if h.Decommissioned {
+		return Attachment{}, false
+	}
 	id := AttachmentID(h.ID, n.ID)
 	a, explicit := d.Attachments[id]
 	labelled := n.labelledFor(h)
@@ -167,7 +177,7 @@ func (d *Desired) NetworkByName(name string) (Network, bool) {
 // HostNetworks returns the networks that a host must have, sorted by name.
 func (d *Desired) HostNetworks(host ID) []Network {
 	h, ok := d.Hosts[host]
-	if !ok {
+	if !ok || h.Decommissioned {
 		return nil
 	}
 	// Not by AttachmentID, which is a hash and costs more than all the rest.

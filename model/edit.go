@@ -310,6 +310,9 @@ func (d *Desired) Undo(before, after *Desired) {
 		h.Labels = undoSet(h.Labels, before.Hosts[id].Labels, after.Hosts[id].Labels)
 		h.Evicted = undoSet(h.Evicted, before.Hosts[id].Evicted, after.Hosts[id].Evicted)
 		h.Released = undoSet(h.Released, before.Hosts[id].Released, after.Hosts[id].Released)
+		if h.Decommissioned == after.Hosts[id].Decommissioned {
+			h.Decommissioned = before.Hosts[id].Decommissioned
+		}
 		d.Hosts[id] = h
 	}
 	undo(d.Attachments, before.Attachments, after.Attachments)

@@ -183,7 +183,10 @@ func optional(text string) rfc.OvsSet {
 }
 
 func host(r *schema.Host) model.Host {
-	h := model.Host{ID: model.ID(r.UUID), SystemID: r.SystemID, Name: r.Name, Named: r.Named, Labels: slices.Sorted(slices.Values(r.Labels))} // none is nil
+	h := model.Host{
+		ID: model.ID(r.UUID), SystemID: r.SystemID, Name: r.Name, Named: r.Named, Labels: slices.Sorted(slices.Values(r.Labels)), // none is nil
+		Maintenance: r.Maintenance, Decommissioned: r.Decommissioned,
+	}
 	h.Evicted, h.Released = ids(r.Evicted), ids(r.Released)
 	return h
 }
@@ -215,6 +218,7 @@ func hostRow(h model.Host) rfc.Row {
 	return rfc.Row{
 		"system_id": h.SystemID, "name": h.Name, "named": h.Named,
 		"labels": rfc.OvsSet{GoSet: labels}, "evicted": uuidSet(h.Evicted), "released": uuidSet(h.Released),
+		"maintenance": h.Maintenance, "decommissioned": h.Decommissioned,
 	}
 }
 

@@ -1,6 +1,13 @@
 package store
 
-import _ "embed"
+import (
+	_ "embed"
+	"fmt"
+
+	libovsdb "github.com/ovn-kubernetes/libovsdb/model"
+
+	"github.com/isonet/isonet/store/internal/schema"
+)
 
 //go:generate go tool modelgen -extended -p schema -o internal/schema isolated-networks.ovsschema
 
@@ -12,3 +19,18 @@ const Database = "Isolated_Networks"
 //
 //go:embed isolated-networks.ovsschema
 var Schema []byte
+
+// desiredModel names the tables of the desired state. The others are of the servers and
+// their users.
+func desiredModel() (libovsdb.ClientDBModel, error) {
+	m, err := libovsdb.NewClientDBModel(Database, map[string]libovsdb.Model{
+		schema.IsolatedNetworksTable: &schema.IsolatedNetworks{},
+		schema.NetworkTable:          &schema.Network{},
+		schema.HostTable:             &schema.Host{},
+		schema.AttachmentTable:       &schema.Attachment{},
+	})
+	if err != nil {
+		return m, fmt.Errorf("describe the database: %w", err)
+	}
+	return m, nil
+}

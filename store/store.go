@@ -107,8 +107,8 @@ func New(cfg Config) *Store {
 func (s *Store) Run(ctx context.Context) error {
 	cfg := ovsdb.Config{Endpoints: s.cfg.Endpoints, TLS: s.cfg.TLS, Logger: s.cfg.Logger}
 	var err error
-	if cfg.Model, err = schema.FullDatabaseModel(); err != nil {
-		return fmt.Errorf("describe the database: %w", err)
+	if cfg.Model, err = desiredModel(); err != nil {
+		return err
 	}
 	ended := s.disconnected
 	if len(cfg.Endpoints) == 0 {

@@ -9,18 +9,24 @@ const HostTable = "Host"
 
 // Host defines an object in Host table
 type Host struct {
-	UUID        string            `ovsdb:"_uuid"`
-	Evicted     []string          `ovsdb:"evicted"`
-	ExternalIDs map[string]string `ovsdb:"external_ids"`
-	Labels      []string          `ovsdb:"labels" validate:"dive,max=256"`
-	Name        string            `ovsdb:"name"`
-	Named       bool              `ovsdb:"named"`
-	Released    []string          `ovsdb:"released"`
-	SystemID    string            `ovsdb:"system_id"`
+	UUID           string            `ovsdb:"_uuid"`
+	Decommissioned bool              `ovsdb:"decommissioned"`
+	Evicted        []string          `ovsdb:"evicted"`
+	ExternalIDs    map[string]string `ovsdb:"external_ids"`
+	Labels         []string          `ovsdb:"labels" validate:"dive,max=256"`
+	Maintenance    bool              `ovsdb:"maintenance"`
+	Name           string            `ovsdb:"name"`
+	Named          bool              `ovsdb:"named"`
+	Released       []string          `ovsdb:"released"`
+	SystemID       string            `ovsdb:"system_id"`
 }
 
 func (a *Host) GetUUID() string {
 	return a.UUID
+}
+
+func (a *Host) GetDecommissioned() bool {
+	return a.Decommissioned
 }
 
 func (a *Host) GetEvicted() []string {
@@ -109,6 +115,10 @@ func equalHostLabels(a, b []string) bool {
 	return true
 }
 
+func (a *Host) GetMaintenance() bool {
+	return a.Maintenance
+}
+
 func (a *Host) GetName() string {
 	return a.Name
 }
@@ -174,9 +184,11 @@ func (a *Host) CloneModel() model.Model {
 
 func (a *Host) Equals(b *Host) bool {
 	return a.UUID == b.UUID &&
+		a.Decommissioned == b.Decommissioned &&
 		equalHostEvicted(a.Evicted, b.Evicted) &&
 		equalHostExternalIDs(a.ExternalIDs, b.ExternalIDs) &&
 		equalHostLabels(a.Labels, b.Labels) &&
+		a.Maintenance == b.Maintenance &&
 		a.Name == b.Name &&
 		a.Named == b.Named &&
 		equalHostReleased(a.Released, b.Released) &&

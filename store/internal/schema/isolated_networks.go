@@ -10,13 +10,44 @@ const IsolatedNetworksTable = "Isolated_Networks"
 // IsolatedNetworks defines an object in Isolated_Networks table
 type IsolatedNetworks struct {
 	UUID        string            `ovsdb:"_uuid"`
+	Connections []string          `ovsdb:"connections"`
 	ExternalIDs map[string]string `ovsdb:"external_ids"`
+	Names       int               `ovsdb:"names" validate:"min=0"`
 	Recent      map[string]int    `ovsdb:"recent" validate:"dive,keys,max=36,endkeys,min=0"`
 	Revision    int               `ovsdb:"revision" validate:"min=0"`
+	SSL         *string           `ovsdb:"ssl"`
 }
 
 func (a *IsolatedNetworks) GetUUID() string {
 	return a.UUID
+}
+
+func (a *IsolatedNetworks) GetConnections() []string {
+	return a.Connections
+}
+
+func copyIsolatedNetworksConnections(a []string) []string {
+	if a == nil {
+		return nil
+	}
+	b := make([]string, len(a))
+	copy(b, a)
+	return b
+}
+
+func equalIsolatedNetworksConnections(a, b []string) bool {
+	if (a == nil) != (b == nil) {
+		return false
+	}
+	if len(a) != len(b) {
+		return false
+	}
+	for i, v := range a {
+		if b[i] != v {
+			return false
+		}
+	}
+	return true
 }
 
 func (a *IsolatedNetworks) GetExternalIDs() map[string]string {
@@ -47,6 +78,10 @@ func equalIsolatedNetworksExternalIDs(a, b map[string]string) bool {
 		}
 	}
 	return true
+}
+
+func (a *IsolatedNetworks) GetNames() int {
+	return a.Names
 }
 
 func (a *IsolatedNetworks) GetRecent() map[string]int {
@@ -83,10 +118,34 @@ func (a *IsolatedNetworks) GetRevision() int {
 	return a.Revision
 }
 
+func (a *IsolatedNetworks) GetSSL() *string {
+	return a.SSL
+}
+
+func copyIsolatedNetworksSSL(a *string) *string {
+	if a == nil {
+		return nil
+	}
+	b := *a
+	return &b
+}
+
+func equalIsolatedNetworksSSL(a, b *string) bool {
+	if (a == nil) != (b == nil) {
+		return false
+	}
+	if a == b {
+		return true
+	}
+	return *a == *b
+}
+
 func (a *IsolatedNetworks) DeepCopyInto(b *IsolatedNetworks) {
 	*b = *a
+	b.Connections = copyIsolatedNetworksConnections(a.Connections)
 	b.ExternalIDs = copyIsolatedNetworksExternalIDs(a.ExternalIDs)
 	b.Recent = copyIsolatedNetworksRecent(a.Recent)
+	b.SSL = copyIsolatedNetworksSSL(a.SSL)
 }
 
 func (a *IsolatedNetworks) DeepCopy() *IsolatedNetworks {
@@ -106,9 +165,12 @@ func (a *IsolatedNetworks) CloneModel() model.Model {
 
 func (a *IsolatedNetworks) Equals(b *IsolatedNetworks) bool {
 	return a.UUID == b.UUID &&
+		equalIsolatedNetworksConnections(a.Connections, b.Connections) &&
 		equalIsolatedNetworksExternalIDs(a.ExternalIDs, b.ExternalIDs) &&
+		a.Names == b.Names &&
 		equalIsolatedNetworksRecent(a.Recent, b.Recent) &&
-		a.Revision == b.Revision
+		a.Revision == b.Revision &&
+		equalIsolatedNetworksSSL(a.SSL, b.SSL)
 }
 
 func (a *IsolatedNetworks) EqualsModel(b model.Model) bool {

@@ -14,15 +14,21 @@ import (
 func FullDatabaseModel() (model.ClientDBModel, error) {
 	return model.NewClientDBModel("Isolated_Networks", map[string]model.Model{
 		"Attachment":        &Attachment{},
+		"Connection":        &Connection{},
 		"Host":              &Host{},
 		"Isolated_Networks": &IsolatedNetworks{},
+		"Join_Token":        &JoinToken{},
 		"Network":           &Network{},
+		"RBAC_Permission":   &RBACPermission{},
+		"RBAC_Role":         &RBACRole{},
+		"Request":           &Request{},
+		"SSL":               &SSL{},
 	})
 }
 
 var schema = `{
   "name": "Isolated_Networks",
-  "version": "1.3.0",
+  "version": "1.4.0",
   "tables": {
     "Attachment": {
       "columns": {
@@ -88,8 +94,89 @@ var schema = `{
       ],
       "isRoot": true
     },
+    "Connection": {
+      "columns": {
+        "external_ids": {
+          "type": {
+            "key": {
+              "type": "string"
+            },
+            "value": {
+              "type": "string"
+            },
+            "min": 0,
+            "max": "unlimited"
+          }
+        },
+        "inactivity_probe": {
+          "type": {
+            "key": {
+              "type": "integer"
+            },
+            "min": 0,
+            "max": 1
+          }
+        },
+        "is_connected": {
+          "type": "boolean",
+          "ephemeral": true
+        },
+        "max_backoff": {
+          "type": {
+            "key": {
+              "type": "integer",
+              "minInteger": 1000
+            },
+            "min": 0,
+            "max": 1
+          }
+        },
+        "other_config": {
+          "type": {
+            "key": {
+              "type": "string"
+            },
+            "value": {
+              "type": "string"
+            },
+            "min": 0,
+            "max": "unlimited"
+          }
+        },
+        "read_only": {
+          "type": "boolean"
+        },
+        "role": {
+          "type": "string"
+        },
+        "status": {
+          "type": {
+            "key": {
+              "type": "string"
+            },
+            "value": {
+              "type": "string"
+            },
+            "min": 0,
+            "max": "unlimited"
+          },
+          "ephemeral": true
+        },
+        "target": {
+          "type": "string"
+        }
+      },
+      "indexes": [
+        [
+          "target"
+        ]
+      ]
+    },
     "Host": {
       "columns": {
+        "decommissioned": {
+          "type": "boolean"
+        },
         "evicted": {
           "type": {
             "key": {
@@ -122,6 +209,9 @@ var schema = `{
             "max": "unlimited"
           }
         },
+        "maintenance": {
+          "type": "boolean"
+        },
         "name": {
           "type": "string"
         },
@@ -151,6 +241,16 @@ var schema = `{
     },
     "Isolated_Networks": {
       "columns": {
+        "connections": {
+          "type": {
+            "key": {
+              "type": "uuid",
+              "refTable": "Connection"
+            },
+            "min": 0,
+            "max": "unlimited"
+          }
+        },
         "external_ids": {
           "type": {
             "key": {
@@ -161,6 +261,14 @@ var schema = `{
             },
             "min": 0,
             "max": "unlimited"
+          }
+        },
+        "names": {
+          "type": {
+            "key": {
+              "type": "integer",
+              "minInteger": 0
+            }
           }
         },
         "recent": {
@@ -185,8 +293,70 @@ var schema = `{
               "minInteger": 0
             }
           }
+        },
+        "ssl": {
+          "type": {
+            "key": {
+              "type": "uuid",
+              "refTable": "SSL"
+            },
+            "min": 0,
+            "max": 1
+          }
         }
       },
+      "isRoot": true
+    },
+    "Join_Token": {
+      "columns": {
+        "digest": {
+          "type": {
+            "key": {
+              "type": "string",
+              "minLength": 64,
+              "maxLength": 64
+            }
+          },
+          "mutable": false
+        },
+        "expires": {
+          "type": {
+            "key": {
+              "type": "integer",
+              "minInteger": 0
+            }
+          }
+        },
+        "external_ids": {
+          "type": {
+            "key": {
+              "type": "string"
+            },
+            "value": {
+              "type": "string"
+            },
+            "min": 0,
+            "max": "unlimited"
+          }
+        },
+        "name": {
+          "type": "string"
+        },
+        "used_by": {
+          "type": {
+            "key": {
+              "type": "string"
+            },
+            "min": 0,
+            "max": 1
+          }
+        }
+      },
+      "indexes": [
+        [
+          "digest"
+        ]
+      ],
       "isRoot": true
     },
     "Network": {
@@ -313,6 +483,105 @@ var schema = `{
         ]
       ],
       "isRoot": true
+    },
+    "RBAC_Permission": {
+      "columns": {
+        "authorization": {
+          "type": {
+            "key": {
+              "type": "string"
+            },
+            "min": 0,
+            "max": "unlimited"
+          }
+        },
+        "insert_delete": {
+          "type": "boolean"
+        },
+        "table": {
+          "type": "string"
+        },
+        "update": {
+          "type": {
+            "key": {
+              "type": "string"
+            },
+            "min": 0,
+            "max": "unlimited"
+          }
+        }
+      },
+      "isRoot": true
+    },
+    "RBAC_Role": {
+      "columns": {
+        "name": {
+          "type": "string"
+        },
+        "permissions": {
+          "type": {
+            "key": {
+              "type": "string"
+            },
+            "value": {
+              "type": "uuid",
+              "refTable": "RBAC_Permission",
+              "refType": "weak"
+            },
+            "min": 0,
+            "max": "unlimited"
+          }
+        }
+      },
+      "indexes": [
+        [
+          "name"
+        ]
+      ],
+      "isRoot": true
+    },
+    "Request": {
+      "columns": {
+        "revision": {
+          "type": {
+            "key": {
+              "type": "integer",
+              "minInteger": 0
+            }
+          }
+        },
+        "time": {
+          "type": {
+            "key": {
+              "type": "integer",
+              "minInteger": 0
+            }
+          }
+        }
+      },
+      "isRoot": true
+    },
+    "SSL": {
+      "columns": {
+        "bootstrap_ca_cert": {
+          "type": "boolean"
+        },
+        "ca_cert": {
+          "type": "string"
+        },
+        "certificate": {
+          "type": "string"
+        },
+        "private_key": {
+          "type": "string"
+        },
+        "ssl_ciphers": {
+          "type": "string"
+        },
+        "ssl_protocols": {
+          "type": "string"
+        }
+      }
     }
   }
 }`
