@@ -58,6 +58,8 @@ type Status struct {
 	Switch Switch
 	// Notices are what is worth knowing of the host and breaks nothing.
 	Notices []Notice
+	// Member is of another host of a fleet; nil for the host that isonetd runs on.
+	Member *Member
 }
 
 // Switch is what is known of the host's Open vSwitch; "" is unknown.
