@@ -356,6 +356,7 @@ func TestStoreFailure(t *testing.T) {
 		http.StatusInternalServerError: errors.New("a defect"),
 		http.StatusServiceUnavailable:  fmt.Errorf("%w: no space left", store.ErrDisk),
 		http.StatusGatewayTimeout:      fmt.Errorf("%w: %w", store.ErrUnknown, store.ErrUnavailable),
+		http.StatusForbidden:           fmt.Errorf("%w: RBAC rules prohibit it", store.ErrForbidden),
 	} {
 		w := newWorld(t)
 		w.store.fail = cause
@@ -363,7 +364,7 @@ func TestStoreFailure(t *testing.T) {
 		if f := readFault(t, reply.Body.Bytes()); f.Detail != "["+cause.Error()+"]" {
 			t.Errorf("fault is %q", f.Detail)
 		}
-		if again := reply.Header().Get("Retry-After") != ""; again != (status != http.StatusInternalServerError) {
+		if again := reply.Header().Get("Retry-After") != ""; again != (status > http.StatusInternalServerError) {
 			t.Errorf("%d: Retry-After is there: %t", status, again)
 		}
 	}

@@ -17,6 +17,8 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrConflict says that the request is sound but the present state forbids it.
 	ErrConflict = errors.New("conflict")
+	// ErrForbidden says that whoever would carry the request out has no right to.
+	ErrForbidden = errors.New("forbidden")
 	// ErrUnavailable says that something which the request needs cannot be
 	// reached now, and that nothing was changed: try again.
 	ErrUnavailable = errors.New("unavailable")
@@ -72,6 +74,7 @@ const (
 	StoreUnreachable Code = "store-unreachable"
 	StoreUndecided   Code = "store-undecided"
 	StoreDisk        Code = "store-disk"
+	StoreForbidden   Code = "store-forbidden"
 
 	// Of the host guard.
 	DevicePlugged   Code = "device-plugged"   // the device's name
@@ -81,7 +84,7 @@ const (
 
 // Error is a refusal with a text for the person who asked.
 type Error struct {
-	Kind error // ErrInvalid, ErrNotFound, ErrConflict, ErrUnavailable or ErrUndecided
+	Kind error // one of the kinds of refusal
 	Text string
 	// Code is "" for a rule that has no words but Text.
 	Code Code

@@ -17,10 +17,11 @@ import (
 	"github.com/isonet/isonet/ovsdb"
 )
 
-// reaches opens a session, changes something, and says what the server then has. It
+// reaches opens a session with the leader, changes something, and says what the server then has. It
 // gives the session less time than one silent server was once given.
 func reaches(t *testing.T, cfg ovsdb.Config) {
 	t.Helper()
+	cfg.Member = ovsdb.Leader
 	ovstest.Eventually(t, "there is a session that writes", func() error {
 		ctx, done := context.WithTimeout(t.Context(), 8*time.Second)
 		defer done()

@@ -20,28 +20,15 @@ import (
 	"github.com/ovn-kubernetes/libovsdb/ovsdb"
 )
 
-// The names of a connection's monitors.
-const (
-	configured = "isonet"
-	leadership = "leader"
-)
-
-// serverDatabase is the database in which a server tells of itself
-// (ovsdb-server(5)).
-const serverDatabase = "_Server"
-
-// databaseRow is a row of its table Database.
-type databaseRow struct {
-	UUID   string `ovsdb:"_uuid"`
-	Name   string `ovsdb:"name"`
-	Leader bool   `ovsdb:"leader"`
-}
+// configured is the name of the monitor of the configured tables.
+const configured = "isonet"
 
 // connection is a connection to an OVSDB server with a copy of the tables that
 // are followed. Transactions go by the same connection, because only for the one
 // that has the lock (RFC 7047 section 4.1.8) an assert operation succeeds.
 type connection struct {
 	rpc      *rpc2.Client
+	endpoint string
 	database string
 	lock     string
 	// alive ends with the connection, and when it is of no use any more.
@@ -87,21 +74,21 @@ func connect(ctx context.Context, cfg Config, changed func(), lost func(error)) 
 	return c, nil
 }
 
-// open opens a connection to a server that serves the database, and is the leader if
-// it is one of several. Dialing ends with dialCtx, the connection with ctx.
+// open opens a connection to a server that serves the database and will do. Dialing
+// ends with dialCtx, the connection with ctx.
 func open(dialCtx, ctx context.Context, cfg Config, endpoint string, changed func()) (*connection, error) {
-	conn, err := dial(dialCtx, endpoint, cfg.TLS)
+	conn, err := dial(dialCtx, endpoint, cfg)
 	if err != nil {
 		return nil, err
 	}
 	c := &connection{
-		rpc: rpc2.NewClientWithCodec(jsonrpc.NewJSONCodec(conn)), database: cfg.Model.Name(), lock: cfg.Lock,
+		rpc: rpc2.NewClientWithCodec(jsonrpc.NewJSONCodec(conn)), endpoint: endpoint, database: cfg.Model.Name(), lock: cfg.Lock,
 		monitors: map[string]*monitored{},
 	}
 	var end context.CancelCauseFunc
 	c.alive, end = context.WithCancelCause(ctx)
 	c.handle(changed, end)
-	if err := c.greet(dialCtx, len(cfg.Endpoints) > 1); err != nil {
+	if err := c.greet(dialCtx, cfg.Member, end); err != nil {
 		c.close()
 		return nil, err
 	}
@@ -109,13 +96,16 @@ func open(dialCtx, ctx context.Context, cfg Config, endpoint string, changed fun
 }
 
 // dial opens a connection to an OVSDB endpoint.
-func dial(ctx context.Context, endpoint string, config *tls.Config) (net.Conn, error) {
+func dial(ctx context.Context, endpoint string, cfg Config) (net.Conn, error) {
 	var dialer net.Dialer
+	if len(cfg.Endpoints) > 1 { // a machine that is gone has others beside it
+		dialer.KeepAliveConfig = net.KeepAliveConfig{Enable: true, Idle: time.Second, Interval: time.Second, Count: 2}
+	}
 	switch kind, address, _ := strings.Cut(endpoint, ":"); kind {
 	case "unix":
 		return dialer.DialContext(ctx, "unix", address)
 	case "ssl":
-		return (&tls.Dialer{Config: config}).DialContext(ctx, "tcp", address)
+		return (&tls.Dialer{NetDialer: &dialer, Config: cfg.TLS}).DialContext(ctx, "tcp", address)
 	default:
 		return dialer.DialContext(ctx, "tcp", address)
 	}
@@ -137,14 +127,16 @@ func (c *connection) handle(changed func(), end func(error)) {
 	}
 	c.rpc.Handle("locked", locked(true))
 	c.rpc.Handle("stolen", locked(false))
-	c.rpc.Handle("update", func(_ *rpc2.Client, params []json.RawMessage, _ *[]any) error {
-		if err := c.update(params); err != nil {
-			end(fmt.Errorf("%w: what the server tells cannot be followed: %w", ErrLost, err))
+	for _, method := range []string{"update", "update2"} {
+		c.rpc.Handle(method, func(_ *rpc2.Client, params []json.RawMessage, _ *[]any) error {
+			if err := c.update(params); err != nil {
+				end(fmt.Errorf("%w: what the server tells cannot be followed: %w", ErrLost, err))
+				return nil
+			}
+			changed()
 			return nil
-		}
-		changed()
-		return nil
-	})
+		})
+	}
 	go func() {
 		c.rpc.Run()
 		end(ErrLost)
@@ -170,8 +162,9 @@ func (c *connection) update(params []json.RawMessage) error {
 	return m.apply(params[1])
 }
 
-// greet fails unless the server has the database, and is the leader if it must be.
-func (c *connection) greet(ctx context.Context, leader bool) error {
+// greet fails unless the server has the database and will do. It lets the connection
+// end when it no longer does.
+func (c *connection) greet(ctx context.Context, member Member, end func(error)) error {
 	var databases []string
 	if err := c.call(ctx, "list_dbs", []any{}, &databases); err != nil {
 		return fmt.Errorf("ask for the databases: %w", err)
@@ -179,10 +172,10 @@ func (c *connection) greet(ctx context.Context, leader bool) error {
 	if !slices.Contains(databases, c.database) {
 		return fmt.Errorf("%w: %s; make it with \"ovsdb-tool create FILE SCHEMA\" and \"ovs-appctl -t ovsdb-server ovsdb-server/add-db FILE\" there", ErrNoDatabase, c.database)
 	}
-	if !leader {
+	if member == Any {
 		return nil
 	}
-	return c.followLeader(ctx)
+	return c.follow(ctx, member, end)
 }
 
 // begin asks for all that a session needs. The first dump may take longer than
@@ -196,7 +189,7 @@ func (c *connection) begin(cfg Config) error {
 	}
 	dumpCtx, dumped := context.WithTimeout(c.alive, dumpTimeout)
 	defer dumped()
-	if err := c.monitor(dumpCtx, c.database, configured, c.copy, c.copy.apply); err != nil {
+	if err := c.monitorConfigured(dumpCtx, cfg.Conditions); err != nil {
 		return err
 	}
 	if c.lock == "" {
@@ -224,48 +217,33 @@ func (c *connection) schema(ctx context.Context, database string, m model.Client
 	return rows, columns, nil
 }
 
+// monitorConfigured begins to follow the configured tables.
+func (c *connection) monitorConfigured(ctx context.Context, conditions Conditions) error {
+	if conditions == nil {
+		return c.monitor(ctx, "monitor", c.database, configured, c.copy.requests(), c.copy.apply)
+	}
+	requests, err := c.copy.conditional(conditions)
+	if err != nil {
+		return err
+	}
+	return c.monitor(ctx, "monitor_cond", c.database, configured, requests, c.copy.applyDiffs)
+}
+
 // monitor begins to follow a database.
-func (c *connection) monitor(ctx context.Context, database, name string, rows *rowCopy, apply func([]byte) error) error {
+func (c *connection) monitor(ctx context.Context, method, database, name string, requests map[string]any, apply func([]byte) error) error {
 	m := &monitored{apply: apply, begun: make(chan struct{})}
 	defer close(m.begun)
 	c.mu.Lock()
 	c.monitors[name] = m
 	c.mu.Unlock()
 	var dump json.RawMessage
-	if err := c.call(ctx, "monitor", []any{database, name, rows.requests()}, &dump); err != nil {
+	if err := c.call(ctx, method, []any{database, name, requests}, &dump); err != nil {
 		return fmt.Errorf("monitor the database %s: %w", database, err)
 	}
 	if err := apply(dump); err != nil {
 		return fmt.Errorf("monitor the database %s: %w", database, err)
 	}
 	return nil
-}
-
-// errNotLeader says that a server of a cluster is not its leader.
-var errNotLeader = errors.New("it is not the leader of its cluster")
-
-// followLeader fails unless the server is its cluster's leader, and lets the
-// session end when it no longer is.
-func (c *connection) followLeader(ctx context.Context) error {
-	m, err := model.NewClientDBModel(serverDatabase, map[string]model.Model{"Database": &databaseRow{}})
-	if err != nil {
-		return fmt.Errorf("describe the database %s: %w", serverDatabase, err)
-	}
-	rows, _, err := c.schema(ctx, serverDatabase, m)
-	if err != nil {
-		return err
-	}
-	return c.monitor(ctx, serverDatabase, leadership, rows, func(updates []byte) error {
-		if err := rows.apply(updates); err != nil {
-			return err
-		}
-		for _, row := range rows.rows["Database"] { // only this goroutine changes it
-			if d, ok := row.(*databaseRow); ok && d.Name == c.database && d.Leader {
-				return nil
-			}
-		}
-		return errNotLeader
-	})
 }
 
 // ask asks for the lock. It does not wait for it.

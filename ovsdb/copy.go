@@ -2,7 +2,9 @@ package ovsdb
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"sync"
 
 	"github.com/ovn-kubernetes/libovsdb/model"
@@ -43,6 +45,7 @@ func newCopy(m model.ClientDBModel, schema ovsdb.DatabaseSchema) (*rowCopy, erro
 				return nil, fmt.Errorf("its table %s has no column %s", table, column)
 			}
 		}
+		s.typed(have)
 		c.shapes[table], c.rows[table] = s, map[string]model.Model{}
 	}
 	return c, nil
@@ -53,11 +56,7 @@ func newCopy(m model.ClientDBModel, schema ovsdb.DatabaseSchema) (*rowCopy, erro
 func (c *rowCopy) requests() map[string]any {
 	requests := map[string]any{}
 	for table, s := range c.shapes {
-		columns := make([]string, 0, len(s.fields))
-		for column := range s.fields {
-			columns = append(columns, column)
-		}
-		requests[table] = map[string]any{"columns": columns}
+		requests[table] = map[string]any{"columns": s.names()}
 	}
 	return requests
 }
@@ -65,6 +64,21 @@ func (c *rowCopy) requests() map[string]any {
 // apply reads the <table-updates> of one message (RFC 7047 section 4.1.6), which
 // tell all that one transaction, or several, changed.
 func (c *rowCopy) apply(raw []byte) error {
+	return c.read(raw, func(r *Reader, s shape, uuid string, _ model.Model) (row model.Model) {
+		r.Object(func(which []byte) {
+			if string(which) != "new" {
+				r.Value()
+				return
+			}
+			row = s.read(r, uuid)
+		})
+		return row
+	})
+}
+
+// read reads the updates of one message. It calls row to read what became of a row
+// that was as before says, nil if there was none.
+func (c *rowCopy) read(raw []byte, row func(r *Reader, s shape, uuid string, before model.Model) model.Model) error {
 	r := NewReader(raw)
 	type news struct {
 		table, uuid string
@@ -80,15 +94,8 @@ func (c *rowCopy) apply(raw []byte) error {
 		}
 		r.Object(func(name []byte) {
 			uuid := string(name)
-			var row model.Model
-			r.Object(func(which []byte) {
-				if string(which) != "new" {
-					r.Value()
-					return
-				}
-				row = s.read(r, uuid)
-			})
-			told = append(told, news{table, uuid, row})
+			// Nobody else changes the rows: to look at them takes no lock.
+			told = append(told, news{table, uuid, row(r, s, uuid, c.rows[table][uuid])})
 		})
 	})
 	if err := r.Failure(); err != nil {
@@ -127,6 +134,9 @@ type shape struct {
 	of     reflect.Type
 	uuid   int            // the field of _uuid
 	fields map[string]int // by column
+	// Of the server's schema, see typed:
+	replaced map[string]bool // the columns that are told as a whole when they change
+	fresh    reflect.Value   // a row whose columns have their default values
 }
 
 func shapeOf(of reflect.Type) shape {
@@ -142,6 +152,9 @@ func shapeOf(of reflect.Type) shape {
 	}
 	return s
 }
+
+// names returns the columns.
+func (s shape) names() []string { return slices.Sorted(maps.Keys(s.fields)) }
 
 // read reads a <row>.
 func (s shape) read(r *Reader, uuid string) model.Model {

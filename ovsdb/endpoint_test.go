@@ -7,7 +7,9 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"math/big"
 	"net"
 	"os"
@@ -16,6 +18,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	rfc "github.com/ovn-kubernetes/libovsdb/ovsdb"
 
 	"github.com/isonet/isonet/internal/ovstest"
 	"github.com/isonet/isonet/ovsdb"
@@ -128,7 +131,7 @@ func certificates(t *testing.T, s *server) (*x509.CertPool, tls.Certificate) {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "client"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
 		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
@@ -185,5 +188,48 @@ func TestParseEndpoints(t *testing.T) {
 		} else if diff := cmp.Diff(c.want, got); err == nil && diff != "" {
 			t.Errorf("%q (-want +got):\n%s", c.text, diff)
 		}
+	}
+}
+
+// TestRights lets a client write that has a role (role-based access control,
+// ovsdb-server(7)).
+func TestRights(t *testing.T) {
+	t.Parallel()
+	s := startServerWith(t, `{"name": "Test", "version": "1.0.0", "tables": {
+  "A": {"isRoot": true, "columns": {"name": {"type": "string"}, "count": {"type": "integer"}}},
+  "B": {"isRoot": true, "columns": {"name": {"type": "string"}, "count": {"type": "integer"}}},
+  "Connection": {"isRoot": true, "columns": {"target": {"type": "string"}, "role": {"type": "string"}}},
+  "Access": {"isRoot": true, "columns": {"connections": {"type": {"key": {"type": "uuid", "refTable": "Connection"}, "min": 0, "max": "unlimited"}}}},
+  "RBAC_Role": {"isRoot": true, "columns": {"name": {"type": "string"},
+    "permissions": {"type": {"key": "string", "value": {"type": "uuid", "refTable": "RBAC_Permission", "refType": "weak"}, "min": 0, "max": "unlimited"}}}},
+  "RBAC_Permission": {"isRoot": true, "columns": {"table": {"type": "string"}, "authorization": {"type": {"key": "string", "min": 0, "max": "unlimited"}},
+    "insert_delete": {"type": "boolean"}, "update": {"type": {"key": "string", "min": 0, "max": "unlimited"}}}}}}`)
+	s.kill()
+	authority, pair := certificates(t, s)
+	port := freePort(t)
+	s.start("--remote=db:Test,Access,connections", "--private-key="+s.path("key.pem"), "--certificate="+s.path("cert.pem"), "--ca-cert="+s.path("ca.pem"))
+	s.transact(`{"op":"insert","table":"RBAC_Permission","uuid-name":"b","row":{"table":"B","authorization":"name","insert_delete":false,"update":"count"}},
+  {"op":"insert","table":"RBAC_Role","row":{"name":"limited","permissions":["map",[["B",["named-uuid","b"]]]]}},
+  {"op":"insert","table":"Connection","uuid-name":"c","row":{"target":"pssl:` + port + `:127.0.0.1","role":"limited"}},
+  {"op":"insert","table":"Access","row":{"connections":["named-uuid","c"]}},
+  {"op":"insert","table":"B","row":{"name":"client"}},{"op":"insert","table":"B","row":{"name":"another"}}`)
+	awaitPort(t, port)
+	cfg := config(t, "ssl:127.0.0.1:"+port)
+	cfg.TLS = &tls.Config{RootCAs: authority, Certificates: []tls.Certificate{pair}}
+	err := ovsdb.Run(t.Context(), cfg, func(ctx context.Context, session *ovsdb.Session) error {
+		if _, err := session.Transact(ctx, add("B", "client", 1)); err != nil {
+			t.Errorf("a write that the role allows: %v", err)
+		}
+		for _, operation := range []rfc.Operation{insert("A", "x", 1), add("B", "another", 1), insert("B", "x", 1)} {
+			_, err := session.Transact(ctx, operation)
+			var refused *ovsdb.Error
+			if !errors.Is(err, ovsdb.ErrForbidden) || !errors.As(err, &refused) || !strings.Contains(err.Error(), `client "client" role "limited"`) {
+				t.Errorf("%v: error %v; want an ErrForbidden that says who lacks what", operation, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }

@@ -22,6 +22,9 @@ var (
 	// ErrIO says that the server could not write to its disk, for example because
 	// it is full. Nothing was written.
 	ErrIO = errors.New("the OVSDB server cannot write to its disk")
+	// ErrForbidden says that the certificate of this client does not have the right
+	// to do that (role-based access control, ovsdb-server(7)). Nothing was written.
+	ErrForbidden = errors.New("the OVSDB server does not allow that to this client's certificate")
 )
 
 // Error is what the server said of a transaction that it refused. Nothing of
@@ -47,7 +50,8 @@ func (e *Error) Error() string {
 
 // Is makes a timed-out wait an ErrStale: isonet's waits have a timeout of 0,
 // so the only thing that can time out is a guard. A failed assertion is an
-// ErrNotOwner. An I/O error (RFC 7047 section 3.1) is an ErrIO.
+// ErrNotOwner. An I/O error (RFC 7047 section 3.1) is an ErrIO, and a permission
+// error, which ovsdb-server adds to the RFC, an ErrForbidden.
 func (e *Error) Is(target error) bool {
 	switch target {
 	case ErrStale:
@@ -56,6 +60,8 @@ func (e *Error) Is(target error) bool {
 		return e.Class == "not owner"
 	case ErrIO:
 		return e.Class == "I/O error"
+	case ErrForbidden:
+		return e.Class == "permission error"
 	}
 	return false
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -35,22 +36,47 @@ const (
 // Config describes a session.
 type Config struct {
 	// Endpoints are OVSDB connection methods (ovsdb(7)): unix:PATH,
-	// tcp:HOST:PORT or ssl:HOST:PORT. When there are several, they are one
-	// cluster, and the one that leads is used.
+	// tcp:HOST:PORT or ssl:HOST:PORT. When there are several, all have the same
+	// database.
 	Endpoints []string
+	// Member says which of the servers will do.
+	Member Member
 	// TLS is for ssl endpoints.
 	TLS *tls.Config
 	// Model names the tables and columns that the session keeps a copy of.
 	Model model.ClientDBModel
+	// Conditions select the rows at first, see Session.Select. Nil is all rows, and
+	// that they stay all.
+	Conditions Conditions
 	// ProbeInterval and ProbeTimeout bound how long a dead server goes
 	// unnoticed, because the connection itself says nothing while a server is
 	// stopped. Zero means 1 and 9 seconds.
 	ProbeInterval, ProbeTimeout time.Duration
 	// Lock names a lock of the server's. With it, the session's transactions
 	// succeed only while the session has it: see Session.Owner. "" is none.
-	Lock   string
+	Lock string
+	// Many says that many clients have sessions with the same servers. Each probes
+	// after a random time, half of ProbeInterval to one and a half of it, and Keep
+	// pauses for a random time, so that they do not all come at once.
+	Many   bool
 	Logger *slog.Logger
+	// last is the endpoint of the session before, which broke; "" is none.
+	last string
 }
+
+// Member says which servers of a database will do for a session.
+type Member int
+
+const (
+	// Any is any server that has the database.
+	Any Member = iota
+	// Connected is a server that is connected to its cluster: a member with a
+	// majority, leader or not, a relay that reaches one, or the only server. They are
+	// tried in a random order.
+	Connected
+	// Leader is the server that leads the cluster, or the only one.
+	Leader
+)
 
 // Session is one live connection with a copy of the tables that it follows.
 type Session struct {
@@ -67,6 +93,7 @@ type Session struct {
 func Run(ctx context.Context, cfg Config, use func(ctx context.Context, s *Session) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	cfg.Endpoints = ordered(cfg)
 	s := &Session{ctx: ctx, changed: make(chan struct{}, 1)}
 	s.hear()
 	var err error
@@ -92,13 +119,21 @@ func Run(ctx context.Context, cfg Config, use func(ctx context.Context, s *Sessi
 
 // probe ends the session when the server stops answering.
 func (s *Session) probe(cfg Config, cancel context.CancelCauseFunc) {
-	ticker := time.NewTicker(cmp.Or(cfg.ProbeInterval, probeInterval))
-	defer ticker.Stop()
+	pause := func() time.Duration {
+		interval := cmp.Or(cfg.ProbeInterval, probeInterval)
+		if cfg.Many {
+			return interval/2 + rand.N(interval)
+		}
+		return interval
+	}
+	timer := time.NewTimer(pause())
+	defer timer.Stop()
 	for {
 		select {
 		case <-s.ctx.Done():
 			return
-		case <-ticker.C:
+		case <-timer.C:
+			timer.Reset(pause())
 		}
 		if err := s.connection.echo(s.ctx, cmp.Or(cfg.ProbeTimeout, probeTimeout)); err != nil {
 			cancel(fmt.Errorf("%w: %w", ErrLost, err))
@@ -146,6 +181,19 @@ func (s *Session) Owner() bool { return s.connection.lock == "" || s.connection.
 // Steal takes Config.Lock from the session that has it (RFC 7047 section 4.1.9),
 // which waits for it from then on.
 func (s *Session) Steal(ctx context.Context) error { return s.connection.steal(ctx) }
+
+// Endpoint returns the one of Config.Endpoints that the session is with.
+func (s *Session) Endpoint() string { return s.connection.endpoint }
+
+// Select changes which rows the copy has: those that satisfy Config.Conditions are
+// replaced. When it returns nil, the copy has what is selected now, and Look shows it.
+// After an error nobody knows what the copy has: end the session. Config.Conditions
+// must not have been nil. The caller must not select from two goroutines at once.
+func (s *Session) Select(ctx context.Context, conditions Conditions) error {
+	ctx, done := context.WithTimeout(ctx, dumpTimeout)
+	defer done()
+	return s.connection.choose(ctx, conditions)
+}
 
 // Columns returns the columns that the database has, those that the session does
 // not follow too, by table. The caller must not change them.

@@ -105,7 +105,7 @@ func New(cfg Config) *Store {
 // an error when the store cannot begin: its own database cannot be prepared,
 // or its own ovsdb-server does not start. Call it once.
 func (s *Store) Run(ctx context.Context) error {
-	cfg := ovsdb.Config{Endpoints: s.cfg.Endpoints, TLS: s.cfg.TLS, Logger: s.cfg.Logger}
+	cfg := s.cfg.session()
 	var err error
 	if cfg.Model, err = desiredModel(); err != nil {
 		return err
@@ -120,7 +120,7 @@ func (s *Store) Run(ctx context.Context) error {
 			return fmt.Errorf("store in %s: %w", s.cfg.StateDir, err)
 		}
 		defer server.stop() // after the last session with it
-		cfg.Endpoints = []string{server.endpoint()}
+		cfg.Endpoints, cfg.Member = []string{server.endpoint()}, ovsdb.Any
 		ended = func(err error) { s.disconnected(server.explain(err)) }
 	} else if s.cfg.StateDir != "" {
 		s.file = copyOf(s.cfg.StateDir, s.cfg.Logger)

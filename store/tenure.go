@@ -18,6 +18,10 @@ import (
 // that host.
 const machineKey = "isonet-machine"
 
+// claimProbe is how often about the leader of a cluster is asked for a sign of life by
+// each claim: all hosts have one.
+const claimProbe = 30 * time.Second
+
 // hostLock returns the lock (RFC 7047 section 4.1.8) that a live machine has for
 // its host. No other transaction of the store depends on it. The name is an <id>
 // (RFC 7047 section 3.1).
@@ -71,7 +75,13 @@ func (s *Store) Hold(ctx context.Context, host model.ID, machine string, tell fu
 		s.unsave()
 		tell(mine)
 	}}
-	cfg := ovsdb.Config{Endpoints: s.cfg.Endpoints, TLS: s.cfg.TLS, Model: m, Lock: hostLock(host), Logger: s.cfg.Logger}
+	cfg := s.cfg.session()
+	cfg.Model, cfg.Lock = m, hostLock(host)
+	// Locks are the server's: all hosts are with the one that leads.
+	cfg.Conditions = ovsdb.Conditions{schema.HostTable: byUUID(string(host))}
+	if len(cfg.Endpoints) > 1 {
+		cfg.Many, cfg.ProbeInterval, cfg.ProbeTimeout = true, claimProbe, 0
+	}
 	ovsdb.Keep(ctx, cfg, t.follow, func(error) {
 		if last := s.tenant.Load(); !told && last != nil && *last == now {
 			tell(true)

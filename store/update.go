@@ -32,6 +32,10 @@ var (
 	ErrDisk = model.Refuse(model.ErrUnavailable, model.StoreDisk, "the store's database cannot be written: free or repair the disk of its server")
 )
 
+// ErrForbidden says that the servers of the store do not allow a change to the
+// certificate of this isonetd. Nothing was written.
+var ErrForbidden = model.Refuse(model.ErrForbidden, model.StoreForbidden, "the certificate of this isonetd lacks the right to make that change: ask the API of a node that has it")
+
 // Update runs change on a copy of the newest state and commits what it changed
 // in one durable transaction. It returns the revision with the change, and
 // Snapshot shows that by then. A change that changes nothing writes nothing.
@@ -136,6 +140,8 @@ func (u *update) run(ctx context.Context) (int64, error) {
 			}
 		case errors.Is(err, ovsdb.ErrIO):
 			return 0, fmt.Errorf("%w: %w", ErrDisk, err)
+		case errors.Is(err, ovsdb.ErrForbidden):
+			return 0, fmt.Errorf("%w: %w", ErrForbidden, err)
 		case errors.As(err, &refused):
 			select {
 			case <-now.replaced: // perhaps the reason is gone

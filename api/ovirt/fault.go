@@ -43,6 +43,7 @@ var answers = []struct {
 	{model.ErrInvalid, http.StatusBadRequest, operationFailed},
 	{model.ErrNotFound, http.StatusNotFound, operationFailed},
 	{model.ErrConflict, http.StatusConflict, operationFailed},
+	{model.ErrForbidden, http.StatusForbidden, operationFailed},
 	{model.ErrUnavailable, http.StatusServiceUnavailable, operationFailed},
 	{context.DeadlineExceeded, http.StatusGatewayTimeout, operationFailed},
 }

@@ -105,7 +105,7 @@ func TestWildcard(t *testing.T) {
 // TestAnswersCoverTheModel keeps the table complete.
 func TestAnswersCoverTheModel(t *testing.T) {
 	for kind, want := range map[error]int{
-		model.ErrInvalid: 400, model.ErrNotFound: 404, model.ErrConflict: 409, model.ErrUnavailable: 503, rest.ErrPrecondition: 412, errors.New("other"): 500,
+		model.ErrInvalid: 400, model.ErrNotFound: 404, model.ErrConflict: 409, model.ErrForbidden: 403, model.ErrUnavailable: 503, rest.ErrPrecondition: 412, errors.New("other"): 500,
 	} {
 		if status := (Faults{}).Status(kind); status != want {
 			t.Errorf("%v: %d, want %d", kind, status, want)

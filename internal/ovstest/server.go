@@ -19,6 +19,7 @@ type Server struct {
 	t       testing.TB
 	dir     string // of its sockets and its log
 	file    string
+	relay   string   // what it serves instead of a file: "relay:DATABASE:ENDPOINTS"
 	process *Process // nil while it does not run
 }
 
@@ -43,6 +44,29 @@ func (s *Server) Create(schema string) {
 	}
 }
 
+// StartRelay starts a relay (ovsdb(7)) of a database that others serve at OVSDB
+// endpoints. It ends with the test.
+func StartRelay(t testing.TB, database string, endpoints ...string) *Server {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "relay") // short enough for the path of a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	s := &Server{t: t, dir: dir, relay: "relay:" + database + ":" + strings.Join(endpoints, ",")}
+	t.Cleanup(s.Stop)
+	s.Start()
+	return s
+}
+
+// source returns what the server serves, as ovsdb-server(1) has it.
+func (s *Server) source() string {
+	if s.relay != "" {
+		return s.relay
+	}
+	return s.file
+}
+
 // File returns the path of the database.
 func (s *Server) File() string { return s.file }
 
@@ -65,7 +89,7 @@ func (s *Server) TryStart() error {
 	s.t.Helper()
 	var says strings.Builder
 	// From Open vSwitch 3.3 on it warns of what is wrong with a database, and then fails.
-	cmd := s.command("ovsdb-server", s.file, "--remote=punix:"+s.Socket(), "--unixctl="+filepath.Join(s.dir, "ovsdb.ctl"),
+	cmd := s.command("ovsdb-server", s.source(), "--remote=punix:"+s.Socket(), "--unixctl="+filepath.Join(s.dir, "ovsdb.ctl"),
 		"--log-file="+filepath.Join(s.dir, "ovsdb-server.log"), "-vsyslog:off", "-vconsole:warn")
 	cmd.Stderr = &says
 	process, err := StartProcess(cmd)
