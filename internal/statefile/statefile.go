@@ -116,16 +116,17 @@ func (f *File) save(content any) error {
 	if bytes.Equal(data, f.written) {
 		return nil
 	}
-	if err := replace(f.path, data); err != nil {
+	if err := Replace(f.path, data); err != nil {
 		return err
 	}
 	f.written = data
 	return nil
 }
 
-// replace puts data in the place of a file, on the disk. A crash leaves the old
-// file or the new one, whole.
-func replace(path string, data []byte) error {
+// Replace puts data in the place of a file, on the disk, which only its owner may read.
+// It makes the directory if there is none. A crash leaves the old file or the new one,
+// whole.
+func Replace(path string, data []byte) error {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err

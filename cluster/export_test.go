@@ -1,0 +1,4 @@
+package cluster
+
+// ParseStatus reads what cluster/status prints.
+var ParseStatus = parseStatus
