@@ -58,8 +58,11 @@ type Config struct {
 	// Many says that many clients have sessions with the same servers. Each probes
 	// after a random time, half of ProbeInterval to one and a half of it, and Keep
 	// pauses for a random time, so that they do not all come at once.
-	Many   bool
-	Logger *slog.Logger
+	Many bool
+	// Volatile says that a transaction need not be on the server's disk when Transact
+	// returns: it may be lost with the server, and costs nobody the wait for a disk.
+	Volatile bool
+	Logger   *slog.Logger
 	// last is the endpoint of the session before, which broke; "" is none.
 	last string
 }
@@ -83,6 +86,7 @@ type Session struct {
 	connection *connection
 	ctx        context.Context // ends with the session, for the sake of Transact
 	changed    chan struct{}
+	volatile   bool
 	// heard is when the server last said something.
 	heard atomic.Pointer[time.Time]
 }
@@ -94,7 +98,7 @@ func Run(ctx context.Context, cfg Config, use func(ctx context.Context, s *Sessi
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	cfg.Endpoints = ordered(cfg)
-	s := &Session{ctx: ctx, changed: make(chan struct{}, 1)}
+	s := &Session{ctx: ctx, changed: make(chan struct{}, 1), volatile: cfg.Volatile}
 	s.hear()
 	var err error
 	if s.connection, err = connect(ctx, cfg, s.mark, cancel); err != nil {
@@ -222,7 +226,8 @@ func (s *Session) Look(see func(all Tables, changes Changes)) bool {
 }
 
 // Transact commits the operations as one transaction and returns their
-// results. When it returns nil, the change is on the server's disk. An error
+// results. When it returns nil, the change is on the server's disk, unless
+// Config.Volatile says otherwise. An error
 // that Is *Error, ErrStale or ErrNotOwner says that nothing was written; with any other
 // error the outcome is unknown. It ends with the session at the latest, and
 // the error then is ErrLost or what the connection said.
@@ -237,8 +242,10 @@ func (s *Session) Transact(ctx context.Context, operations ...ovsdb.Operation) (
 	detach := context.AfterFunc(s.ctx, func() { cancel(context.Cause(s.ctx)) })
 	defer detach()
 
-	durable := true
-	operations = append(operations, ovsdb.Operation{Op: ovsdb.OperationCommit, Durable: &durable})
+	if !s.volatile {
+		durable := true
+		operations = append(operations, ovsdb.Operation{Op: ovsdb.OperationCommit, Durable: &durable})
+	}
 	results, err := s.connection.transact(ctx, operations)
 	if err != nil {
 		return nil, fmt.Errorf("transact: %w", err)

@@ -69,6 +69,15 @@ func (s *seen) port(p plan.Port) report.Port {
 	return told
 }
 
+// Names returns what has which name here.
+func (s *seen) Names() map[string]report.Taken {
+	names := map[string]report.Taken{}
+	for name, t := range s.actual.Names() {
+		names[name] = report.Taken(t)
+	}
+	return names
+}
+
 // Conflicts returns the networks that a host must have and cannot have here.
 func (s *seen) Conflicts(desired *model.Desired, host model.ID) []report.Conflict {
 	var conflicts []report.Conflict

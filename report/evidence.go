@@ -35,6 +35,9 @@ const (
 	OnRules Ground = "rules"
 	// OnStore is the session with the database of the desired state.
 	OnStore Ground = "store"
+	// OnReport is what another host of a fleet reports. Without it nothing is known of
+	// that host at present.
+	OnReport Ground = "report"
 )
 
 // Grounds returns those on which verdicts on the whole host rest, by weight.
@@ -80,7 +83,7 @@ func (g Ground) Unexplained(since time.Time) Missing {
 // Lacks returns what all verdicts on the host rest on and is missing, the weightiest
 // of it; nil if nothing is.
 func (s Status) Lacks() *Missing {
-	m := s.Missed(OnDatabase, OnVSwitchd, OnDevices, OnIdentity, OnLoop)
+	m := s.Missed(OnReport, OnDatabase, OnVSwitchd, OnDevices, OnIdentity, OnLoop)
 	if m == nil && (!s.Connected || s.Host == nil) {
 		lost := OnDatabase.Unexplained(s.Since)
 		m = &lost

@@ -19,6 +19,8 @@ type Host interface {
 	BridgeOf(network model.ID) (Bridge, bool)
 	// BridgeNamed returns the bridge of a name, whoever's it is.
 	BridgeNamed(name string) (Bridge, bool)
+	// Names returns what has which name here, so that no bridge can be made of it.
+	Names() map[string]Taken
 	// Conflicts returns the networks that a host of a desired state must have and
 	// cannot have here.
 	Conflicts(desired *model.Desired, host model.ID) []Conflict
@@ -53,6 +55,22 @@ type Bridge struct {
 	// Ports are the others, those that libvirt or an operator plugged in, sorted by
 	// name.
 	Ports []Port
+	// More is how many further ports there are of which nothing is told, as another host
+	// of a fleet does not report all ports of a bridge that has hundreds.
+	More int
+}
+
+// Taken is what has a name on a host.
+type Taken struct {
+	// Bridge is the UUID of a bridge of that name, and Network the network whose bridge
+	// it is; "" for somebody else's.
+	Bridge  string
+	Network model.ID
+	// Device says that it is a network device that is no bridge.
+	Device bool
+	// Port is a port that has the name, or whose interface has it, and On the bridge
+	// that it is on.
+	Port, On string
 }
 
 // CommonMTU returns the MTU in bytes that the bridge's ports have: the greatest, if

@@ -88,12 +88,7 @@ func (s Status) HostGuard(id model.ID) (HostGuard, bool) {
 
 // of returns what the guard means for a network with these devices.
 func (g Guarding) of(devices []Device) HostGuard {
-	var missing []string
-	for _, d := range devices {
-		if !g.on(d) {
-			missing = append(missing, d.Name)
-		}
-	}
+	missing := g.Lacking(devices)
 	switch {
 	case g.Failed != "":
 		return HostGuard{GuardUnknown, g.Failed}
@@ -105,6 +100,17 @@ func (g Guarding) of(devices []Device) HostGuard {
 		return HostGuard{GuardLimited, g.Limited}
 	}
 	return HostGuard{State: Guarded}
+}
+
+// Lacking names those of some devices that the guard was not seen to be on.
+func (g Guarding) Lacking(devices []Device) []string {
+	var names []string
+	for _, d := range devices {
+		if !g.on(d) {
+			names = append(names, d.Name)
+		}
+	}
+	return names
 }
 
 // on reports whether the guard was seen to be on this very device.

@@ -51,17 +51,17 @@ func newRelease(b Bridge) Release {
 
 // forbids returns why a network must not take over the bridge that has its
 // name; "" if it may.
-func (w Want) forbids(n model.Network, b Bridge) string {
-	permission, permitted := w.Adopt[n.ID]
+func (t Taken) forbids(n model.Network, permission Permission, permitted bool) string {
+	name := n.VdsmName
 	switch {
-	case b.Network != "":
-		return fmt.Sprintf("the bridge '%s' still belongs to the network %s", b.Name, b.Network)
+	case t.Network != "":
+		return fmt.Sprintf("the bridge '%s' still belongs to the network %s", name, t.Network)
 	case !permitted:
-		return fmt.Sprintf("a bridge '%s' that isonet did not make exists on the host: adopt it ('isonet adopt'), rename or remove it, or rename the network", b.Name)
-	case permission.Bridge != b.UUID:
-		return fmt.Sprintf("the bridge '%s' is not the one that was to be adopted, somebody created it again since: adopt this one ('isonet adopt'), or remove it", b.Name)
+		return fmt.Sprintf("a bridge '%s' that isonet did not make exists on the host: adopt it ('isonet adopt'), rename or remove it, or rename the network", name)
+	case permission.Bridge != t.Bridge:
+		return fmt.Sprintf("the bridge '%s' is not the one that was to be adopted, somebody created it again since: adopt this one ('isonet adopt'), or remove it", name)
 	case len(permission.Objections) > 0:
-		return fmt.Sprintf("the bridge '%s' cannot be adopted: %s", b.Name, strings.Join(permission.Objections, "; "))
+		return fmt.Sprintf("the bridge '%s' cannot be adopted: %s", name, strings.Join(permission.Objections, "; "))
 	}
 	return ""
 }

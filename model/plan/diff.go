@@ -155,30 +155,20 @@ func (a *Actual) holders() map[string][]Holder {
 }
 
 func (p *Plan) create(want Want, n model.Network, spec Spec, have *Actual, holders func() map[string][]Holder) {
-	if b, taken := have.Bridges[spec.Name]; taken {
-		if slices.ContainsFunc(p.Delete, func(going Bridge) bool { return going.Name == b.Name }) {
-			return // then there is room
-		}
-		if reason := want.forbids(n, b); reason != "" {
-			p.Conflicts = append(p.Conflicts, Conflict{n, reason})
-			return
-		}
-		if want.Adopt[n.ID].Unknown {
-			return
-		}
-		r, _ := spec.repair(b, true, func(Setting) bool { return false })
-		p.Adopt = append(p.Adopt, r)
+	b, exists := have.Bridges[spec.Name]
+	if exists && slices.ContainsFunc(p.Delete, func(going Bridge) bool { return going.Name == b.Name }) {
+		return // then there is room
+	}
+	permission, permitted := want.Adopt[n.ID]
+	if reason := have.taken(spec.Name, holders()).Refuses(n, permission, permitted); reason != "" {
+		p.Conflicts = append(p.Conflicts, Conflict{n, reason})
 		return
 	}
-	if have.Foreign(spec.Name) {
-		p.Conflicts = append(p.Conflicts, Conflict{n, fmt.Sprintf(
-			"a network device '%s' exists on the host: rename or remove it, or create the network again under another name", spec.Name)})
-		return
-	}
-	if taken := holders()[spec.Name]; len(taken) > 0 {
-		p.Conflicts = append(p.Conflicts, Conflict{n, fmt.Sprintf(
-			"the bridge '%s' has a port '%s': remove it ('ovs-vsctl del-port %s %s'), or create the network again under another name",
-			taken[0].BridgeName, taken[0].Port.Name, taken[0].BridgeName, taken[0].Port.Name)})
+	if exists {
+		if !permission.Unknown {
+			r, _ := spec.repair(b, true, func(Setting) bool { return false })
+			p.Adopt = append(p.Adopt, r)
+		}
 		return
 	}
 	p.Create = append(p.Create, spec)
