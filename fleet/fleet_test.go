@@ -4,6 +4,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/isonet/isonet/fleet"
 	"github.com/isonet/isonet/internal/ovstest"
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/report"
@@ -98,4 +99,9 @@ func TestTwoMachinesWithOneSystemID(t *testing.T) {
 		return up(s, known) && s.Member.Boot == "boot 2" && s.Revision == 2
 	})
 	ovstest.Eventually(t, "all is well", func() error { return troubled(cloned, "") })
+}
+
+func TestSchemaChecksum(t *testing.T) {
+	t.Parallel()
+	ovstest.CheckSum(t, fleet.Schema)
 }

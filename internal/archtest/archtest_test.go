@@ -72,7 +72,7 @@ func isTest(pkg string) bool { return strings.HasPrefix(pkg, "test/") }
 func effects() []string { return []string{"context", "net", "net/http", "os", "os/exec", "syscall"} }
 
 // speakers are the packages that may use libraries for Open vSwitch.
-func speakers() []string { return []string{"ovsdb", "ovs", "store", "store/internal/schema"} }
+func speakers() []string { return []string{"ovsdb", "ovs", "store", "store/internal/schema", "fleet"} }
 
 // check returns what is wrong with the import of a path by a package.
 func (r rules) check(pkg, imported string) string {
@@ -96,7 +96,7 @@ func (r rules) check(pkg, imported string) string {
 	case pure && slices.Contains(effects(), imported):
 		return "the model is values and pure functions"
 	case (strings.HasPrefix(imported, libovsdb) || strings.HasPrefix(imported, ofctl)) && !slices.Contains(speakers(), pkg):
-		return "only ovsdb, ovs and store speak OVSDB and OpenFlow"
+		return "only ovsdb, ovs, store and fleet speak OVSDB and OpenFlow"
 	}
 	return ""
 }

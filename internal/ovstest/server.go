@@ -174,3 +174,27 @@ func command(dir, name string, args ...string) *exec.Cmd {
 	cmd.Env = append(os.Environ(), "OVS_RUNDIR="+dir, "OVS_LOGDIR="+dir, "OVS_DBDIR="+dir)
 	return cmd
 }
+
+// CheckSum fails the test unless a schema records its checksum as Open vSwitch's build
+// does: of the file without the line that has it.
+func CheckSum(t testing.TB, schema []byte) {
+	t.Helper()
+	var rest []byte
+	var recorded string
+	for line := range bytes.Lines(schema) {
+		if _, after, found := bytes.Cut(line, []byte(`"cksum": "`)); found {
+			recorded, _, _ = strings.Cut(string(after), `"`)
+		} else {
+			rest = append(rest, line...)
+		}
+	}
+	cmd := exec.CommandContext(t.Context(), "cksum")
+	cmd.Stdin = bytes.NewReader(rest)
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := strings.TrimSpace(string(out)); recorded != want {
+		t.Errorf("the schema records the checksum %q; it is %q", recorded, want)
+	}
+}
