@@ -21,6 +21,7 @@ type Restored struct {
 // also for the one host of another machine.
 func (w *Writer) Restore(ctx context.Context, o Options, backup *model.Desired, older bool) (Restored, Done, error) {
 	done, err := w.Write(ctx, o, func(d *model.Desired) error {
+		d.RestsOnAll = true
 		if backup.Revision < d.Revision && !older {
 			return model.Refuse(model.ErrConflict, model.BackupOlder, "The backup is of revision %d, and the store has revision %d: what was changed since would be undone. Restore it as an older one if that is meant.", backup.Revision, d.Revision)
 		}

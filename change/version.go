@@ -49,6 +49,7 @@ func (c *Condition) check(d *model.Desired) error {
 	if c == nil {
 		return nil
 	}
+	d.RestsOnAll = true // on more than is written
 	if version, exists := c.Subject.Version(d); exists && !slices.Contains(c.Versions, version) {
 		return ErrOutdated
 	}

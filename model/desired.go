@@ -63,6 +63,9 @@ type Desired struct {
 	// reached since it began. The last changes may be missing: nothing is removed for
 	// its sake.
 	Recalled bool
+	// RestsOnAll is for a change to set that rests on the whole state, for example on its
+	// revision: the store commits it only if nothing else was committed meanwhile.
+	RestsOnAll bool `json:"-"`
 }
 
 // NewDesired returns an empty desired state.

@@ -280,7 +280,7 @@ func (c *connection) transact(ctx context.Context, operations []ovsdb.Operation)
 		operations = append([]ovsdb.Operation{{Op: ovsdb.OperationAssert, Lock: &c.lock}}, operations...)
 	}
 	// Written before it is sent: no other call waits for the text of a large one.
-	text, err := json.Marshal(ovsdb.NewTransactArgs(c.database, operations...))
+	text, err := json.Marshal(transactArgs(c.database, operations))
 	if err != nil {
 		return nil, fmt.Errorf("write the operations as JSON: %w", err)
 	}

@@ -13,30 +13,43 @@ import (
 	"github.com/isonet/isonet/store/internal/schema"
 )
 
-// historyLength is how many transactions the root row remembers. A writer that
-// lost its connection recognises its own transaction among them, so it must be
-// more than others can commit while it reconnects.
-const historyLength = 64
+// compiled is what turns one desired state into another: what must be as it was read,
+// and what to write then.
+type compiled struct {
+	guards, writes []rfc.Operation
+	// names says that a network is new or gets another name: their rules span rows.
+	names bool
+	// all says that nothing else may have been committed.
+	all bool
+}
 
-// compile returns the operations that turn one desired state into another. It
-// touches no row that is in neither.
-func compile(from, to *model.Desired) ([]rfc.Operation, error) {
-	var c compiler
-	compileTable(&c, schema.NetworkTable, from.Networks, to.Networks, networkRow)
-	compileTable(&c, schema.HostTable, from.Hosts, to.Hosts, hostRow)
-	compileTable(&c, schema.AttachmentTable, from.Attachments, to.Attachments, attachmentRow)
-	return c.operations, c.err
+// compile returns what makes the desired state of a view another one. It touches no row
+// that is in neither.
+func compile(now *view, to *model.Desired) (compiled, error) {
+	c := compiler{now: now, to: to}
+	networks := compileTable(&c, schema.NetworkTable, now.desired.Networks, to.Networks, now.written.Networks, networkRow)
+	hosts := compileTable(&c, schema.HostTable, now.desired.Hosts, to.Hosts, now.written.Hosts, hostRow)
+	attachments := compileTable(&c, schema.AttachmentTable, now.desired.Attachments, to.Attachments, now.written.Attachments, attachmentRow)
+	c.guard(networks, hosts, attachments)
+	return c.compiled, c.err
 }
 
 type compiler struct {
-	operations []rfc.Operation
-	err        error
+	compiled
+	now *view
+	to  *model.Desired
+	err error
 }
 
-func compileTable[V any](c *compiler, table string, from, to map[model.ID]V, row func(V) rfc.Row) {
+// compileTable returns the rows that it writes. Those that do not count, because
+// somebody made them invalid, are guarded and corrected as they are in the database.
+func compileTable[V any](c *compiler, table string, from, to, written map[model.ID]V, row func(V) rfc.Row) []model.ID {
+	var changed []model.ID
 	for _, id := range slices.Sorted(maps.Keys(from)) {
 		if _, keep := to[id]; !keep {
-			c.operations = append(c.operations, rfc.Operation{Op: rfc.OperationDelete, Table: table, Where: byUUID(string(id))})
+			c.guards = append(c.guards, unchanged(table, string(id), row(written[id])))
+			c.writes = append(c.writes, rfc.Operation{Op: rfc.OperationDelete, Table: table, Where: byUUID(string(id))})
+			changed = append(changed, id)
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(to)) {
@@ -44,10 +57,13 @@ func compileTable[V any](c *compiler, table string, from, to map[model.ID]V, row
 		switch {
 		case !exists:
 			c.insert(table, id, row(to[id]))
-		case !reflect.DeepEqual(have, to[id]): // most rows are as they were
-			c.update(table, id, row(have), row(to[id]))
+			changed = append(changed, id)
+		case reflect.DeepEqual(have, to[id]): // most rows are as they were
+		case c.update(table, id, row(written[id]), row(to[id])):
+			changed = append(changed, id)
 		}
 	}
+	return changed
 }
 
 func (c *compiler) insert(table string, id model.ID, row rfc.Row) {
@@ -55,12 +71,12 @@ func (c *compiler) insert(table string, id model.ID, row rfc.Row) {
 		c.refuse(model.Invalidf("'%s' is not the id of a %s: want a UUID in lower case.", id, strings.ToLower(table)))
 	}
 	c.checkTexts(table, row)
-	c.operations = append(c.operations, rfc.Operation{Op: rfc.OperationInsert, Table: table, UUID: string(id), Row: row})
+	c.writes = append(c.writes, rfc.Operation{Op: rfc.OperationInsert, Table: table, UUID: string(id), Row: row})
 }
 
-// update writes the columns that differ, unless somebody who does not count
-// revisions has changed or deleted them meanwhile.
-func (c *compiler) update(table string, id model.ID, have, want rfc.Row) {
+// update writes the columns that differ, unless somebody has changed or deleted them
+// meanwhile. It says whether any does.
+func (c *compiler) update(table string, id model.ID, have, want rfc.Row) bool {
 	old, row := rfc.Row{}, rfc.Row{}
 	for column, value := range want {
 		if !reflect.DeepEqual(have[column], value) {
@@ -68,12 +84,12 @@ func (c *compiler) update(table string, id model.ID, have, want rfc.Row) {
 		}
 	}
 	if len(row) == 0 {
-		return
+		return false
 	}
 	c.checkTexts(table, row)
-	c.operations = append(c.operations,
-		unchanged(table, string(id), old),
-		rfc.Operation{Op: rfc.OperationUpdate, Table: table, Where: byUUID(string(id)), Row: row})
+	c.guards = append(c.guards, unchanged(table, string(id), old))
+	c.writes = append(c.writes, rfc.Operation{Op: rfc.OperationUpdate, Table: table, Where: byUUID(string(id)), Row: row})
+	return true
 }
 
 // checkTexts refuses what OVSDB cannot carry in any column: the server closes
@@ -110,41 +126,4 @@ func (c *compiler) refuse(err error) {
 	if c.err == nil {
 		c.err = err
 	}
-}
-
-// transaction puts the operations between a guard, which fails when somebody
-// committed since the root was read, and the record that they were made.
-func transaction(r root, id string, operations []rfc.Operation) []rfc.Operation {
-	next := int(r.revision) + 1
-	old := []any{}
-	for id, revision := range r.recent {
-		if revision <= next-historyLength {
-			old = append(old, id)
-		}
-	}
-	return slices.Concat(
-		[]rfc.Operation{unchanged(schema.IsolatedNetworksTable, r.uuid, rfc.Row{"revision": int(r.revision)})},
-		operations,
-		[]rfc.Operation{{
-			Op: rfc.OperationMutate, Table: schema.IsolatedNetworksTable, Where: byUUID(r.uuid),
-			Mutations: []rfc.Mutation{
-				*rfc.NewMutation("revision", rfc.MutateOperationAdd, 1),
-				*rfc.NewMutation("recent", rfc.MutateOperationDelete, rfc.OvsSet{GoSet: old}),
-				*rfc.NewMutation("recent", rfc.MutateOperationInsert, rfc.OvsMap{GoMap: map[any]any{id: next}}),
-			},
-		}})
-}
-
-// unchanged fails the transaction unless the row is there and has the columns'
-// values.
-func unchanged(table, uuid string, row rfc.Row) rfc.Operation {
-	noWait := 0
-	return rfc.Operation{
-		Op: rfc.OperationWait, Table: table, Where: byUUID(uuid), Timeout: &noWait,
-		Columns: slices.Sorted(maps.Keys(row)), Until: string(rfc.WaitConditionEqual), Rows: []rfc.Row{row},
-	}
-}
-
-func byUUID(uuid string) []rfc.Condition {
-	return []rfc.Condition{rfc.NewCondition("_uuid", rfc.ConditionEqual, rfc.UUID{GoUUID: uuid})}
 }

@@ -5,6 +5,7 @@
 //
 // Readers take an immutable snapshot without locks. A writer gives Update a
 // function, which changes a copy; what it changed becomes one durable
-// transaction that fails as a whole when somebody else was faster, and then
-// the function runs again on the newest state.
+// transaction. It fails as a whole when somebody else was faster with something that it
+// rests on, and then the function runs again on the newest state. Changes of other things
+// are made at the same time.
 package store

@@ -174,6 +174,15 @@ func adding(name string) func(*model.Desired) error {
 	}
 }
 
+// commenting returns a change of a network's comment.
+func commenting(name, comment string) func(*model.Desired) error {
+	return func(d *model.Desired) error {
+		n, _ := d.NetworkByName(name)
+		n.Comment = comment
+		return d.UpdateNetwork(n)
+	}
+}
+
 // counting adds one to the number in the description of the network counter.
 func counting(d *model.Desired) error {
 	n, ok := d.NetworkByName("counter")

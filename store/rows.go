@@ -28,7 +28,7 @@ func copied(t tables) tables {
 func readRoot(t tables) (root, bool) {
 	for uuid, row := range t[schema.IsolatedNetworksTable] {
 		if r, ok := row.(*schema.IsolatedNetworks); ok {
-			return root{uuid: uuid, revision: int64(r.Revision), recent: r.Recent}, true
+			return root{uuid: uuid, revision: int64(r.Revision), names: r.Names, recent: r.Recent}, true
 		}
 	}
 	return root{}, false
@@ -108,24 +108,6 @@ func keepValid[V any](whole *model.Desired, into, from, before map[model.ID]V, t
 	}
 	add(old)
 	add(others)
-}
-
-// asWritten returns from with the rows that a change touches as the database has them,
-// so that writing what counts in place of an invalid row corrects the row.
-func asWritten(from, to, written *model.Desired) *model.Desired {
-	from = from.Clone()
-	touch(from.Networks, to.Networks, written.Networks)
-	touch(from.Hosts, to.Hosts, written.Hosts)
-	touch(from.Attachments, to.Attachments, written.Attachments)
-	return from
-}
-
-func touch[V any](from, to, written map[model.ID]V) {
-	for id, have := range from {
-		if want, keep := to[id]; keep && !reflect.DeepEqual(have, want) {
-			from[id] = written[id]
-		}
-	}
 }
 
 // networkColumn joins a column of the table Network to the field of model.Network that

@@ -51,6 +51,11 @@ type Store struct {
 	// writing holds a value while an Update runs: writers of one process take
 	// turns, so that only those of other processes make work in vain.
 	writing chan struct{}
+	// settled is the transaction of the last Update, when its row in the table Request is
+	// of no use any more, and pruned when old rows were last deleted. They belong to who
+	// has the turn.
+	settled string
+	pruned  time.Time
 	// Of a shared store: the file with the newest state, which says whose host this
 	// machine is, and a value in unsaved while it is older.
 	file    *statefile.File
@@ -88,7 +93,10 @@ func (v *view) reason() error {
 type root struct {
 	uuid     string
 	revision int64
-	recent   map[string]int
+	// names counts the transactions that gave networks their names. Those of older
+	// isonetd do not count it, and change recent.
+	names  int
+	recent map[string]int
 }
 
 // New returns a store that is empty until Run has read its database.

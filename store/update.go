@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	rfc "github.com/ovn-kubernetes/libovsdb/ovsdb"
 
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/ovsdb"
@@ -18,6 +17,9 @@ const (
 	updateTimeout = 30 * time.Second
 	// connectPatience is how long an Update waits for a connection.
 	connectPatience = 5 * time.Second
+	// newsPatience is how long an Update that was refused waits for the change of
+	// somebody else that explains it. A server tells of it before it refuses.
+	newsPatience = 2 * time.Second
 )
 
 var (
@@ -40,8 +42,9 @@ var ErrForbidden = model.Refuse(model.ErrForbidden, model.StoreForbidden, "the c
 // in one durable transaction. It returns the revision with the change, and
 // Snapshot shows that by then. A change that changes nothing writes nothing.
 //
-// When another writer was faster, change runs again on the newer state. An
-// error of change is returned as it is. The other errors are those of
+// When another writer was faster with something that the change rests on, change runs
+// again on the newer state: see resting. A change may run on a state of which other parts
+// are not the newest any more. An error of change is returned as it is. The other errors are those of
 // model.Desired.Validate, ErrUnavailable, ErrDisk, ErrUnknown, an *ovsdb.Error
 // when the database refuses, and ctx's end. Nothing was written, except that ErrUnknown
 // leaves that open.
@@ -99,15 +102,10 @@ func (s *Store) await(ctx context.Context, revision int64) error {
 // update is one call of Update.
 type update struct {
 	store  *Store
-	id     string // of the transaction, in the root row's history
+	id     string // of the transaction: of all that have it only one can be committed
 	change func(d *model.Desired) error
-	doubt  *attempt // the newest one whose outcome is unknown
-}
-
-// attempt is what was or will be sent, and the view that it was computed from.
-type attempt struct {
-	view       *view
-	operations []rfc.Operation
+	// doubt is the lost session that had a transaction whose outcome is unknown.
+	doubt *ovsdb.Session
 }
 
 func (u *update) run(ctx context.Context) (int64, error) {
@@ -116,76 +114,64 @@ func (u *update) run(ctx context.Context) (int64, error) {
 		if err != nil {
 			return 0, err
 		}
-		if revision, made := now.root.recent[u.id]; made {
-			return int64(revision), nil
+		revision, done, err := u.attempt(ctx, now)
+		if done || err == nil {
+			return revision, err
 		}
-		a, err := u.prepare(now)
-		if err != nil {
-			return 0, err
-		}
-		if len(a.operations) == 0 {
-			return now.root.revision, nil
-		}
-		if ctx.Err() != nil { // sent now, its outcome could only be in doubt
-			return 0, u.late(ctx)
-		}
-		_, err = now.session.Transact(ctx, transaction(now.root, u.id, a.operations)...)
 		var refused *ovsdb.Error
 		switch {
-		case err == nil:
-			return now.root.revision + 1, nil
 		case errors.Is(err, ovsdb.ErrStale):
 			if err := u.stale(ctx, now); err != nil {
 				return 0, err
 			}
 		case errors.Is(err, ovsdb.ErrIO):
-			return 0, fmt.Errorf("%w: %w", ErrDisk, err)
+			return 0, u.undecided(fmt.Errorf("%w: %w", ErrDisk, err))
 		case errors.Is(err, ovsdb.ErrForbidden):
-			return 0, fmt.Errorf("%w: %w", ErrForbidden, err)
+			return 0, u.undecided(fmt.Errorf("%w: %w", ErrForbidden, err))
 		case errors.As(err, &refused):
-			select {
-			case <-now.replaced: // perhaps the reason is gone
-			default:
-				return 0, fmt.Errorf("write the desired state: %w", err)
+			if !u.news(ctx, now) {
+				return 0, u.undecided(fmt.Errorf("write the desired state: %w", err))
 			}
 		default:
-			u.doubt = a
+			u.doubt = now.session
 		}
 	}
 }
 
-// prepare computes what to send. An attempt in doubt that can still be
-// committed is sent again as it was: its guard lets only one of the two
-// through, and it does not matter which. Once the revision has moved on it
-// cannot be committed any more, and was not, or the history would show it.
-func (u *update) prepare(now *view) (*attempt, error) {
+// attempt tries once, and says whether that is the end: nothing is left to try, or the
+// error is not one of the database.
+func (u *update) attempt(ctx context.Context, now *view) (revision int64, done bool, err error) {
 	if u.doubt != nil {
-		switch passed := now.root.revision - u.doubt.view.root.revision; {
-		case passed == 0:
-			return &attempt{now, u.doubt.operations}, nil
-		case passed >= historyLength:
-			return nil, fmt.Errorf("%w: too many other changes were made since", ErrUnknown)
+		revision, made, err := u.settle(ctx, now)
+		if made || err != nil {
+			return revision, made || errors.Is(err, ErrUnknown), err
 		}
-		u.doubt = nil
 	}
+	c, err := u.prepare(now)
+	if err != nil {
+		return 0, true, err
+	}
+	if len(c.writes) == 0 {
+		return now.root.revision, true, nil
+	}
+	if ctx.Err() != nil { // sent now, its outcome could only be in doubt
+		return 0, true, fmt.Errorf("nothing was written: %w", context.Cause(ctx))
+	}
+	revision, err = u.commit(ctx, now, c)
+	return revision, errors.Is(err, ErrUnknown), err
+}
+
+// prepare computes what to send.
+func (u *update) prepare(now *view) (compiled, error) {
 	wanted := now.desired.Clone()
 	if err := u.change(wanted); err != nil {
-		return nil, err
+		return compiled{}, err
 	}
-	have := now.desired
-	if len(now.invalid) > 0 {
-		have = asWritten(have, wanted, now.written)
+	c, err := compile(now, wanted)
+	if err == nil && len(c.writes) > 0 {
+		err = wanted.Validate()
 	}
-	operations, err := compile(have, wanted)
-	if err != nil {
-		return nil, err
-	}
-	if len(operations) > 0 {
-		if err := wanted.Validate(); err != nil {
-			return nil, err
-		}
-	}
-	return &attempt{now, operations}, nil
+	return c, err
 }
 
 // connected waits for a session: after an attempt in doubt for another one,
@@ -195,7 +181,7 @@ func (u *update) connected(ctx context.Context) (*view, error) {
 	defer patience.Stop()
 	for {
 		now := u.store.newest.Load()
-		if now.session != nil && (u.doubt == nil || now.session != u.doubt.view.session) {
+		if now.session != nil && (u.doubt == nil || now.session != u.doubt) {
 			return now, nil
 		}
 		select {
@@ -215,11 +201,25 @@ func (u *update) unavailable(cause error) error {
 	return fmt.Errorf("%w: %w", ErrUnavailable, cause)
 }
 
-func (u *update) late(ctx context.Context) error {
+// undecided adds that a transaction of the update is still in doubt, if it is.
+func (u *update) undecided(cause error) error {
 	if u.doubt != nil {
-		return fmt.Errorf("%w: %w", ErrUnknown, context.Cause(ctx))
+		return fmt.Errorf("%w: %w", ErrUnknown, cause)
 	}
-	return fmt.Errorf("nothing was written: %w", context.Cause(ctx))
+	return cause
+}
+
+// news waits for another view than the one that an attempt was made of.
+func (u *update) news(ctx context.Context, now *view) bool {
+	patience := time.NewTimer(newsPatience)
+	defer patience.Stop()
+	select {
+	case <-now.replaced:
+		return true
+	case <-patience.C:
+	case <-ctx.Done():
+	}
+	return false
 }
 
 // stale waits until the store has seen what made an attempt stale.
