@@ -13,6 +13,7 @@ import (
 
 	"github.com/isonet/isonet/api"
 	"github.com/isonet/isonet/exporter"
+	"github.com/isonet/isonet/fleet"
 	"github.com/isonet/isonet/history"
 	"github.com/isonet/isonet/internal/statefile"
 	"github.com/isonet/isonet/internal/version"
@@ -43,6 +44,9 @@ type Daemon struct {
 	nics  *nic.Sampler
 	load  *load.Sampler
 	links *links.Watcher
+	// reporter and reader are of the fleet; nil where none is configured.
+	reporter *fleet.Reporter
+	reader   *fleet.Reader
 	// history keeps who did what.
 	history *history.Store
 	// memory keeps what the loop remembers.
@@ -110,6 +114,7 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 	d.notify = &notifier{store: d.store, sw: d.sw, loop: d.loop, log: log.With("component", "notify")}
 	d.history = history.New(history.Config{Dir: cfg.StateDir, Bounds: cfg.History, Log: log.With("component", "history"), Host: d.host})
 	d.loop.Observe(d.keep)
+	d.joinFleet(cfg)
 	apiLog := log.With("component", "api")
 	var err error
 	d.api, err = api.New(api.Config{
@@ -213,6 +218,10 @@ func (d *Daemon) Start() {
 	d.start("name", d.followName)
 	d.start("nic", func(ctx context.Context) error { d.nics.Run(ctx); return nil })
 	d.start("load", func(ctx context.Context) error { d.load.Run(ctx); return nil })
+	if d.reporter != nil {
+		d.start("reports of this host", d.reporter.Run)
+		d.start("reports of other hosts", d.reader.Run)
+	}
 	d.start("notify", d.notify.run)
 	for _, l := range d.listeners {
 		d.log.Info("listening", "for", l.name, "address", l.listener.Addr().String())

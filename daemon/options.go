@@ -49,6 +49,15 @@ type Options struct {
 	StoreCA   string `yaml:"store-ca" usage:"PEM file with the CA of ssl: stores"`
 	StoreCert string `yaml:"store-cert" usage:"PEM file with the certificate for ssl: stores"`
 	StoreKey  string `yaml:"store-key" usage:"PEM file with the key of --store-cert"`
+	// The servers to which the hosts of one store report how they stand, in the database
+	// Isolated_Networks_Status: as for store, with commas between several, of which each
+	// gets the reports of all hosts. With ssl the files of store are used. Empty: nothing
+	// is known of other hosts. It needs store.
+	FleetStatus string `yaml:"fleet-status" usage:"OVSDB servers with the Isolated_Networks_Status database, where hosts report, with commas; empty is none"`
+	// URL under which other hosts reach the API of this isonetd: https://HOST:PORT. Empty:
+	// the name of the machine with the port of listen, if that has a certificate and is
+	// reached from elsewhere.
+	APIURL string `yaml:"api-url" usage:"URL under which other hosts reach this API; empty is the machine's name and the port of --listen with TLS"`
 	// Directory of the store's own database, the history, the traffic totals, and what
 	// isonetd remembers of bridges, ports and a shared store. An absolute path.
 	StateDir string `yaml:"state-dir" default:"/var/lib/isonet" usage:"directory of the store's own database"`
@@ -172,6 +181,8 @@ type Config struct {
 	Store        []string     // empty: a database of its own in StateDir
 	StoreCert    *Certificate // for ssl endpoints of Store; nil for none of them
 	StoreCA      *x509.CertPool
+	FleetStatus  []string // where hosts report; empty is nowhere
+	APIURL       string   // where other hosts reach the API; "" is nowhere
 	StateDir     string
 	Socket       string
 	SocketGID    int    // of Socket; -1 is the process's own
@@ -219,8 +230,14 @@ func (o Options) Parse() (Config, error) {
 			fail("store", err)
 		}
 	}
-	if cfg.StoreCert, cfg.StoreCA, err = o.storeTLS(cfg.Store); err != nil {
+	if cfg.FleetStatus, err = o.fleetStatus(); err != nil {
+		fail("fleet-status", err)
+	}
+	if cfg.StoreCert, cfg.StoreCA, err = o.storeTLS(slices.Concat(cfg.Store, cfg.FleetStatus)); err != nil {
 		fail("store", err)
+	}
+	if cfg.APIURL, err = o.apiURL(); err != nil {
+		fail("api-url", err)
 	}
 	if cfg.SocketGID, err = parseGroup(o.SocketGroup); err != nil {
 		fail("socket-group", err)
