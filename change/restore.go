@@ -106,9 +106,10 @@ func compared(before, after *model.Desired) Restored {
 			r.Removed = append(r.Removed, n.Name)
 		}
 	}
+	had, has := model.NewHostIndex(before), model.NewHostIndex(after)
 	for id, h := range after.Hosts {
 		have := before.Hosts[id]
-		if have.Name != h.Name || !slices.Equal(have.Labels, h.Labels) || !sameAttachments(before.On(id), after.On(id)) {
+		if have.Name != h.Name || !slices.Equal(have.Labels, h.Labels) || !sameAttachments(had.On(id), has.On(id)) {
 			r.Hosts = append(r.Hosts, h.Name)
 		}
 	}

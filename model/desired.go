@@ -184,7 +184,7 @@ func (d *Desired) HostNetworks(host ID) []Network {
 		return nil
 	}
 	// Not by AttachmentID, which is a hash and costs more than all the rest.
-	explicit := make(map[ID]bool, len(d.Attachments))
+	explicit := map[ID]bool{}
 	for _, a := range d.Attachments {
 		if a.Host == host {
 			explicit[a.Network] = true

@@ -332,6 +332,25 @@ func TestEditsKeepTheStateValid(t *testing.T) {
 	})
 }
 
+func TestAHostIndexFindsWhatOnFinds(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d := model.NewDesired()
+		hosts := []model.ID{model.HostID("h"), model.HostID("i")}
+		for i, host := range hosts {
+			d.Hosts[host] = model.Host{ID: host, SystemID: []string{"h", "i"}[i]}
+		}
+		for range rapid.IntRange(1, 30).Draw(t, "edits") {
+			edit(t, d, rapid.SampledFrom(hosts).Draw(t, "host"))
+		}
+		index := model.NewHostIndex(d)
+		for _, host := range append(hosts, "nobody") {
+			if diff := cmp.Diff(d.On(host), index.On(host)); diff != "" {
+				t.Fatalf("host %s (-On +index):\n%s", host, diff)
+			}
+		}
+	})
+}
+
 func TestUndoTakesBackOneChangeAndKeepsOthers(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		before := model.NewDesired()
