@@ -409,6 +409,17 @@ func TestClientsThatDoNotRead(t *testing.T) {
 		close(stop)
 		<-stopped
 	})
+	t.Run("a list", func(t *testing.T) {
+		long := newWorld(t)
+		long.fleet(300)
+		address := harden(t, long.handler, func(s *http.Server) { s.WriteTimeout = 100 * time.Millisecond; closed = closings(s) })
+		conn := dial(t, address)
+		_ = conn.SetReadBuffer(4096)
+		if _, err := io.WriteString(conn, strings.Replace(get, "/api", "/api/hosts?follow=networkattachments", 1)+"\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		awaitClosed(t, closed)
+	})
 	t.Run("watch with a body", func(t *testing.T) {
 		request := strings.Replace(get, "/api", "/api/isonet/watch", 1) + "Content-Length: 17\r\n\r\n"
 		quick := harden(t, w.handler, func(s *http.Server) { s.ReadTimeout = 50 * time.Millisecond })

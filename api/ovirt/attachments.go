@@ -90,7 +90,7 @@ func (r attachmentResource) list() handler {
 	return show(r.site, attachmentLinks(), func(c *rest.Call, v *view) ([]model.Attachment, error) {
 		h, err := hostAt(c, v.desired)
 		return rest.Limit(c, v.desired.On(h.ID)), err
-	}, (*view).attachments)
+	}, each("network_attachments", (*view).attachment))
 }
 
 func (r attachmentResource) get() handler {

@@ -16,19 +16,12 @@ type clusterResource struct{ site }
 func (v *view) dataCenter(d *dataCenterDTO, f follow) *dataCenterDTO {
 	d.Link = f.leave(d.Link)
 	if f.has("clusters") {
-		d.Clusters = v.clusters([]*clusterDTO{v.bareCluster()}, f.under("clusters"))
+		d.Clusters = &clustersDTO{[]*clusterDTO{v.cluster(v.bareCluster(), f.under("clusters"))}}
 	}
 	if f.has("networks") {
 		d.Networks = v.networks(v.sortedNetworks(), f.under("networks"))
 	}
 	return d
-}
-
-func (v *view) dataCenters(list []*dataCenterDTO, f follow) *dataCentersDTO {
-	for _, d := range list {
-		v.dataCenter(d, f)
-	}
-	return &dataCentersDTO{list}
 }
 
 func dataCenterLinks() links {
@@ -45,13 +38,6 @@ func (v *view) cluster(d *clusterDTO, f follow) *clusterDTO {
 		d.Networks = v.clusterNetworks(v.sortedNetworks(), f.under("networks"))
 	}
 	return d
-}
-
-func (v *view) clusters(list []*clusterDTO, f follow) *clustersDTO {
-	for _, d := range list {
-		v.cluster(d, f)
-	}
-	return &clustersDTO{list}
 }
 
 func clusterLinks() links { return links{"datacenter": nil, "networks": networkLinks()} }
@@ -88,7 +74,7 @@ func (r dataCenterResource) list() handler {
 		"comment":     func(d *dataCenterDTO) string { return *d.Comment },
 		"description": func(d *dataCenterDTO) string { return *d.Description },
 		"status":      func(d *dataCenterDTO) string { return d.Status },
-	}), (*view).dataCenters)
+	}), each("data_centers", (*view).dataCenter))
 }
 
 func (r dataCenterResource) get() handler {
@@ -96,11 +82,11 @@ func (r dataCenterResource) get() handler {
 }
 
 func (r dataCenterResource) listClusters() handler {
-	return show(r.site, clusterLinks(), limited((*view).theCluster), (*view).clusters)
+	return show(r.site, clusterLinks(), limited((*view).theCluster), each("clusters", (*view).cluster))
 }
 
 func (r dataCenterResource) listNetworks() handler {
-	return show(r.site, networkLinks(), limited((*view).sortedNetworks), (*view).networks)
+	return show(r.site, networkLinks(), limited((*view).sortedNetworks), each("networks", (*view).network))
 }
 
 func (r clusterResource) list() handler {
@@ -110,7 +96,7 @@ func (r clusterResource) list() handler {
 		"datacenter":  func(*clusterDTO) string { return defaultName },
 		"description": func(d *clusterDTO) string { return *d.Description },
 		"initialized": func(*clusterDTO) string { return "true" },
-	}), (*view).clusters)
+	}), each("clusters", (*view).cluster))
 }
 
 func (r clusterResource) get() handler {
@@ -118,7 +104,7 @@ func (r clusterResource) get() handler {
 }
 
 func (r clusterResource) listNetworks() handler {
-	return show(r.site, networkLinks(), limited((*view).sortedNetworks), (*view).clusterNetworks)
+	return show(r.site, networkLinks(), limited((*view).sortedNetworks), each("networks", (*view).clusterNetwork))
 }
 
 func (r clusterResource) getNetwork() handler {

@@ -45,8 +45,6 @@ func (l *networksDTO) items() []*networkDTO {
 	return l.Network
 }
 
-func (*networksDTO) Element() string { return "networks" }
-
 type usagesDTO struct {
 	Usage []string `xml:"usage" json:"usage,omitempty"`
 }
@@ -85,12 +83,6 @@ type dataCenterDTO struct {
 
 func (*dataCenterDTO) Element() string { return "data_center" }
 
-type dataCentersDTO struct {
-	DataCenter []*dataCenterDTO `xml:"data_center" json:"data_center,omitempty"`
-}
-
-func (*dataCentersDTO) Element() string { return "data_centers" }
-
 type clusterDTO struct {
 	entity
 	Name        *string           `xml:"name" json:"name,omitempty"`
@@ -108,8 +100,6 @@ func (*clusterDTO) Element() string { return "cluster" }
 type clustersDTO struct {
 	Cluster []*clusterDTO `xml:"cluster" json:"cluster,omitempty"`
 }
-
-func (*clustersDTO) Element() string { return "clusters" }
 
 // compatibilityDTO is the compatibility version of a cluster.
 type compatibilityDTO struct {
@@ -132,8 +122,6 @@ type vnicProfilesDTO struct {
 	VnicProfile []*vnicProfileDTO `xml:"vnic_profile" json:"vnic_profile,omitempty"`
 }
 
-func (*vnicProfilesDTO) Element() string { return "vnic_profiles" }
-
 type passThroughDTO struct {
 	Mode string `xml:"mode" json:"mode"`
 }
@@ -151,8 +139,6 @@ func (*labelDTO) Element() string { return "network_label" }
 type labelsDTO struct {
 	NetworkLabel []*labelDTO `xml:"network_label" json:"network_label,omitempty"`
 }
-
-func (*labelsDTO) Element() string { return "network_labels" }
 
 // items returns the members of a list that may be absent.
 func (l *labelsDTO) items() []*labelDTO {
@@ -183,8 +169,6 @@ func (*attachmentDTO) Element() string { return "network_attachment" }
 type attachmentsDTO struct {
 	NetworkAttachment []*attachmentDTO `xml:"network_attachment" json:"network_attachment,omitempty"`
 }
-
-func (*attachmentsDTO) Element() string { return "network_attachments" }
 
 // items returns the members of a list that may be absent.
 func (l *attachmentsDTO) items() []*attachmentDTO {
@@ -288,12 +272,6 @@ type fullVersionDTO struct {
 
 func (*hostDTO) Element() string { return "host" }
 
-type hostsDTO struct {
-	Host []*hostDTO `xml:"host" json:"host,omitempty"`
-}
-
-func (*hostsDTO) Element() string { return "hosts" }
-
 // nicDTO refers to a NIC in a request. Isolated networks have none, so that it
 // is only read to be refused, except when it is empty.
 type nicDTO struct {
@@ -329,8 +307,6 @@ func (*hostNICDTO) Element() string { return "host_nic" }
 type hostNICsDTO struct {
 	HostNIC []*hostNICDTO `xml:"host_nic" json:"host_nic,omitempty"`
 }
-
-func (*hostNICsDTO) Element() string { return "host_nics" }
 
 type bondingDTO struct {
 	ActiveSlave *entity     `xml:"active_slave" json:"active_slave,omitempty"`
@@ -386,8 +362,6 @@ func (*statisticDTO) Element() string { return "statistic" }
 type statisticsDTO struct {
 	Statistic []*statisticDTO `xml:"statistic" json:"statistic,omitempty"`
 }
-
-func (*statisticsDTO) Element() string { return "statistics" }
 
 type valuesDTO struct {
 	Value []valueDTO `xml:"value" json:"value,omitempty"`
@@ -486,12 +460,6 @@ type userDTO struct {
 
 func (*userDTO) Element() string { return "user" }
 
-type usersDTO struct {
-	User []*userDTO `xml:"user" json:"user,omitempty"`
-}
-
-func (*usersDTO) Element() string { return "users" }
-
 // namedDTO refers to an object, which may exist no more, and has the name that it had.
 type namedDTO struct {
 	entity
@@ -514,12 +482,6 @@ type eventDTO struct {
 }
 
 func (*eventDTO) Element() string { return "event" }
-
-type eventsDTO struct {
-	Event []*eventDTO `xml:"event" json:"event,omitempty"`
-}
-
-func (*eventsDTO) Element() string { return "events" }
 
 // isolationDTO is the verdict on the isolation of an attachment on this host.
 type isolationDTO struct {

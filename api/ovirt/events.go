@@ -89,7 +89,7 @@ func (r eventResource) list(c *rest.Call) (rest.Document, error) {
 	if found, err = eventFields().search(q, found, fold); err != nil {
 		return nil, err
 	}
-	return &eventsDTO{page(c, found, q.page)}, nil
+	return listOf("events", page(c, found, q.page)), nil
 }
 
 // pageOf returns how many events stand before a page, and how many it has at most. The

@@ -1,6 +1,7 @@
 package ovirt
 
 import (
+	"bytes"
 	"errors"
 	"strings"
 	"testing"
@@ -59,7 +60,7 @@ func checkDecode(t *testing.T, f rest.Format, data []byte) {
 			continue
 		}
 		for _, form := range []rest.Format{rest.FormatXML, rest.FormatJSON} {
-			written, err := form.Encode(d)
+			written, err := encode(form, d)
 			if err != nil {
 				t.Fatalf("encode: %v", err)
 			}
@@ -67,7 +68,7 @@ func checkDecode(t *testing.T, f rest.Format, data []byte) {
 			if err := form.Decode(written, again); err != nil {
 				t.Fatalf("decode what was encoded: %v:\n%s", err, written)
 			}
-			rewritten, err := form.Encode(again)
+			rewritten, err := encode(form, again)
 			if err != nil {
 				t.Fatalf("encode again: %v", err)
 			}
@@ -77,6 +78,13 @@ func checkDecode(t *testing.T, f rest.Format, data []byte) {
 			}
 		}
 	}
+}
+
+// encode returns a document as it is written.
+func encode(form rest.Format, d rest.Document) ([]byte, error) {
+	var b bytes.Buffer
+	err := form.Write(&b, d)
+	return b.Bytes(), err
 }
 
 func TestWildcard(t *testing.T) {

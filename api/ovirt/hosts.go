@@ -1,6 +1,7 @@
 package ovirt
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -21,7 +22,7 @@ func (v *view) host(h model.Host, f follow) *hostDTO {
 		d.Cluster = v.cluster(v.bareCluster(), f.under("cluster"))
 	}
 	if f.has("networkattachments") {
-		d.NetworkAttachments = v.attachments(v.desired.On(h.ID), f.under("networkattachments"))
+		d.NetworkAttachments = v.attachments(v.hosts().On(h.ID), f.under("networkattachments"))
 	}
 	if f.has("networklabels") {
 		d.NetworkLabels = v.labelsOfHost(h)
@@ -31,14 +32,6 @@ func (v *view) host(h model.Host, f follow) *hostDTO {
 	}
 	if f.has("statistics") {
 		d.Statistics.value = v.machineStatistics(h)
-	}
-	return d
-}
-
-func (v *view) hosts(list []model.Host, f follow) *hostsDTO {
-	d := &hostsDTO{}
-	for _, h := range list {
-		d.Host = append(d.Host, v.host(h, f))
 	}
 	return d
 }
@@ -56,7 +49,7 @@ func hostLinks() links {
 func (r hostResource) list() handler {
 	return show(r.site, hostLinks(), func(c *rest.Call, v *view) ([]model.Host, error) {
 		hosts := slices.SortedFunc(maps.Values(v.desired.Hosts), func(a, b model.Host) int {
-			return strings.Compare(a.Name+"\x00"+string(a.ID), b.Name+"\x00"+string(b.ID))
+			return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(string(a.ID), string(b.ID)))
 		})
 		return find(c, hosts, fields[model.Host]{
 			"name":       func(h model.Host) string { return h.Name },
@@ -68,7 +61,7 @@ func (r hostResource) list() handler {
 			"status":     func(h model.Host) string { return v.hostStatus(h.ID) },
 			"type":       func(model.Host) string { return hostType },
 		})
-	}, (*view).hosts)
+	}, each("hosts", (*view).host))
 }
 
 func (r hostResource) get() handler { return show(r.site, hostLinks(), in(hostAt), (*view).host) }
@@ -79,7 +72,7 @@ func (r hostResource) listStatistics(c *rest.Call) (rest.Document, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &statisticsDTO{rest.Limit(c, v.machineStatistics(h).Statistic)}, nil
+	return listOf("statistics", rest.Limit(c, v.machineStatistics(h).Statistic)), nil
 }
 
 func (r hostResource) getStatistic(c *rest.Call) (rest.Document, error) {

@@ -61,7 +61,7 @@ func (r labelResource) listOfNetwork(c *rest.Call) (rest.Document, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &labelsDTO{rest.Limit(c, v.labelsOfNetwork(n).NetworkLabel)}, nil
+	return listOf("network_labels", rest.Limit(c, v.labelsOfNetwork(n).NetworkLabel)), nil
 }
 
 func (r labelResource) getOfNetwork(c *rest.Call) (rest.Document, error) {
@@ -118,7 +118,7 @@ func (r labelResource) listOfHost(c *rest.Call) (rest.Document, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &labelsDTO{rest.Limit(c, v.labelsOfHost(h).NetworkLabel)}, nil
+	return listOf("network_labels", rest.Limit(c, v.labelsOfHost(h).NetworkLabel)), nil
 }
 
 func (r labelResource) getOfHost(c *rest.Call) (rest.Document, error) {

@@ -76,7 +76,7 @@ func (r networkResource) list() handler {
 		"mtu":         func(n model.Network) string { return strconv.Itoa(n.MTU) },
 		"stp":         func(model.Network) string { return "false" },
 		"vmnetwork":   func(model.Network) string { return "true" },
-	}), (*view).networks)
+	}), each("networks", (*view).network))
 }
 
 func (r networkResource) get() handler {

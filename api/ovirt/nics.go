@@ -125,7 +125,7 @@ func (r nicResource) list() handler {
 	return show(r.site, nicLinks(), func(c *rest.Call, v *view) ([]hostNIC, error) {
 		h, err := hostAt(c, v.desired)
 		return rest.Limit(c, v.nicsOf(h.ID)), err
-	}, (*view).nicList)
+	}, each("host_nics", (*view).nic))
 }
 
 func (r nicResource) get() handler { return show(r.site, nicLinks(), nicAt, (*view).nic) }
@@ -144,7 +144,7 @@ func (r nicResource) listStatistics(c *rest.Call) (rest.Document, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &statisticsDTO{rest.Limit(c, v.nicStatistics(n).Statistic)}, nil
+	return listOf("statistics", rest.Limit(c, v.nicStatistics(n).Statistic)), nil
 }
 
 func (r nicResource) getStatistic(c *rest.Call) (rest.Document, error) {

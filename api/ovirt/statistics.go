@@ -128,7 +128,7 @@ func (r statisticResource) list(c *rest.Call) (rest.Document, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &statisticsDTO{rest.Limit(c, v.statistics(at).Statistic)}, nil
+	return listOf("statistics", rest.Limit(c, v.statistics(at).Statistic)), nil
 }
 
 func (r statisticResource) get(c *rest.Call) (rest.Document, error) {

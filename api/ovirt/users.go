@@ -36,7 +36,7 @@ func (r userResource) list(c *rest.Call) (rest.Document, error) {
 		"name":    func(d *userDTO) string { return d.Name },
 		"usrname": func(d *userDTO) string { return d.UserName },
 	})
-	return &usersDTO{found}, err
+	return listOf("users", found), err
 }
 
 func (r userResource) get(c *rest.Call) (rest.Document, error) {

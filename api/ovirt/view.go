@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/isonet/isonet/api/rest"
 	"github.com/isonet/isonet/model"
@@ -47,10 +48,13 @@ func (o ownNICs) of(host model.ID) []model.NIC {
 	return o.nics
 }
 
-// view renders one moment of the desired and actual state for one request.
+// view renders one moment of the desired and actual state for one request. It never changes:
+// a reply that is too long to keep is rendered twice.
 type view struct {
 	base    string
 	desired *model.Desired
+	// hosts is the index of desired, made when it is needed.
+	hosts   func() *model.HostIndex
 	status  report.Status
 	traffic map[model.ID]model.Traffic
 	nics    ownNICs
@@ -65,7 +69,7 @@ func (s site) view(c *rest.Call) *view { return s.viewOf(c, s.Store.Snapshot()) 
 func (s site) viewOf(c *rest.Call, d *model.Desired) *view {
 	status := s.Loop.Status()
 	return &view{
-		base: c.Base(), desired: d, status: status, traffic: s.Traffic.Traffic(),
+		base: c.Base(), desired: d, hosts: sync.OnceValue(func() *model.HostIndex { return model.NewHostIndex(d) }), status: status, traffic: s.Traffic.Traffic(),
 		nics: ownNICs{status.HostID, s.nics.Snapshot()}, machine: s.machine.Snapshot(),
 	}
 }

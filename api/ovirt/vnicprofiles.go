@@ -36,7 +36,7 @@ func (r vnicProfileResource) list() handler {
 		"network_name":   func(n model.Network) string { return n.Name },
 		"passthrough":    func(model.Network) string { return "false" },
 		"port_mirroring": func(model.Network) string { return "false" },
-	}), (*view).vnicProfiles)
+	}), each("vnic_profiles", (*view).vnicProfile))
 }
 
 func (r vnicProfileResource) get() handler {
@@ -61,7 +61,7 @@ func (r vnicProfileResource) listOfNetwork() handler {
 	return show(r.site, vnicProfileLinks(), func(c *rest.Call, v *view) ([]model.Network, error) {
 		n, err := networkAt(c, v.desired)
 		return rest.Limit(c, []model.Network{n}), err
-	}, (*view).vnicProfiles)
+	}, each("vnic_profiles", (*view).vnicProfile))
 }
 
 func (r vnicProfileResource) getOfNetwork() handler {

@@ -50,9 +50,8 @@ func (c *Call) subject() change.Subject {
 }
 
 // entityTag is the strong entity tag (RFC 9110 section 8.8.3) of a reply: the
-// version of what writes change, and then that of the whole body.
-func entityTag(version string, body []byte) string {
-	sum := sha256.Sum256(body)
+// version of what writes change, and then that of the whole body, which has the sum.
+func entityTag(version string, sum [sha256.Size]byte) string {
 	return `"` + version + "." + hex.EncodeToString(sum[:8]) + `"`
 }
 

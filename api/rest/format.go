@@ -1,10 +1,10 @@
 package rest
 
 import (
-	"bytes"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
+	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -33,24 +33,25 @@ func (f Format) contentType() string {
 	return "application/xml;charset=UTF-8"
 }
 
-// Encode writes a document.
-func (f Format) Encode(d Document) ([]byte, error) {
-	var b bytes.Buffer
-	if f == FormatJSON {
-		e := json.NewEncoder(&b)
-		e.SetEscapeHTML(false)
-		e.SetIndent("", "  ")
-		err := e.Encode(d)
-		return b.Bytes(), err
+// Write writes a document.
+func (f Format) Write(w io.Writer, d Document) error {
+	list, many := d.(List)
+	switch {
+	case f == FormatJSON && many:
+		return list.writeJSON(w)
+	case f == FormatJSON:
+		return jsonEncoder(w, "").Encode(d)
 	}
-	b.WriteString(prolog)
-	e := xml.NewEncoder(&b)
+	if _, err := io.WriteString(w, prolog); err != nil {
+		return err
+	}
+	e := xml.NewEncoder(w)
 	e.Indent("", "    ")
 	if err := e.EncodeElement(d, xml.StartElement{Name: xml.Name{Local: d.Element()}}); err != nil {
-		return nil, err
+		return err
 	}
-	b.WriteByte('\n')
-	return b.Bytes(), nil
+	_, err := io.WriteString(w, "\n")
+	return err
 }
 
 // Decode reads a whole body, which is in UTF-8 unless it is XML and says otherwise. What

@@ -1,9 +1,13 @@
 package rest
 
 import (
+	"bufio"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -18,28 +22,60 @@ func (c *Call) AllowReply(longer time.Duration) {
 	_ = http.NewResponseController(c.w).SetWriteDeadline(time.Now().Add(server.WriteTimeout + longer)) // the connection is gone, or has it
 }
 
+// client writes to the client in parts. One that reads on gets all of them, however long that
+// takes in all; one that does not loses the connection.
+type client struct{ *Call }
+
+func (c client) Write(p []byte) (n int, err error) {
+	for part := range slices.Chunk(p, partSize) {
+		c.AllowReply(0)
+		written, err := c.w.Write(part)
+		n += written
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
 // Send writes the reply in the form that the client prefers.
 func (c *Call) Send(status int, d Document) error {
-	body, err := c.format.Encode(d)
+	made, err := c.draft(d)
 	if err != nil {
 		return err
 	}
 	if c.version != "" && status == http.StatusOK {
-		lasting := body
+		lasting := made
 		if t, ok := d.(timed); ok {
-			if lasting, err = c.format.Encode(t.Timeless()); err != nil {
+			if lasting, err = c.draft(t.Timeless()); err != nil {
 				return err
 			}
 		}
-		tag := entityTag(c.version, lasting)
+		tag := entityTag(c.version, lasting.sum())
 		c.w.Header().Set("ETag", tag)
 		if c.unchanged(tag) {
 			c.sendNotModified()
 			return nil
 		}
 	}
-	c.SendBytes(status, c.format.contentType(), body)
-	return nil
+	c.begin(status, c.format.contentType(), made.length)
+	if made.kept == nil {
+		return c.sendAgain(d, made)
+	}
+	return made.kept.writeTo(client{c})
+}
+
+// sendAgain makes the document of a draft again, for the client.
+func (c *Call) sendAgain(d Document, made *draft) error {
+	again := &draft{hash: sha256.New()}
+	buffer := bufio.NewWriterSize(client{c}, partSize)
+	if err := c.format.Write(io.MultiWriter(buffer, again), d); err != nil {
+		return err
+	}
+	if again.sum() != made.sum() {
+		panic("a document is another one than when the header of its reply was made")
+	}
+	return buffer.Flush()
 }
 
 // SendJSON writes a reply that is JSON, whatever the client prefers.
@@ -54,14 +90,19 @@ func (c *Call) SendJSON(status int, v any) error {
 
 // SendBytes writes a reply of any type.
 func (c *Call) SendBytes(status int, contentType string, body []byte) {
+	c.begin(status, contentType, len(body))
+	_, _ = client{c}.Write(body) // the client is gone, or has it
+}
+
+// begin writes the header of a reply.
+func (c *Call) begin(status int, contentType string, length int) {
 	h := c.w.Header()
 	h.Set("Content-Type", contentType)
-	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("Content-Length", strconv.Itoa(length))
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
 	c.status = status
 	c.w.WriteHeader(status)
-	_, _ = c.w.Write(body) // the client is gone, or has it
 }
 
 // Faults says errors in the words of who is asked.
@@ -75,10 +116,11 @@ type Faults interface {
 // retryAfter is when a client may try again what Open vSwitch's absence stopped.
 const retryAfter = 5 * time.Second
 
-// fail writes a fault. It writes nothing when the reply has begun.
+// fail writes a fault. A reply that has begun breaks off with its connection, so that nobody
+// takes a part of it for the whole.
 func (c *Call) fail(faults Faults, err error) {
 	if c.status != 0 {
-		return
+		panic(http.ErrAbortHandler)
 	}
 	status := faults.Status(err)
 	switch status {

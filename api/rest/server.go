@@ -13,8 +13,8 @@ import (
 const (
 	headerTimeout = 10 * time.Second
 	readTimeout   = 30 * time.Second
-	// writeTimeout is for a reply that nothing extends. Writes extend it by the
-	// time that they may wait for Open vSwitch, watches by each line.
+	// writeTimeout is for each part of a reply (partSize), and for what comes before the first
+	// one. Writes extend that by the time that they may wait for Open vSwitch.
 	writeTimeout   = 60 * time.Second
 	idleTimeout    = 2 * time.Minute
 	maxHeaderBytes = 16 << 10
