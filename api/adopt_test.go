@@ -336,6 +336,37 @@ func TestReleaseDevice(t *testing.T) {
 	w.refused(http.StatusServiceUnavailable, path, `{"device":"vnet4"}`)
 }
 
+// TestRegister registers a host that somebody removed: it has what it had, as far as that
+// exists, and nobody registers twice.
+func TestRegister(t *testing.T) {
+	const path = base + "/isonet/register"
+	w := newWorld(t)
+	w.refused(http.StatusConflict, path, `{}`)
+	d := w.store.desired.Clone()
+	w.loop.former = d.Hosts[host1]
+	for _, a := range d.Attachments {
+		if a.Host == host1 {
+			w.loop.attached = append(w.loop.attached, a)
+		}
+	}
+	gone := model.NewID()
+	w.loop.attached = append(w.loop.attached, model.Attachment{ID: model.AttachmentID(host1, gone), Host: host1, Network: gone, Explicit: true})
+	had := d.On(host1)
+	if err := d.RemoveHost(host1); err != nil {
+		t.Fatal(err)
+	}
+	w.store.desired = d
+	for _, query := range []string{"?dry_run=true", ""} {
+		if got := asked[wire.Host](w, path+query, `{}`); got.ID != string(host1) || got.Name != w.loop.former.Name {
+			t.Errorf("%q: registered %+v", query, got)
+		}
+	}
+	if diff := cmp.Diff(had, w.store.Snapshot().On(host1)); diff != "" || len(had) == 0 {
+		t.Errorf("attachments (-want +got):\n%s", diff)
+	}
+	w.refused(http.StatusConflict, path, `{}`)
+}
+
 func TestPrune(t *testing.T) {
 	w := newWorld(t)
 	gone := plan.Port{Name: "vnet9", Tag: -1, Interfaces: []plan.Interface{{UUID: "vnet9", Name: "vnet9", OFPort: -1, Error: "could not open network device vnet9 (No such device)"}}}

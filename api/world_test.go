@@ -128,8 +128,11 @@ type loop struct {
 	refuse  error                  // what WaitFor returns
 	stuck   bool                   // WaitFor waits for ever
 	waited  []model.ID             // what WaitFor was last asked for
-	onWait  func()                 // runs before WaitFor's answer
-	looked  chan struct{}          // gets a value after each look at the status, unless nil
+	// former and attached are what Former returns when the host is not there.
+	former   model.Host
+	attached []model.Attachment
+	onWait   func()        // runs before WaitFor's answer
+	looked   chan struct{} // gets a value after each look at the status, unless nil
 }
 
 func (l *loop) Status() report.Status {
@@ -167,6 +170,11 @@ func (l *loop) WaitFor(ctx context.Context, revision int64, networks ...model.ID
 	}
 	l.realise()
 	return nil
+}
+
+// Former returns what it is told to.
+func (l *loop) Former() (model.Host, []model.Attachment, bool) {
+	return l.former, l.attached, l.former.ID != ""
 }
 
 // ReleaseDevice does it at once.

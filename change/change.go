@@ -59,6 +59,9 @@ type Host interface {
 	// ReleaseDevice takes the host guard off a device that has left isonet's
 	// bridges.
 	ReleaseDevice(ctx context.Context, device string) error
+	// Former returns the host that this machine was last, with the attachments that it
+	// had as far as they are known; false if it was none yet.
+	Former() (host model.Host, attachments []model.Attachment, known bool)
 }
 
 // Loop is the three of them in one.

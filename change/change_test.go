@@ -109,6 +109,8 @@ func (h *host) WaitFor(_ context.Context, _ int64, networks ...model.ID) error {
 
 func (h *host) Prune(context.Context, model.ID) ([]string, error) { return nil, errors.New("pruned") }
 
+func (h *host) Former() (model.Host, []model.Attachment, bool) { return model.Host{}, nil, false }
+
 func (h *host) ReleaseDevice(context.Context, string) error { return errors.New("released") }
 
 func attachBlue(host model.ID) func(*model.Desired) error {

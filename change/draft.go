@@ -11,7 +11,7 @@ import (
 // made in a draft of the desired state only.
 func (w *Writer) Draft() (*Writer, *Draft) {
 	d := &Draft{desired: w.store.Snapshot(), evicted: map[model.ID][]model.ID{}, released: map[model.ID][]model.ID{}}
-	look := onlooker{w.status}
+	look := onlooker{w.status, w.host}
 	return &Writer{store: d, status: w.status, waiter: look, host: look, logger: w.logger}, d
 }
 
@@ -53,7 +53,12 @@ func (d *Draft) Leaving(host model.ID) *model.Desired {
 }
 
 // onlooker says what would be done, and does not wait for it.
-type onlooker struct{ status Status }
+type onlooker struct {
+	status Status
+	host   Host
+}
+
+func (o onlooker) Former() (model.Host, []model.Attachment, bool) { return o.host.Former() }
 
 func (onlooker) WaitFor(context.Context, int64, ...model.ID) error { return nil }
 

@@ -29,6 +29,11 @@ func (c *Client) Prune(ctx context.Context, network string, dryRun bool) (done w
 	return done, c.call(ctx, http.MethodPost, "/isonet/prune", onlyIf("dry_run", dryRun), body, &done)
 }
 
+// Register makes the daemon's host known again, after somebody removed it.
+func (c *Client) Register(ctx context.Context, dryRun bool) (made wire.Host, err error) {
+	return made, c.call(ctx, http.MethodPost, "/isonet/register", onlyIf("dry_run", dryRun), struct{}{}, &made)
+}
+
 // ReleaseDevice takes the host guard off a device of the daemon's host that has
 // left the networks.
 func (c *Client) ReleaseDevice(ctx context.Context, device string, dryRun bool) error {

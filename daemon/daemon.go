@@ -172,6 +172,8 @@ func (d *Daemon) wanted(systemID string) (map[model.ID]bool, bool) {
 	if host == "" {
 		h, _ := desired.HostOf(systemID)
 		host = h.ID
+	} else if _, there := desired.Hosts[host]; !there { // somebody removed it, and it keeps what it has
+		return nil, false
 	}
 	for _, n := range desired.HostNetworks(host) {
 		networks[n.ID] = true

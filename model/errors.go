@@ -50,9 +50,10 @@ const (
 	RemovedInUseByMany Code = "removed-in-use-by-vms" // the network's name, the ports, the VMs, how many
 	InQuarantine       Code = "in-quarantine"         // the network's name, the ports
 	BackupOlder        Code = "backup-older"          // the revisions of the backup and of the store
-	HostNotEmpty       Code = "host-not-empty"        // the host's name, how many networks, how many labels
-	Unrealised         Code = "unrealised"            // what became of the change, the cause
-	OutOfSync          Code = "out-of-sync"           // "setup" or "sync all", the cause
+	HostThere          Code = "host-there"
+	HostNotEmpty       Code = "host-not-empty" // the host's name, how many networks, how many labels
+	Unrealised         Code = "unrealised"     // what became of the change, the cause
+	OutOfSync          Code = "out-of-sync"    // "setup" or "sync all", the cause
 
 	// Of bridges that are adopted and released.
 	BridgeMissing   Code = "bridge-missing"       // the bridge's name

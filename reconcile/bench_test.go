@@ -67,6 +67,7 @@ func (c *crowded) Ready() <-chan struct{} {
 	return ready
 }
 
+func (c *crowded) Recalled() *model.Desired    { return nil }
 func (c *crowded) Snapshot() *model.Desired    { return c.desired }
 func (c *crowded) Changed() <-chan struct{}    { return nil }
 func (c *crowded) Trouble() (time.Time, error) { return time.Time{}, nil }

@@ -97,6 +97,7 @@ func (w *world) Ready() <-chan struct{} {
 	close(ready)
 	return ready
 }
+func (w *world) Recalled() *model.Desired { return nil }
 func (w *world) Snapshot() *model.Desired { return w.desired }
 
 func (w *world) Trouble() (time.Time, error) {

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -39,8 +40,8 @@ func (l *Loop) identify(desired *model.Desired, actual *plan.Actual) (host model
 		remembered = false
 	}
 	if !remembered || known && host.ID == was.ID || l.alone && known && !bare(desired, host) {
-		l.stranger.Store(nil)
 		if known {
+			l.stranger.Store(nil)
 			l.ports.keep.setHost(host.ID)
 		}
 		return host, known
@@ -55,6 +56,66 @@ func (l *Loop) identify(desired *model.Desired, actual *plan.Actual) (host model
 			was.SystemID, was.Name),
 	})
 	return was, true
+}
+
+// removed says that this machine was a host, and that the desired state has that host no
+// more. Somebody took its row away, perhaps by mistake. A store that only this machine
+// has may be a new one when isonetd starts: then it is not taken for that.
+func (l *Loop) removed() bool {
+	return l.ports.keep.hostID() != "" && (l.last() != nil || !l.alone)
+}
+
+// hold returns what a host goes by that was removed: what it went by last. Nothing is
+// removed for its sake. It is false if that is not known, and tells why in any case.
+func (l *Loop) hold() (desired *model.Desired, host model.Host, known bool) {
+	id := l.ports.keep.hostID()
+	if last := l.last(); last != nil {
+		host, known = last.Hosts[id]
+		if l.held == nil {
+			l.held = last.Clone()
+			l.held.Recalled = true
+		}
+	}
+	said := plan.Sighting{
+		Cause:  fmt.Sprintf("somebody removed the host '%s' of this machine from the desired state; its networks stay as they are", cmp.Or(host.Name, string(id))),
+		Remedy: "register it again, with the labels and networks that it had (\"isonet host register\")",
+	}
+	if before := l.stranger.Load(); before == nil || before.Cause != said.Cause {
+		l.log.Error(said.Cause, "remedy", said.Remedy)
+	}
+	l.stranger.Store(&said)
+	return l.held, host, known
+}
+
+// last returns the newest desired state that had this host; nil if it is not known.
+func (l *Loop) last() *model.Desired {
+	if known := l.known.Load(); known != nil {
+		return known
+	}
+	if recalled := l.store.Recalled(); recalled != nil && recalled.Hosts[l.ports.keep.hostID()].ID != "" {
+		return recalled
+	}
+	return nil
+}
+
+// Former returns the host that this machine was last, with the attachments that it had as
+// far as they are known; false if it was none yet.
+func (l *Loop) Former() (host model.Host, attachments []model.Attachment, known bool) {
+	id, seen := l.ports.keep.hostID(), l.status.Load().seen
+	if id == "" || seen == nil {
+		return model.Host{}, nil, false
+	}
+	last := l.last()
+	if last == nil {
+		systemID := seen.actual.SystemID
+		return model.Host{ID: id, SystemID: systemID, Name: machineName(systemID)}, nil, true
+	}
+	for _, a := range last.Attachments {
+		if a.Host == id {
+			attachments = append(attachments, a)
+		}
+	}
+	return last.Hosts[id], attachments, true
 }
 
 // only returns the one host that a store has, hosts with nothing on them aside.

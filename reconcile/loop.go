@@ -18,6 +18,9 @@ import (
 type Store interface {
 	Ready() <-chan struct{}
 	Snapshot() *model.Desired
+	// Recalled returns what the last run remembered, with which the store began; nil if
+	// that was nothing.
+	Recalled() *model.Desired
 	Changed() <-chan struct{}
 	// Trouble returns since when Snapshot does not follow the store's database, and
 	// why; nil when it does.
@@ -84,6 +87,10 @@ type Loop struct {
 	guard   *guard
 	// systemID is the one that the host was found to have instead of its own.
 	systemID string
+	// known is the newest desired state that has this host, and held what it goes by
+	// since that has it no more.
+	known atomic.Pointer[model.Desired]
+	held  *model.Desired
 	// owners knows whose bridges are.
 	owners *owners
 	// wishes are those of the newest desired state.
@@ -161,7 +168,16 @@ func (l *Loop) pass(ctx context.Context) time.Duration {
 		l.publish(func(s *standing) { s.setConnected(true); s.Standby = true; s.see(actual, nil) })
 		return never
 	}
-	if !known {
+	switch {
+	case known:
+		l.known.Store(desired)
+		l.held = nil
+	case l.removed():
+		if desired, host, known = l.hold(); !known {
+			l.publish(func(s *standing) { s.setConnected(true); s.Standby = false; s.see(actual, nil) })
+			return never
+		}
+	default:
 		return l.register(ctx, actual.SystemID)
 	}
 	if t := l.claim(ctx, host.ID, actual.Standby); t.answer.Load() != granted {
@@ -219,13 +235,18 @@ func (l *Loop) end(host model.ID, p *pass) {
 	}
 }
 
+// machineName returns the name of this machine, or what else names it.
+func machineName(systemID string) string {
+	if name, err := os.Hostname(); err == nil {
+		return name
+	}
+	return systemID
+}
+
 // register makes this host known to the store.
 func (l *Loop) register(ctx context.Context, systemID string) time.Duration {
-	name, err := os.Hostname()
-	if err != nil {
-		name = systemID
-	}
-	err = l.asked.during(func() error {
+	name := machineName(systemID)
+	err := l.asked.during(func() error {
 		_, err := l.store.Update(ctx, func(d *model.Desired) error {
 			id := model.HostID(systemID)
 			if _, known := d.HostOf(systemID); known {

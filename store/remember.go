@@ -49,6 +49,7 @@ func (s *Store) recall() {
 		return
 	}
 	r.Desired.Recalled = true
+	s.recalled.Store(r.Desired)
 	s.tenant.Store(&r.Tenant)
 	now := *s.newest.Load()
 	now.desired, now.written, now.lost, now.changed = r.Desired, r.Desired, r.Fresh, make(chan struct{})
@@ -88,6 +89,9 @@ func (s *Store) save() {
 	}
 	if tenant := s.tenant.Load(); tenant != nil {
 		r.Tenant = *tenant
+		if _, there := now.desired.Hosts[tenant.Host]; !there && tenant.Host != "" {
+			return // somebody removed it: what it had is worth more than that
+		}
 	}
 	s.file.Save(r)
 }

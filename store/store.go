@@ -58,9 +58,10 @@ type Store struct {
 	pruned  time.Time
 	// Of a shared store: the file with the newest state, which says whose host this
 	// machine is, and a value in unsaved while it is older.
-	file    *statefile.File
-	tenant  atomic.Pointer[tenantOf]
-	unsaved chan struct{}
+	file     *statefile.File
+	tenant   atomic.Pointer[tenantOf]
+	recalled atomic.Pointer[model.Desired] // from that file when the store began
+	unsaved  chan struct{}
 }
 
 // view is the newest state together with the session to change it with. Both
@@ -223,6 +224,10 @@ func (s *Store) Ready() <-chan struct{} { return s.ready }
 // change it. It is empty before Ready, and the last one known while there is
 // no connection.
 func (s *Store) Snapshot() *model.Desired { return s.newest.Load().desired }
+
+// Recalled returns what the store went by when it began because the last run remembered
+// it; nil if there was nothing. The last changes may be missing.
+func (s *Store) Recalled() *model.Desired { return s.recalled.Load() }
 
 // Changed returns a channel that is closed when Snapshot returns something
 // new. Take it before the snapshot, so as to miss nothing.

@@ -103,7 +103,10 @@ func (t *tenure) follow(ctx context.Context, session *ovsdb.Session) error {
 		mine, free, there := t.look(session)
 		var later <-chan time.Time
 		switch wait := t.away(owner, time.Now()); {
-		case !there: // the host was removed
+		case !there: // the host was removed, and its machine keeps what it has
+			if owner {
+				t.tell(true)
+			}
 		case mine:
 			t.others, t.ended = time.Time{}, time.Time{}
 			t.tell(true)

@@ -30,6 +30,7 @@ func Routes(b rest.Backend, draft func() (*rest.Mux, *change.Draft)) []rest.Rout
 		{Pattern: "POST /isonet/adopt", Handle: r.adoptBridge},
 		{Pattern: "POST /isonet/release", Handle: r.releaseBridge},
 		{Pattern: "POST /isonet/prune", Handle: r.prunePorts, Unplanned: true},
+		{Pattern: "POST /isonet/register", Handle: r.registerHost},
 		{Pattern: "POST /isonet/guard/release", Handle: r.releaseDevice, Unplanned: true},
 	}
 }
@@ -205,6 +206,22 @@ func (r resources) prunePorts(c *rest.Call) error {
 	}
 	c.Did(changes...)
 	return c.SendJSON(http.StatusOK, wire.Pruned{Network: networkName(n), Ports: append([]string{}, ports...)})
+}
+
+// registerHost makes the host of this machine known again, after somebody removed it.
+func (r resources) registerHost(c *rest.Call) error {
+	if err := c.ReadJSON(&struct{}{}); err != nil {
+		return err
+	}
+	var made model.Host
+	_, err := c.Write(change.Options{}, func(ctx context.Context, o change.Options) (done change.Done, err error) {
+		made, done, err = r.Writer.Register(ctx, o)
+		return done, err
+	})
+	if err != nil {
+		return err
+	}
+	return c.SendJSON(http.StatusOK, wire.Host{ID: string(made.ID), Name: made.Name})
 }
 
 // releaseDevice takes the host guard off a device.

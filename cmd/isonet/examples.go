@@ -73,7 +73,11 @@ func examples() map[string][]string {
 			"isonet host delete host2",
 			"isonet host delete host2 --force   # although it has networks",
 		},
-		"isonet host list":   {"isonet host list"},
+		"isonet host list": {"isonet host list"},
+		"isonet host register": {
+			"isonet host register --dry-run",
+			"isonet host register",
+		},
 		"isonet host rename": {"isonet host rename host1 rack1-a"},
 		"isonet label": {
 			"isonet network update blue --label lab",

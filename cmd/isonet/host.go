@@ -17,7 +17,7 @@ func (a *app) hostCommand() *cobra.Command {
 	return alias(a.group("host", "Show, rename and delete the hosts that share the desired state",
 		`Show, rename and delete the hosts that share the desired state. A host has the
 name of its machine, and follows it, unless it was renamed here.`,
-		a.hostListCommand(), a.hostRenameCommand(), a.hostDeleteCommand()), "hosts")
+		a.hostListCommand(), a.hostRenameCommand(), a.hostRegisterCommand(), a.hostDeleteCommand()), "hosts")
 }
 
 func (a *app) hostListCommand() *cobra.Command {
@@ -65,6 +65,27 @@ func (a *app) hostRenameCommand() *cobra.Command {
 	}
 }
 
+func (a *app) hostRegisterCommand() *cobra.Command {
+	var dryRun bool
+	cmd := &cobra.Command{
+		Use:   "register",
+		Short: "Register this host again, after somebody deleted it",
+		Long: `Register the host that isonetd runs on again, after somebody deleted it. Until then
+it keeps its networks as they are. It gets the labels and the networks that it had
+last, as far as isonetd still knows them and they exist.`,
+		Args: arguments(0, 0, ""),
+		RunE: a.with(func(ctx context.Context, s session) error {
+			h, err := s.Register(ctx, dryRun)
+			if err != nil {
+				return fmt.Errorf("register this host: %w", err)
+			}
+			return a.printSteps([]setup.Step{{Action: "register-host", Name: h.Name}}, dryRun)
+		}),
+	}
+	rehearsalFlag(cmd, &dryRun)
+	return cmd
+}
+
 func (a *app) hostDeleteCommand() *cobra.Command {
 	var force bool
 	cmd := &cobra.Command{
@@ -73,7 +94,8 @@ func (a *app) hostDeleteCommand() *cobra.Command {
 		Short:   "Delete a host that is gone for good",
 		Long: `Delete a host that is gone for good from the desired state. isonetd never deletes
 its own host. A host that still has networks or labels needs --force: if its isonetd
-is alive after all, it removes its networks and registers again.`,
+is alive after all, it keeps its networks as they are, until it is told to register
+again (isonet host register).`,
 		Args:              arguments(1, 1, "HOST"),
 		ValidArgsFunction: a.completeHost,
 		RunE: a.with(func(ctx context.Context, s session) error {

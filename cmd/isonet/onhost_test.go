@@ -93,7 +93,7 @@ func TestOtherHost(t *testing.T) {
 func TestHostCommands(t *testing.T) {
 	root := (&app{}).rootCommand()
 	without := map[string]bool{}
-	for _, name := range words("backup completion context|delete context|list context|show context|use host|delete host|list host|rename logout " +
+	for _, name := range words("backup completion context|delete context|list context|show context|use host|delete host|list host|register host|rename logout " +
 		"network|create network|delete network|list network|show network|update restore validate version") {
 		without["isonet "+strings.ReplaceAll(name, "|", " ")] = true
 	}
