@@ -35,6 +35,8 @@ type Config struct {
 	Settings
 	// History keeps who did what; nil keeps nothing.
 	History *history.Store
+	// Issuer lets machines into a fleet; nil lets none in.
+	Issuer native.Issuer
 	// Now is the clock by which tokens expire; nil is time.Now.
 	Now func() time.Time
 }
@@ -88,7 +90,7 @@ func New(c Config) (*API, error) {
 
 func (a *API) routes(b rest.Backend) [][]rest.Route {
 	o := ovirt.Options{NICs: a.config.NICs, Machine: a.config.Machine, Version: a.config.Version, StrictDefault: func() bool { return a.settings.Load().StrictDefault }}
-	return [][]rest.Route{ovirt.Routes(b, o), native.Routes(b, a.draft)}
+	return [][]rest.Route{ovirt.Routes(b, o), native.Routes(b, a.config.Issuer, a.draft)}
 }
 
 // draft returns the API whose writes are checked as those of a are, and are then
@@ -120,9 +122,17 @@ func (a *API) Reload(s Settings, users *rest.Users) {
 	}
 }
 
+// openRoutes need no login.
+func (a *API) openRoutes(sessions *rest.Sessions) [][]rest.Route {
+	return [][]rest.Route{
+		ovirt.OpenRoutes(sessions, func() []byte { return a.settings.Load().CA }),
+		native.OpenRoutes(sessions, a.config.Issuer),
+	}
+}
+
 func (a *API) endpoint(sessions *rest.Sessions) http.Handler {
 	return &rest.Endpoint{
-		Open: rest.NewMux(ovirt.OpenRoutes(sessions, func() []byte { return a.settings.Load().CA })), IsOpen: ovirt.IsOpen,
+		Open: rest.NewMux(a.openRoutes(sessions)...), IsOpen: func(path string) bool { return ovirt.IsOpen(path) || native.IsOpen(path) },
 		Sessions: sessions, Mux: a.muxFor, Faults: ovirt.Faults{}, History: a.config.History, Logger: a.config.Logger,
 	}
 }

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"github.com/isonet/isonet/api/ovirt"
 	"github.com/isonet/isonet/api/rest"
 )
 
@@ -11,7 +10,10 @@ func (a *API) Routes() (api, open []string) {
 	for _, routes := range a.routes(a.backend) {
 		api = append(api, patterns(routes)...)
 	}
-	return api, patterns(ovirt.OpenRoutes(nil, nil))
+	for _, routes := range a.openRoutes(nil) {
+		open = append(open, patterns(routes)...)
+	}
+	return api, open
 }
 
 func patterns(routes []rest.Route) []string {

@@ -1,8 +1,7 @@
 package cluster
 
 import (
-	"strings"
-
+	"github.com/isonet/isonet/fleet"
 	"github.com/isonet/isonet/store"
 )
 
@@ -23,9 +22,9 @@ func (m Member) RelayCommand(members ...string) []string {
 }
 
 // ReportsCommand returns that of the server of reports.
-func (m Member) ReportsCommand(r Reports) []string {
+func (m Member) ReportsCommand() []string {
 	return append(
-		m.Layout.server(status, m.Layout.Both()), "--remote=db:"+strings.Join([]string{r.Database, r.Root, "connections"}, ","),
+		m.Layout.server(status, m.Layout.Both()), "--remote=db:"+fleet.Database+","+fleet.Database+",connections",
 		m.Layout.database(status),
 	)
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/isonet/isonet/fleet"
 	"github.com/isonet/isonet/internal/statefile"
 	"github.com/isonet/isonet/store"
 )
@@ -112,27 +113,16 @@ func install(path string, make func(dir, fresh string) error) error {
 	return nil
 }
 
-// CreateReports makes the database of the server of reports, of a schema and with what
-// hosts may write of it.
-func (m Member) CreateReports(ctx context.Context, reports Reports) error {
+// CreateReports makes the database of the server of reports, with what hosts may write
+// of it.
+func (m Member) CreateReports(ctx context.Context) error {
 	return install(m.Layout.database(status), func(dir, fresh string) error {
-		if err := createWith(ctx, dir, fresh, reports.Schema); err != nil {
+		if err := createWith(ctx, dir, fresh, fleet.Schema); err != nil {
 			return err
 		}
-		root := operation{"op": "insert", "table": reports.Root, "row": map[string]any{"connections": []any{"named-uuid", "hosts"}}}
-		rights := []right{{table: reports.Table, owner: reports.Owner, insert: true, columns: reports.Columns}}
-		return grantIn(ctx, fresh, reports.Database, grant(rights, root, passive(m.Address, m.Ports.Reports())))
+		root := operation{"op": "insert", "table": fleet.Database, "row": map[string]any{"connections": []any{"named-uuid", "hosts"}}}
+		return grantIn(ctx, fresh, fleet.Database, grant(reportRights(), root, passive(m.Address, m.Ports.Reports())))
 	})
-}
-
-// Reports describes the database of the hosts' reports.
-type Reports struct {
-	Schema []byte
-	// Database is its name. Root is the table of its one row with connections, and Table
-	// the one in which each host has the row in which the column Owner is its system-id.
-	Database, Root, Table, Owner string
-	// Columns are those that a host writes.
-	Columns []string
 }
 
 // restored makes a standalone database of a backup.

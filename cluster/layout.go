@@ -7,11 +7,14 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/isonet/isonet/enroll"
 )
 
 // Layout says where the files of a fleet's servers are.
 type Layout struct {
-	// Config has certificates, keys, and what the units read.
+	// Config has what the machine got when it joined: its certificate, its key, whom it
+	// trusts, and what the units read.
 	Config string
 	// Data has the databases, and Run the sockets, each in a directory of its server.
 	Data, Run string
@@ -20,32 +23,23 @@ type Layout struct {
 // DefaultLayout is that of the packages, below a directory: "/" on a real machine.
 func DefaultLayout(root string) Layout {
 	return Layout{
-		Config: filepath.Join(root, "etc/isonet/fleet"),
+		Config: filepath.Join(root, "var/lib/isonet/fleet"),
 		Data:   filepath.Join(root, "var/lib"),
 		Run:    filepath.Join(root, "run"),
 	}
 }
 
-// The files of Config.
-const (
-	// identityFile has the machine's key and certificate, and that of the authority. One
-	// file, so that a renewal replaces all at once.
-	identityFile = "identity.pem"
-	// serversFile has the authority of the servers, bothFile that of the hosts too.
-	serversFile = "servers.crt"
-	bothFile    = "both.crt"
-	// unitsFile is what the units of systemd read (systemd.exec(5), EnvironmentFile).
-	unitsFile = "servers.env"
-)
+// unitsFile is what the units of systemd read (systemd.exec(5), EnvironmentFile).
+const unitsFile = "servers.env"
 
 // Identity returns the path of the key and the certificate of this machine.
-func (l Layout) Identity() string { return filepath.Join(l.Config, identityFile) }
+func (l Layout) Identity() string { return filepath.Join(l.Config, enroll.IdentityFile) }
 
 // Servers returns the path of the certificate of the servers' authority.
-func (l Layout) Servers() string { return filepath.Join(l.Config, serversFile) }
+func (l Layout) Servers() string { return filepath.Join(l.Config, enroll.ServersFile) }
 
 // Both returns the path of the certificates of both authorities.
-func (l Layout) Both() string { return filepath.Join(l.Config, bothFile) }
+func (l Layout) Both() string { return filepath.Join(l.Config, enroll.BothFile) }
 
 // Units returns the path of what the units read.
 func (l Layout) Units() string { return filepath.Join(l.Config, unitsFile) }

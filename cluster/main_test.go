@@ -17,28 +17,30 @@ import (
 	"time"
 
 	"github.com/isonet/isonet/cluster"
+	"github.com/isonet/isonet/enroll"
 	"github.com/isonet/isonet/internal/ovstest"
 	"github.com/isonet/isonet/store"
 	"github.com/isonet/isonet/trust"
+	"github.com/isonet/isonet/wire"
 )
 
 const passphrase = "a passphrase of a test"
 
-// fleet is the trust of a fleet whose servers are on addresses of the loopback device.
-type fleet struct {
+// trusted is the trust of a fleet whose servers are on addresses of the loopback device.
+type trusted struct {
 	t           *testing.T
 	authorities *trust.Authorities
 	ports       cluster.Ports
 }
 
 // newFleet makes the authorities of a fleet.
-func newFleet(t *testing.T) *fleet {
+func newFleet(t *testing.T) *trusted {
 	t.Helper()
 	a, err := trust.Create(filepath.Join(t.TempDir(), "ca"), []byte(passphrase), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &fleet{t: t, authorities: a, ports: freePorts(t)}
+	return &trusted{t: t, authorities: a, ports: freePorts(t)}
 }
 
 // freePorts returns the first of four ports that were free a moment ago.
@@ -71,7 +73,7 @@ func freePorts(t *testing.T) cluster.Ports {
 }
 
 // machine returns a machine of the fleet with its certificate.
-func (f *fleet) machine(address string) cluster.Member {
+func (f *trusted) machine(address string) cluster.Member {
 	f.t.Helper()
 	dir, err := os.MkdirTemp("", "fleet") // short enough for the path of a socket
 	if err != nil {
@@ -88,7 +90,7 @@ func (f *fleet) machine(address string) cluster.Member {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	if err := m.Layout.Keep(private, signed, f.authorities.Servers.PEM(), f.authorities.Hosts.PEM()); err != nil {
+	if err := enroll.Files(m.Layout.Config, private, signed, f.authorities.Servers.PEM(), f.authorities.Hosts.PEM(), wire.Fleet{}, nil); err != nil {
 		f.t.Fatal(err)
 	}
 	for _, name := range []string{"isonet-member", "isonet-relay", "isonet-status"} {
@@ -99,7 +101,7 @@ func (f *fleet) machine(address string) cluster.Member {
 	return m
 }
 
-func (f *fleet) request(name string) (key []byte, r *trust.Request) {
+func (f *trusted) request(name string) (key []byte, r *trust.Request) {
 	f.t.Helper()
 	private, err := trust.NewKey()
 	if err != nil {
@@ -119,7 +121,7 @@ func (f *fleet) request(name string) (key []byte, r *trust.Request) {
 }
 
 // client returns the TLS of a client with a certificate.
-func (f *fleet) client(key, certificate []byte) *tls.Config {
+func (f *trusted) client(key, certificate []byte) *tls.Config {
 	f.t.Helper()
 	pair, err := tls.X509KeyPair(certificate, key)
 	if err != nil {
@@ -131,7 +133,7 @@ func (f *fleet) client(key, certificate []byte) *tls.Config {
 }
 
 // host returns the TLS of a host.
-func (f *fleet) host(systemID string) *tls.Config {
+func (f *trusted) host(systemID string) *tls.Config {
 	f.t.Helper()
 	key, r := f.request(systemID)
 	signed, err := f.authorities.Hosts.Host(r, time.Now())
@@ -142,7 +144,7 @@ func (f *fleet) host(systemID string) *tls.Config {
 }
 
 // server returns the TLS of a server of the fleet.
-func (f *fleet) server(name string) *tls.Config {
+func (f *trusted) server(name string) *tls.Config {
 	f.t.Helper()
 	key, r := f.request(name)
 	signed, err := f.authorities.Servers.Server(r, time.Now())
@@ -258,10 +260,16 @@ func (c *connection) transact(database string, operations ...op) ([]map[string]a
 	return results, nil
 }
 
-// rows returns the rows of a table.
+// rows returns the rows of a table of the store.
 func (c *connection) rows(t *testing.T, table string) []map[string]any {
 	t.Helper()
-	results, err := c.transact(store.Database, op{"op": "select", "table": table, "where": []any{}})
+	return c.rowsOf(t, store.Database, table)
+}
+
+// rowsOf returns those of a table of a database.
+func (c *connection) rowsOf(t *testing.T, database, table string) []map[string]any {
+	t.Helper()
+	results, err := c.transact(database, op{"op": "select", "table": table, "where": []any{}})
 	if err != nil {
 		t.Fatal(err)
 	}

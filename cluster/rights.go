@@ -1,6 +1,10 @@
 package cluster
 
-import "encoding/json"
+import (
+	"encoding/json"
+
+	"github.com/isonet/isonet/fleet"
+)
 
 // HostRole is the RBAC role of hosts.
 const HostRole = "isonet-host"
@@ -12,14 +16,20 @@ type operation map[string]any
 // client's name. Nothing of other rows, and no other column.
 type right struct {
 	table, owner string
-	insert       bool
-	columns      []string
+	// insert lets it make and remove such rows.
+	insert  bool
+	columns []string
 }
 
 // storeRights are what hosts may write of the desired state: how they leave networks,
 // and how their machine is called. A host's row is made when it joins.
 func storeRights() []right {
 	return []right{{table: "Host", owner: "system_id", columns: []string{"evicted", "released", "external_ids", "name"}}}
+}
+
+// reportRights are what hosts may write of the reports: each has a row.
+func reportRights() []right {
+	return []right{{table: fleet.Table, owner: fleet.SystemIDColumn, insert: true, columns: fleet.Columns()}}
 }
 
 // grant returns the operations that give the hosts' role its rights, and open the port

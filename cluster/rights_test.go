@@ -6,12 +6,14 @@ import (
 	"errors"
 	"maps"
 	"net"
+	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/isonet/isonet/fleet"
 	"github.com/isonet/isonet/internal/ovstest"
 	"github.com/isonet/isonet/store"
 )
@@ -61,12 +63,12 @@ func TestRights(t *testing.T) {
 	filled(t, all)
 	relay := start(t, m.RelayCommand(m.Address))
 	t.Run("relay", func(t *testing.T) {
-		tryAll(t, all, connect(t, m.Address, f.ports.Hosts(), f.host(own)))
+		storeMatrix(t, all, connect(t, m.Address, f.ports.Hosts(), f.host(own)))
 	})
 	t.Run("another host", func(t *testing.T) {
 		c := connect(t, m.Address, f.ports.Hosts(), f.host(other))
 		for id, want := range map[string]string{own: "permission error", other: ""} {
-			if got := attempt(c, op{"op": "update", "table": "Host", "where": []any{[]any{"system_id", "==", id}}, "row": op{"name": "x"}}); got != want {
+			if got := attempt(c, store.Database, op{"op": "update", "table": "Host", "where": []any{[]any{"system_id", "==", id}}, "row": op{"name": "x"}}); got != want {
 				t.Errorf("the host %s as %s: %q, want %q", id, other, got, want)
 			}
 		}
@@ -74,7 +76,7 @@ func TestRights(t *testing.T) {
 	t.Run("a server of the fleet at the port of hosts", func(t *testing.T) {
 		c := connect(t, m.Address, f.ports.Hosts(), f.server("api"))
 		for _, table := range []string{"Network", "Host"} {
-			if got := attempt(c, op{"op": "update", "table": table, "where": []any{}, "row": op{"name": "x"}}); got != "permission error" {
+			if got := attempt(c, store.Database, op{"op": "update", "table": table, "where": []any{}, "row": op{"name": "x"}}); got != "permission error" {
 				t.Errorf("update %s: %s", table, got)
 			}
 		}
@@ -90,14 +92,14 @@ func TestRights(t *testing.T) {
 			}
 		}
 		start(t, slices.Insert(open, len(open)-1, "--remote=db:"+store.Database+","+store.Database+",connections"))
-		tryAll(t, connect(t, m.Address, f.ports.Servers(), f.server("api")), connect(t, m.Address, f.ports.Hosts(), f.host(own)))
+		storeMatrix(t, connect(t, m.Address, f.ports.Servers(), f.server("api")), connect(t, m.Address, f.ports.Hosts(), f.host(own)))
 	})
 }
 
 // attempt returns what a transaction is refused with; "" is nothing. Nothing is changed:
 // it is given up at its end.
-func attempt(c *connection, o op) string {
-	results, err := c.transact(store.Database, o, op{"op": "abort"})
+func attempt(c *connection, database string, o op) string {
+	results, err := c.transact(database, o, op{"op": "abort"})
 	if results == nil {
 		return err.Error()
 	}
@@ -107,68 +109,84 @@ func attempt(c *connection, o op) string {
 	return ""
 }
 
-// tryAll tries all writes of a host.
-func tryAll(t *testing.T, all, c *connection) {
+// matrix is what a host may write of a database.
+type matrix struct {
+	database string
+	schema   []byte
+	// table and owner are where the host has a row, and what says which; columns are
+	// those that it may write.
+	table, owner string
+	columns      []string
+	// insert says that it may make and remove the row.
+	insert bool
+	tried  int
+}
+
+func storeMatrix(t *testing.T, all, c *connection) {
 	t.Helper()
-	allowed := []string{"evicted", "external_ids", "name", "released"}
-	names, columns := tables(t, store.Schema)
-	tried := 0
-	immutable := func(table, column string) bool { return strings.Contains(string(columns[table][column]), `"mutable"`) }
-	expect := func(want bool, o op) {
-		t.Helper()
-		tried++
-		switch got := attempt(c, o); {
-		case want && got != "":
-			t.Errorf("%v is refused: %s", o, got)
-		case !want && got != "permission error":
-			t.Errorf("%v is not refused, but %q", o, got)
-		}
+	m := &matrix{database: store.Database, schema: store.Schema, table: "Host", owner: "system_id", columns: []string{"evicted", "external_ids", "name", "released"}}
+	m.tryAll(t, all, c)
+	// What is allowed does not take with it what is not, and all hosts at once are not
+	// its own either.
+	mine := []any{[]any{"system_id", "==", own}}
+	m.expect(t, c, false, op{"op": "update", "table": "Host", "where": mine, "row": op{"name": "x", "labels": []any{"set", []any{"lab"}}}})
+	m.expect(t, c, false, op{"op": "update", "table": "Host", "where": []any{}, "row": op{"name": "x"}})
+	if m.tried < 120 {
+		t.Errorf("only %d writes were tried", m.tried)
 	}
+	really(t, all, c)
+}
+
+func (m *matrix) expect(t *testing.T, c *connection, want bool, o op) {
+	t.Helper()
+	m.tried++
+	switch got := attempt(c, m.database, o); {
+	case want && got != "":
+		t.Errorf("%v is refused: %s", o, got)
+	case !want && got != "permission error":
+		t.Errorf("%v is not refused, but %q", o, got)
+	}
+}
+
+// tryAll tries all writes of a host.
+func (m *matrix) tryAll(t *testing.T, all, c *connection) {
+	t.Helper()
+	names, columns := tables(t, m.schema)
 	for _, table := range names {
 		ovstest.Eventually(t, "the rows of "+table+" are there", func() error {
-			if len(c.rows(t, table)) != len(all.rows(t, table)) {
+			if len(c.rowsOf(t, m.database, table)) != len(all.rowsOf(t, m.database, table)) {
 				return errNotYet
 			}
 			return nil
 		})
-		rows := all.rows(t, table)
+		rows := all.rowsOf(t, m.database, table)
 		if len(rows) == 0 {
 			t.Fatalf("%s has no row", table)
 		}
 		for _, row := range rows {
-			mine := table == "Host" && row["system_id"] == own
+			mine := table == m.table && row[m.owner] == own
 			where := []any{[]any{"_uuid", "==", row["_uuid"]}}
-			expect(false, op{"op": "delete", "table": table, "where": where})
+			m.expect(t, c, mine && m.insert, op{"op": "delete", "table": table, "where": where})
 			for _, column := range slices.Sorted(maps.Keys(columns[table])) {
-				if immutable(table, column) { // which comes before rights
+				if strings.Contains(string(columns[table][column]), `"mutable"`) { // which comes before rights
 					continue
 				}
-				may := mine && slices.Contains(allowed, column)
-				expect(may, op{"op": "update", "table": table, "where": where, "row": op{column: row[column]}})
+				may := mine && slices.Contains(m.columns, column)
+				m.expect(t, c, may, op{"op": "update", "table": table, "where": where, "row": op{column: row[column]}})
 				if mutation := neutral(row[column], columns[table][column]); mutation != nil {
-					expect(may, op{"op": "mutate", "table": table, "where": where, "mutations": []any{append([]any{column}, mutation...)}})
+					m.expect(t, c, may, op{"op": "mutate", "table": table, "where": where, "mutations": []any{append([]any{column}, mutation...)}})
 				}
 			}
-			// What is allowed does not take with it what is not.
-			if table == "Host" {
-				expect(false, op{"op": "update", "table": table, "where": where, "row": op{"name": "x", "labels": []any{"set", []any{"lab"}}}})
+			insert := op{}
+			for column, value := range row {
+				if !strings.HasPrefix(column, "_") {
+					insert[column] = value
+				}
 			}
+			m.expect(t, c, mine && m.insert, op{"op": "insert", "table": table, "row": insert})
 		}
-		insert := op{}
-		for column, value := range rows[0] {
-			if !strings.HasPrefix(column, "_") {
-				insert[column] = value
-			}
-		}
-		expect(false, op{"op": "insert", "table": table, "row": insert})
-		expect(false, op{"op": "delete", "table": table, "where": []any{}})
+		m.expect(t, c, false, op{"op": "delete", "table": table, "where": []any{}})
 	}
-	// All hosts at once are not its own either.
-	expect(false, op{"op": "update", "table": "Host", "where": []any{}, "row": op{"name": "x"}})
-	if tried < 120 {
-		t.Errorf("only %d writes were tried", tried)
-	}
-	really(t, all, c)
 }
 
 // neutral returns a mutation of a column that changes nothing; nil if the type has none.
@@ -216,6 +234,44 @@ func really(t *testing.T, all, c *connection) {
 	}
 	if mtu := all.rows(t, "Network")[0]["mtu"]; mtu != 0.0 {
 		t.Errorf("the network has an MTU of %v", mtu)
+	}
+}
+
+// TestRightsOfReports tries every write of the hosts' reports as a host: it may write
+// its own row, and make and remove it.
+func TestRightsOfReports(t *testing.T) {
+	f := newFleet(t)
+	m := f.machine("127.0.0.1")
+	if err := m.CreateReports(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	start(t, m.ReportsCommand())
+	for _, id := range []string{own, other} {
+		c := connect(t, m.Address, f.ports.Reports(), f.host(id))
+		if _, err := c.transact(fleet.Database, op{"op": "insert", "table": fleet.Table, "row": op{"system_id": id, "host": id}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := connect(t, m.Address, f.ports.Reports(), f.host(own))
+	if got := attempt(c, fleet.Database, op{"op": "insert", "table": fleet.Table, "row": op{"system_id": "x", "host": own}}); got != "permission error" {
+		t.Errorf("a row of a host that is nobody's: %q", got)
+	}
+	if out, err := exec.CommandContext(t.Context(), "ovsdb-client", "transact", m.Layout.StatusSocket(), `["Isolated_Networks_Status",
+		{"op": "insert", "table": "SSL", "uuid-name": "ssl", "row": {}}, {"op": "update", "table": "Isolated_Networks_Status", "where": [], "row": {"ssl": ["named-uuid", "ssl"]}}]`).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	x := &matrix{database: fleet.Database, schema: fleet.Schema, table: fleet.Table, owner: "system_id", columns: fleet.Columns(), insert: true}
+	x.tryAll(t, c, c)
+	if x.tried < 80 {
+		t.Errorf("only %d writes were tried", x.tried)
+	}
+	// API nodes read there, and write nothing.
+	reader := connect(t, m.Address, f.ports.Reports(), f.server("api"))
+	if n := len(reader.rowsOf(t, fleet.Database, fleet.Table)); n != 2 {
+		t.Errorf("an API node sees %d hosts", n)
+	}
+	if got := attempt(reader, fleet.Database, op{"op": "delete", "table": fleet.Table, "where": []any{}}); got != "permission error" {
+		t.Errorf("an API node removes reports: %q", got)
 	}
 }
 

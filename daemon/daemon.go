@@ -119,7 +119,7 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 	var err error
 	d.api, err = api.New(api.Config{
 		Store: d.store, Loop: d.loop, Traffic: d.sw, NICs: d.nics, Machine: d.load, Logger: apiLog, Version: version.Version(),
-		Settings: cfg.api(), History: d.history,
+		Settings: cfg.api(), History: d.history, Issuer: d.entrance(cfg, apiLog),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up the API: %w", err)
@@ -225,6 +225,9 @@ func (d *Daemon) Start() {
 		d.start("reports of other hosts", d.reader.Run)
 	}
 	d.start("notify", d.notify.run)
+	if d.cfg.FleetDir != "" {
+		d.start("renewal", d.renew)
+	}
 	for _, l := range d.listeners {
 		d.log.Info("listening", "for", l.name, "address", l.listener.Addr().String())
 		d.running.Go(func() {

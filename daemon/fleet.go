@@ -1,76 +1,108 @@
 package daemon
 
 import (
-	"cmp"
+	"bytes"
+	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
-	"net/url"
+	"log/slog"
 	"os"
+	"path/filepath"
 	"time"
 
-	"github.com/isonet/isonet/fleet"
-	"github.com/isonet/isonet/internal/version"
-	"github.com/isonet/isonet/model"
-	"github.com/isonet/isonet/ovsdb"
+	"github.com/isonet/isonet/api/native"
+	"github.com/isonet/isonet/enroll"
+	"github.com/isonet/isonet/issuer"
+	"github.com/isonet/isonet/trust"
+	"github.com/isonet/isonet/wire"
 )
 
-// fleetIdle is for how long nobody asks for other hosts until this one follows them no
-// longer.
-const fleetIdle = 5 * time.Minute
+const (
+	// renewCheck is how often the certificate is looked at: others may renew it too.
+	renewCheck = time.Hour
+	// renewPause is the first pause after a renewal that failed; it doubles up to
+	// renewCheck.
+	renewPause = 10 * time.Second
+)
 
-// joinFleet makes what reports this host to the others, and reads what they report.
-func (d *Daemon) joinFleet(cfg Config) {
-	if len(cfg.FleetStatus) == 0 {
-		return
+// authorities opens the keys of the fleet's authorities, and what machines that join are
+// told. Without ca-dir they are nil.
+func (o Options) authorities() (*trust.Authorities, wire.Fleet, error) {
+	if o.CADir == "" {
+		return nil, wire.Fleet{}, nil
 	}
-	log := d.log.With("component", "fleet")
-	tls := cfg.StoreCert.client(cfg.StoreCA, log)
-	systemID := func(host model.ID) string { return d.store.Snapshot().Hosts[host].SystemID }
-	d.reporter = fleet.NewReporter(fleet.ReporterConfig{
-		Endpoints: cfg.FleetStatus, TLS: tls, Loop: d.loop, SystemID: systemID, Seen: func() int64 { return d.store.Snapshot().Revision },
-		// What names no run of the kernel names at least this one of the program.
-		Boot: cmp.Or(boot(log), string(model.NewID())), Version: version.Version(), URL: cfg.APIURL, Logger: log,
+	if !filepath.IsAbs(o.CADir) {
+		return nil, wire.Fleet{}, fmt.Errorf("%q is not an absolute path", o.CADir)
+	}
+	if o.CAPassphraseFile == "" || o.Listen == "" || o.TLSCert == "" {
+		return nil, wire.Fleet{}, errors.New("it needs ca-passphrase-file, listen and tls-cert")
+	}
+	passphrase, err := os.ReadFile(o.CAPassphraseFile)
+	if err != nil {
+		return nil, wire.Fleet{}, fmt.Errorf("read ca-passphrase-file: %w", err)
+	}
+	all, err := trust.Open(o.CADir, bytes.TrimRight(passphrase, "\r\n"))
+	if err != nil {
+		return nil, wire.Fleet{}, err
+	}
+	fleet, err := enroll.Fleet(o.CADir)
+	return all, fleet, err
+}
+
+// entrance lets machines into the fleet; nil where the keys for it are not.
+func (d *Daemon) entrance(cfg Config, log *slog.Logger) native.Issuer {
+	if cfg.Authorities == nil {
+		return nil
+	}
+	return issuer.New(issuer.Config{
+		Authorities: cfg.Authorities, Store: d.store, Fleet: cfg.Fleet, Now: time.Now,
+		Pin: func() (string, error) {
+			// The last of the chain lives longest: the authority's, if it is there.
+			chain := cfg.TLS.current(log).Certificate
+			c, err := x509.ParseCertificate(chain[len(chain)-1])
+			if err != nil {
+				return "", fmt.Errorf("read the certificate of the API: %w", err)
+			}
+			return trust.Fingerprint(c), nil
+		},
 	})
-	d.reader = fleet.NewReader(fleet.ReaderConfig{Endpoints: cfg.FleetStatus, TLS: tls, SystemID: systemID, Idle: fleetIdle, Logger: log})
 }
 
-func (o Options) fleetStatus() ([]string, error) {
-	if o.FleetStatus == "" {
-		return nil, nil
+// renew renews the certificate of this machine in time, until ctx ends. Who uses it
+// reads it again by itself.
+func (d *Daemon) renew(ctx context.Context) error {
+	log, pause := d.log.With("component", "fleet"), renewPause
+	for {
+		wait, err := d.renewOnce(ctx, log)
+		if err != nil {
+			log.Error("cannot renew the certificate of this machine and try again: look whether the fleet's API can be reached, or join again before it expires",
+				"directory", d.cfg.FleetDir, "error", err, "again_in", pause)
+			wait, pause = pause, min(2*pause, renewCheck)
+		} else {
+			pause = renewPause
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait):
+		}
 	}
-	if o.Store == "" {
-		return nil, errors.New("it is for hosts that share a store, which the key store names")
-	}
-	return ovsdb.ParseEndpoints(o.FleetStatus)
 }
 
-// apiURL returns where other hosts reach the API; "" is nowhere.
-func (o Options) apiURL() (string, error) {
-	if o.APIURL == "" {
-		return o.defaultURL(), nil
+// renewOnce renews the certificate if it is time, and returns when to look again.
+func (d *Daemon) renewOnce(ctx context.Context, log *slog.Logger) (time.Duration, error) {
+	_, certificate, err := enroll.Identity(d.cfg.FleetDir)
+	if err != nil {
+		return 0, err
 	}
-	u, err := url.Parse(o.APIURL)
-	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Path != "" && u.Path != "/" {
-		return "", fmt.Errorf("%q is not of the form https://HOST:PORT", o.APIURL)
+	if left := time.Until(enroll.Due(certificate)); left > 0 {
+		return min(left, renewCheck), nil
 	}
-	return "https://" + u.Host, nil
-}
-
-// defaultURL is that of the listener, by the name of the machine. Without TLS other hosts
-// would send passwords in the clear.
-func (o Options) defaultURL() string {
-	host, port, err := net.SplitHostPort(o.Listen)
-	if err != nil || o.TLSCert == "" || port == "0" {
-		return ""
+	until, err := enroll.Renew(ctx, d.cfg.FleetDir)
+	if err != nil {
+		return 0, err
 	}
-	if ip, err := netip.ParseAddr(host); host == "localhost" || err == nil && ip.IsLoopback() {
-		return ""
-	}
-	name, err := os.Hostname()
-	if err != nil || name == "" {
-		return ""
-	}
-	return "https://" + net.JoinHostPort(name, port)
+	log.Info("renewed the certificate of this machine", "until", until)
+	return renewCheck, nil
 }

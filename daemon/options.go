@@ -26,6 +26,8 @@ import (
 	"github.com/isonet/isonet/model/plan"
 	"github.com/isonet/isonet/ovs"
 	"github.com/isonet/isonet/ovsdb"
+	"github.com/isonet/isonet/trust"
+	"github.com/isonet/isonet/wire"
 )
 
 // Options are the settings as an operator writes them, in the configuration file or as
@@ -58,6 +60,18 @@ type Options struct {
 	// the name of the machine with the port of listen, if that has a certificate and is
 	// reached from elsewhere.
 	APIURL string `yaml:"api-url" usage:"URL under which other hosts reach this API; empty is the machine's name and the port of --listen with TLS"`
+	// The directory that "isonet host join" made, with the certificate of this machine:
+	// isonetd renews it when a third of its life is left. An absolute path. Empty: the
+	// certificates of store-cert are renewed by somebody else.
+	FleetDir string `yaml:"fleet-dir" usage:"directory of 'isonet host join', whose certificate isonetd renews"`
+	// The directory that "isonet cluster init" made, with the keys of the fleet's
+	// authorities: isonetd lets machines join, and renews their certificates, over listen.
+	// An absolute path. It needs tls-cert and ca-passphrase-file. Empty: it does not.
+	CADir string `yaml:"ca-dir" usage:"directory of the fleet's authorities, to let machines join"`
+	// File with the passphrase of the keys in ca-dir, in one line. With systemd a
+	// credential: LoadCredential=ca:/root/ca-passphrase and
+	// /run/credentials/isonetd.service/ca.
+	CAPassphraseFile string `yaml:"ca-passphrase-file" usage:"file with the passphrase of the keys in --ca-dir"`
 	// Directory of the store's own database, the history, the traffic totals, and what
 	// isonetd remembers of bridges, ports and a shared store. An absolute path.
 	StateDir string `yaml:"state-dir" default:"/var/lib/isonet" usage:"directory of the store's own database"`
@@ -175,14 +189,18 @@ func (o Options) restart(other Options) []string {
 // Config is the typed configuration of a daemon.
 type Config struct {
 	// Options are what the rest was parsed from.
-	Options      Options
-	OVSDB        []string
-	OVSRunDir    string       // "" is found out
-	Store        []string     // empty: a database of its own in StateDir
-	StoreCert    *Certificate // for ssl endpoints of Store; nil for none of them
-	StoreCA      *x509.CertPool
-	FleetStatus  []string // where hosts report; empty is nowhere
-	APIURL       string   // where other hosts reach the API; "" is nowhere
+	Options     Options
+	OVSDB       []string
+	OVSRunDir   string       // "" is found out
+	Store       []string     // empty: a database of its own in StateDir
+	StoreCert   *Certificate // for ssl endpoints of Store; nil for none of them
+	StoreCA     *x509.CertPool
+	FleetStatus []string // where hosts report; empty is nowhere
+	APIURL      string   // where other hosts reach the API; "" is nowhere
+	FleetDir    string   // "" is none
+	// Authorities let machines join; nil is off. Fleet is what these are told.
+	Authorities  *trust.Authorities
+	Fleet        wire.Fleet
 	StateDir     string
 	Socket       string
 	SocketGID    int    // of Socket; -1 is the process's own
@@ -213,7 +231,7 @@ type Config struct {
 func (o Options) Parse() (Config, error) {
 	cfg := Config{
 		Options: o, LogLevel: new(slog.LevelVar),
-		OVSRunDir: o.OVSRunDir, StateDir: o.StateDir, Socket: o.Socket, Listen: o.Listen, UsersFile: o.UsersFile,
+		OVSRunDir: o.OVSRunDir, FleetDir: o.FleetDir, StateDir: o.StateDir, Socket: o.Socket, Listen: o.Listen, UsersFile: o.UsersFile,
 		Metrics: o.MetricsListen, DatapathType: o.DatapathType, HostGuardOff: o.HostGuard == hostGuardOff,
 		JSONLog: o.LogFormat == "json",
 	}
@@ -239,6 +257,9 @@ func (o Options) Parse() (Config, error) {
 	if cfg.APIURL, err = o.apiURL(); err != nil {
 		fail("api-url", err)
 	}
+	if cfg.Authorities, cfg.Fleet, err = o.authorities(); err != nil {
+		fail("ca-dir", err)
+	}
 	if cfg.SocketGID, err = parseGroup(o.SocketGroup); err != nil {
 		fail("socket-group", err)
 	}
@@ -261,7 +282,7 @@ func (o Options) Parse() (Config, error) {
 		errs = append(errs, err)
 	}
 	for _, path := range []struct{ setting, value string }{
-		{"ovs-rundir", cmp.Or(o.OVSRunDir, "/")}, {"state-dir", o.StateDir}, {"socket", o.Socket},
+		{"ovs-rundir", cmp.Or(o.OVSRunDir, "/")}, {"state-dir", o.StateDir}, {"socket", o.Socket}, {"fleet-dir", cmp.Or(o.FleetDir, "/")},
 	} {
 		if !filepath.IsAbs(path.value) {
 			fail(path.setting, fmt.Errorf("%q is not an absolute path", path.value))

@@ -35,6 +35,16 @@ const (
 	CodeLoss           = 20001
 	CodePruned         = 20002
 	CodeDeviceReleased = 20003
+	CodeTokenMade      = 20004
+	CodeTokenRevoked   = 20005
+	CodeJoined         = 20006
+)
+
+// The kinds of what is changed beside the desired state: join tokens, and machines that
+// have joined with one.
+const (
+	KindToken   = "token"
+	KindMachine = "machine"
 )
 
 // Writes returns the entries of a write, one for each code, so that a client that
@@ -61,10 +71,12 @@ func Writes(e Entry, changes []Change) []Entry {
 
 func codeOf(c Change) int {
 	codes := map[string]map[string]int{
-		"network": {Added: CodeNetworkAdded, Removed: CodeNetworkRemoved, Updated: CodeNetworkUpdated},
-		"host":    {Added: CodeHostAdded, Removed: CodeHostRemoved, Updated: CodeHostUpdated},
-		"port":    {Removed: CodePruned},
-		"device":  {Updated: CodeDeviceReleased},
+		"network":   {Added: CodeNetworkAdded, Removed: CodeNetworkRemoved, Updated: CodeNetworkUpdated},
+		"host":      {Added: CodeHostAdded, Removed: CodeHostRemoved, Updated: CodeHostUpdated},
+		"port":      {Removed: CodePruned},
+		"device":    {Updated: CodeDeviceReleased},
+		KindToken:   {Added: CodeTokenMade, Removed: CodeTokenRevoked},
+		KindMachine: {Added: CodeJoined},
 	}
 	if code, known := codes[c.Kind][c.Did]; known {
 		return code

@@ -87,14 +87,22 @@ func nameTaken(action, name string) error {
 // hostNamePattern is the oVirt engine's (VALIDATION_VDS_NAME_INVALID).
 var hostNamePattern = regexp.MustCompile(`^[-_.0-9A-Za-z]+$`)
 
+// CheckHostName returns an error for a name that no host may have.
+func CheckHostName(name string) error {
+	if !hostNamePattern.MatchString(name) {
+		return Refuse(ErrInvalid, HostNameForm, "The name of a host has English letters, digits, '-', '_' and '.' only.")
+	}
+	return nil
+}
+
 // RenameHost gives a host a name that an operator chose, which no other host has.
 func (d *Desired) RenameHost(id ID, name string) error {
 	h, ok := d.Hosts[id]
 	if !ok {
 		return Unknown(id)
 	}
-	if !hostNamePattern.MatchString(name) {
-		return Refuse(ErrInvalid, HostNameForm, "The name of a host has English letters, digits, '-', '_' and '.' only.")
+	if err := CheckHostName(name); err != nil {
+		return err
 	}
 	for _, other := range d.Hosts {
 		if other.ID != id && other.Name == name {

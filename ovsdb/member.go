@@ -43,6 +43,10 @@ func (d *databaseRow) disconnected() error {
 	return errors.New(`it is not connected to the majority of its cluster, so what it has may be old: look at the other members ("ovs-appctl cluster/status")`)
 }
 
+// leads says that a server has to lead for a session. A relay never does: what is
+// written there goes to the members that it knows.
+func (d *databaseRow) leads(member Member) bool { return member == Leader && d.Model != "relay" }
+
 // follow fails unless the server is the member that is wanted, and lets the connection
 // end when it no longer is.
 func (c *connection) follow(ctx context.Context, member Member, end func(error)) error {
@@ -66,9 +70,9 @@ func (c *connection) follow(ctx context.Context, member Member, end func(error))
 		switch {
 		case d == nil:
 			return errNotThere
-		case member == Leader && !d.Leader:
+		case d.leads(member) && !d.Leader:
 			return errNotLeader
-		case member == Leader || d.Connected:
+		case d.leads(member) || d.Connected:
 			if alone != nil {
 				alone.Stop()
 				alone = nil

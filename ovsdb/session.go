@@ -77,7 +77,8 @@ const (
 	// majority, leader or not, a relay that reaches one, or the only server. They are
 	// tried in a random order.
 	Connected
-	// Leader is the server that leads the cluster, or the only one.
+	// Leader is the server that leads the cluster, or the only one, or a relay that
+	// reaches it: hosts of a fleet have no other way.
 	Leader
 )
 

@@ -59,3 +59,14 @@ func TestARelayThatLostItsClusterIsStale(t *testing.T) {
 	cluster.Members[0].Start()
 	ovstest.Eventually(t, "the store follows again", func() error { _, err := s.Trouble(); return err })
 }
+
+// TestWritingByRelays writes by one of several relays, which is all that hosts of a fleet
+// reach.
+func TestWritingByRelays(t *testing.T) {
+	t.Parallel()
+	cluster := ovstest.StartCluster(t, schemaFile, store.Database, 1)
+	remote(t, cluster.Endpoints()...).must(adding("red"))
+	s := remote(t, ovstest.StartRelay(t, store.Database, cluster.Endpoints()...).Endpoint(), ovstest.StartRelay(t, store.Database, cluster.Endpoints()...).Endpoint())
+	s.must(adding("blue"))
+	s.until("blue", func(d *model.Desired) bool { _, there := d.NetworkByName("blue"); return there })
+}

@@ -15,9 +15,9 @@ import (
 )
 
 // Routes returns isonet's own resources. Draft gives the whole API over a draft of the
-// desired state, for plans.
-func Routes(b rest.Backend, draft func() (*rest.Mux, *change.Draft)) []rest.Route {
-	r := resources{b, draft}
+// desired state, for plans. The issuer is nil where machines cannot join.
+func Routes(b rest.Backend, issuer Issuer, draft func() (*rest.Mux, *change.Draft)) []rest.Route {
+	r, tokens := resources{b, draft}, tokens{issuer}
 	return []rest.Route{
 		{Pattern: "GET /isonet/status", Handle: r.getStatus},
 		{Pattern: "GET /isonet/watch", Handle: r.watchStatus},
@@ -32,6 +32,9 @@ func Routes(b rest.Backend, draft func() (*rest.Mux, *change.Draft)) []rest.Rout
 		{Pattern: "POST /isonet/prune", Handle: r.prunePorts, Unplanned: true},
 		{Pattern: "POST /isonet/register", Handle: r.registerHost},
 		{Pattern: "POST /isonet/guard/release", Handle: r.releaseDevice, Unplanned: true},
+		{Pattern: "GET /isonet/tokens", Handle: tokens.list},
+		{Pattern: "POST /isonet/tokens", Handle: tokens.make, Unplanned: true},
+		{Pattern: "DELETE /isonet/tokens/{token}", Handle: tokens.revoke, Unplanned: true},
 	}
 }
 

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"cmp"
+	"context"
 	"math"
 	"net/http"
 	"net/netip"
@@ -94,6 +95,27 @@ func (s *Sessions) check(c *Call, users *Users, name, password string) (user str
 		return "", err
 	}
 	return users.verify(c.r.Context(), name, password)
+}
+
+// Try lets a stranger in by a secret that check knows. Who guesses is slowed down and
+// taken down as with passwords: claimed is what the history has for the name. The error
+// of check for a wrong secret is an ErrUnauthorized.
+func (s *Sessions) Try(c *Call, claimed string, check func(context.Context) error) (err error) {
+	if s == nil { // whoever may connect to the unix socket may do everything
+		return check(c.r.Context())
+	}
+	c.claimed = claimed
+	address := addressOf(c.r.RemoteAddr)
+	defer func() { c.loginFailed(address, err) }()
+	try, err := s.brake.begin(c.r.Context(), address)
+	if err != nil {
+		return err
+	}
+	defer func() { s.brake.end(try, err) }()
+	if err = s.braked(c, address); err != nil {
+		return err
+	}
+	return check(c.r.Context())
 }
 
 // braked refuses an address that has to wait.
