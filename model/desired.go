@@ -205,46 +205,6 @@ func (n Network) labelledFor(h Host) bool {
 	return n.Label != "" && slices.Contains(h.Labels, n.Label)
 }
 
-// Validate checks the whole desired state: each part alone, unique names and
-// references. It returns all that is wrong. The store commits nothing that fails
-// it.
-func (d *Desired) Validate() error {
-	wrong := []error{d.ValidateNames()}
-	for id, n := range d.Networks {
-		if id != n.ID {
-			wrong = append(wrong, Invalidf("Network '%s' is filed under the id %s.", n.Name, id))
-		}
-		wrong = append(wrong, n.Validate())
-	}
-	systems := map[string]bool{}
-	for id, h := range d.Hosts {
-		if id != h.ID {
-			wrong = append(wrong, Invalidf("Host '%s' is filed under the id %s.", h.Name, id))
-		}
-		if systems[h.SystemID] {
-			wrong = append(wrong, Conflictf("The system-id '%s' is already used by another host.", h.SystemID))
-		}
-		systems[h.SystemID] = true
-		wrong = append(wrong, h.Validate())
-	}
-	for id, a := range d.Attachments {
-		if id != a.ID || id != AttachmentID(a.Host, a.Network) {
-			wrong = append(wrong, Invalidf("Attachment %s is filed under a wrong id.", id))
-		}
-		if _, ok := d.Hosts[a.Host]; !ok {
-			wrong = append(wrong, NotFoundf("Host (id '%s') doesn't exist.", a.Host))
-		}
-		if _, ok := d.Networks[a.Network]; !ok {
-			wrong = append(wrong, Refuse(ErrNotFound, UnknownNetwork, "There is no network '%s'.", a.Network))
-		}
-		if uuid, ok := ParseID(a.Adopts); a.Adopts != "" && (!ok || string(uuid) != a.Adopts) {
-			wrong = append(wrong, Invalidf("Attachment %s adopts '%s', which is not the UUID of a bridge.", id, a.Adopts))
-		}
-		wrong = append(wrong, ValidateProperties(a.Properties))
-	}
-	return Join(wrong...)
-}
-
 // ValidateNames refuses names and bridge names that two networks have. A name
 // must not be another network's bridge name either, as a network keeps its
 // bridge when it is renamed.

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -27,9 +26,9 @@ type compiled struct {
 // that is in neither.
 func compile(now *view, to *model.Desired) (compiled, error) {
 	c := compiler{now: now, to: to}
-	networks := compileTable(&c, schema.NetworkTable, now.desired.Networks, to.Networks, now.written.Networks, networkRow)
-	hosts := compileTable(&c, schema.HostTable, now.desired.Hosts, to.Hosts, now.written.Hosts, hostRow)
-	attachments := compileTable(&c, schema.AttachmentTable, now.desired.Attachments, to.Attachments, now.written.Attachments, attachmentRow)
+	networks := compileTable(&c, schema.NetworkTable, now.desired.Networks, to.Networks, now.written.Networks, sameNetwork, networkRow)
+	hosts := compileTable(&c, schema.HostTable, now.desired.Hosts, to.Hosts, now.written.Hosts, model.Host.Equal, hostRow)
+	attachments := compileTable(&c, schema.AttachmentTable, now.desired.Attachments, to.Attachments, now.written.Attachments, model.Attachment.Equal, attachmentRow)
 	c.guard(networks, hosts, attachments)
 	return c.compiled, c.err
 }
@@ -43,23 +42,30 @@ type compiler struct {
 
 // compileTable returns the rows that it writes. Those that do not count, because
 // somebody made them invalid, are guarded and corrected as they are in the database.
-func compileTable[V any](c *compiler, table string, from, to, written map[model.ID]V, row func(V) rfc.Row) []model.ID {
-	var changed []model.ID
-	for _, id := range slices.Sorted(maps.Keys(from)) {
+func compileTable[V any](c *compiler, table string, from, to, written map[model.ID]V, same func(a, b V) bool, row func(V) rfc.Row) []model.ID {
+	var gone, differ, changed []model.ID
+	for id := range from {
 		if _, keep := to[id]; !keep {
-			c.guards = append(c.guards, unchanged(table, string(id), row(written[id])))
-			c.writes = append(c.writes, rfc.Operation{Op: rfc.OperationDelete, Table: table, Where: byUUID(string(id))})
-			changed = append(changed, id)
+			gone = append(gone, id)
 		}
 	}
-	for _, id := range slices.Sorted(maps.Keys(to)) {
-		have, exists := from[id]
-		switch {
-		case !exists:
+	for id, want := range to { // most rows are as they were
+		if have, exists := from[id]; !exists || !same(have, want) {
+			differ = append(differ, id)
+		}
+	}
+	slices.Sort(gone)
+	for _, id := range gone {
+		c.guards = append(c.guards, unchanged(table, string(id), row(written[id])))
+		c.writes = append(c.writes, rfc.Operation{Op: rfc.OperationDelete, Table: table, Where: byUUID(string(id))})
+		changed = append(changed, id)
+	}
+	slices.Sort(differ)
+	for _, id := range differ {
+		if _, exists := from[id]; !exists {
 			c.insert(table, id, row(to[id]))
 			changed = append(changed, id)
-		case reflect.DeepEqual(have, to[id]): // most rows are as they were
-		case c.update(table, id, row(written[id]), row(to[id])):
+		} else if c.update(table, id, row(written[id]), row(to[id])) {
 			changed = append(changed, id)
 		}
 	}

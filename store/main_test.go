@@ -213,7 +213,7 @@ func same(want, got *model.Desired) string {
 }
 
 // transact runs a transaction as another client and returns the answer.
-func transact(t *testing.T, dir, operations string) string {
+func transact(t testing.TB, dir, operations string) string {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "ovsdb-client", "transact", endpoint(dir), `["Isolated_Networks",`+operations+`]`).CombinedOutput()
 	if err != nil {

@@ -13,19 +13,7 @@ import (
 	"github.com/isonet/isonet/store/internal/schema"
 )
 
-// tables are rows by table and UUID, all of one moment.
-type tables = ovsdb.Tables
-
-// copied copies the tables, not the rows.
-func copied(t tables) tables {
-	c := make(tables, len(t))
-	for name, rows := range t {
-		c[name] = maps.Clone(rows)
-	}
-	return c
-}
-
-func readRoot(t tables) (root, bool) {
+func readRoot(t ovsdb.Tables) (root, bool) {
 	for uuid, row := range t[schema.IsolatedNetworksTable] {
 		if r, ok := row.(*schema.IsolatedNetworks); ok {
 			return root{uuid: uuid, revision: int64(r.Revision), names: r.Names, recent: r.Recent}, true
@@ -34,52 +22,60 @@ func readRoot(t tables) (root, bool) {
 	return root{}, false
 }
 
-// described is the desired state as the rows have it, valid or not.
-func described(t tables) *model.Desired {
-	all := model.NewDesired()
-	for uuid, row := range t[schema.NetworkTable] {
-		if r, ok := row.(*schema.Network); ok {
-			all.Networks[model.ID(uuid)] = network(r)
+// after returns the desired state that rows describe, valid or not, when they have changed.
+// What the other rows describe stays as it is.
+func after(written *model.Desired, changes ovsdb.Changes) *model.Desired {
+	return &model.Desired{
+		Networks:    followed(written.Networks, changes[schema.NetworkTable], network),
+		Hosts:       followed(written.Hosts, changes[schema.HostTable], host),
+		Attachments: followed(written.Attachments, changes[schema.AttachmentTable], attachment),
+	}
+}
+
+func followed[R, V any](values map[model.ID]V, changes map[string]ovsdb.Change, value func(*R) V) map[model.ID]V {
+	if len(changes) == 0 {
+		return values
+	}
+	values = maps.Clone(values)
+	for uuid, change := range changes {
+		if row, exists := change.After.(*R); exists {
+			values[model.ID(uuid)] = value(row)
+		} else {
+			delete(values, model.ID(uuid))
 		}
 	}
-	for uuid, row := range t[schema.HostTable] {
-		if r, ok := row.(*schema.Host); ok {
-			all.Hosts[model.ID(uuid)] = host(r)
-		}
-	}
-	for uuid, row := range t[schema.AttachmentTable] {
-		if r, ok := row.(*schema.Attachment); ok {
-			all.Attachments[model.ID(uuid)] = attachment(r)
-		}
-	}
-	return all
+	return values
 }
 
 // valid returns what is valid of all, which is all of it unless somebody wrote rows
-// without isonet. A row that became invalid counts as it was before; one that never was
-// valid is left out. Both are named, with the problem.
+// without isonet. A row that became invalid counts as it was before, which was valid; one
+// that never was is left out. Both are named, with the problem.
 func valid(all, before *model.Desired) (*model.Desired, map[string]string) {
-	if all.Validate() == nil {
+	if all.ValidateSince(before) == nil {
 		return all, nil
 	}
 	good, invalid := model.NewDesired(), map[string]string{}
-	keepValid(good, good.Networks, all.Networks, before.Networks, schema.NetworkTable, invalid)
-	keepValid(good, good.Hosts, all.Hosts, before.Hosts, schema.HostTable, invalid)
-	keepValid(good, good.Attachments, all.Attachments, before.Attachments, schema.AttachmentTable, invalid)
+	check := func() error { return good.ValidateSince(before) }
+	keepValid(good.Networks, all.Networks, before.Networks, sameNetwork, check, schema.NetworkTable, invalid)
+	keepValid(good.Hosts, all.Hosts, before.Hosts, model.Host.Equal, check, schema.HostTable, invalid)
+	keepValid(good.Attachments, all.Attachments, before.Attachments, model.Attachment.Equal, check, schema.AttachmentTable, invalid)
 	return good, invalid
 }
 
+func sameNetwork(a, b model.Network) bool { return a == b }
+
 // keepValid adds rows in an order that is the same every time: first those that are as
 // before, so that no new one takes the place of what was there.
-func keepValid[V any](whole *model.Desired, into, from, before map[model.ID]V, table string, invalid map[string]string) {
+func keepValid[V any](into, from, before map[model.ID]V, same func(a, b V) bool, check func() error, table string, invalid map[string]string) {
 	var old, others []model.ID
-	for _, id := range slices.Sorted(maps.Keys(from)) {
-		if was, known := before[id]; known && reflect.DeepEqual(was, from[id]) {
-			old = append(old, id)
+	for id, row := range from {
+		if was, known := before[id]; known && same(was, row) {
+			old = append(old, id) // in any order: they were valid together
 		} else {
 			others = append(others, id)
 		}
 	}
+	slices.Sort(others)
 	// What is valid stays so when some of it is left out: rows that are valid
 	// together are so one by one, and need not be tried like that.
 	var add func(ids []model.ID)
@@ -87,7 +83,7 @@ func keepValid[V any](whole *model.Desired, into, from, before map[model.ID]V, t
 		for _, id := range ids {
 			into[id] = from[id]
 		}
-		err := whole.Validate()
+		err := check()
 		if err == nil {
 			return
 		}
@@ -101,7 +97,7 @@ func keepValid[V any](whole *model.Desired, into, from, before map[model.ID]V, t
 		}
 		invalid[table+" "+string(ids[0])] = err.Error()
 		if was, known := before[ids[0]]; known {
-			if into[ids[0]] = was; whole.Validate() != nil {
+			if into[ids[0]] = was; check() != nil {
 				delete(into, ids[0])
 			}
 		}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -145,13 +144,19 @@ func (s *Store) Run(ctx context.Context) error {
 
 // follow publishes the state after every change, as long as the session lasts.
 func (s *Store) follow(ctx context.Context, session *ovsdb.Session) error {
+	written := model.NewDesired()
 	for {
-		var rows tables
-		if !session.Look(func(all ovsdb.Tables, _ ovsdb.Changes) { rows = copied(all) }) {
+		var root root
+		var there bool
+		var changes ovsdb.Changes
+		if !session.Look(func(all ovsdb.Tables, since ovsdb.Changes) {
+			root, there = readRoot(all)
+			changes = since
+		}) {
 			return ovsdb.ErrLost
 		}
-		if root, ok := readRoot(rows); ok {
-			s.publish(session, root, rows)
+		if written = after(written, changes); there {
+			s.publish(session, root, written)
 		} else if err := s.createRoot(ctx, session); err != nil {
 			return err
 		}
@@ -177,21 +182,19 @@ func (s *Store) createRoot(ctx context.Context, session *ovsdb.Session) error {
 	return nil
 }
 
-func (s *Store) publish(session *ovsdb.Session, root root, tables tables) {
+func (s *Store) publish(session *ovsdb.Session, root root, written *model.Desired) {
 	before := s.newest.Load()
-	written := described(tables)
-	desired, invalid := valid(written, before.desired)
-	desired.Revision = root.revision
+	counting, invalid := valid(written, before.desired)
 	for row, problem := range invalid {
 		if before.invalid[row] != problem {
 			s.cfg.Logger.Warn("ignoring what somebody wrote without isonet: correct or delete the row with ovsdb-client; what it was before counts until then", "row", row, "problem", problem)
 		}
 	}
-	changed := before.changed
-	if reflect.DeepEqual(desired, before.desired) {
-		desired = before.desired
-	} else {
-		changed = make(chan struct{})
+	desired, changed := before.desired, before.changed
+	if root.revision != desired.Revision || desired.Recalled || !counting.Equal(desired) {
+		desired, changed = &model.Desired{
+			Revision: root.revision, Networks: counting.Networks, Hosts: counting.Hosts, Attachments: counting.Attachments,
+		}, make(chan struct{})
 	}
 	s.replace(view{desired: desired, root: root, written: written, invalid: invalid, session: session, changed: changed})
 	s.isReady.Do(func() { close(s.ready) })

@@ -169,7 +169,7 @@ func (u *update) prepare(now *view) (compiled, error) {
 	}
 	c, err := compile(now, wanted)
 	if err == nil && len(c.writes) > 0 {
-		err = wanted.Validate()
+		err = wanted.ValidateSince(now.desired)
 	}
 	return c, err
 }
