@@ -95,15 +95,25 @@ func (d *Desired) attachmentsSince(before *Desired, fewer bool) []error {
 		if same {
 			continue
 		}
-		if id != a.ID || id != AttachmentID(a.Host, a.Network) {
-			wrong = append(wrong, Invalidf("Attachment %s is filed under a wrong id.", id))
+		if id != a.ID {
+			wrong = append(wrong, Invalidf("Attachment %s is filed under the id %s.", a.ID, id))
 		}
-		if uuid, ok := ParseID(a.Adopts); a.Adopts != "" && (!ok || string(uuid) != a.Adopts) {
-			wrong = append(wrong, Invalidf("Attachment %s adopts '%s', which is not the UUID of a bridge.", id, a.Adopts))
-		}
-		wrong = append(wrong, ValidateProperties(a.Properties))
+		wrong = append(wrong, a.Validate())
 	}
 	return wrong
+}
+
+// Validate checks what can be checked of an attachment alone, and returns all that is
+// wrong.
+func (a Attachment) Validate() error {
+	var wrong []error
+	if a.ID != AttachmentID(a.Host, a.Network) {
+		wrong = append(wrong, Invalidf("Attachment %s is filed under a wrong id.", a.ID))
+	}
+	if uuid, ok := ParseID(a.Adopts); a.Adopts != "" && (!ok || string(uuid) != a.Adopts) {
+		wrong = append(wrong, Invalidf("Attachment %s adopts '%s', which is not the UUID of a bridge.", a.ID, a.Adopts))
+	}
+	return Join(append(wrong, ValidateProperties(a.Properties))...)
 }
 
 // Equal says whether two hosts have the same values. No list is as an empty one.

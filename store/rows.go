@@ -54,34 +54,54 @@ func valid(all, before *model.Desired) (*model.Desired, map[string]string) {
 	if all.ValidateSince(before) == nil {
 		return all, nil
 	}
-	good, invalid := model.NewDesired(), map[string]string{}
-	check := func() error { return good.ValidateSince(before) }
-	keepValid(good.Networks, all.Networks, before.Networks, sameNetwork, check, schema.NetworkTable, invalid)
-	keepValid(good.Hosts, all.Hosts, before.Hosts, model.Host.Equal, check, schema.HostTable, invalid)
-	keepValid(good.Attachments, all.Attachments, before.Attachments, model.Attachment.Equal, check, schema.AttachmentTable, invalid)
+	return keepValid(all, before, func(good *model.Desired) error { return good.ValidateSince(before) })
+}
+
+// keepValid does so by a check of what there is so far.
+func keepValid(all, before *model.Desired, check func(good *model.Desired) error) (good *model.Desired, invalid map[string]string) {
+	good, invalid = &model.Desired{
+		Networks: make(map[model.ID]model.Network, len(all.Networks)), Hosts: make(map[model.ID]model.Host, len(all.Hosts)),
+		Attachments: make(map[model.ID]model.Attachment, len(all.Attachments)),
+	}, map[string]string{}
+	refers := func(was, now model.Attachment) bool {
+		_, host := good.Hosts[now.Host]
+		_, network := good.Networks[now.Network]
+		return host && network && was.Equal(now)
+	}
+	valid := func() error { return check(good) }
+	keep(good.Networks, all.Networks, before.Networks, model.Network.Validate, sameNetwork, valid, schema.NetworkTable, invalid)
+	keep(good.Hosts, all.Hosts, before.Hosts, model.Host.Validate, model.Host.Equal, valid, schema.HostTable, invalid)
+	keep(good.Attachments, all.Attachments, before.Attachments, model.Attachment.Validate, refers, valid, schema.AttachmentTable, invalid)
 	return good, invalid
 }
 
 func sameNetwork(a, b model.Network) bool { return a == b }
 
-// keepValid adds rows in an order that is the same every time: first those that are as
-// before, so that no new one takes the place of what was there.
-func keepValid[V any](into, from, before map[model.ID]V, same func(a, b V) bool, check func() error, table string, invalid map[string]string) {
-	var old, others []model.ID
+// keep adds rows in an order that is the same every time: first those that are as before,
+// which are valid together, so that no new one takes the place of what was there.
+func keep[V any](into, from, before map[model.ID]V, alone func(V) error, same func(was, now V) bool, check func() error, table string, invalid map[string]string) {
+	others := map[model.ID]V{}
 	for id, row := range from {
-		if was, known := before[id]; known && same(was, row) {
-			old = append(old, id) // in any order: they were valid together
-		} else {
-			others = append(others, id)
+		was, known := before[id]
+		if known && same(was, row) {
+			into[id] = row
+			continue
 		}
+		if err := alone(row); err != nil { // not for the sake of others: there is nothing to try
+			invalid[table+" "+string(id)] = err.Error()
+			if !known {
+				continue
+			}
+			row = was
+		}
+		others[id] = row
 	}
-	slices.Sort(others)
 	// What is valid stays so when some of it is left out: rows that are valid
 	// together are so one by one, and need not be tried like that.
 	var add func(ids []model.ID)
 	add = func(ids []model.ID) {
 		for _, id := range ids {
-			into[id] = from[id]
+			into[id] = others[id]
 		}
 		err := check()
 		if err == nil {
@@ -102,8 +122,9 @@ func keepValid[V any](into, from, before map[model.ID]V, same func(a, b V) bool,
 			}
 		}
 	}
-	add(old)
-	add(others)
+	if len(others) > 0 {
+		add(slices.Sorted(maps.Keys(others)))
+	}
 }
 
 // networkColumn joins a column of the table Network to the field of model.Network that

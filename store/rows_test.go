@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/isonet/isonet/model"
-	"github.com/isonet/isonet/store/internal/schema"
 )
 
 // fromScratch is valid without the knowledge that before is.
@@ -17,12 +16,7 @@ func fromScratch(all, before *model.Desired) (*model.Desired, map[string]string)
 	if all.Validate() == nil {
 		return all, nil
 	}
-	good, invalid := model.NewDesired(), map[string]string{}
-	check := func() error { return good.Validate() }
-	keepValid(good.Networks, all.Networks, before.Networks, sameNetwork, check, schema.NetworkTable, invalid)
-	keepValid(good.Hosts, all.Hosts, before.Hosts, model.Host.Equal, check, schema.HostTable, invalid)
-	keepValid(good.Attachments, all.Attachments, before.Attachments, model.Attachment.Equal, check, schema.AttachmentTable, invalid)
-	return good, invalid
+	return keepValid(all, before, func(good *model.Desired) error { return good.Validate() })
 }
 
 // writeByHand writes, without isonet, rows that are often wrong.
