@@ -177,7 +177,7 @@ func (w *Writer) commit(ctx context.Context, o Options, edit func(*model.Desired
 		if err := edit(d); err != nil {
 			return err
 		}
-		if err := d.Validate(); err != nil {
+		if err := d.ValidateSince(ch.before); err != nil {
 			return err
 		}
 		if err := ch.check(d, w.status.Status(), o.Also, o.Force); err != nil {
