@@ -98,9 +98,9 @@ func BenchmarkChange(b *testing.B) {
 
 // BenchmarkRegistration lets hosts register at once in a cluster of three, each with a
 // store of its own that follows everything: how often they try, and how long it takes
-// until all are known.
+// until all are known to all. With more of them the leader is busy with telling.
 func BenchmarkRegistration(b *testing.B) {
-	for _, hosts := range []int{10, 30, 100, 300, 1000} {
+	for _, hosts := range []int{10, 30, 100} {
 		b.Run(fmt.Sprint("hosts=", hosts), func(b *testing.B) {
 			cluster := ovstest.StartCluster(b, "isolated-networks.ovsschema", store.Database, 3)
 			var stores []*store.Store
