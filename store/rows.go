@@ -75,57 +75,84 @@ func followed[R, V any](values map[model.ID]V, changes map[string]ovsdb.Change, 
 // without isonet. A row that became invalid counts as it was before, which was valid; one
 // that never was is left out. Both are named, with the problem.
 func valid(all, before *model.Desired) (*model.Desired, map[string]string) {
-	if all.ValidateSince(before) == nil {
-		return all, nil
+	invalid := map[string]string{}
+	good := &model.Desired{
+		Networks:    withoutWrong(all.Networks, before.Networks, model.Network.Validate, sameNetwork, schema.NetworkTable, invalid),
+		Hosts:       withoutWrong(all.Hosts, before.Hosts, model.Host.Validate, model.Host.Equal, schema.HostTable, invalid),
+		Attachments: withoutWrong(all.Attachments, before.Attachments, model.Attachment.Validate, model.Attachment.Equal, schema.AttachmentTable, invalid),
 	}
-	return keepValid(all, before, func(good *model.Desired) error { return good.ValidateSince(before) })
+	check := func(good *model.Desired) error { return good.ValidateSince(before) }
+	if check(good) != nil {
+		good = keepValid(good, before, check, invalid)
+	}
+	return good, invalid
 }
 
-// keepValid does so by a check of what there is so far.
-func keepValid(all, before *model.Desired, check func(good *model.Desired) error) (good *model.Desired, invalid map[string]string) {
-	good, invalid = &model.Desired{
+// withoutWrong returns the rows with what they were before in the place of those that are
+// wrong by themselves.
+func withoutWrong[V any](rows, before map[model.ID]V, alone func(V) error, same func(was, now V) bool, table string, invalid map[string]string) map[model.ID]V {
+	var wrong []model.ID
+	for id, row := range rows {
+		if was, known := before[id]; known && same(was, row) {
+			continue
+		}
+		if err := alone(row); err != nil {
+			invalid[table+" "+string(id)] = err.Error()
+			wrong = append(wrong, id)
+		}
+	}
+	if len(wrong) == 0 {
+		return rows
+	}
+	rows = maps.Clone(rows)
+	for _, id := range wrong {
+		if was, known := before[id]; known {
+			rows[id] = was
+		} else {
+			delete(rows, id)
+		}
+	}
+	return rows
+}
+
+// keepValid returns what is valid of rows that are in each other's way, by a check of what
+// there is so far.
+func keepValid(all, before *model.Desired, check func(good *model.Desired) error, invalid map[string]string) *model.Desired {
+	good := &model.Desired{
 		Networks: make(map[model.ID]model.Network, len(all.Networks)), Hosts: make(map[model.ID]model.Host, len(all.Hosts)),
 		Attachments: make(map[model.ID]model.Attachment, len(all.Attachments)),
-	}, map[string]string{}
+	}
 	refers := func(was, now model.Attachment) bool {
 		_, host := good.Hosts[now.Host]
 		_, network := good.Networks[now.Network]
 		return host && network && was.Equal(now)
 	}
 	valid := func() error { return check(good) }
-	keep(good.Networks, all.Networks, before.Networks, model.Network.Validate, sameNetwork, valid, schema.NetworkTable, invalid)
-	keep(good.Hosts, all.Hosts, before.Hosts, model.Host.Validate, model.Host.Equal, valid, schema.HostTable, invalid)
-	keep(good.Attachments, all.Attachments, before.Attachments, model.Attachment.Validate, refers, valid, schema.AttachmentTable, invalid)
-	return good, invalid
+	keep(good.Networks, all.Networks, before.Networks, sameNetwork, valid, schema.NetworkTable, invalid)
+	keep(good.Hosts, all.Hosts, before.Hosts, model.Host.Equal, valid, schema.HostTable, invalid)
+	keep(good.Attachments, all.Attachments, before.Attachments, refers, valid, schema.AttachmentTable, invalid)
+	return good
 }
 
 func sameNetwork(a, b model.Network) bool { return a == b }
 
 // keep adds rows in an order that is the same every time: first those that are as before,
 // which are valid together, so that no new one takes the place of what was there.
-func keep[V any](into, from, before map[model.ID]V, alone func(V) error, same func(was, now V) bool, check func() error, table string, invalid map[string]string) {
-	others := map[model.ID]V{}
+func keep[V any](into, from, before map[model.ID]V, same func(was, now V) bool, check func() error, table string, invalid map[string]string) {
+	var others []model.ID
 	for id, row := range from {
-		was, known := before[id]
-		if known && same(was, row) {
+		if was, known := before[id]; known && same(was, row) {
 			into[id] = row
-			continue
+		} else {
+			others = append(others, id)
 		}
-		if err := alone(row); err != nil { // not for the sake of others: there is nothing to try
-			invalid[table+" "+string(id)] = err.Error()
-			if !known {
-				continue
-			}
-			row = was
-		}
-		others[id] = row
 	}
 	// What is valid stays so when some of it is left out: rows that are valid
 	// together are so one by one, and need not be tried like that.
 	var add func(ids []model.ID)
 	add = func(ids []model.ID) {
 		for _, id := range ids {
-			into[id] = others[id]
+			into[id] = from[id]
 		}
 		err := check()
 		if err == nil {
@@ -146,8 +173,8 @@ func keep[V any](into, from, before map[model.ID]V, alone func(V) error, same fu
 			}
 		}
 	}
-	if len(others) > 0 {
-		add(slices.Sorted(maps.Keys(others)))
+	if slices.Sort(others); len(others) > 0 {
+		add(others)
 	}
 }
 

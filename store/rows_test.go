@@ -9,14 +9,33 @@ import (
 	"time"
 
 	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/store/internal/schema"
 )
 
 // fromScratch is valid without the knowledge that before is.
 func fromScratch(all, before *model.Desired) (*model.Desired, map[string]string) {
-	if all.Validate() == nil {
-		return all, nil
+	invalid := map[string]string{}
+	good := all.Clone()
+	replaceWrong(good.Networks, before.Networks, model.Network.Validate, schema.NetworkTable, invalid)
+	replaceWrong(good.Hosts, before.Hosts, model.Host.Validate, schema.HostTable, invalid)
+	replaceWrong(good.Attachments, before.Attachments, model.Attachment.Validate, schema.AttachmentTable, invalid)
+	if good.Validate() == nil {
+		return good, invalid
 	}
-	return keepValid(all, before, func(good *model.Desired) error { return good.Validate() })
+	return keepValid(good, before, func(good *model.Desired) error { return good.Validate() }, invalid), invalid
+}
+
+func replaceWrong[V any](rows, before map[model.ID]V, alone func(V) error, table string, invalid map[string]string) {
+	for id, row := range rows {
+		if alone(row) == nil {
+			continue
+		}
+		invalid[table+" "+string(id)] = ""
+		delete(rows, id)
+		if was, known := before[id]; known {
+			rows[id] = was
+		}
+	}
 }
 
 // writeByHand writes, without isonet, rows that are often wrong.
