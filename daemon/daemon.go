@@ -91,6 +91,7 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 		},
 		Ports:       d.ports(cfg),
 		HistorySize: func() int64 { return d.history.Health().Size },
+		Reports:     d.reports,
 	}, exporter.BuildInfo{Version: version.Version(), Revision: version.Commit()}, log.With("component", "exporter"))
 	d.links = links.New(log.With("component", "links"))
 	d.sw = ovs.New(ovs.Config{

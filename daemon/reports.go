@@ -10,6 +10,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/isonet/isonet/exporter"
 	"github.com/isonet/isonet/fleet"
 	"github.com/isonet/isonet/internal/version"
 	"github.com/isonet/isonet/model"
@@ -34,6 +35,18 @@ func (d *Daemon) joinFleet(cfg Config) {
 		Boot: cmp.Or(boot(log), string(model.NewID())), Version: version.Version(), URL: cfg.APIURL, Logger: log,
 	})
 	d.reader = fleet.NewReader(fleet.ReaderConfig{Endpoints: cfg.FleetStatus, TLS: tls, SystemID: systemID, Idle: fleetIdle, Logger: log})
+}
+
+// reports tells the exporter how the reports of this host fare.
+func (d *Daemon) reports() []exporter.Reports {
+	if d.reporter == nil {
+		return nil
+	}
+	var list []exporter.Reports
+	for _, h := range d.reporter.Health() {
+		list = append(list, exporter.Reports{Server: h.Endpoint, Connected: h.Connected, Written: h.Reports, Failed: h.Failures})
+	}
+	return list
 }
 
 func (o Options) fleetStatus() ([]string, error) {

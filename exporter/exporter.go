@@ -41,6 +41,10 @@ type Sources struct {
 	// HistorySize is what the history has on the disk, in bytes; nil: there is none.
 	HistorySize func() int64
 	Ports       *Ports // nil: no series of single ports
+	// Reports are those of this host, by server; nil: it reports to none.
+	Reports func() []Reports
+	// Members tells of the hosts of the fleet; nil: they are not followed.
+	Members func(host model.ID) (report.Member, bool)
 }
 
 // BuildInfo says which build of isonet this is.

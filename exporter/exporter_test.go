@@ -59,11 +59,23 @@ func (m moment) sources() Sources {
 		Certificates: func() map[string]time.Time { return m.expiries },
 		HistoryLost:  func() uint64 { return 5 },
 		HistorySize:  func() int64 { return 6 },
+		Reports:      reports,
+		Members:      memberOf,
 	}
 	if m.ports != nil {
 		s.Ports = &Ports{Traffic: func() map[string]model.PortTraffic { return m.ports }}
 	}
 	return s
+}
+
+// reports are those of a host to two servers.
+func reports() []Reports {
+	return []Reports{{"ssl:192.0.2.1:6652", true, 8, 1}, {"ssl:192.0.2.2:6652", false, 0, 4}}
+}
+
+// memberOf knows the one host.
+func memberOf(host model.ID) (report.Member, bool) {
+	return report.Member{Liveness: report.Up, Seen: 4}, host == hostID
 }
 
 func newExporter(t *testing.T, s Sources) *Exporter {

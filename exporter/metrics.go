@@ -92,7 +92,7 @@ type family struct {
 
 // families returns all metrics that are made from snapshots.
 func families() []family {
-	return slices.Concat(trafficFamilies(), networkFamilies(), isolationFamilies(), careFamilies(), hostFamilies(), portFamilies())
+	return slices.Concat(trafficFamilies(), networkFamilies(), isolationFamilies(), careFamilies(), hostFamilies(), fleetFamilies(), portFamilies())
 }
 
 func trafficFamilies() []family {

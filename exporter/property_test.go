@@ -160,6 +160,8 @@ func TestAnythingIsScraped(t *testing.T) {
 			Resets:      func() uint64 { return 2 },
 			HistoryLost: func() uint64 { return 5 },
 			HistorySize: func() int64 { return 6 },
+			Reports:     reports,
+			Members:     memberOf,
 			Interval:    func() time.Duration { return trafficcount.DefaultInterval },
 			Ports:       &Ports{Traffic: func() map[string]model.PortTraffic { return now.ports }},
 		})

@@ -33,6 +33,8 @@ type view struct {
 	expiries    map[string]time.Time // of certificates
 	networks    []*network           // attached to this host, sorted by name
 	ports       []port               // those that get series of their own
+	reports     []Reports
+	members     map[model.ID]report.Member // nil where they are not followed
 }
 
 // network is one network attached to this host.
@@ -55,6 +57,7 @@ func (g *gatherer) look(desired *model.Desired) view {
 	if g.sources.Certificates != nil {
 		v.expiries = g.sources.Certificates()
 	}
+	v.fleet(g.sources)
 	traffic := g.sources.Traffic()
 	places := g.atlas.of(v.desired, v.status.HostID, v.status.Host)
 	networks := make([]network, len(places))
