@@ -24,7 +24,7 @@ func TestReportOfAHost(t *testing.T) {
 	l.set(func(s *report.Status) {
 		s.Revision, s.Networks = 8, map[model.ID]report.NetworkStatus{network: {State: report.Active}}
 	})
-	await(t, reader, host, "the network is active", func(s report.Status, known bool) bool {
+	await(t, reader, host, "the network is active", func(s report.Status, _ bool) bool {
 		return s.Revision == 8 && s.Networks[network].State == report.Active
 	})
 	if _, known := reader.Status(model.NewID()); known {

@@ -153,7 +153,7 @@ func (r *Reader) ended(err error) {
 func (r *Reader) follow(ctx context.Context, session *ovsdb.Session) error {
 	first := true
 	for {
-		if !session.Look(func(all ovsdb.Tables, changes ovsdb.Changes) { r.take(all, changes, first) }) {
+		if !session.Look(func(_ ovsdb.Tables, changes ovsdb.Changes) { r.take(changes, first) }) {
 			return ovsdb.ErrLost
 		}
 		first = false
@@ -167,7 +167,7 @@ func (r *Reader) follow(ctx context.Context, session *ovsdb.Session) error {
 
 // take takes what has become of the rows. At the first look it may be another server
 // than before.
-func (r *Reader) take(all ovsdb.Tables, changes ovsdb.Changes, first bool) {
+func (r *Reader) take(changes ovsdb.Changes, first bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
