@@ -210,7 +210,7 @@ func (l *loop) realise() {
 	d := l.store.Snapshot()
 	actual := &plan.Actual{
 		SystemID: string(host1), OVSVersion: "3.1.0", DatapathType: "system",
-		Bridges: map[string]plan.Bridge{"br-ex": {Name: "br-ex", DatapathType: "system"}},
+		Bridges: map[string]plan.Bridge{"br-ex": {UUID: "0b8d1f6e-6a9b-4c0d-9d57-0c4f7cfe6a11", Name: "br-ex", DatapathType: "system"}},
 		Links:   plan.NewLinks(plan.Device{Index: 2, Name: "eth0"}),
 	}
 	verdicts := map[model.ID]report.NetworkStatus{}
