@@ -32,7 +32,10 @@ type databaseRow struct {
 
 var (
 	errNotLeader = errors.New("it is not the leader of its cluster")
-	errNotThere  = errors.New("it does not serve the database any more")
+	// A member that cannot write to its disk answers, says that it leads for ever, and
+	// answers no transaction.
+	errFailed   = errors.New("it leads its cluster no more, although it says so: look at its log and its disk, and start it again")
+	errNotThere = errors.New("it does not serve the database any more")
 )
 
 // disconnected says what is wrong with a server that has lost its cluster.
@@ -72,7 +75,9 @@ func (c *connection) follow(ctx context.Context, member Member, end func(error))
 			return errNotThere
 		case d.leads(member) && !d.Leader:
 			return errNotLeader
-		case d.leads(member) || d.Connected:
+		case d.leads(member) && !d.Connected:
+			return errFailed
+		case d.Connected:
 			if alone != nil {
 				alone.Stop()
 				alone = nil
