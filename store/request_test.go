@@ -1,12 +1,16 @@
 package store_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
+	"github.com/isonet/isonet/internal/hosttest"
 	"github.com/isonet/isonet/internal/ovstest"
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/store"
@@ -188,5 +192,87 @@ func TestAnOlderWriterIsNoticed(t *testing.T) {
 	})
 	if !errors.Is(err, model.ErrInvalid) || runs < 2 {
 		t.Errorf("after %d runs: %v; want a refusal, because the name is that of a bridge", runs, err)
+	}
+}
+
+// TestAnAnswerWithoutAWriteIsOfTheNewestState asks a store that has not heard yet what
+// another one has acknowledged: for what would be nothing to do, or be refused, of the
+// state before.
+func TestAnAnswerWithoutAWriteIsOfTheNewestState(t *testing.T) {
+	dir := tempDir(t)
+	s := embedded(t, dir)
+	wire := hosttest.NewWire(t, filepath.Join(dir, "wire.sock"), filepath.Join(dir, "ovsdb", "db.sock"))
+	late := remote(t, wire.Endpoint())
+	var red model.Network
+	s.must(func(d *model.Desired) (err error) {
+		d.Hosts[systemID] = model.Host{ID: systemID, SystemID: systemID, Name: "h"}
+		red, err = d.AddNetwork(model.Network{Name: "red"})
+		return err
+	})
+	attach := func(d *model.Desired) error {
+		if _, attached := d.AttachmentOf(systemID, red.ID); attached {
+			return nil
+		}
+		_, err := d.Attach(systemID, red.ID, nil)
+		return err
+	}
+	detach := func(d *model.Desired) error { return d.Detach(systemID, red.ID) }
+	renamed := func(d *model.Desired) error {
+		n, known := d.NetworkByName("blue")
+		if !known {
+			return errRefused
+		}
+		n.Name = "green"
+		return d.UpdateNetwork(n)
+	}
+	for _, c := range []struct {
+		name                   string
+		before, theirs, change func(*model.Desired) error
+		has                    func(*model.Desired) bool
+	}{
+		{"it was as asked for", attach, detach, attach, func(d *model.Desired) bool {
+			_, attached := d.AttachmentOf(systemID, red.ID)
+			return attached
+		}},
+		{"it was not there", attach, adding("blue"), renamed, func(d *model.Desired) bool {
+			_, known := d.NetworkByName("green")
+			return known
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			revision := s.must(c.before)
+			late.until("it sees that", func(d *model.Desired) bool { return d.Revision >= revision })
+			told := make(chan struct{})
+			tell := sync.OnceFunc(func() { close(told) })
+			defer tell()
+			wire.Spoil(func(m hosttest.Message) [][]byte {
+				if hosttest.Updates(m) {
+					<-told
+				}
+				return [][]byte{m.Raw}
+			})
+			s.must(c.theirs)
+			sent, done := wire.Sent("transact"), make(chan error, 1)
+			var made int64
+			go func() {
+				var err error
+				made, err = late.Update(context.Background(), c.change)
+				done <- err
+			}()
+			ovstest.Eventually(t, "it asks or answers", func() error {
+				if wire.Sent("transact") == sent && len(done) == 0 {
+					return errors.New("it does neither")
+				}
+				return nil
+			})
+			tell()
+			if err := <-done; err != nil {
+				t.Errorf("it is refused: %v", err)
+			}
+			d := s.until("it sees that", func(d *model.Desired) bool { return d.Revision >= made })
+			if !c.has(d) {
+				t.Errorf("the change is acknowledged and lost: %+v", d.Networks)
+			}
+		})
 	}
 }

@@ -7,9 +7,11 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	rfc "github.com/ovn-kubernetes/libovsdb/ovsdb"
 
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/ovsdb"
+	"github.com/isonet/isonet/store/internal/schema"
 )
 
 const (
@@ -148,11 +150,11 @@ func (u *update) attempt(ctx context.Context, now *view) (revision int64, done b
 		}
 	}
 	c, err := u.prepare(now)
-	if err != nil {
-		return 0, true, err
-	}
-	if len(c.writes) == 0 {
-		return now.root.revision, true, nil
+	if err != nil || len(c.writes) == 0 {
+		if behind := u.behind(ctx, now); behind != nil {
+			return 0, false, behind
+		}
+		return now.root.revision, true, err
 	}
 	if ctx.Err() != nil { // sent now, its outcome could only be in doubt
 		return 0, true, fmt.Errorf("nothing was written: %w", context.Cause(ctx))
@@ -172,6 +174,24 @@ func (u *update) prepare(now *view) (compiled, error) {
 		err = wanted.ValidateSince(now.desired)
 	}
 	return c, err
+}
+
+// behind returns an error if others have written what a view does not have yet. Nothing
+// else tells of it when the change is refused, or when there is nothing to write: an API
+// of another host may have acknowledged the opposite a moment ago.
+func (u *update) behind(ctx context.Context, now *view) error {
+	if len(u.store.cfg.Endpoints) == 0 { // nobody else writes
+		return nil
+	}
+	results, err := now.session.Transact(ctx,
+		rfc.Operation{Op: rfc.OperationSelect, Table: schema.IsolatedNetworksTable, Where: byUUID(now.root.uuid), Columns: []string{"revision"}})
+	if err != nil { // another session may tell
+		return fmt.Errorf("%w: %w", ovsdb.ErrStale, err)
+	}
+	if revision, err := revisionOf(results[0]); err != nil || revision == now.root.revision {
+		return err
+	}
+	return ovsdb.ErrStale
 }
 
 // connected waits for a session: after an attempt in doubt for another one,
