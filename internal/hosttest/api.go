@@ -39,7 +39,12 @@ func (r Reply) Err() error {
 // Ask makes a request with a body in JSON. The error says that there was no
 // answer.
 func (h *Host) Ask(method, path, body string) (Reply, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), hang)
+	return h.AskFor(hang, method, path, body)
+}
+
+// AskFor does so, and waits for an answer for a time.
+func (h *Host) AskFor(patience time.Duration, method, path, body string) (Reply, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, "http://isonet/ovirt-engine/api"+path, strings.NewReader(body))
 	if err != nil {

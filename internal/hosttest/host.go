@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -27,13 +28,15 @@ type Host struct {
 	testing.TB
 	OVS       *ovstest.OVS
 	Namespace string
-	// Store is the server of the desired state; nil when isonetd runs it itself.
+	// Store is the server of the desired state; nil when isonetd runs it itself, or
+	// when there are several.
 	Store *ovstest.Server
 	// ToOVS and ToStore are isonetd's wires to its databases. ToStore is nil when
-	// isonetd runs the server itself.
+	// Store is.
 	ToOVS, ToStore *Wire
 
 	program  string
+	cluster  []string
 	ownStore bool
 	stateDir string
 	ovs      []ovstest.Option
@@ -61,6 +64,10 @@ func OwnStore(dir string) Option { return func(h *Host) { h.ownStore, h.stateDir
 // Sharing lets isonetd have the desired state of another host, which keeps its
 // server.
 func Sharing(other *Host) Option { return func(h *Host) { h.Store = other.Store } }
+
+// Following lets isonetd have the desired state of a cluster, whose OVSDB endpoints
+// are given: there may be other hosts, and there is no wire.
+func Following(endpoints ...string) Option { return func(h *Host) { h.cluster = endpoints } }
 
 // With gives isonetd further options.
 func With(options ...string) Option {
@@ -97,7 +104,7 @@ func New(t testing.TB, program string, options ...Option) *Host {
 	switch {
 	case h.Store != nil:
 		h.ToStore = NewWire(t, h.path("store-wire.sock"), h.Store.Socket())
-	case !h.ownStore:
+	case !h.ownStore && len(h.cluster) == 0:
 		h.startStore()
 	}
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -155,6 +162,9 @@ func (h *Host) Launch() {
 	if h.Store != nil {
 		args = append(args, "--store", h.ToStore.Endpoint())
 	}
+	if len(h.cluster) > 0 {
+		args = append(args, "--store", strings.Join(h.cluster, ","))
+	}
 	cmd := h.Command(append(args, h.options...)...)
 	log, err := os.OpenFile(h.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -174,6 +184,14 @@ func (h *Host) Start() {
 	h.AwaitReady()
 }
 
+// hostID is a host as the API lists it.
+type hostID struct{ ID string }
+
+func (h *Host) systemID() string {
+	h.Helper()
+	return strings.Trim(h.OVS.Vsctl("--no-wait", "get", "Open_vSwitch", ".", "external_ids:system-id"), `"`)
+}
+
 // AwaitReady waits until isonetd answers and follows both databases.
 func (h *Host) AwaitReady() {
 	h.Helper()
@@ -185,8 +203,12 @@ func (h *Host) AwaitReady() {
 		if err != nil {
 			return err
 		}
-		var hosts struct{ Host []struct{ ID string } }
+		var hosts struct{ Host []hostID }
 		err = json.Unmarshal([]byte(reply.Text), &hosts)
+		if len(h.cluster) > 0 { // the host is the one that its Open vSwitch names
+			id := h.systemID()
+			hosts.Host = slices.DeleteFunc(hosts.Host, func(other hostID) bool { return other.ID != id })
+		}
 		if err != nil || len(hosts.Host) != 1 || reply.Header.Get("Isonet-Stale") != "" {
 			return fmt.Errorf("%s: %v, %w", reply.Text, reply.Header, err)
 		}
