@@ -92,8 +92,8 @@ func TestALateTransactionIsNotMade(t *testing.T) {
 		}
 	}
 	s.must(named("first"))
-	var late []byte
-	cutter.next(func(transaction []byte, _ func()) { late = transaction })
+	late := make(chan []byte, 1)
+	cutter.next(func(transaction []byte, _ func()) { late <- transaction })
 	s.must(func(d *model.Desired) error {
 		h := d.Hosts[systemID]
 		h.Name = "second"
@@ -122,7 +122,7 @@ func TestALateTransactionIsNotMade(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	if _, err := conn.Write(late); err != nil {
+	if _, err := conn.Write(<-late); err != nil {
 		t.Fatal(err)
 	}
 	var answer json.RawMessage
