@@ -36,9 +36,13 @@ const stopTimeout = 10 * time.Second
 type Daemon struct {
 	log *slog.Logger
 	// cfg is what the daemon was started with, but for what has been reloaded.
-	cfg   Config
-	api   *api.API
+	cfg Config
+	api *api.API
+	// store is all of the desired state, for the API. Own is what this host must know
+	// of it; slice is the same of a store that others run, else nil.
 	store *store.Store
+	own   own
+	slice *store.Slice
 	sw    *ovs.Switch
 	loop  *reconcile.Loop
 	nics  *nic.Sampler
@@ -74,10 +78,7 @@ type listener struct {
 // it learns at once of an address that is taken. Call Run or Stop afterwards.
 func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 	d := &Daemon{log: log, cfg: cfg, failed: make(chan error, 8), guardOff: cfg.HostGuardOff}
-	d.store = store.New(store.Config{
-		Endpoints: cfg.Store, TLS: cfg.StoreCert.client(cfg.StoreCA, log.With("component", "store")), StateDir: cfg.StateDir, RunDir: filepath.Dir(cfg.Socket),
-		Logger: log.With("component", "store"),
-	})
+	d.openStore(cfg)
 	metrics := exporter.New(exporter.Sources{
 		Desired: d.desired,
 		// The loop and the switch report to the exporter and come after it.
@@ -101,18 +102,18 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 		Totals:   filepath.Join(cfg.StateDir, "traffic"), Wanted: d.wanted,
 		Owner: func(b plan.Bridge) model.ID { return d.loop.Owner(b) }, Strange: isolation.Strange,
 	})
-	d.loop = reconcile.New(d.store, d.sw, metrics, log.With("component", "reconcile"))
+	d.loop = reconcile.New(d.own, d.sw, metrics, log.With("component", "reconcile"))
 	if len(cfg.Store) == 0 {
 		d.loop.Alone()
 	} else if run := boot(d.log); run != "" {
 		d.loop.Among(func(ctx context.Context, host model.ID, tell func(bool)) error {
-			return d.store.Hold(ctx, host, run, tell)
+			return d.slice.Hold(ctx, host, run, tell)
 		})
 	}
 	d.memory = memory(cfg.StateDir, log.With("component", "memory"))
 	d.nics = nic.New(d.links, log.With("component", "nic"))
 	d.load = load.New(log.With("component", "load"))
-	d.notify = &notifier{store: d.store, sw: d.sw, loop: d.loop, log: log.With("component", "notify")}
+	d.notify = &notifier{store: d.own, sw: d.sw, loop: d.loop, log: log.With("component", "notify")}
 	d.history = history.New(history.Config{Dir: cfg.StateDir, Bounds: cfg.History, Log: log.With("component", "history"), Host: d.host})
 	d.loop.Observe(d.keep)
 	d.joinFleet(cfg)
@@ -146,14 +147,14 @@ func (d *Daemon) ports(cfg Config) *exporter.Ports {
 // host returns this host, as far as it is known.
 func (d *Daemon) host() (id model.ID, name string) {
 	id = d.loop.HostID()
-	return id, d.store.Snapshot().Hosts[id].Name
+	return id, d.own.Snapshot().Hosts[id].Name
 }
 
 // desired returns the desired state; nil before it was read.
 func (d *Daemon) desired() *model.Desired {
 	select {
-	case <-d.store.Ready():
-		return d.store.Snapshot()
+	case <-d.own.Ready():
+		return d.own.Snapshot()
 	default:
 		return nil
 	}
@@ -163,12 +164,12 @@ func (d *Daemon) desired() *model.Desired {
 // whether that is known yet.
 func (d *Daemon) wanted(systemID string) (map[model.ID]bool, bool) {
 	select {
-	case <-d.store.Ready():
+	case <-d.own.Ready():
 	default:
 		return nil, false
 	}
 	networks := map[model.ID]bool{}
-	desired := d.store.Snapshot()
+	desired := d.own.Snapshot()
 	host := d.loop.HostID()
 	if host == "" {
 		h, _ := desired.HostOf(systemID)
@@ -210,10 +211,11 @@ func (d *Daemon) Start() {
 	// What is stopped last starts first: a request under way needs the loop,
 	// and the loop needs both databases.
 	d.start("history", d.history.Run)
+	save := d.recall(d.memory)
 	d.start("store", d.store.Run)
+	d.startSlice()
 	d.start("links", d.links.Run)
 	d.start("ovs", d.sw.Run)
-	save := d.recall(d.memory)
 	d.start("memory", func(ctx context.Context) error { return d.loop.SaveMemory(ctx, save) })
 	d.start("reconcile", d.loop.Run)
 	d.startGuard()

@@ -4,8 +4,6 @@ import (
 	"context"
 	"os"
 	"time"
-
-	"github.com/isonet/isonet/model"
 )
 
 // lookAtName is how often the machine's name is looked at.
@@ -25,15 +23,11 @@ func (d *Daemon) followName(ctx context.Context) error {
 		}
 		name, err := os.Hostname()
 		status := d.loop.Status()
-		host, known := d.store.Snapshot().Hosts[status.HostID]
+		host, known := d.own.Snapshot().Hosts[status.HostID]
 		if err != nil || name == "" || !known || status.Idle() != nil || host.Named || host.Name == name {
 			continue
 		}
-		_, err = d.store.Update(ctx, func(desired *model.Desired) error {
-			desired.FollowName(host.ID, name)
-			return nil
-		})
-		if err != nil {
+		if err := d.own.FollowName(ctx, host.ID, name); err != nil {
 			d.log.Warn("the host did not get the name of the machine; trying again", "name", name, "error", err, "in", lookAtName)
 			continue
 		}

@@ -15,7 +15,6 @@ import (
 	"github.com/isonet/isonet/ovs"
 	"github.com/isonet/isonet/reconcile"
 	"github.com/isonet/isonet/report"
-	"github.com/isonet/isonet/store"
 )
 
 const (
@@ -37,7 +36,7 @@ const (
 // notifier tells the service manager how the daemon stands, see sd_notify(3).
 // Without one it does nothing.
 type notifier struct {
-	store *store.Store
+	store own
 	sw    *ovs.Switch
 	loop  *reconcile.Loop
 	log   *slog.Logger

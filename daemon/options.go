@@ -46,6 +46,10 @@ type Options struct {
 	// with commas between them. Empty: isonetd runs its own ovsdb-server and keeps
 	// the database in state-dir.
 	Store string `yaml:"store" usage:"OVSDB server with the Isolated_Networks database, several of one cluster with commas; empty runs one on --state-dir"`
+	// Servers by which this host follows what concerns it of the store: relays, or
+	// members of its cluster, with commas between them. Empty: those of store. The
+	// API of this host asks those of store.
+	Relays string `yaml:"relays" usage:"OVSDB relays or members by which this host follows its part of --store, with commas; empty is those of --store"`
 	// PEM files for a store on ssl: the CA that signs the servers' certificates, and
 	// isonetd's own certificate and key. Such a store needs all three.
 	StoreCA   string `yaml:"store-ca" usage:"PEM file with the CA of ssl: stores"`
@@ -193,7 +197,8 @@ type Config struct {
 	OVSDB       []string
 	OVSRunDir   string       // "" is found out
 	Store       []string     // empty: a database of its own in StateDir
-	StoreCert   *Certificate // for ssl endpoints of Store; nil for none of them
+	Relays      []string     // empty: those of Store
+	StoreCert   *Certificate // for ssl endpoints of Store and Relays; nil for none of them
 	StoreCA     *x509.CertPool
 	FleetStatus []string // where hosts report; empty is nowhere
 	APIURL      string   // where other hosts reach the API; "" is nowhere
@@ -251,7 +256,10 @@ func (o Options) Parse() (Config, error) {
 	if cfg.FleetStatus, err = o.fleetStatus(); err != nil {
 		fail("fleet-status", err)
 	}
-	if cfg.StoreCert, cfg.StoreCA, err = o.storeTLS(slices.Concat(cfg.Store, cfg.FleetStatus)); err != nil {
+	if cfg.Relays, err = o.relays(); err != nil {
+		fail("relays", err)
+	}
+	if cfg.StoreCert, cfg.StoreCA, err = o.storeTLS(slices.Concat(cfg.Store, cfg.Relays, cfg.FleetStatus)); err != nil {
 		fail("store", err)
 	}
 	if cfg.APIURL, err = o.apiURL(); err != nil {

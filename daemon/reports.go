@@ -28,13 +28,19 @@ func (d *Daemon) joinFleet(cfg Config) {
 	}
 	log := d.log.With("component", "fleet")
 	tls := cfg.StoreCert.client(cfg.StoreCA, log)
-	systemID := func(host model.ID) string { return d.store.Snapshot().Hosts[host].SystemID }
+	systemID := func(of func() *model.Desired) func(model.ID) string {
+		return func(host model.ID) string { return of().Hosts[host].SystemID }
+	}
+	seen := func() int64 {
+		_, revision, _ := d.own.Newest()
+		return revision
+	}
 	d.reporter = fleet.NewReporter(fleet.ReporterConfig{
-		Endpoints: cfg.FleetStatus, TLS: tls, Loop: d.loop, SystemID: systemID, Seen: func() int64 { return d.store.Snapshot().Revision },
+		Endpoints: cfg.FleetStatus, TLS: tls, Loop: d.loop, SystemID: systemID(d.own.Snapshot), Seen: seen,
 		// What names no run of the kernel names at least this one of the program.
 		Boot: cmp.Or(boot(log), string(model.NewID())), Version: version.Version(), URL: cfg.APIURL, Logger: log,
 	})
-	d.reader = fleet.NewReader(fleet.ReaderConfig{Endpoints: cfg.FleetStatus, TLS: tls, SystemID: systemID, Idle: fleetIdle, Logger: log})
+	d.reader = fleet.NewReader(fleet.ReaderConfig{Endpoints: cfg.FleetStatus, TLS: tls, SystemID: systemID(d.store.Snapshot), Idle: fleetIdle, Logger: log})
 }
 
 // reports tells the exporter how the reports of this host fare.

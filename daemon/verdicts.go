@@ -61,7 +61,7 @@ func (d *Daemon) followVerdicts(ctx context.Context) error {
 // compare takes down what has been so for long enough and is another verdict than the one
 // that was told.
 func (d *Daemon) compare(s report.Status, told map[model.ID]string, seen map[model.ID]verdict, now time.Time) {
-	networks := d.store.Snapshot().Networks
+	networks := d.own.Snapshot().Networks
 	for id, n := range s.Networks {
 		bad, detail := wrong(s, id, n)
 		if v, known := seen[id]; !known || v.bad != bad {

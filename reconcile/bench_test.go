@@ -73,7 +73,12 @@ func (c *crowded) Changed() <-chan struct{}    { return nil }
 func (c *crowded) Trouble() (time.Time, error) { return time.Time{}, nil }
 func (c *crowded) Invalid() map[string]string  { return nil }
 
-func (c *crowded) Update(context.Context, func(*model.Desired) error) (int64, error) { return 0, nil }
+func (c *crowded) Register(context.Context, string, string) error { return nil }
+
+func (c *crowded) Newest() (*model.Desired, int64, <-chan struct{}) {
+	d := c.Snapshot()
+	return d, d.Revision, c.Changed()
+}
 
 func (c *crowded) Actual() (*plan.Actual, bool) { return c.actual, !c.lost }
 

@@ -108,7 +108,11 @@ func (w *world) Trouble() (time.Time, error) {
 
 func (w *world) Invalid() map[string]string { return nil }
 
-func (w *world) Update(context.Context, func(*model.Desired) error) (int64, error) { return 0, nil }
+func (w *world) Register(context.Context, string, string) error { return nil }
+
+func (w *world) Newest() (*model.Desired, int64, <-chan struct{}) {
+	return w.desired, w.desired.Revision, w.Changed()
+}
 
 func (w *world) Changed() <-chan struct{} {
 	w.mu.Lock()

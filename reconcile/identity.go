@@ -3,6 +3,8 @@ package reconcile
 import (
 	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/isonet/isonet/model"
@@ -16,6 +18,15 @@ const systemIDChanged = "system_id"
 // Alone says that the desired state is of this one machine, so that whatever
 // system-id its Open vSwitch has is that of its host. Call it before Run.
 func (l *Loop) Alone() { l.alone = true }
+
+// Remembered returns the host that this machine was, before this program began too, "" if
+// none, and the networks of which it remembers ports. It can be called after Recall.
+func (l *Loop) Remembered() (host model.ID, networks []model.ID) {
+	k := l.ports.keep
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.host, slices.Collect(maps.Keys(k.kept))
+}
 
 // HostID returns the host that this machine was found to be last; "" before.
 func (l *Loop) HostID() model.ID { return l.status.Load().HostID }

@@ -17,17 +17,23 @@ import (
 // Store is the desired state.
 type Store interface {
 	Ready() <-chan struct{}
+	// Snapshot is what this host must know of the desired state. Changed is closed when
+	// it is another one.
 	Snapshot() *model.Desired
 	// Recalled returns what the last run remembered, with which the store began; nil if
 	// that was nothing.
 	Recalled() *model.Desired
 	Changed() <-chan struct{}
+	// Newest returns Snapshot, the newest revision of the store at which it is right,
+	// and a channel that is closed when either is another one.
+	Newest() (desired *model.Desired, revision int64, replaced <-chan struct{})
 	// Trouble returns since when Snapshot does not follow the store's database, and
 	// why; nil when it does.
 	Trouble() (since time.Time, err error)
 	// Invalid are the rows of the database that cannot count, and why.
 	Invalid() map[string]string
-	Update(ctx context.Context, change func(*model.Desired) error) (int64, error)
+	// Register makes the host with a system-id known to the store.
+	Register(ctx context.Context, systemID, name string) error
 }
 
 // Switch is the host's Open vSwitch.
@@ -216,11 +222,12 @@ func (l *Loop) begin(host model.ID, desired *model.Desired, actual *plan.Actual)
 // nothing open.
 func (l *Loop) end(host model.ID, p *pass) {
 	err := p.err()
-	revision := l.status.Load().Revision
+	before := l.status.Load()
+	revision, judged := before.Revision, before.judged
 	if !p.busy || p.actual.Standby || err != nil { // else nobody is to take what there is for the result
-		revision = p.desired.Revision
+		revision, judged = p.desired.Revision, p.desired
 	}
-	l.conclude(host, revision, p, err)
+	l.conclude(host, revision, judged, p, err)
 	switch {
 	case err != nil:
 		l.observer.ObserveReconcile(time.Since(p.start), "error")
@@ -246,20 +253,7 @@ func machineName(systemID string) string {
 // register makes this host known to the store.
 func (l *Loop) register(ctx context.Context, systemID string) time.Duration {
 	name := machineName(systemID)
-	err := l.asked.during(func() error {
-		_, err := l.store.Update(ctx, func(d *model.Desired) error {
-			id := model.HostID(systemID)
-			if _, known := d.HostOf(systemID); known {
-				return nil
-			}
-			if _, taken := d.Hosts[id]; taken { // by one whose system-id has changed
-				id = model.NewID()
-			}
-			d.Hosts[id] = model.Host{ID: id, SystemID: systemID, Name: name}
-			return nil
-		})
-		return err
-	})
+	err := l.asked.during(func() error { return l.store.Register(ctx, systemID, name) })
 	if err != nil {
 		return l.bridges.sending.failed(ctx, l.store.Snapshot().Revision, fmt.Errorf("register the host in the store: %w", err), l.log)
 	}
@@ -268,7 +262,7 @@ func (l *Loop) register(ctx context.Context, systemID string) time.Duration {
 }
 
 // conclude publishes the verdicts, if they are news.
-func (l *Loop) conclude(host model.ID, revision int64, p *pass, err error) {
+func (l *Loop) conclude(host model.ID, revision int64, judged *model.Desired, p *pass, err error) {
 	now, before := time.Now(), l.status.Load() // the loop alone writes the networks
 	var events []report.Event
 	for _, n := range p.want.Networks {
@@ -295,7 +289,11 @@ func (l *Loop) conclude(host model.ID, revision int64, p *pass, err error) {
 	if err != nil {
 		next.LastError = err.Error()
 	}
-	l.amend(func(s *standing) bool { return s.take(next, events, p.actual, l.ports.waiting) })
+	l.amend(func(s *standing) bool {
+		other := s.judged != judged
+		s.judged = judged
+		return s.take(next, events, p.actual, l.ports.waiting) || other
+	})
 }
 
 // Status returns what is known now. Its maps and slices are shared: do not
@@ -305,6 +303,9 @@ func (l *Loop) Status() report.Status { return l.stand().Status }
 // stand returns what is known now, and what that is made from.
 func (l *Loop) stand() standing {
 	s := *l.status.Load()
+	if desired, revision, _ := l.store.Newest(); desired == s.judged { // what was written since does not concern this host
+		s.Revision = max(s.Revision, revision)
+	}
 	if verified := l.guard.verified.Load(); s.Guard != nil && verified != nil && verified.After(s.Guard.Verified) {
 		guard := *s.Guard
 		guard.Verified, s.Guard = *verified, &guard

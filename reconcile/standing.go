@@ -19,6 +19,8 @@ type standing struct {
 	report.Status
 	// seen is Host; nil before the first snapshot.
 	seen *seen
+	// judged is the desired state of Revision; nil before the first.
+	judged *model.Desired
 }
 
 // see takes what Open vSwitch has, and the ports that are to be plugged in again.

@@ -19,6 +19,7 @@ import (
 func (l *Loop) WaitFor(ctx context.Context, revision int64, networks ...model.ID) error {
 	for {
 		changed := l.Changed()
+		_, _, replaced := l.store.Newest()
 		status := l.stand()
 		open, err := status.unsettled(revision, networks)
 		if err != nil || open == "" {
@@ -31,6 +32,7 @@ func (l *Loop) WaitFor(ctx context.Context, revision int64, networks ...model.ID
 		case <-ctx.Done():
 			return fmt.Errorf("not realised in time: %s: %w", open, ctx.Err())
 		case <-changed:
+		case <-replaced:
 		}
 	}
 }

@@ -11,12 +11,18 @@ import (
 	"github.com/isonet/isonet/model"
 )
 
+// The files in the state directory: what a host goes by, and all of the store for whoever
+// reads it by this host.
+const (
+	copyOfSlice = "desired"
+	copyOfAll   = "desired-all"
+)
+
 // saveInterval is how often at most the desired state is saved: in a store of many
 // hosts somebody changes it all the time.
 const saveInterval = time.Second
 
-// remembered is what a host knows of a shared store that it does not reach when it
-// starts.
+// remembered is what is known of a store when it is not reached at the start.
 type remembered struct {
 	// Endpoints are those of the store: what another one said is of no use.
 	Endpoints []string
@@ -27,47 +33,58 @@ type remembered struct {
 	Tenant tenantOf
 }
 
-// tenantOf is a machine and the host that it is, see Hold.
+// tenantOf is a machine and the host that it is, see Slice.Hold.
 type tenantOf struct {
 	Host    model.ID
 	Machine string
 }
 
-// copyOf returns the file in the state directory that has the newest desired state.
-func copyOf(stateDir string, log *slog.Logger) *statefile.File {
-	return statefile.New(filepath.Join(stateDir, "desired"), "desired 1", statefile.Texts{
-		Broken:  "the copy of the desired state is lost: the host stays as it is until the store is reached; look into the file that is kept aside",
-		Unsaved: "the desired state cannot be copied: after a restart the host stays as it is until the store is reached; trying on",
-		Saved:   "the desired state can be copied again",
-	}, log)
+// recollection is a file in the state directory with the newest desired state.
+type recollection struct {
+	endpoints []string
+	file      *statefile.File
+	// unsaved holds a value while the file is older.
+	unsaved chan struct{}
+	// newest returns what to save, and whether there is something.
+	newest func() (remembered, bool)
 }
 
-// recall publishes the desired state that was saved last, as one that was lost then.
-func (s *Store) recall() {
+// recollect returns the file of a name. Of a slice it is what the host goes by.
+func recollect(name string, cfg Config, newest func() (remembered, bool)) *recollection {
+	return &recollection{
+		endpoints: cfg.Endpoints, unsaved: make(chan struct{}, 1), newest: newest,
+		file: statefile.New(filepath.Join(cfg.StateDir, name), "desired 1", statefile.Texts{
+			Broken:  "the copy of the desired state is lost: the host stays as it is until the store is reached; look into the file that is kept aside",
+			Unsaved: "the desired state cannot be copied: after a restart the host stays as it is until the store is reached; trying on",
+			Saved:   "the desired state can be copied again",
+		}, cfg.Logger),
+	}
+}
+
+// load returns what was saved last, if it is of any use.
+func (c *recollection) load(log *slog.Logger) (remembered, bool) {
 	var r remembered
-	if !s.file.Load(&r) || r.Desired == nil || r.Desired.Validate() != nil || !slices.Equal(r.Endpoints, s.cfg.Endpoints) {
-		return
+	if c == nil || !c.file.Load(&r) || r.Desired == nil || r.Desired.Validate() != nil || !slices.Equal(r.Endpoints, c.endpoints) {
+		return remembered{}, false
 	}
 	r.Desired.Recalled = true
-	s.recalled.Store(r.Desired)
-	s.tenant.Store(&r.Tenant)
-	now := *s.newest.Load()
-	now.desired, now.written, now.lost, now.changed = r.Desired, r.Desired, r.Fresh, make(chan struct{})
-	s.replace(now)
-	s.isReady.Do(func() { close(s.ready) })
-	s.cfg.Logger.Info("going by the desired state of the last time until the store is reached", "revision", r.Desired.Revision, "fresh", r.Fresh)
+	log.Info("going by the desired state of the last time until the store is reached", "revision", r.Desired.Revision, "fresh", r.Fresh)
+	return r, true
 }
 
-// remember saves the desired state when it or the tenant has changed, until ctx ends.
-func (s *Store) remember(ctx context.Context) {
+// run saves what is newest when it has changed, until ctx ends.
+func (c *recollection) run(ctx context.Context) {
+	if c == nil {
+		return
+	}
 	for {
 		select {
 		case <-ctx.Done():
-			s.save()
+			c.save()
 			return
-		case <-s.unsaved:
+		case <-c.unsaved:
 		}
-		s.save()
+		c.save()
 		pause := time.NewTimer(saveInterval)
 		select {
 		case <-ctx.Done():
@@ -77,29 +94,20 @@ func (s *Store) remember(ctx context.Context) {
 	}
 }
 
-// save saves what the store has read, if it has.
-func (s *Store) save() {
-	now := s.newest.Load()
-	if now.root.uuid == "" {
-		return
+func (c *recollection) save() {
+	if r, known := c.newest(); known {
+		r.Endpoints = c.endpoints
+		c.file.Save(r)
 	}
-	r := remembered{Endpoints: s.cfg.Endpoints, Desired: now.desired, Fresh: now.lost}
-	if now.session != nil {
-		r.Fresh = time.Now()
-	}
-	if tenant := s.tenant.Load(); tenant != nil {
-		r.Tenant = *tenant
-		if _, there := now.desired.Hosts[tenant.Host]; !there && tenant.Host != "" {
-			return // somebody removed it: what it had is worth more than that
-		}
-	}
-	s.file.Save(r)
 }
 
 // unsave asks for a save.
-func (s *Store) unsave() {
+func (c *recollection) unsave() {
+	if c == nil {
+		return
+	}
 	select {
-	case s.unsaved <- struct{}{}:
+	case c.unsaved <- struct{}{}:
 	default: // somebody asked already
 	}
 }

@@ -12,7 +12,6 @@ import (
 
 	rfc "github.com/ovn-kubernetes/libovsdb/ovsdb"
 
-	"github.com/isonet/isonet/internal/statefile"
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/ovsdb"
 	"github.com/isonet/isonet/store/internal/schema"
@@ -38,15 +37,18 @@ type Config struct {
 	// ovsdb-tool(1). Empty means the ones in PATH.
 	OVSDBServer, OVSDBTool string
 
+	// Idle is for how long after the last call of Ready or Update the store follows its
+	// database. 0 is always.
+	Idle time.Duration
+
 	Logger *slog.Logger
 }
 
 // Store is the desired state. Use New.
 type Store struct {
-	cfg     Config
-	newest  atomic.Pointer[view] // readers take no lock; Run is the only writer
-	ready   chan struct{}
-	isReady sync.Once
+	cfg    Config
+	newest atomic.Pointer[view] // readers take no lock; Run is the only writer
+	rest   rest
 	// writing holds a value while an Update runs: writers of one process take
 	// turns, so that only those of other processes make work in vain.
 	writing chan struct{}
@@ -55,12 +57,8 @@ type Store struct {
 	// has the turn.
 	settled string
 	pruned  time.Time
-	// Of a shared store: the file with the newest state, which says whose host this
-	// machine is, and a value in unsaved while it is older.
-	file     *statefile.File
-	tenant   atomic.Pointer[tenantOf]
-	recalled atomic.Pointer[model.Desired] // from that file when the store began
-	unsaved  chan struct{}
+	// memory is the file with the newest state of a shared store; nil is none.
+	memory *recollection
 }
 
 // view is the newest state together with the session to change it with. Both
@@ -76,8 +74,9 @@ type view struct {
 	session *ovsdb.Session
 	err     error
 	lost    time.Time // when the last session ended
-	// changed is closed when desired is replaced, replaced when anything is.
-	changed, replaced chan struct{}
+	// changed is closed when desired is replaced, replaced when anything is. Ready is closed
+	// when desired may be looked at.
+	changed, replaced, ready chan struct{}
 }
 
 // reason says why there is no session. While there is one, who asks waits for
@@ -101,10 +100,10 @@ type root struct {
 
 // New returns a store that is empty until Run has read its database.
 func New(cfg Config) *Store {
-	s := &Store{cfg: cfg, ready: make(chan struct{}), writing: make(chan struct{}, 1), unsaved: make(chan struct{}, 1)}
+	s := &Store{cfg: cfg, writing: make(chan struct{}, 1), rest: rest{woken: make(chan struct{}, 1)}}
 	s.newest.Store(&view{
 		desired: model.NewDesired(), err: errors.New("it has not been reached yet"), lost: time.Now(),
-		changed: make(chan struct{}), replaced: make(chan struct{}),
+		changed: make(chan struct{}), replaced: make(chan struct{}), ready: make(chan struct{}),
 	})
 	return s
 }
@@ -131,15 +130,37 @@ func (s *Store) Run(ctx context.Context) error {
 		cfg.Endpoints, cfg.Member = []string{server.endpoint()}, ovsdb.Any
 		ended = func(err error) { s.disconnected(server.explain(err)) }
 	} else if s.cfg.StateDir != "" {
-		s.file = copyOf(s.cfg.StateDir, s.cfg.Logger)
+		s.memory = recollect(copyOfAll, s.cfg, s.remembered)
 		s.recall()
 		var remembering sync.WaitGroup
-		remembering.Go(func() { s.remember(ctx) })
+		remembering.Go(func() { s.memory.run(ctx) })
 		defer remembering.Wait()
 	}
-	ovsdb.Keep(ctx, cfg, s.follow, ended)
+	s.whileAsked(ctx, func(ctx context.Context) { ovsdb.Keep(ctx, cfg, s.follow, ended) })
 	s.disconnected(errors.New("it has been stopped"))
 	return nil
+}
+
+// recall publishes the desired state that was saved last, as one that was lost then.
+func (s *Store) recall() {
+	r, known := s.memory.load(s.cfg.Logger)
+	if !known {
+		return
+	}
+	now := *s.newest.Load()
+	now.desired, now.written, now.lost, now.changed = r.Desired, r.Desired, r.Fresh, make(chan struct{})
+	s.replace(now)
+	s.getReady()
+}
+
+// remembered returns what to save of what the store has read, if it has.
+func (s *Store) remembered() (remembered, bool) {
+	now := s.newest.Load()
+	r := remembered{Desired: now.desired, Fresh: now.lost}
+	if now.session != nil {
+		r.Fresh = time.Now()
+	}
+	return r, now.root.uuid != ""
 }
 
 // follow publishes the state after every change, as long as the session lasts.
@@ -185,19 +206,24 @@ func (s *Store) createRoot(ctx context.Context, session *ovsdb.Session) error {
 func (s *Store) publish(session *ovsdb.Session, root root, written *model.Desired) {
 	before := s.newest.Load()
 	counting, invalid := valid(written, before.desired)
-	for row, problem := range invalid {
-		if before.invalid[row] != problem {
-			s.cfg.Logger.Warn("ignoring what somebody wrote without isonet: correct or delete the row with ovsdb-client; what it was before counts until then", "row", row, "problem", problem)
-		}
-	}
+	tellInvalid(s.cfg.Logger, before.invalid, invalid)
 	desired, changed := before.desired, before.changed
 	if root.revision != desired.Revision || desired.Recalled || !counting.Equal(desired) {
 		desired, changed = &model.Desired{
 			Revision: root.revision, Networks: counting.Networks, Hosts: counting.Hosts, Attachments: counting.Attachments,
 		}, make(chan struct{})
 	}
-	s.replace(view{desired: desired, root: root, written: written, invalid: invalid, session: session, changed: changed})
-	s.isReady.Do(func() { close(s.ready) })
+	s.replace(view{desired: desired, root: root, written: written, invalid: invalid, session: session, changed: changed, ready: before.ready})
+	s.getReady()
+}
+
+// tellInvalid logs which rows have a problem that they did not have before.
+func tellInvalid(log *slog.Logger, before, now map[string]string) {
+	for row, problem := range now {
+		if before[row] != problem {
+			log.Warn("ignoring what somebody wrote without isonet: correct or delete the row with ovsdb-client; what it was before counts until then", "row", row, "problem", problem)
+		}
+	}
 }
 
 func (s *Store) disconnected(err error) {
@@ -207,12 +233,24 @@ func (s *Store) disconnected(err error) {
 	}
 	now.session, now.err = nil, err
 	s.replace(now)
+	if now.root.uuid != "" { // what was known may be looked at, as what is stale
+		s.getReady()
+	}
+}
+
+// getReady lets the snapshot be looked at. Only Run calls it.
+func (s *Store) getReady() {
+	select {
+	case <-s.newest.Load().ready:
+	default:
+		close(s.newest.Load().ready)
+	}
 }
 
 func (s *Store) replace(v view) {
 	v.replaced = make(chan struct{})
 	old := s.newest.Swap(&v)
-	s.unsave()
+	s.memory.unsave()
 	close(old.replaced)
 	if v.changed != old.changed {
 		close(old.changed)
@@ -220,21 +258,30 @@ func (s *Store) replace(v view) {
 }
 
 // Ready returns a channel that is closed when the first complete snapshot is
-// there. That may be the last one of the run before, see StaleSince.
-func (s *Store) Ready() <-chan struct{} { return s.ready }
+// there, or another one after nobody has asked for Config.Idle. That may be the last one
+// known, of the run before too, see StaleSince.
+func (s *Store) Ready() <-chan struct{} {
+	s.rest.ask()
+	return s.newest.Load().ready
+}
 
 // Snapshot returns the newest desired state, which nobody changes: Clone it to
 // change it. It is empty before Ready, and the last one known while there is
 // no connection.
 func (s *Store) Snapshot() *model.Desired { return s.newest.Load().desired }
 
-// Recalled returns what the store went by when it began because the last run remembered
-// it; nil if there was nothing. The last changes may be missing.
-func (s *Store) Recalled() *model.Desired { return s.recalled.Load() }
+// Recalled returns nil: a store of this host's own is always there. A Slice has more.
+func (s *Store) Recalled() *model.Desired { return nil }
 
 // Changed returns a channel that is closed when Snapshot returns something
 // new. Take it before the snapshot, so as to miss nothing.
 func (s *Store) Changed() <-chan struct{} { return s.newest.Load().changed }
+
+// Newest returns what Snapshot does, its revision, and what Changed does.
+func (s *Store) Newest() (desired *model.Desired, revision int64, changed <-chan struct{}) {
+	now := s.newest.Load()
+	return now.desired, now.desired.Revision, now.changed
+}
 
 // Connected says whether the store follows its database at the moment.
 func (s *Store) Connected() bool { return s.newest.Load().session != nil }

@@ -58,7 +58,7 @@ type tenure struct {
 //
 // While the store cannot be reached from the start, the answer is what it was when it
 // could be.
-func (s *Store) Hold(ctx context.Context, host model.ID, machine string, tell func(mine bool)) error {
+func (s *Slice) Hold(ctx context.Context, host model.ID, machine string, tell func(mine bool)) error {
 	m, err := libovsdb.NewClientDBModel(Database, map[string]libovsdb.Model{schema.HostTable: &tenant{}})
 	if err != nil {
 		return fmt.Errorf("describe the hosts of the database: %w", err)
@@ -72,7 +72,7 @@ func (s *Store) Hold(ctx context.Context, host model.ID, machine string, tell fu
 		} else {
 			s.tenant.Store(&tenantOf{})
 		}
-		s.unsave()
+		s.memory.unsave()
 		tell(mine)
 	}}
 	cfg := s.cfg.session()

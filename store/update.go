@@ -58,6 +58,7 @@ func (s *Store) Update(ctx context.Context, change func(d *model.Desired) error)
 		ctx, done = context.WithTimeout(ctx, updateTimeout)
 		defer done()
 	}
+	s.rest.ask()
 	if err := s.takeTurn(ctx); err != nil {
 		return 0, err
 	}

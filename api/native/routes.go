@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/isonet/isonet/api/rest"
 	"github.com/isonet/isonet/change"
@@ -71,6 +72,7 @@ func (r resources) watchStatus(c *rest.Call) error {
 	}
 	for {
 		changed := r.Loop.Changed()
+		r.follow(c)
 		line, err := next(r.status())
 		if err != nil {
 			return err
@@ -81,6 +83,20 @@ func (r resources) watchStatus(c *rest.Call) error {
 		if !stream.Wait(changed) {
 			return nil
 		}
+	}
+}
+
+// followPatience is how long a watch waits for the store before it tells what is known.
+const followPatience = time.Second
+
+// follow waits until the store is what its database has, for a moment at most: it may
+// rest between two changes.
+func (r resources) follow(c *rest.Call) {
+	ctx, done := context.WithTimeout(c.Context(), followPatience)
+	defer done()
+	select {
+	case <-r.Store.Ready():
+	case <-ctx.Done():
 	}
 }
 
