@@ -410,3 +410,32 @@ func TestASliceChangesItsRelay(t *testing.T) {
 		relay.Start()
 	}
 }
+
+// TestAStoreRests opens a store that is asked now and then.
+func TestAStoreRests(t *testing.T) {
+	t.Parallel()
+	dir := tempDir(t)
+	writer := embedded(t, dir)
+	writer.must(adding("red"))
+	s := launch(t, store.Config{Endpoints: []string{endpoint(dir)}, Idle: 200 * time.Millisecond})
+	for i := range 3 {
+		name := fmt.Sprint("n", i)
+		writer.must(adding(name))
+		s.await(s.Ready(), "it is awake")
+		s.until("it has what is new", func(d *model.Desired) bool { return slices.Contains(names(d), name) })
+		ovstest.Eventually(t, "it rests", func() error {
+			if s.Connected() {
+				return fmt.Errorf("it has a session")
+			}
+			return nil
+		})
+		select {
+		case <-s.Ready(): // of what was before: it is on its way to be asked
+			if !s.Connected() {
+				t.Error("it is ready without having looked")
+			}
+		default:
+		}
+		s.must(adding("by itself " + name)) // which wakes it too
+	}
+}
