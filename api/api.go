@@ -22,10 +22,13 @@ type Store interface {
 	rest.Freshness
 }
 
-// Config is what the API needs. All of it is required, down to the logger.
+// Config is what the API needs. All of it is required, down to the logger, but for the
+// other hosts.
 type Config struct {
-	Store   Store
-	Loop    change.Loop
+	Store Store
+	Loop  change.Loop
+	// Others are the other hosts of the fleet; nil where nothing is known of them.
+	Others  change.Others
 	Traffic rest.Traffic
 	NICs    ovirt.NICs
 	Machine ovirt.Machine
@@ -76,8 +79,10 @@ func New(c Config) (*API, error) {
 		c.Now = time.Now
 	}
 	a := &API{
-		backend: rest.Backend{Store: c.Store, Loop: c.Loop, Writer: change.New(c.Store, c.Loop, c.Logger), Traffic: c.Traffic, History: c.History},
-		config:  c,
+		backend: rest.Backend{
+			Store: c.Store, Loop: c.Loop, Others: c.Others, Writer: change.New(c.Store, c.Loop, c.Others, c.Logger), Traffic: c.Traffic, History: c.History,
+		},
+		config: c,
 	}
 	var err error
 	if a.compress, err = rest.Compression(); err != nil {

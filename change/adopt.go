@@ -21,7 +21,7 @@ type Adoption struct {
 func (w *Writer) Adopt(ctx context.Context, o Options, bridge, network string) (Adoption, Done, error) {
 	var made Adoption
 	o.Undone = func(d *model.Desired) {
-		host := w.status.Status().HostID
+		host := w.own().HostID
 		// Open vSwitch may have made it the network's already.
 		if _, attached := d.AttachmentOf(host, made.Network.ID); !attached {
 			d.GiveBack(host, made.Network.ID)
@@ -31,7 +31,7 @@ func (w *Writer) Adopt(ctx context.Context, o Options, bridge, network string) (
 		o.Also = []model.ID{n.ID} // it may be attached already, in vain
 	}
 	done, err := w.Write(ctx, o, func(d *model.Desired) (err error) {
-		made, err = adopt(d, w.status.Status(), bridge, network)
+		made, err = adopt(d, w.own(), bridge, network)
 		return err
 	})
 	return made, done, err
@@ -96,7 +96,7 @@ func (w *Writer) Release(ctx context.Context, o Options, network model.ID) (Rele
 	o.Force, o.Also = false, []model.ID{network}
 	o.Undone = func(d *model.Desired) {
 		// Open vSwitch may have given it back already.
-		id := model.AttachmentID(w.status.Status().HostID, network)
+		id := model.AttachmentID(w.own().HostID, network)
 		if attachment, attached := d.Attachments[id]; attached {
 			attachment.Adopts = bridge.UUID
 			d.Attachments[id] = attachment
@@ -104,7 +104,7 @@ func (w *Writer) Release(ctx context.Context, o Options, network model.ID) (Rele
 	}
 	var released Released
 	done, err := w.Write(ctx, o, func(d *model.Desired) error {
-		status := w.status.Status()
+		status := w.own()
 		if err := Realisable(status); err != nil {
 			return err
 		}

@@ -74,16 +74,21 @@ type Loop interface {
 // Writer writes the desired state.
 type Writer struct {
 	store  Store
-	status Status
-	waiter Waiter
+	hosts  Hosts
+	waiter waiter
 	host   Host
 	logger *slog.Logger
 }
 
-// New returns a writer.
-func New(store Store, loop Loop, logger *slog.Logger) *Writer {
-	return &Writer{store: store, status: loop, waiter: loop, host: loop, logger: logger}
+// New returns a writer. Others are the other hosts of the fleet; nil where nothing is
+// known of them.
+func New(store Store, loop Loop, others Others, logger *slog.Logger) *Writer {
+	hosts := Hosts{loop, others}
+	return &Writer{store: store, hosts: hosts, waiter: patient{hosts, loop}, host: loop, logger: logger}
 }
+
+// own returns how the host is that isonetd runs on.
+func (w *Writer) own() report.Status { return w.hosts.Own.Status() }
 
 // Options of a write.
 type Options struct {
@@ -93,7 +98,11 @@ type Options struct {
 	Force bool
 	// Timeout is how long to wait for Open vSwitch; 0 means the constant Timeout.
 	Timeout time.Duration
-	// Also names networks to wait for although the write does not change them.
+	// Host is the host that the write is about; "" is none. It is waited for as the one
+	// that isonetd runs on is whenever a write touches it.
+	Host model.ID
+	// Also names networks of the host to wait for although the write does not change
+	// them.
 	Also []model.ID
 	// Undone completes the undoing of a write that Open vSwitch did not realise.
 	Undone func(*model.Desired)
@@ -117,7 +126,8 @@ type Done struct {
 	// Before is the desired state that it was made of, and Desired is the one
 	// that it made. Both are nil for a write that failed.
 	Before, Desired *model.Desired
-	// Warnings are what VMs of this host will notice, a sentence for each thing.
+	// Warnings are what VMs will notice, and which hosts have nothing of the change yet,
+	// a sentence for each thing.
 	Warnings []string
 }
 
@@ -125,21 +135,27 @@ type Done struct {
 type change struct {
 	before, after *model.Desired
 	revision      int64
-	// touched are the networks that the local host gains, loses or has
-	// changed; waiting ends when they are realised.
-	touched []model.ID
-	// leaving are the networks that the local host loses with ports plugged in,
-	// by force or because their bridges are given back.
-	leaving  []model.ID
+	// parts are of the hosts that are waited for.
+	parts    []part
 	warnings []string
-	host     model.ID
 	undone   func(*model.Desired)
+}
+
+// part is what a change means for a host that is waited for.
+type part struct {
+	host model.ID
+	// touched are the networks that the host gains, loses or has changed; waiting ends
+	// when they are realised.
+	touched []model.ID
+	// leaving are the networks that the host loses with ports plugged in, by force or
+	// because their bridges are given back.
+	leaving []model.ID
 }
 
 // Write is how everything is written. It commits edit's change of the desired
 // state, waits until Open vSwitch has it, and takes it back when Open vSwitch
-// refuses or takes too long. A change that does not touch this host waits for
-// nothing.
+// refuses or takes too long. It waits for the host that isonetd runs on and for the one
+// that the write is about, if the change touches them and they can be heard.
 //
 // The end of ctx does not end a write, because whoever asked for it could not know
 // what became of it.
@@ -152,19 +168,30 @@ func (w *Writer) Write(ctx context.Context, o Options, edit func(*model.Desired)
 	if err != nil {
 		return Done{}, err
 	}
-	if len(ch.touched) == 0 {
-		return Done{Before: ch.before, Desired: ch.after}, nil
-	}
-	wait, cancel := context.WithTimeout(ctx, o.patience())
-	defer cancel()
-	if err := w.waiter.WaitFor(wait, ch.revision, ch.touched...); err != nil {
+	if err := w.realised(ctx, o, ch); err != nil {
 		return Done{}, w.takeBack(ctx, ch, err)
 	}
 	w.endLeaving(ctx, ch)
 	return Done{ch.before, ch.after, ch.warnings}, nil
 }
 
-// commit writes the change to the store, unless the local host forbids it.
+// realised waits for the hosts of a change. One that is not heard of any more gets it
+// when it is back, as if it had been away before.
+func (w *Writer) realised(ctx context.Context, o Options, ch *change) error {
+	ctx, cancel := context.WithTimeout(ctx, o.patience())
+	defer cancel()
+	for _, p := range ch.parts {
+		switch err := w.waiter.waitOn(ctx, p.host, ch.revision, p.touched...); {
+		case errors.Is(err, errAway):
+			ch.warnings = append(ch.warnings, awayWarning([]string{ch.after.Hosts[p.host].Name}))
+		case err != nil:
+			return err
+		}
+	}
+	return nil
+}
+
+// commit writes the change to the store, unless a host that it touches forbids it.
 func (w *Writer) commit(ctx context.Context, o Options, edit func(*model.Desired) error) (*change, error) {
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
@@ -180,7 +207,7 @@ func (w *Writer) commit(ctx context.Context, o Options, edit func(*model.Desired
 		if err := d.ValidateSince(ch.before); err != nil {
 			return err
 		}
-		if err := ch.check(d, w.status.Status(), o.Also, o.Force); err != nil {
+		if err := ch.check(d, w.hosts, o); err != nil {
 			return err
 		}
 		ch.after = d.Clone()
@@ -193,59 +220,6 @@ func (w *Writer) commit(ctx context.Context, o Options, edit func(*model.Desired
 	return ch, nil
 }
 
-// check finds what the change means for the local host, and refuses what its
-// Open vSwitch would refuse. With force it evicts the lost networks.
-func (ch *change) check(d *model.Desired, status report.Status, also []model.ID, force bool) error {
-	if err := status.Idle(); err != nil {
-		return err
-	}
-	if status.HostID == "" {
-		return ch.checkUnknownHost(d, status)
-	}
-	ch.host = status.HostID
-	i := impactOn(status.HostID, ch.before, d)
-	ch.touched = append(i.ids(), also...)
-	if len(ch.touched) == 0 {
-		return nil
-	}
-	if err := Realisable(status); err != nil {
-		return err
-	}
-	ch.warnings = i.cutMTUs(status.Host)
-	ch.leaving = released(ch.host, ch.before, d)
-	i.lost = slices.DeleteFunc(i.lost, func(n model.Network) bool { return slices.Contains(ch.leaving, n.ID) })
-	conflicts := i.conflicts(d, ch.host, status.Host)
-	if !force {
-		return model.Join(conflicts, i.inUse(d, status.Host))
-	}
-	if conflicts != nil {
-		return conflicts
-	}
-	for _, n := range i.lost {
-		d.Evict(ch.host, n.ID)
-		ch.leaving = append(ch.leaving, n.ID)
-	}
-	return nil
-}
-
-// released returns the networks whose bridges a change gives back on a host.
-func released(host model.ID, before, after *model.Desired) []model.ID {
-	return slices.DeleteFunc(slices.Clone(after.Hosts[host].Released), func(id model.ID) bool {
-		return slices.Contains(before.Hosts[host].Released, id)
-	})
-}
-
-// checkUnknownHost refuses changes of any host as long as it is not known which
-// of them is the local one.
-func (ch *change) checkUnknownHost(d *model.Desired, status report.Status) error {
-	for host := range ch.before.Hosts {
-		if len(impactOn(host, ch.before, d).ids()) > 0 {
-			return Unreachable(status)
-		}
-	}
-	return nil
-}
-
 // comesBack reports whether what a write was refused for is over within a moment:
 // who starts Open vSwitch and writes at once need not know how isonetd finds out.
 func (w *Writer) comesBack(ctx context.Context, refused error) bool {
@@ -255,8 +229,8 @@ func (w *Writer) comesBack(ctx context.Context, refused error) bool {
 	ctx, cancel := context.WithTimeout(ctx, comebackTimeout)
 	defer cancel()
 	for {
-		changed := w.status.Changed()
-		if Realisable(w.status.Status()) == nil {
+		changed := w.hosts.Own.Changed()
+		if Realisable(w.own()) == nil {
 			return true
 		}
 		select {
@@ -280,37 +254,56 @@ func (w *Writer) takeBack(ctx context.Context, ch *change, cause error) error {
 		if ch.undone != nil {
 			ch.undone(d)
 		}
-		ch.leaving = released(ch.host, ch.before, d)
+		for i, p := range ch.parts {
+			ch.parts[i].leaving = released(p.host, ch.before, d)
+		}
 		return nil
 	})
 	if err != nil {
-		w.logger.Error("cannot take back a change that Open vSwitch did not realise", "networks", ch.touched, "error", err)
+		w.logger.Error("cannot take back a change that Open vSwitch did not realise", "networks", ch.touched(), "error", err)
 		return unrealised(errors.Join(model.ErrUndecided, cause), cause, "and could not be taken back, so it stays ("+oneLine(err)+")")
 	}
 	settle, stop := context.WithTimeout(ctx, settleTimeout)
 	defer stop()
 	// Only for who looks at once; the loop goes on in any case.
-	switch err := w.waiter.WaitFor(settle, revision, ch.touched...); {
-	case err == nil:
+	settled := true
+	for _, p := range ch.parts {
+		switch err := w.waiter.waitOn(settle, p.host, revision, p.touched...); {
+		case errors.Is(err, model.ErrUnavailable):
+			w.bridgesGone(settle, revision, p)
+			settled = false
+		case err != nil:
+			settled = false
+		}
+	}
+	if settled {
 		w.endLeaving(ctx, ch)
-	case errors.Is(err, model.ErrUnavailable):
-		w.bridgesGone(settle, revision, ch)
 	}
 	return unrealised(cause, cause, "so it was taken back")
+}
+
+// touched are the networks that are waited for, on whatever host.
+func (ch *change) touched() []model.ID {
+	var ids []model.ID
+	for _, p := range ch.parts {
+		ids = append(ids, p.touched...)
+	}
+	return ids
 }
 
 // bridgesGone waits until the host has no bridge of a network that a change gave it
 // and that was taken back, or until ctx ends. It needs no ovs-vswitchd: a bridge is
 // gone with its row.
-func (w *Writer) bridgesGone(ctx context.Context, revision int64, ch *change) {
+func (w *Writer) bridgesGone(ctx context.Context, revision int64, p part) {
 	desired := w.store.Snapshot()
 	for {
-		changed, status := w.status.Changed(), w.status.Status()
-		if status.Host == nil || status.Missed(report.OnDatabase) != nil {
+		changed := w.hosts.Changed(p.host)
+		status, _ := w.hosts.Status(p.host)
+		if status.Host == nil || !status.Reports() || status.Missed(report.OnDatabase) != nil {
 			return
 		}
-		left := slices.ContainsFunc(ch.touched, func(id model.ID) bool {
-			_, attached := desired.AttachmentOf(ch.host, id)
+		left := slices.ContainsFunc(p.touched, func(id model.ID) bool {
+			_, attached := desired.AttachmentOf(p.host, id)
 			_, has := status.Host.BridgeOf(id)
 			return has && !attached
 		})
@@ -328,29 +321,35 @@ func (w *Writer) bridgesGone(ctx context.Context, revision int64, ch *change) {
 // endLeaving forgets the evictions and releases of a change that is done. One
 // that stays does no harm: it ends when its network is attached again.
 func (w *Writer) endLeaving(ctx context.Context, ch *change) {
-	if len(ch.leaving) == 0 {
+	if !slices.ContainsFunc(ch.parts, func(p part) bool { return len(p.leaving) > 0 }) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
 	_, err := w.store.Update(ctx, func(d *model.Desired) error {
-		d.Left(ch.host, ch.leaving...)
+		for _, p := range ch.parts {
+			d.Left(p.host, p.leaving...)
+		}
 		return nil
 	})
 	if err != nil {
-		w.logger.Warn("cannot forget that networks have left the host", "networks", ch.leaving, "error", err)
+		w.logger.Warn("cannot forget that networks have left the host", "networks", ch.touched(), "error", err)
 	}
 }
 
-// Sync waits until networks of this host are as a desired revision asks, which
-// needs no change.
-func (w *Writer) Sync(ctx context.Context, revision int64, networks ...model.ID) error {
-	if err := Realisable(w.status.Status()); err != nil {
+// Sync waits until networks of a host are as a desired revision asks, which needs no
+// change.
+func (w *Writer) Sync(ctx context.Context, host model.ID, revision int64, networks ...model.ID) error {
+	status, known := w.hosts.Status(host)
+	if !known || !status.Reports() {
+		return outOfSync("sync all", errAway)
+	}
+	if err := Realisable(status); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
-	if err := w.waiter.WaitFor(ctx, revision, networks...); err != nil {
+	if err := w.waiter.waitOn(ctx, host, revision, networks...); err != nil {
 		return outOfSync("sync all", err)
 	}
 	return nil

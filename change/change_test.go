@@ -67,7 +67,7 @@ func newHost() *host {
 	}
 }
 
-func (h *host) writer() *change.Writer { return change.New(h, h, slog.New(slog.DiscardHandler)) }
+func (h *host) writer() *change.Writer { return change.New(h, h, nil, slog.New(slog.DiscardHandler)) }
 
 func (h *host) Snapshot() *model.Desired { return h.desired }
 
@@ -224,7 +224,7 @@ func TestOnlyAskedToBeInSync(t *testing.T) {
 	if !errors.Is(err, h.refused) || h.updates != 1 {
 		t.Errorf("error is %v after %d updates", err, h.updates)
 	}
-	if err := h.writer().Sync(t.Context(), 0, red); !errors.Is(err, h.refused) {
+	if err := h.writer().Sync(t.Context(), here, 0, red); !errors.Is(err, h.refused) {
 		t.Errorf("error is %v", err)
 	}
 }

@@ -11,8 +11,8 @@ import (
 // made in a draft of the desired state only.
 func (w *Writer) Draft() (*Writer, *Draft) {
 	d := &Draft{desired: w.store.Snapshot(), evicted: map[model.ID][]model.ID{}, released: map[model.ID][]model.ID{}}
-	look := onlooker{w.status, w.host}
-	return &Writer{store: d, status: w.status, waiter: look, host: look, logger: w.logger}, d
+	look := onlooker{w.hosts.Own, w.host}
+	return &Writer{store: d, hosts: w.hosts, waiter: look, host: look, logger: w.logger}, d
 }
 
 // Draft is a store that writes nothing. It belongs to one request.
@@ -60,7 +60,7 @@ type onlooker struct {
 
 func (o onlooker) Former() (model.Host, []model.Attachment, bool) { return o.host.Former() }
 
-func (onlooker) WaitFor(context.Context, int64, ...model.ID) error { return nil }
+func (onlooker) waitOn(context.Context, model.ID, int64, ...model.ID) error { return nil }
 
 func (o onlooker) ReleaseDevice(_ context.Context, device string) error {
 	return o.status.Status().Releasable(device)

@@ -121,7 +121,7 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 	var err error
 	d.api, err = api.New(api.Config{
 		Store: d.store, Loop: d.loop, Traffic: d.sw, NICs: d.nics, Machine: d.load, Logger: apiLog, Version: version.Version(),
-		Settings: cfg.api(), History: d.history, Issuer: d.entrance(cfg, apiLog),
+		Settings: cfg.api(), History: d.history, Others: d.others(), Issuer: d.entrance(cfg, apiLog),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up the API: %w", err)

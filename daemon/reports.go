@@ -10,6 +10,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/isonet/isonet/change"
 	"github.com/isonet/isonet/exporter"
 	"github.com/isonet/isonet/fleet"
 	"github.com/isonet/isonet/internal/version"
@@ -53,6 +54,15 @@ func (d *Daemon) reports() []exporter.Reports {
 		list = append(list, exporter.Reports{Server: h.Endpoint, Connected: h.Connected, Written: h.Reports, Failed: h.Failures})
 	}
 	return list
+}
+
+// others are the other hosts of the fleet, as the API asks for them; nil where none is
+// configured.
+func (d *Daemon) others() change.Others {
+	if d.reader == nil {
+		return nil
+	}
+	return d.reader
 }
 
 func (o Options) fleetStatus() ([]string, error) {

@@ -222,7 +222,10 @@ func (w *world) ask(s report.Status, d *model.Desired) answers {
 		if b, there := s.Host.BridgeOf(n.ID); there {
 			a.Of[n.ID] = b
 		}
-		a.Stale[n.ID], a.HeldBy[n.ID] = s.StalePorts(n.ID), s.HeldBy(n.ID)
+		a.Stale[n.ID] = s.StalePorts(n.ID)
+	}
+	for _, h := range s.Held {
+		a.HeldBy[h.NetworkID] = h.Ports
 	}
 	p := s.Host.Foresee(d, w.host)
 	a.Held = p.Held

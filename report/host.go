@@ -2,7 +2,6 @@ package report
 
 import (
 	"cmp"
-	"slices"
 
 	"github.com/isonet/isonet/model"
 )
@@ -177,15 +176,6 @@ type Operation struct {
 	MTU int
 	// Reason is why isolation asks for it.
 	Reason string
-}
-
-// HeldBy returns the ports that keep the bridge of a network; nil if none do.
-func (s Status) HeldBy(network model.ID) []string {
-	i := slices.IndexFunc(s.Held, func(h Held) bool { return h.NetworkID == network })
-	if i < 0 {
-		return nil
-	}
-	return s.Held[i].Ports
 }
 
 // StalePorts names the ports of a network's bridge that are what is left of devices

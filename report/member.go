@@ -31,3 +31,7 @@ type Member struct {
 	// URL is where its API is; "" is nowhere.
 	URL string
 }
+
+// Reports says that the status is of the present: of the host that isonetd runs on, or
+// of another one whose isonetd reports.
+func (s Status) Reports() bool { return s.Member == nil || s.Member.Liveness == Up }

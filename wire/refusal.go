@@ -14,4 +14,6 @@ type Refusal struct {
 	Code string   `json:"code,omitempty"`
 	Args []string `json:"args,omitempty"`
 	Text string   `json:"text"`
+	// Host is the name of the host that refuses, if the request is not about that one.
+	Host string `json:"host,omitempty"`
 }

@@ -6,7 +6,6 @@ import (
 	"strconv"
 
 	"github.com/isonet/isonet/api/rest"
-	"github.com/isonet/isonet/change"
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/report"
 )
@@ -21,8 +20,8 @@ func (v *view) attachment(a model.Attachment, f follow) *attachmentDTO {
 	e := v.at(string(a.ID), "hosts", string(a.Host), "networkattachments")
 	reported := v.reported(a)
 	var inSync *boolean
-	if verdict := v.status.Network(a.Network); v.here(a.Host) && verdict.State != report.Unknown {
-		inSync = new(boolean(verdict.State == report.Active && !slices.ContainsFunc(reported, func(r reportedConfiguration) bool { return r.InSync == nil || !bool(*r.InSync) })))
+	if s, present := v.present(a.Host); present {
+		inSync = inSyncOf(s, a.Network, reported)
 	}
 	d := &attachmentDTO{
 		entity:                 e,
@@ -47,6 +46,19 @@ func (v *view) attachment(a model.Attachment, f follow) *attachmentDTO {
 	return d
 }
 
+// inSyncOf says whether a network is on a host as it must be; nil is unknown. Another host
+// reports no value that is as it must be.
+func inSyncOf(s report.Status, network model.ID, reported []reportedConfiguration) *boolean {
+	verdict := s.Network(network)
+	if verdict.State == report.Unknown {
+		return nil
+	}
+	differs := func(r reportedConfiguration) bool {
+		return r.InSync == nil && s.Member == nil || r.InSync != nil && !bool(*r.InSync)
+	}
+	return new(boolean(verdict.State == report.Active && !slices.ContainsFunc(reported, differs)))
+}
+
 func (v *view) attachments(list []model.Attachment, f follow) *attachmentsDTO {
 	d := &attachmentsDTO{}
 	for _, a := range list {
@@ -65,8 +77,8 @@ func (v *view) reported(a model.Attachment) []reportedConfiguration {
 	n := v.desired.Networks[a.Network]
 	mtu := reportedConfiguration{Name: "mtu", ExpectedValue: strconv.Itoa(n.EffectiveMTU())}
 	bridged := reportedConfiguration{Name: "bridged", ExpectedValue: "true"}
-	if v.here(a.Host) {
-		bridge, exists := v.status.Host.Bridge(n)
+	if s, present := v.present(a.Host); present {
+		bridge, exists := s.Host.Bridge(n)
 		bridged.ActualValue, bridged.InSync = strconv.FormatBool(exists), new(boolean(exists))
 		if actual := bridge.MTU; actual != 0 {
 			mtu.ActualValue, mtu.InSync = strconv.Itoa(actual), new(boolean(actual == n.EffectiveMTU()))
@@ -116,7 +128,7 @@ func (r attachmentResource) add(c *rest.Call) (rest.Document, error) {
 		return nil, err
 	}
 	var made model.Attachment
-	after, err := r.Write(c, change.Options{}, func(d *model.Desired) error {
+	after, err := r.Write(c, aboutHost(c, false), func(d *model.Desired) error {
 		h, err := hostAt(c, d)
 		if err != nil {
 			return err
@@ -150,7 +162,7 @@ func (r attachmentResource) update(c *rest.Call) (rest.Document, error) {
 		return nil, err
 	}
 	var updated model.Attachment
-	after, err := r.Write(c, change.Options{}, func(d *model.Desired) error {
+	after, err := r.Write(c, aboutHost(c, false), func(d *model.Desired) error {
 		at, err := attachmentAt(c, d)
 		if err != nil {
 			return err
@@ -171,7 +183,7 @@ func (r attachmentResource) update(c *rest.Call) (rest.Document, error) {
 }
 
 func (r attachmentResource) remove(c *rest.Call) (rest.Document, error) {
-	_, err := r.Write(c, change.Options{Force: c.Flag("force")}, func(d *model.Desired) error {
+	_, err := r.Write(c, aboutHost(c, c.Flag("force")), func(d *model.Desired) error {
 		at, err := attachmentAt(c, d)
 		if err != nil {
 			return err

@@ -2,6 +2,7 @@ package ovirt
 
 import (
 	"github.com/isonet/isonet/model"
+	"github.com/isonet/isonet/report"
 )
 
 // The bare representations are those of which no link was followed. What refers to
@@ -83,7 +84,7 @@ func (v *view) bareHost(h model.Host) *hostDTO {
 		entity: e, Name: &h.Name, Comment: new(""), Address: &h.Name,
 		Actions: &linksDTO{linksTo(e, "commitnetconfig", "setupnetworks", "syncallnetworks")},
 		Link:    linksTo(e, "networkattachments", "networklabels", "nics", "statistics", "unmanagednetworks"),
-		Status:  v.hostStatus(h.ID),
+		Status:  v.hostStatus(h),
 		Type:    hostType,
 		Cluster: &clusterDTO{entity: *v.ref("clusters", clusterID())},
 	}
@@ -91,12 +92,17 @@ func (v *view) bareHost(h model.Host) *hostDTO {
 	return d
 }
 
-// hostStatus is "up" only for the host of this daemon, and while nothing is
-// missing on which verdicts rest: it cannot see the Open vSwitch of others that
-// share the desired state.
-func (v *view) hostStatus(id model.ID) string {
-	if v.here(id) {
+// hostStatus is "up" while nothing is missing on which verdicts rest. A host of which
+// nothing is known is not.
+func (v *view) hostStatus(h model.Host) string {
+	s, known := v.statusOf(h.ID)
+	switch {
+	case h.Maintenance:
+		return "maintenance"
+	case known && s.Present():
 		return "up"
+	case known && s.Member != nil && s.Member.Liveness == report.Connecting:
+		return "connecting"
 	}
 	return "non_responsive"
 }

@@ -3,7 +3,6 @@ package ovirt
 import (
 	"github.com/isonet/isonet/api/rest"
 	"github.com/isonet/isonet/model"
-	"github.com/isonet/isonet/report"
 )
 
 // dataCenterResource is the one data center.
@@ -44,13 +43,13 @@ func clusterLinks() links { return links{"datacenter": nil, "networks": networkL
 
 // clusterNetwork is a network as a cluster has it: every network is assigned
 // and none is required. Like the engine's, it is not operational when a host
-// that must have it does not; isonet knows that of the host that it runs on.
+// that must have it does not.
 func (v *view) clusterNetwork(n model.Network, f follow) *networkDTO {
 	d := v.network(n, f)
 	d.entity = v.at(string(n.ID), "clusters", string(clusterID()), "networks")
 	d.Cluster = v.ref("clusters", clusterID())
 	d.Display, d.Required, d.Status = new(boolean(false)), new(boolean(false)), "operational"
-	if v.status.Networks[n.ID].State == report.Failed {
+	if v.failed()[n.ID] {
 		d.Status = "non_operational"
 	}
 	return d

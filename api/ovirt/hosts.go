@@ -58,7 +58,7 @@ func (r hostResource) list() handler {
 			"comment":    func(model.Host) string { return "" },
 			"datacenter": func(model.Host) string { return defaultName },
 			"id":         func(h model.Host) string { return string(h.ID) },
-			"status":     func(h model.Host) string { return v.hostStatus(h.ID) },
+			"status":     func(h model.Host) string { return v.hostStatus(h) },
 			"type":       func(model.Host) string { return hostType },
 		})
 	}, each("hosts", (*view).host))

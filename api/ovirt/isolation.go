@@ -8,18 +8,19 @@ import (
 )
 
 // isolation returns the verdict on an attachment's isolation; nil for one that
-// is on another host.
+// is on a host of which nothing is known.
 func (v *view) isolation(a model.Attachment) *isolationDTO {
-	if !v.own(a.Host) {
+	status, known := v.statusOf(a.Host)
+	if !known {
 		return nil
 	}
-	s := v.status.Network(a.Network)
+	s := status.Network(a.Network)
 	d := &isolationDTO{
 		Isolated: boolean(s.Isolation.Isolated()), Contested: boolean(s.Isolation.Contested),
 		Verdict: string(s.Isolation.Verdict), Reason: s.Isolation.Reason,
 		Strict: s.StrictState(v.desired.Networks[a.Network]),
 	}
-	if g, known := v.status.HostGuard(a.Network); known {
+	if g, known := status.HostGuard(a.Network); known {
 		d.HostGuard = &hostGuardDTO{string(g.State), g.Reason}
 	}
 	for _, f := range s.Isolation.Findings {

@@ -140,7 +140,7 @@ func (r labelResource) addToHost(c *rest.Call) (rest.Document, error) {
 		return nil, err
 	}
 	var host model.ID
-	after, err := r.Write(c, change.Options{}, func(d *model.Desired) error {
+	after, err := r.Write(c, aboutHost(c, false), func(d *model.Desired) error {
 		h, err := hostAt(c, d)
 		if err != nil {
 			return err
@@ -158,7 +158,7 @@ func (r labelResource) addToHost(c *rest.Call) (rest.Document, error) {
 }
 
 func (r labelResource) removeFromHost(c *rest.Call) (rest.Document, error) {
-	_, err := r.Write(c, change.Options{Force: c.Flag("force")}, func(d *model.Desired) error {
+	_, err := r.Write(c, aboutHost(c, c.Flag("force")), func(d *model.Desired) error {
 		h, err := hostAt(c, d)
 		if err != nil {
 			return err

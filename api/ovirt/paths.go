@@ -2,6 +2,7 @@ package ovirt
 
 import (
 	"github.com/isonet/isonet/api/rest"
+	"github.com/isonet/isonet/change"
 	"github.com/isonet/isonet/model"
 )
 
@@ -115,3 +116,9 @@ func hostLabels(c *rest.Call, d *model.Desired) (any, error) {
 }
 
 func theAttachment(c *rest.Call, d *model.Desired) (any, error) { return attachmentAt(c, d) }
+
+// aboutHost are the options of a write about the host in the path.
+func aboutHost(c *rest.Call, force bool) change.Options {
+	host, _ := c.ID("host") // the write itself refuses what is none
+	return change.Options{Host: host, Force: force}
+}

@@ -75,6 +75,9 @@ func (r *networksRequest) options(c *rest.Call) (change.Options, error) {
 			wrong = append(wrong, model.Invalidf("A setup_networks cannot have synchronized_network_attachments: send them to the host's setupnetworks."))
 		}
 		o.Force = o.Force || bool(value(action.Force))
+		if action.Host != nil {
+			o.Host, _ = model.ParseID(action.Host.ID)
+		}
 	}
 	return o, model.Join(wrong...)
 }

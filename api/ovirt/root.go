@@ -47,7 +47,7 @@ func (r rootResource) get(c *rest.Call) (rest.Document, error) {
 	v := r.view(c)
 	root.Summary.Hosts.Total = integer(len(v.desired.Hosts))
 	for id := range v.desired.Hosts {
-		if v.here(id) {
+		if _, present := v.present(id); present {
 			root.Summary.Hosts.Active++
 		}
 	}

@@ -52,7 +52,9 @@ func (r setupResource) setupNetworks(c *rest.Call) (rest.Document, error) {
 
 func (action *actionDTO) options(c *rest.Call) (change.Options, error) {
 	timeout, err := rest.Patience(int(value(action.ConnectivityTimeout)))
-	return change.Options{Force: c.Flag("force") || bool(value(action.Force)), Timeout: timeout}, err
+	o := aboutHost(c, c.Flag("force") || bool(value(action.Force)))
+	o.Timeout = timeout
+	return o, err
 }
 
 // refuseForm refuses what is not even sound before any state is looked at.
@@ -102,17 +104,22 @@ func (action *actionDTO) synchronized(c *rest.Call, v *view) ([]model.ID, error)
 	return networks, v.visible("setup", h)
 }
 
-// visible refuses to synchronize a host whose Open vSwitch this daemon does not
-// see.
+// visible refuses to synchronize a host that is not heard of.
 func (v *view) visible(action string, h model.Host) error {
+	s, known := v.statusOf(h.ID)
 	switch {
+	case known && s.Reports():
+		return nil
+	case known:
+		return model.Conflictf("Cannot %s Networks. Operation can be performed only when Host status is Up. The host '%s' is not: %s.", action, h.Name, s.Lacks())
 	case v.status.HostID == "":
 		return change.Unreachable(v.status)
-	case v.status.HostID != h.ID:
-		return model.Conflictf("Cannot %s Networks. Operation can be performed only when Host status is Up. Ask the isonetd of the host '%s': this one sees the Open vSwitch of the host '%s' only.",
-			action, h.Name, v.desired.Hosts[v.status.HostID].Name)
+	case v.others != nil:
+		return model.Conflictf("Cannot %s Networks. Operation can be performed only when Host status is Up. The host '%s' has never reported: check that isonetd runs there and reaches the servers of fleet-status.",
+			action, h.Name)
 	}
-	return nil
+	return model.Conflictf("Cannot %s Networks. Operation can be performed only when Host status is Up. Ask the isonetd of the host '%s': this one sees the Open vSwitch of the host '%s' only.",
+		action, h.Name, v.desired.Hosts[v.status.HostID].Name)
 }
 
 // attachmentsByID returns a host's attachments, for requests that name many.
@@ -335,7 +342,7 @@ func (r setupResource) syncAllNetworks(c *rest.Call) (rest.Document, error) {
 		for _, n := range v.desired.HostNetworks(h.ID) {
 			networks = append(networks, n.ID)
 		}
-		return r.Writer.Sync(c.Context(), v.desired.Revision, networks...)
+		return r.Writer.Sync(c.Context(), h.ID, v.desired.Revision, networks...)
 	})
 }
 

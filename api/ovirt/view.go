@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/isonet/isonet/api/rest"
+	"github.com/isonet/isonet/change"
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/report"
 )
@@ -54,11 +55,16 @@ type view struct {
 	base    string
 	desired *model.Desired
 	// hosts is the index of desired, made when it is needed.
-	hosts   func() *model.HostIndex
-	status  report.Status
+	hosts  func() *model.HostIndex
+	status report.Status
+	others change.Others // nil where nothing is known of them
+	// told is what was told of other hosts: a reply is of one moment. nil is nothing.
+	told    map[model.ID]*report.Status
 	traffic map[model.ID]model.Traffic
 	nics    ownNICs
 	machine model.Machine
+	// failed are the networks that are in error on a host.
+	failed func() map[model.ID]bool
 }
 
 // view returns what the request may see now.
@@ -68,10 +74,13 @@ func (s site) view(c *rest.Call) *view { return s.viewOf(c, s.Store.Snapshot()) 
 // write made.
 func (s site) viewOf(c *rest.Call, d *model.Desired) *view {
 	status := s.Loop.Status()
-	return &view{
-		base: c.Base(), desired: d, hosts: sync.OnceValue(func() *model.HostIndex { return model.NewHostIndex(d) }), status: status, traffic: s.Traffic.Traffic(),
+	v := &view{
+		base: c.Base(), desired: d, hosts: sync.OnceValue(func() *model.HostIndex { return model.NewHostIndex(d) }), status: status,
+		others: s.Others, told: map[model.ID]*report.Status{}, traffic: s.Traffic.Traffic(),
 		nics: ownNICs{status.HostID, s.nics.Snapshot()}, machine: s.machine.Snapshot(),
 	}
+	v.failed = sync.OnceValue(v.failedNetworks)
+	return v
 }
 
 // at returns the entity with the href that the path segments make.
@@ -92,9 +101,50 @@ func (v *view) ref(collection string, id model.ID) *entity {
 // own reports whether a host is the one that this daemon runs on.
 func (v *view) own(host model.ID) bool { return host != "" && v.status.HostID == host }
 
-// here reports whether a host is the one that this daemon runs on and nothing is
-// missing on which verdicts rest, so that the actual state speaks of it.
-func (v *view) here(host model.ID) bool { return v.own(host) && v.status.Present() }
+// statusOf returns how a host is; false when nothing is known of it.
+func (v *view) statusOf(host model.ID) (report.Status, bool) {
+	switch {
+	case v.own(host):
+		return v.status, true
+	case v.others == nil:
+		return report.Status{}, false
+	}
+	told, asked := v.told[host]
+	if !asked {
+		if s, known := v.others.Status(host); known {
+			told = &s
+		}
+		v.told[host] = told
+	}
+	if told == nil {
+		return report.Status{}, false
+	}
+	return *told, true
+}
+
+// present returns how a host is of which nothing is missing on which verdicts rest, so
+// that the actual state speaks of it.
+func (v *view) present(host model.ID) (report.Status, bool) {
+	s, known := v.statusOf(host)
+	return s, known && s.Present()
+}
+
+// failedNetworks returns the networks that are in error on a host.
+func (v *view) failedNetworks() map[model.ID]bool {
+	failed := map[model.ID]bool{}
+	for id := range v.desired.Hosts {
+		s, present := v.present(id)
+		if !present {
+			continue
+		}
+		for network, verdict := range s.Networks {
+			if verdict.State == report.Failed {
+				failed[network] = true
+			}
+		}
+	}
+	return failed
+}
 
 // linksTo returns the links of an entity.
 func linksTo(e entity, rels ...string) []linkDTO {

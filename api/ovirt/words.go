@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/isonet/isonet/api/rest"
+	"github.com/isonet/isonet/change"
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/wire"
 )
@@ -50,6 +51,9 @@ func words(err error) string {
 	if entry, ok := errors.AsType[*entryError](err); ok {
 		return entry.entry + ": " + words(entry.cause)
 	}
+	if of, ok := errors.AsType[*change.HostError](err); ok {
+		return fmt.Sprintf("On the host '%s': %s", of.Host, words(of.Cause))
+	}
 	if refusal, ok := errors.AsType[*model.Error](err); ok && engineWords[refusal.Code] != "" {
 		return fmt.Sprintf(engineWords[refusal.Code], refusal.Args...)
 	}
@@ -69,6 +73,9 @@ func refusals(err error) []wire.Refusal {
 		list[i].Text = words(err)
 		if length += len(list[i].Text); length > rest.MaxText {
 			return nil
+		}
+		if of, ok := errors.AsType[*change.HostError](err); ok {
+			list[i].Host = of.Host
 		}
 		if refusal, ok := errors.AsType[*model.Error](err); ok && refusal.Code != "" {
 			list[i].Code = string(refusal.Code)

@@ -33,11 +33,13 @@ type Traffic interface {
 }
 
 // Backend is what resources show, and by what they write. All of it is required, but for
-// the history.
+// the other hosts and the history.
 type Backend struct {
-	Store   Store
-	Loop    change.Status
-	Writer  *change.Writer
+	Store  Store
+	Loop   change.Status
+	Writer *change.Writer
+	// Others are the other hosts of the fleet; nil where nothing is known of them.
+	Others  change.Others
 	Traffic Traffic
 	// History has who did what; nil has nothing.
 	History *history.Store

@@ -35,6 +35,9 @@ func reworded(err error, fault *client.Fault) string {
 				args[j] = arg
 			}
 			texts[i] = fmt.Sprintf(format, args...)
+			if r.Host != "" {
+				texts[i] = fmt.Sprintf("On the host '%s': %s", r.Host, texts[i])
+			}
 		}
 	}
 	if !own {
