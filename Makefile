@@ -52,6 +52,10 @@ run: build ## run the daemon against this machine's Open vSwitch, with its state
 demo: build ## show two isolated networks on a private Open vSwitch, with packets (root, under a minute)
 	scripts/demo
 
+.PHONY: demo-fleet
+demo-fleet: build ## show three hosts on a cluster that loses its leader, with packets (root, under 90 seconds)
+	scripts/demo-fleet
+
 .PHONY: test
 test: unit clients peers ## run every test: unit and integration, each fuzz target for a moment, oVirt's clients, Prometheus, end to end, and the core of those on the kernel's datapath
 	$(MAKE) --jobs=2 --output-sync=target containers processors
@@ -89,8 +93,9 @@ peers: build ## let Prometheus scrape isonetd while frames flow, and check what 
 	cd test/peers && go test -count=1 -parallel 4 -timeout 10m ./...
 
 .PHONY: e2e
-e2e: e2e-$(RELEASE) ## run the end-to-end tests in containers of a Debian RELEASE, and the demo
+e2e: e2e-$(RELEASE) ## run the end-to-end tests in containers of a Debian RELEASE, and the demos
 	scripts/demo
+	scripts/demo-fleet
 
 .PHONY: $(E2E)
 $(E2E): e2e-%: build $(NFPM)
