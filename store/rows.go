@@ -13,37 +13,13 @@ import (
 	"github.com/isonet/isonet/store/internal/schema"
 )
 
-// tables are rows by table and UUID, all of one moment.
-type tables = ovsdb.Tables
-
-// copied copies the tables, not the rows.
-func copied(t tables) tables {
-	c := make(tables, len(t))
-	for name, rows := range t {
-		c[name] = maps.Clone(rows)
-	}
-	return c
-}
-
-func readRoot(t tables) (root, bool) {
+func readRoot(t ovsdb.Tables) (root, bool) {
 	for uuid, row := range t[schema.IsolatedNetworksTable] {
 		if r, ok := row.(*schema.IsolatedNetworks); ok {
 			return root{uuid: uuid, revision: int64(r.Revision), names: r.Names, recent: r.Recent}, true
 		}
 	}
 	return root{}, false
-}
-
-// described is the desired state as the rows have it, valid or not.
-func described(t tables) *model.Desired {
-	changes := ovsdb.Changes{}
-	for name, rows := range t {
-		changes[name] = make(map[string]ovsdb.Change, len(rows))
-		for uuid, row := range rows {
-			changes[name][uuid] = ovsdb.Change{After: row}
-		}
-	}
-	return after(model.NewDesired(), changes)
 }
 
 // after returns the desired state that rows describe, valid or not, when they have changed.

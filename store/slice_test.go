@@ -252,7 +252,7 @@ func TestWhatIsElsewhereWakesNobody(t *testing.T) {
 			return err
 		})
 	}
-	s.until("it has the last revision", func(d *model.Desired, now int64) bool { return now == revision })
+	s.until("it has the last revision", func(_ *model.Desired, now int64) bool { return now == revision })
 	if s.Snapshot() != before {
 		t.Error("the snapshot is another one")
 	}
