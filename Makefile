@@ -157,6 +157,13 @@ bench: ## measure network set-up, scrapes, what an uplink lets out and what stri
 	scripts/install-deps ethtool ip ovs-vswitchd ping prometheus-node-exporter
 	ISONET_BENCH_NETWORKS=$(NETWORKS) go test -run '^$$' -bench . -benchtime $(ROUNDS)x -timeout 1h ./test/bench
 
+HOSTS ?= 10,100,300,1000
+
+.PHONY: bench-fleet
+bench-fleet: ## measure a fleet of simulated hosts on a cluster with relays; HOSTS says how many
+	scripts/install-deps ovs-vswitchd
+	ISONET_BENCH_HOSTS=$(HOSTS) go test -run '^$$' -bench Fleet -benchtime 1x -timeout 1h ./test/fleet-bench
+
 BENCH ?= .
 
 .PHONY: kernel-bench

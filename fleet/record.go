@@ -136,11 +136,17 @@ func where(systemID string) []rfc.Condition {
 	return []rfc.Condition{rfc.NewCondition(SystemIDColumn, rfc.ConditionEqual, systemID)}
 }
 
-// unchanged fails the transaction unless a run of a machine has written the row.
-func unchanged(systemID, boot string) rfc.Operation {
+// at selects a row by its UUID, which the server finds without a look at all of them.
+func at(uuid string) []rfc.Condition {
+	return []rfc.Condition{rfc.NewCondition("_uuid", rfc.ConditionEqual, rfc.UUID{GoUUID: uuid})}
+}
+
+// unchanged fails the transaction unless the row is there and a run of a machine has
+// written it.
+func unchanged(uuid, boot string) rfc.Operation {
 	noWait := 0
 	return rfc.Operation{
-		Op: rfc.OperationWait, Table: Table, Where: where(systemID), Timeout: &noWait,
+		Op: rfc.OperationWait, Table: Table, Where: at(uuid), Timeout: &noWait,
 		Columns: []string{bootColumn}, Until: string(rfc.WaitConditionEqual), Rows: []rfc.Row{{bootColumn: boot}},
 	}
 }
@@ -156,9 +162,9 @@ func (r *record) insert(now time.Time, seen int64) rfc.Operation {
 	return rfc.Operation{Op: rfc.OperationInsert, Table: Table, Row: row}
 }
 
-// beat returns the operation that writes the heartbeat.
-func (r *record) beat(now time.Time, seen int64) rfc.Operation {
-	return rfc.Operation{Op: rfc.OperationUpdate, Table: Table, Where: where(r.systemID), Row: pulse(now, seen)}
+// beat returns the operation that writes the heartbeat to a row.
+func beat(uuid string, now time.Time, seen int64) rfc.Operation {
+	return rfc.Operation{Op: rfc.OperationUpdate, Table: Table, Where: at(uuid), Row: pulse(now, seen)}
 }
 
 // pulse is what is written with a heartbeat: a revision that was seen is no reason for a
@@ -168,7 +174,7 @@ func pulse(now time.Time, seen int64) rfc.Row {
 }
 
 // differs returns the operations that make a row say this which says what before does.
-func (r *record) differs(before *record) []rfc.Operation {
+func (r *record) differs(uuid string, before *record) []rfc.Operation {
 	var operations []rfc.Operation
 	row := rfc.Row{}
 	for column, value := range r.columns {
@@ -177,14 +183,14 @@ func (r *record) differs(before *record) []rfc.Operation {
 		}
 	}
 	if len(row) > 0 {
-		operations = append(operations, rfc.Operation{Op: rfc.OperationUpdate, Table: Table, Where: where(r.systemID), Row: row})
+		operations = append(operations, rfc.Operation{Op: rfc.OperationUpdate, Table: Table, Where: at(uuid), Row: row})
 	}
 	var mutations []rfc.Mutation
 	for _, column := range slices.Sorted(maps.Keys(r.maps)) {
 		mutations = append(mutations, mutated(column, before.maps[column], r.maps[column])...)
 	}
 	if len(mutations) > 0 {
-		operations = append(operations, rfc.Operation{Op: rfc.OperationMutate, Table: Table, Where: where(r.systemID), Mutations: mutations})
+		operations = append(operations, rfc.Operation{Op: rfc.OperationMutate, Table: Table, Where: at(uuid), Mutations: mutations})
 	}
 	return operations
 }

@@ -23,6 +23,9 @@ const (
 	// heartbeatEvery is how often a host says that it is there, give or take a fifth, so
 	// that many do not do so at once.
 	heartbeatEvery = 5 * time.Second
+	// beatGrid is to what moments heartbeats keep. A server looks at all its clients each
+	// time that it wakes up: it is to find several heartbeats when it does.
+	beatGrid = 500 * time.Millisecond
 	// patience is for how long a host whose heartbeat stands still counts as there.
 	patience = 15 * time.Second
 	// reportPause is the least time between two reports.
@@ -86,6 +89,7 @@ type server struct {
 	// Of the goroutine of the session: what the row says, nil if that is not known; and
 	// the other machine that writes it.
 	written *record
+	row     string // its UUID
 	rival   rival
 }
 
@@ -152,7 +156,7 @@ func (r *Reporter) Run(ctx context.Context) error {
 // observe makes a record of each new status.
 func (r *Reporter) observe(ctx context.Context) {
 	for ctx.Err() == nil {
-		changed := r.cfg.Loop.Changed()
+		changed, made := r.cfg.Loop.Changed(), time.Now()
 		next := &news{record: r.record(), next: make(chan struct{})}
 		close(r.newest.Swap(next).next)
 		select {
@@ -160,7 +164,7 @@ func (r *Reporter) observe(ctx context.Context) {
 			return
 		case <-changed:
 		}
-		sleep(ctx, reportPause)
+		sleep(ctx, reportPause-time.Since(made)) // what comes after quiet is told at once
 	}
 }
 
@@ -187,13 +191,13 @@ func sleep(ctx context.Context, d time.Duration) {
 func (s *server) follow(ctx context.Context, session *ovsdb.Session) error {
 	s.written = nil // it may be another server's
 	s.note(func(h *Health) { h.Connected, h.Trouble = true, "" })
-	var last time.Time // of the last heartbeat
+	var due time.Time // of the next heartbeat
 	for {
 		now := s.reporter.newest.Load()
 		next := time.Hour // nothing to report until there is news
 		var err error
 		if now.record != nil {
-			next, err = s.keep(ctx, session, now.record, &last)
+			next, err = s.keep(ctx, session, now.record, &due)
 		}
 		var refused *ovsdb.Error
 		switch {
@@ -221,7 +225,7 @@ func (s *server) follow(ctx context.Context, session *ovsdb.Session) error {
 
 // keep writes what differs, or the heartbeat when it is time. It returns when to call it
 // again at the latest.
-func (s *server) keep(ctx context.Context, session *ovsdb.Session, r *record, last *time.Time) (time.Duration, error) {
+func (s *server) keep(ctx context.Context, session *ovsdb.Session, r *record, due *time.Time) (time.Duration, error) {
 	ctx, done := context.WithTimeout(ctx, writeTimeout)
 	defer done()
 	if s.written == nil || s.written.systemID != r.systemID {
@@ -229,19 +233,18 @@ func (s *server) keep(ctx context.Context, session *ovsdb.Session, r *record, la
 		if err != nil || !mine {
 			return claimPause, err
 		}
-		*last = time.Now()
+		*due = nextBeat(time.Now())
 	}
-	operations := r.differs(s.written)
-	due := time.Until(*last) + heartbeatEvery*4/5
-	if len(operations) == 0 && due > 0 {
-		return due + rand.N(heartbeatEvery*2/5), nil // from four fifths of it to six
+	operations := r.differs(s.row, s.written)
+	if wait := time.Until(*due); len(operations) == 0 && wait > 0 {
+		return wait, nil
 	}
 	now := time.Now()
-	operations = append([]rfc.Operation{unchanged(r.systemID, s.written.boot())}, operations...)
-	if _, err := session.Transact(ctx, append(operations, r.beat(now, s.reporter.cfg.Seen()))...); err != nil {
+	operations = append([]rfc.Operation{unchanged(s.row, s.written.boot())}, operations...)
+	if _, err := session.Transact(ctx, append(operations, beat(s.row, now, s.reporter.cfg.Seen()))...); err != nil {
 		return 0, err
 	}
-	s.written, *last = r, now
+	s.written, *due = r, nextBeat(now)
 	s.note(func(h *Health) {
 		if len(operations) > 1 {
 			h.Reports++
@@ -249,13 +252,21 @@ func (s *server) keep(ctx context.Context, session *ovsdb.Session, r *record, la
 			h.Heartbeats++
 		}
 	})
-	return heartbeatEvery*4/5 + rand.N(heartbeatEvery*2/5), nil
+	return time.Until(*due), nil
+}
+
+// nextBeat returns when the heartbeat after one is due. Hosts whose clocks agree choose
+// among a few moments.
+func nextBeat(now time.Time) time.Time {
+	pause := heartbeatEvery*4/5 + rand.N(heartbeatEvery*2/5)
+	wall := now.Add(pause)
+	return now.Add(pause - wall.Sub(wall.Truncate(beatGrid))) // by a clock that nobody sets
 }
 
 // claim finds out what the row says, and makes it this machine's unless another one is
 // seen to write it.
 func (s *server) claim(ctx context.Context, session *ovsdb.Session, r *record) (mine bool, err error) {
-	results, err := session.Transact(ctx, rfc.Operation{Op: rfc.OperationSelect, Table: Table, Where: where(r.systemID), Columns: Columns()})
+	results, err := session.Transact(ctx, rfc.Operation{Op: rfc.OperationSelect, Table: Table, Where: where(r.systemID), Columns: append(Columns(), "_uuid")})
 	if err != nil {
 		return false, err
 	}
@@ -263,19 +274,21 @@ func (s *server) claim(ctx context.Context, session *ovsdb.Session, r *record) (
 	var operations []rfc.Operation
 	if rows := results[0].Rows; len(rows) > 0 {
 		have, heartbeat := recordOf(r.systemID, rows[0])
+		row, _ := rows[0]["_uuid"].(rfc.UUID)
 		if have.boot() == r.boot() {
-			s.written, s.rival = have, rival{}
+			s.written, s.row, s.rival = have, row.GoUUID, rival{}
 			return true, nil
 		}
 		if s.alive(have.boot(), heartbeat, now) {
 			return false, nil
 		}
-		operations = []rfc.Operation{unchanged(r.systemID, have.boot()), {Op: rfc.OperationDelete, Table: Table, Where: where(r.systemID)}}
+		operations = []rfc.Operation{unchanged(row.GoUUID, have.boot()), {Op: rfc.OperationDelete, Table: Table, Where: at(row.GoUUID)}}
 	}
-	if _, err := session.Transact(ctx, append(operations, r.insert(now, s.reporter.cfg.Seen()))...); err != nil {
+	results, err = session.Transact(ctx, append(operations, r.insert(now, s.reporter.cfg.Seen()))...)
+	if err != nil {
 		return false, err
 	}
-	s.written, s.rival = r, rival{}
+	s.written, s.row, s.rival = r, results[len(operations)].UUID.GoUUID, rival{}
 	s.note(func(h *Health) { h.Reports, h.Trouble = h.Reports+1, "" })
 	return true, nil
 }

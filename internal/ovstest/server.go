@@ -118,6 +118,9 @@ func (s *Server) Stop() {
 	s.process = nil
 }
 
+// PID returns the process id of the server, which runs.
+func (s *Server) PID() int { return s.process.PID() }
+
 // Signal sends the server a signal.
 func (s *Server) Signal(signal syscall.Signal) {
 	s.t.Helper()
