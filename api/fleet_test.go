@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/isonet/isonet/api"
+	"github.com/isonet/isonet/change"
 	"github.com/isonet/isonet/model"
 	"github.com/isonet/isonet/model/plan"
 	"github.com/isonet/isonet/report"
@@ -233,5 +234,103 @@ func TestSyncsAnotherHost(t *testing.T) {
 	r.set(host2, failed)
 	if got := w.do("POST", host2Path+"/syncallnetworks", "<action/>").Body.String(); !strings.Contains(got, "no datapath") {
 		t.Error(got)
+	}
+}
+
+// TestHostsAreListed tells how all hosts are, and what became of a change.
+func TestHostsAreListed(t *testing.T) {
+	w, r := newFleet(t)
+	failed := reported(report.Up, "iso3")
+	failed.Networks = map[model.ID]report.NetworkStatus{iso3: {State: report.Failed, Reason: "no datapath"}}
+	list := func(query string) map[string]wire.HostOverview {
+		t.Helper()
+		var got wire.Hosts
+		if err := json.Unmarshal(w.must(http.StatusOK, "GET", base+"/isonet/hosts"+query, "").Body.Bytes(), &got); err != nil {
+			t.Fatal(err)
+		}
+		hosts := map[string]wire.HostOverview{}
+		for _, h := range got.Hosts {
+			hosts[h.Name] = h
+		}
+		return hosts
+	}
+	if got := list(""); got["host1"].Status != "up" || got["host2"].Status != "up" || got["host2"].Version != "1.2.3" || got["host2"].Faulty != 0 || got["host2"].Change != "" {
+		t.Errorf("hosts %+v", got)
+	}
+	for name, c := range map[string]struct {
+		status report.Status
+		query  string
+		want   change.OutcomeState
+	}{
+		"realised":        {reported(report.Up, "iso3"), "?revision=7&networks=" + string(iso3), change.Realised},
+		"all networks":    {reported(report.Up, "iso3"), "?revision=7", change.Realised},
+		"pending":         {reported(report.Up, "iso3"), "?revision=8&networks=" + string(iso3), change.Pending},
+		"failed":          {failed, "?revision=7&networks=" + string(iso3), change.Failed},
+		"unreachable":     {reported(report.NonResponsive, "iso3"), "?revision=7&networks=" + string(iso3), change.Away},
+		"without concern": {reported(report.Up, "iso3"), "?revision=7&networks=" + string(iso2), ""},
+	} {
+		r.set(host2, c.status)
+		if got := list(c.query)["host2"]; got.Change != string(c.want) {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	r.set(host2, failed)
+	if got := list("")["host2"]; got.Faulty != 1 || len(got.Problems) != 1 || got.Problems[0].Name != "iso3" || got.Problems[0].Reason != "no datapath" {
+		t.Errorf("problems %+v", got)
+	}
+	r.set(host2, reported(report.Connecting, "iso3"))
+	if got := list("")["host2"]; got.Status != "connecting" || got.Reason == "" || got.Faulty != 0 {
+		t.Errorf("%+v", got)
+	}
+	for _, query := range []string{"?revision=x", "?revision=0", "?revision=1&networks=x", "?revision=1&wait=x"} {
+		if got := w.do("GET", base+"/isonet/hosts"+query, "").Code; got != http.StatusBadRequest {
+			t.Errorf("%s: %d", query, got)
+		}
+	}
+}
+
+// TestStatusOfAnotherHost reads the status of another host from its report.
+func TestStatusOfAnotherHost(t *testing.T) {
+	w, r := newFleet(t)
+	for reference, want := range map[string]model.ID{"host2": host2, string(host2): host2, "host1": host1} {
+		var got wire.Status
+		if err := json.Unmarshal(w.must(http.StatusOK, "GET", base+"/isonet/status?host="+reference, "").Body.Bytes(), &got); err != nil {
+			t.Fatal(err)
+		}
+		if got.Host.ID != string(want) || len(got.Networks) == 0 || !got.Networks[0].Active() {
+			t.Errorf("%s: %+v", reference, got)
+		}
+	}
+	w.must(http.StatusNotFound, "GET", base+"/isonet/status?host=nowhere", "")
+	r.mu.Lock()
+	delete(r.hosts, host2)
+	r.mu.Unlock()
+	w.must(http.StatusConflict, "GET", base+"/isonet/status?host=host2", "")
+}
+
+// TestAWriteWaitsForAllHosts waits for every host that a write touches.
+func TestAWriteWaitsForAllHosts(t *testing.T) {
+	w, r := newFleet(t)
+	path := base + "/networks/" + string(iso3)
+	for name, c := range map[string]struct {
+		status report.Status
+		want   string
+	}{
+		"realised":    {func() report.Status { s := reported(report.Up, "iso3"); s.Revision = 1000; return s }(), "realised=2; pending=0; failed=0; unreachable=0"},
+		"pending":     {reported(report.Up, "iso3"), "realised=1; pending=1; failed=0; unreachable=0"},
+		"unreachable": {reported(report.NonResponsive, "iso3"), "realised=1; pending=0; failed=0; unreachable=1"},
+	} {
+		r.set(host2, c.status)
+		reply := w.must(http.StatusOK, "PUT", path+"?wait=hosts&timeout=1", `{"description":"`+name+`"}`, jsonBody)
+		if got := reply.Header().Get(wire.HostsHeader); got != c.want || reply.Header().Get(wire.RevisionHeader) == "" {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+	for _, query := range []string{"?wait=all", "?wait=hosts&timeout=x"} {
+		before := w.store.Snapshot()
+		w.must(http.StatusBadRequest, "PUT", path+query, `{"description":"x"}`, jsonBody)
+		if w.store.Snapshot() != before {
+			t.Errorf("%s: it was done", query)
+		}
 	}
 }

@@ -101,6 +101,9 @@ type Options struct {
 	// Host is the host that the write is about; "" is none. It is waited for as the one
 	// that isonetd runs on is whenever a write touches it.
 	Host model.ID
+	// Await is how long to wait for all hosts that the write touches, whatever becomes of
+	// it there; 0 waits for none.
+	Await time.Duration
 	// Also names networks of the host to wait for although the write does not change
 	// them.
 	Also []model.ID
@@ -111,7 +114,7 @@ type Options struct {
 // Longest is how long a write takes at the most.
 func (o Options) Longest() time.Duration {
 	// A commit, one that takes it back, and one that forgets who has left.
-	return 3*commitTimeout + o.patience() + settleTimeout
+	return 3*commitTimeout + o.patience() + settleTimeout + o.Await
 }
 
 func (o Options) patience() time.Duration {
@@ -129,14 +132,21 @@ type Done struct {
 	// Warnings are what VMs will notice, and which hosts have nothing of the change yet,
 	// a sentence for each thing.
 	Warnings []string
+	// Revision is that of Desired.
+	Revision int64
+	// Outcomes are what became of it on each host that it touches; nil if nobody waited
+	// for that.
+	Outcomes map[model.ID]Outcome
 }
 
 // change is one change of the desired state on its way.
 type change struct {
 	before, after *model.Desired
 	revision      int64
-	// parts are of the hosts that are waited for.
+	// parts are of the hosts that are waited for, touches are the networks that each host
+	// gains, loses or has changed.
 	parts    []part
+	touches  map[model.ID][]model.ID
 	warnings []string
 	undone   func(*model.Desired)
 }
@@ -172,7 +182,13 @@ func (w *Writer) Write(ctx context.Context, o Options, edit func(*model.Desired)
 		return Done{}, w.takeBack(ctx, ch, err)
 	}
 	w.endLeaving(ctx, ch)
-	return Done{ch.before, ch.after, ch.warnings}, nil
+	done := Done{Before: ch.before, Desired: ch.after, Warnings: ch.warnings, Revision: ch.revision}
+	if o.Await > 0 {
+		ctx, cancel := context.WithTimeout(ctx, o.Await)
+		defer cancel()
+		done.Outcomes = w.hosts.Await(ctx, ch.revision, ch.touches)
+	}
+	return done, nil
 }
 
 // realised waits for the hosts of a change. One that is not heard of any more gets it

@@ -31,10 +31,12 @@ func (ch *change) check(d *model.Desired, hosts Hosts, o Options) error {
 	if len(o.Also) > 0 {
 		impacts[about] = impacts[about].with(o.Also)
 	}
+	ch.touches = map[model.ID][]model.ID{}
 	var refusals []error
 	var away []string
 	for _, host := range byName(d, impacts) {
 		i, name := impacts[host], cmp.Or(d.Hosts[host].Name, ch.before.Hosts[host].Name)
+		ch.touches[host] = i.ids()
 		status, known := hosts.Status(host)
 		heard := known && status.Reports()
 		switch {

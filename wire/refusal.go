@@ -7,6 +7,15 @@ const RefusalsHeader = "Isonet-Refusals"
 // will notice: a sentence in ASCII for each thing.
 const WarningHeader = "Isonet-Warning"
 
+// RevisionHeader is in the reply of a write that was done: the revision of the desired
+// state that it made.
+const RevisionHeader = "Isonet-Revision"
+
+// HostsHeader is in the reply of a write with wait=hosts: how many of the hosts that it
+// touches have it, as realised=998; pending=1; failed=0; unreachable=1. GET isonet/hosts
+// tells which.
+const HostsHeader = "Isonet-Hosts"
+
 // Refusal is one of the things that a request is refused for.
 type Refusal struct {
 	// Code says which rule refuses, and Args about what. It is absent for a rule

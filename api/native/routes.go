@@ -21,6 +21,7 @@ func Routes(b rest.Backend, issuer Issuer, draft func() (*rest.Mux, *change.Draf
 	r, tokens := resources{b, draft}, tokens{issuer}
 	return []rest.Route{
 		{Pattern: "GET /isonet/status", Handle: r.getStatus},
+		{Pattern: "GET /isonet/hosts", Handle: r.listHosts},
 		{Pattern: "GET /isonet/watch", Handle: r.watchStatus},
 		{Pattern: "GET /isonet/history", Handle: r.getHistory},
 		{Pattern: "GET /isonet/plan", Handle: r.getPlan},
@@ -55,6 +56,15 @@ func (r resources) status() wire.Status {
 
 func (r resources) getStatus(c *rest.Call) error {
 	r.TellStale(c)
+	if host := c.Query().Get("host"); host != "" {
+		s, own, err := r.statusOf(host)
+		switch {
+		case err != nil:
+			return err
+		case !own:
+			return c.SendJSON(http.StatusOK, s)
+		}
+	}
 	return c.SendJSON(http.StatusOK, r.status())
 }
 

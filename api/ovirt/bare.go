@@ -1,8 +1,8 @@
 package ovirt
 
 import (
+	"github.com/isonet/isonet/change"
 	"github.com/isonet/isonet/model"
-	"github.com/isonet/isonet/report"
 )
 
 // The bare representations are those of which no link was followed. What refers to
@@ -96,13 +96,5 @@ func (v *view) bareHost(h model.Host) *hostDTO {
 // nothing is known is not.
 func (v *view) hostStatus(h model.Host) string {
 	s, known := v.statusOf(h.ID)
-	switch {
-	case h.Maintenance:
-		return "maintenance"
-	case known && s.Present():
-		return "up"
-	case known && s.Member != nil && s.Member.Liveness == report.Connecting:
-		return "connecting"
-	}
-	return "non_responsive"
+	return change.StateOf(h, s, known)
 }

@@ -1,11 +1,14 @@
 package rest
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/isonet/isonet/change"
 	"github.com/isonet/isonet/history"
@@ -23,6 +26,10 @@ func (b Backend) Write(c *Call, o change.Options, edit func(*model.Desired) erro
 // write means for VMs.
 func (c *Call) Write(o change.Options, write func(context.Context, change.Options) (change.Done, error)) (*model.Desired, error) {
 	o.If = c.condition()
+	var err error
+	if o.Await, err = c.await(); err != nil {
+		return nil, err
+	}
 	c.AllowReply(o.Longest())
 	done, err := write(c.r.Context(), o)
 	if errors.Is(err, change.ErrOutdated) {
@@ -35,10 +42,41 @@ func (c *Call) Write(o change.Options, write func(context.Context, change.Option
 	case !c.dry:
 		c.Did(history.Changes(done.Before, done.Desired)...)
 	}
+	if done.Outcomes != nil {
+		c.w.Header().Set(wire.HostsHeader, counted(done.Outcomes))
+	}
+	if done.Revision > 0 && !c.dry {
+		c.w.Header().Set(wire.RevisionHeader, strconv.FormatInt(done.Revision, 10))
+	}
 	for _, text := range done.Warnings {
 		c.w.Header().Add(wire.WarningHeader, ascii(text))
 	}
 	return done.Desired, err
+}
+
+// await reads how long a write waits for all hosts that it touches; 0 is not at all.
+func (c *Call) await() (time.Duration, error) {
+	switch text := c.Query().Get("wait"); {
+	case text == "" || c.dry:
+		return 0, nil
+	case text != "hosts":
+		return 0, Refuse(ErrValue, "The value %q of wait is none: use hosts. Nothing was changed.", text)
+	}
+	timeout, err := c.Seconds("timeout")
+	return cmp.Or(timeout, change.Timeout), err
+}
+
+// counted says how many hosts have a change.
+func counted(outcomes map[model.ID]change.Outcome) string {
+	counts := map[change.OutcomeState]int{}
+	for _, o := range outcomes {
+		counts[o.State]++
+	}
+	var texts []string
+	for _, state := range []change.OutcomeState{change.Realised, change.Pending, change.Failed, change.Away} {
+		texts = append(texts, fmt.Sprintf("%s=%d", state, counts[state]))
+	}
+	return strings.Join(texts, "; ")
 }
 
 // dryRunHeader marks the reply of a write that was not done.
