@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -18,6 +19,15 @@ type Member struct {
 	Ports  Ports
 	// Address is its own IP address.
 	Address string
+}
+
+// SchemaVersion is the version of the schema that this program knows.
+func SchemaVersion() string {
+	var s struct {
+		Version string `json:"version"`
+	}
+	_ = json.Unmarshal(store.Schema, &s) // it is part of the program
+	return s.Version
 }
 
 // ErrExists says that a machine has a database already.

@@ -22,6 +22,9 @@ type Layout struct {
 
 // DefaultLayout is that of the packages, below a directory: "/" on a real machine.
 func DefaultLayout(root string) Layout {
+	if root == "" {
+		root = "/"
+	}
 	return Layout{
 		Config: filepath.Join(root, "var/lib/isonet/fleet"),
 		Data:   filepath.Join(root, "var/lib"),

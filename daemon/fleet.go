@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/isonet/isonet/api/native"
+	"github.com/isonet/isonet/change"
 	"github.com/isonet/isonet/enroll"
 	"github.com/isonet/isonet/issuer"
 	"github.com/isonet/isonet/trust"
@@ -55,8 +56,12 @@ func (d *Daemon) entrance(cfg Config, log *slog.Logger) native.Issuer {
 	if cfg.Authorities == nil {
 		return nil
 	}
+	var others change.Others
+	if d.reader != nil {
+		others = d.reader
+	}
 	return issuer.New(issuer.Config{
-		Authorities: cfg.Authorities, Store: d.store, Fleet: cfg.Fleet, Now: time.Now,
+		Authorities: cfg.Authorities, Store: d.store, Others: others, Fleet: cfg.Fleet, Now: time.Now,
 		Pin: func() (string, error) {
 			// The last of the chain lives longest: the authority's, if it is there.
 			chain := cfg.TLS.current(log).Certificate

@@ -31,6 +31,8 @@ type connection struct {
 	endpoint string
 	database string
 	lock     string
+	// asserts says that transactions go with an assertion of the lock.
+	asserts bool
 	// alive ends with the connection, and when it is of no use any more.
 	alive context.Context
 	copy  *rowCopy
@@ -257,6 +259,24 @@ func (c *connection) ask(ctx context.Context) error {
 	if reply.Locked { // else a notification may have come already
 		c.held.Store(true)
 	}
+	return c.askWhere(ctx)
+}
+
+// askWhere finds out whether the lock is a relay's. A relay has locks of its own, and
+// what it passes on can assert none of them: there the lock tells who else is at this
+// relay, and transactions go without it.
+func (c *connection) askWhere(ctx context.Context) error {
+	var results []struct {
+		Rows []struct {
+			Model string `json:"model"`
+		} `json:"rows"`
+	}
+	named := []any{[]any{"name", "==", c.database}}
+	query := map[string]any{"op": "select", "table": "Database", "where": named, "columns": []string{"model"}}
+	if err := c.call(ctx, "transact", []any{serverDatabase, query}, &results); err != nil {
+		return fmt.Errorf("ask what kind of server has the lock %q: %w", c.lock, err)
+	}
+	c.asserts = len(results) == 0 || len(results[0].Rows) == 0 || results[0].Rows[0].Model != "relay"
 	return nil
 }
 
@@ -274,9 +294,9 @@ func (c *connection) steal(ctx context.Context) error {
 }
 
 // transact makes one transaction, which the server refuses without the lock if
-// there is one.
+// there is one, unless it is a relay.
 func (c *connection) transact(ctx context.Context, operations []ovsdb.Operation) ([]ovsdb.OperationResult, error) {
-	if c.lock != "" {
+	if c.asserts {
 		operations = append([]ovsdb.Operation{{Op: ovsdb.OperationAssert, Lock: &c.lock}}, operations...)
 	}
 	// Written before it is sent: no other call waits for the text of a large one.
@@ -292,7 +312,7 @@ func (c *connection) transact(ctx context.Context, operations []ovsdb.Operation)
 	if err := c.call(ctx, "transact", params, &results); err != nil {
 		return nil, err
 	}
-	if c.lock != "" && len(results) > 0 && results[0].Error == "" {
+	if c.asserts && len(results) > 0 && results[0].Error == "" {
 		results = results[1:] // so that there is one for each operation
 	}
 	return results, nil

@@ -167,6 +167,8 @@ type command struct {
 	// width is how many cells the terminal has that the output goes to; 0 means that
 	// it goes to none.
 	width int
+	// root is where the directories of the machine begin; "" is a new one.
+	root string
 }
 
 func (c command) run(ctx context.Context) outcome {
@@ -187,8 +189,17 @@ func (c command) run(ctx context.Context) outcome {
 			return answer, nil
 		}
 	}
+	if c.root == "" {
+		root, err := os.MkdirTemp("", "root")
+		if err != nil {
+			return outcome{code: exitError, stderr: err.Error()}
+		}
+		defer func() { _ = os.RemoveAll(root) }() // it has nothing to be looked at
+		c.root = root
+	}
 	code := run(ctx, c.args, system{
-		ask: ask, env: func(name string) string { return c.env[name] }, configDir: c.config,
+		root: c.root,
+		ask:  ask, env: func(name string) string { return c.env[name] }, configDir: c.config,
 		stdin: strings.NewReader(c.stdin), stdout: &stdout, stderr: &stderr, terminal: c.terminal,
 		screen: func() (int, int, bool) { return 24, c.width, c.width > 0 },
 		socket: c.socket,

@@ -23,6 +23,24 @@ func examples() map[string][]string {
 			"isonet backup isonet.json",
 			"isonet backup - | ssh backup tee isonet.json",
 		},
+		"isonet cluster": {
+			"isonet cluster init --address 192.0.2.1 --members 192.0.2.1,192.0.2.2,192.0.2.3",
+			"isonet cluster status",
+		},
+		"isonet cluster backup": {"isonet cluster backup /root/fleet.db"},
+		"isonet cluster init": {
+			"isonet cluster init --address 192.0.2.1   # one member, for a start",
+			"isonet cluster init --address 192.0.2.1 --members 192.0.2.1,192.0.2.2,192.0.2.3 --passphrase-file /root/passphrase",
+		},
+		"isonet cluster join":    {"isonet cluster join - --address 192.0.2.2   # with a token of 'isonet token server 192.0.2.2'"},
+		"isonet cluster remove":  {"isonet cluster remove 192.0.2.3 --yes"},
+		"isonet cluster renew":   {"isonet cluster renew"},
+		"isonet cluster restore": {"isonet cluster restore /root/fleet.db --yes"},
+		"isonet cluster status": {
+			"isonet cluster status",
+			"isonet cluster status -o json",
+		},
+		"isonet cluster upgrade": {"isonet cluster upgrade"},
 		"isonet completion": {
 			"isonet completion bash > /etc/bash_completion.d/isonet",
 			"isonet completion zsh",
@@ -73,6 +91,7 @@ func examples() map[string][]string {
 			"isonet host delete host2",
 			"isonet host delete host2 --force   # although it has networks",
 		},
+		"isonet host join": {"isonet host join -   # with a token of 'isonet token host NAME'"},
 		"isonet host list": {"isonet host list"},
 		"isonet host register": {
 			"isonet host register --dry-run",
@@ -167,6 +186,14 @@ func examples() map[string][]string {
 			"isonet status blue",
 			"isonet status > /dev/null || echo look at it",
 		},
+		"isonet token": {
+			"isonet token host rack1-a --for 10m",
+			"isonet token list",
+		},
+		"isonet token host":   {"isonet token host rack1-a", "isonet token host rack1-a --replace   # after it was installed anew"},
+		"isonet token list":   {"isonet token list"},
+		"isonet token revoke": {"isonet token revoke rack1-a"},
+		"isonet token server": {"isonet token server 192.0.2.2"},
 		"isonet top": {
 			"isonet top",
 			"isonet top --ports --sort lost",

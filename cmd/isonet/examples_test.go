@@ -104,7 +104,7 @@ func TestExamplesOfIsonetd(t *testing.T) {
 	lab := command{args: words("export"), socket: h.socket}.run(t.Context())
 	write(t, "lab.yaml", []byte(lab.stdout))
 	// What these need is not on the host. A bridge that was released is in the way.
-	elsewhere := []string{"adopt", "guard", "host", "prove", "login", "logout", "context", "watch", "release"}
+	elsewhere := []string{"adopt", "cluster", "token", "guard", "host", "prove", "login", "logout", "context", "watch", "release"}
 	for _, path := range slices.Sorted(maps.Keys(examples())) {
 		if path == "isonet" || slices.Contains(elsewhere, words(path)[1]) {
 			continue

@@ -17,7 +17,7 @@ func (a *app) hostCommand() *cobra.Command {
 	return alias(a.group("host", "Show, rename and delete the hosts that share the desired state",
 		`Show, rename and delete the hosts that share the desired state. A host has the
 name of its machine, and follows it, unless it was renamed here.`,
-		a.hostListCommand(), a.hostRenameCommand(), a.hostRegisterCommand(), a.hostDeleteCommand()), "hosts")
+		a.hostListCommand(), a.hostRenameCommand(), a.hostRegisterCommand(), a.hostDeleteCommand(), a.hostJoinCommand()), "hosts")
 }
 
 func (a *app) hostListCommand() *cobra.Command {

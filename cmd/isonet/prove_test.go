@@ -36,6 +36,12 @@ func asProgram() {
 	switch os.Getenv(program) {
 	case "isonet":
 		main()
+	case "configured":
+		if err := configured(os.Args[1], os.Args[2], os.Args[3]); err != nil {
+			_, _ = fmt.Fprintln(os.Stderr, err) // there is nowhere else to tell
+			os.Exit(1)
+		}
+		os.Exit(0)
 	case "isonetd":
 		if err := isonetd(os.Args[1], os.Args[2], os.Args[3], os.Args[4]); err != nil {
 			_, _ = fmt.Fprintln(os.Stderr, err) // there is nowhere else to tell

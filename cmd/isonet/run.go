@@ -59,6 +59,8 @@ type system struct {
 	// configDir is the user's directory for configurations; "" if there is none.
 	configDir string
 	now       func() time.Time
+	// root is where the directories of this machine begin; "" is /.
+	root string
 }
 
 // app is one run of the command.
@@ -151,6 +153,7 @@ differs, 'wait': it was not so in time, and 'prove' only: 4 a leak, 5 nothing pr
 	addGroup(root, "Many at once:", a.setupCommand(), a.validateCommand(), a.diffCommand(), a.planCommand(), a.exportCommand(), a.backupCommand(), a.restoreCommand())
 	addGroup(root, "State, traffic and proof:", a.statusCommand(), a.doctorCommand(), a.watchCommand(), a.historyCommand(), a.waitCommand(), a.proveCommand(), a.topCommand(), a.statsCommand(),
 		a.portCommand(), a.guardCommand())
+	addGroup(root, "Fleets:", a.clusterCommand(), a.tokenCommand())
 	addGroup(root, "Other hosts:", a.hostCommand(), a.loginCommand(), a.logoutCommand(), a.contextCommand())
 	root.AddCommand(a.completionCommand(root), a.versionCommand())
 	a.addHostFlags(root)

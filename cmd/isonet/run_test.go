@@ -385,7 +385,7 @@ func TestUsage(t *testing.T) {
 		{words("network nope"), "unknown command 'nope'; see 'isonet network --help'"},
 		{words("network lst"), "unknown command 'lst' (did you mean 'isonet network list'?); see 'isonet network --help'"},
 		{words("network rename a b"), "unknown command 'rename' (did you mean 'isonet network update'?); see 'isonet network --help'"},
-		{words("rm blue"), "unknown command 'rm' (did you mean 'isonet context delete', 'isonet host delete', 'isonet label delete' or 'isonet network delete'?); see 'isonet --help'"},
+		{words("rm blue"), "unknown command 'rm' (did you mean 'isonet context delete', 'isonet host delete', 'isonet label delete', 'isonet network delete' or 'isonet token revoke'?); see 'isonet --help'"},
 		{words("list networks"), "unknown command 'list' (did you mean 'isonet network list'?); see 'isonet --help'"},
 		{words("help nosuch"), "unknown command 'nosuch'; see 'isonet --help'"},
 		{words("help network lst"), "unknown command 'lst' (did you mean 'isonet network list'?); see 'isonet network --help'"},

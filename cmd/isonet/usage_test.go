@@ -14,8 +14,11 @@ import (
 // badValues are texts that the flags of type string do not take, whatever the command.
 // A flag that is here with none takes every text.
 var badValues = map[string][]string{
+	"address":          {"x", "0.0.0.0", ""},
+	"api-url":          {"http://h:1", "x"},
 	"by":               nil,
 	"broadcast-limit":  {"-1", "200000001"},
+	"ca-dir":           nil,
 	"cacert":           {"/nonexistent"},
 	"color":            {"green"},
 	"columns":          {"nosuch"},
@@ -31,12 +34,17 @@ var badValues = map[string][]string{
 	"isolation-policy": {"foo"},
 	"label":            {"a b", "a/b"},
 	"lines":            {"-1", "x"},
+	"members":          {"x", "192.0.2.1,x"},
 	"mtu":              {"-1", "67", "70000"},
 	"name":             {"", "a\x01b"},
 	"network":          nil,
 	"output":           {"xml", ""},
 	"ovsdb":            {"foo", ""},
+	"passphrase-file":  nil,
 	"password-file":    {"/nonexistent"},
+	"port":             {"0", "65533"},
+	"relays":           {"x"},
+	"reports":          {"x"},
 	"since":            {"-1s", "yesterday"},
 	"socket":           nil,
 	"sort":             {"size"},
@@ -124,6 +132,7 @@ func refuseValues(t *testing.T, refused func(...string), cmd *cobra.Command, arg
 	}
 	asksNobody := slices.Contains([]string{"completion", "version", "login", "logout", "list", "show", "use", "delete"}, cmd.Name()) &&
 		(cmd.Parent().Name() == "context" || cmd.Parent() == cmd.Root())
+	asksNobody = asksNobody || cmd.Parent().Name() == "cluster" || cmd.CommandPath() == "isonet host join"
 	for _, value := range values {
 		global := cmd.InheritedFlags().Lookup(f.Name) != nil
 		if asksNobody && global && f.Name != "output" && f.Name != "timeout" {
