@@ -37,10 +37,10 @@ func (r *reports) Changed() <-chan struct{} {
 	return r.changed
 }
 
-func (r *reports) set(host model.ID, s report.Status) {
+func (r *reports) set(s report.Status) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.hosts[host] = s
+	r.hosts[host2] = s
 	close(r.changed)
 	r.changed = make(chan struct{})
 }
@@ -55,12 +55,13 @@ func newFleet(t testing.TB) (*world, *reports) {
 			t.Fatal(err)
 		}
 	})
-	r.set(host2, reported(report.Up, "iso3", vmPort("vnet2")))
+	r.set(reported(report.Up, vmPort("vnet2")))
 	return w, r
 }
 
 // reported is of host2 with iso3.
-func reported(liveness report.Liveness, name string, ports ...plan.Port) report.Status {
+func reported(liveness report.Liveness, ports ...plan.Port) report.Status {
+	const name = "iso3"
 	n := model.Network{ID: iso3, Name: name, VdsmName: name}
 	s := report.Status{
 		HostID: host2, Connected: true, Since: epoch, Revision: 7, Member: &report.Member{Liveness: liveness, Heard: epoch, Seen: 7, Version: "1.2.3"},
@@ -105,17 +106,17 @@ func TestAnotherHostIsShown(t *testing.T) {
 		clusterStatus string
 	}{
 		"up":             {func(*report.Status) {}, "up", "true", &struct{ Verdict, Reason string }{"isolated", ""}, "1500 true true", "2", "operational"},
-		"non_responsive": {func(s *report.Status) { *s = reported(report.NonResponsive, "iso3") }, "non_responsive", "", silent, "  ", "1", "operational"},
-		"connecting":     {func(s *report.Status) { *s = reported(report.Connecting, "iso3") }, "connecting", "", silent, "  ", "1", "operational"},
+		"non_responsive": {func(s *report.Status) { *s = reported(report.NonResponsive) }, "non_responsive", "", silent, "  ", "1", "operational"},
+		"connecting":     {func(s *report.Status) { *s = reported(report.Connecting) }, "connecting", "", silent, "  ", "1", "operational"},
 		"in error": {func(s *report.Status) {
 			s.Networks = map[model.ID]report.NetworkStatus{iso3: {State: report.Failed, Reason: "no"}}
 		}, "up", "false", &struct{ Verdict, Reason string }{"unknown", ""}, "1500 true ", "2", "non_operational"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, r := newFleet(t)
-			s := reported(report.Up, "iso3", vmPort("vnet2"))
+			s := reported(report.Up, vmPort("vnet2"))
 			c.edit(&s)
-			r.set(host2, s)
+			r.set(s)
 			read := func(path string, into any) {
 				t.Helper()
 				if err := json.Unmarshal(w.must(http.StatusOK, "GET", path, "", jsonReply).Body.Bytes(), into); err != nil {
@@ -191,7 +192,7 @@ func TestAnotherHostRefuses(t *testing.T) {
 // TestAHostThatIsAwayGetsItLater writes for a host that does not report.
 func TestAHostThatIsAwayGetsItLater(t *testing.T) {
 	w, r := newFleet(t)
-	r.set(host2, reported(report.NonResponsive, "iso3"))
+	r.set(reported(report.NonResponsive))
 	for _, c := range []struct{ method, path, body string }{
 		{"POST", host2Path + "/networklabels", `<network_label id="lab4"/>`},
 		{"POST", host2Path + "/networkattachments", attachIso2},
@@ -216,22 +217,22 @@ func TestAHostThatIsAwayGetsItLater(t *testing.T) {
 // TestSyncsAnotherHost waits for the networks of another host.
 func TestSyncsAnotherHost(t *testing.T) {
 	w, r := newFleet(t)
-	waiting := reported(report.Up, "iso3")
+	waiting := reported(report.Up)
 	waiting.Revision = 6
-	r.set(host2, waiting)
+	r.set(waiting)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		w.must(http.StatusOK, "POST", host2Path+"/syncallnetworks", "<action/>")
 	}()
-	s := reported(report.Up, "iso3")
+	s := reported(report.Up)
 	s.Revision = w.store.Snapshot().Revision
-	r.set(host2, s)
+	r.set(s)
 	<-done
-	failed := reported(report.Up, "iso3")
+	failed := reported(report.Up)
 	failed.Revision = s.Revision
 	failed.Networks = map[model.ID]report.NetworkStatus{iso3: {State: report.Failed, Reason: "no datapath"}}
-	r.set(host2, failed)
+	r.set(failed)
 	if got := w.do("POST", host2Path+"/syncallnetworks", "<action/>").Body.String(); !strings.Contains(got, "no datapath") {
 		t.Error(got)
 	}
@@ -240,7 +241,7 @@ func TestSyncsAnotherHost(t *testing.T) {
 // TestHostsAreListed tells how all hosts are, and what became of a change.
 func TestHostsAreListed(t *testing.T) {
 	w, r := newFleet(t)
-	failed := reported(report.Up, "iso3")
+	failed := reported(report.Up)
 	failed.Networks = map[model.ID]report.NetworkStatus{iso3: {State: report.Failed, Reason: "no datapath"}}
 	list := func(query string) map[string]wire.HostOverview {
 		t.Helper()
@@ -262,23 +263,23 @@ func TestHostsAreListed(t *testing.T) {
 		query  string
 		want   change.OutcomeState
 	}{
-		"realised":        {reported(report.Up, "iso3"), "?revision=7&networks=" + string(iso3), change.Realised},
-		"all networks":    {reported(report.Up, "iso3"), "?revision=7", change.Realised},
-		"pending":         {reported(report.Up, "iso3"), "?revision=8&networks=" + string(iso3), change.Pending},
+		"realised":        {reported(report.Up), "?revision=7&networks=" + string(iso3), change.Realised},
+		"all networks":    {reported(report.Up), "?revision=7", change.Realised},
+		"pending":         {reported(report.Up), "?revision=8&networks=" + string(iso3), change.Pending},
 		"failed":          {failed, "?revision=7&networks=" + string(iso3), change.Failed},
-		"unreachable":     {reported(report.NonResponsive, "iso3"), "?revision=7&networks=" + string(iso3), change.Away},
-		"without concern": {reported(report.Up, "iso3"), "?revision=7&networks=" + string(iso2), ""},
+		"unreachable":     {reported(report.NonResponsive), "?revision=7&networks=" + string(iso3), change.Away},
+		"without concern": {reported(report.Up), "?revision=7&networks=" + string(iso2), ""},
 	} {
-		r.set(host2, c.status)
+		r.set(c.status)
 		if got := list(c.query)["host2"]; got.Change != string(c.want) {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
-	r.set(host2, failed)
+	r.set(failed)
 	if got := list("")["host2"]; got.Faulty != 1 || len(got.Problems) != 1 || got.Problems[0].Name != "iso3" || got.Problems[0].Reason != "no datapath" {
 		t.Errorf("problems %+v", got)
 	}
-	r.set(host2, reported(report.Connecting, "iso3"))
+	r.set(reported(report.Connecting))
 	if got := list("")["host2"]; got.Status != "connecting" || got.Reason == "" || got.Faulty != 0 {
 		t.Errorf("%+v", got)
 	}
@@ -316,11 +317,11 @@ func TestAWriteWaitsForAllHosts(t *testing.T) {
 		status report.Status
 		want   string
 	}{
-		"realised":    {func() report.Status { s := reported(report.Up, "iso3"); s.Revision = 1000; return s }(), "realised=2; pending=0; failed=0; unreachable=0"},
-		"pending":     {reported(report.Up, "iso3"), "realised=1; pending=1; failed=0; unreachable=0"},
-		"unreachable": {reported(report.NonResponsive, "iso3"), "realised=1; pending=0; failed=0; unreachable=1"},
+		"realised":    {func() report.Status { s := reported(report.Up); s.Revision = 1000; return s }(), "realised=2; pending=0; failed=0; unreachable=0"},
+		"pending":     {reported(report.Up), "realised=1; pending=1; failed=0; unreachable=0"},
+		"unreachable": {reported(report.NonResponsive), "realised=1; pending=0; failed=0; unreachable=1"},
 	} {
-		r.set(host2, c.status)
+		r.set(c.status)
 		reply := w.must(http.StatusOK, "PUT", path+"?wait=hosts&timeout=1", `{"description":"`+name+`"}`, jsonBody)
 		if got := reply.Header().Get(wire.HostsHeader); got != c.want || reply.Header().Get(wire.RevisionHeader) == "" {
 			t.Errorf("%s: %q", name, got)

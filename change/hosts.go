@@ -100,8 +100,8 @@ func (p patient) waitOn(ctx context.Context, host model.ID, revision int64, netw
 }
 
 // unsettled is report.Status.Unsettled of another host, with what it cannot do now.
-func (p Hosts) unsettled(host model.ID, revision int64, networks []model.ID) (string, error) {
-	status, known := p.Status(host)
+func (h Hosts) unsettled(host model.ID, revision int64, networks []model.ID) (string, error) {
+	status, known := h.Status(host)
 	if !known || !status.Reports() {
 		return "", errAway
 	}
