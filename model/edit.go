@@ -284,9 +284,10 @@ func (d *Desired) RemoveLabel(host ID, label string) error {
 // Evict lets the bridges of networks be removed from a host although ports are
 // plugged into them.
 func (d *Desired) Evict(host ID, networks ...ID) {
-	h := d.Hosts[host]
-	h.Evicted = with(h.Evicted, networks...)
-	d.Hosts[host] = h
+	if h, ok := d.Hosts[host]; ok { // not one that is removed as well
+		h.Evicted = with(h.Evicted, networks...)
+		d.Hosts[host] = h
+	}
 }
 
 // with returns a set with more members, sorted.
@@ -311,10 +312,15 @@ func (d *Desired) Left(host ID, networks ...ID) {
 
 // Undo takes back the change from before to after, as far as nobody has
 // changed the same things since: what is still as in after becomes as in
-// before. Of a host's labels each counts for itself.
+// before. Of a host's labels each counts for itself. A host that the change made goes.
 func (d *Desired) Undo(before, after *Desired) {
 	undo(d.Networks, before.Networks, after.Networks)
 	for id, h := range d.Hosts {
+		_, was := before.Hosts[id]
+		if _, made := after.Hosts[id]; made && !was {
+			delete(d.Hosts, id) // bare it would lose its bridges, and without its row it keeps them
+			continue
+		}
 		h.Labels = undoSet(h.Labels, before.Hosts[id].Labels, after.Hosts[id].Labels)
 		h.Evicted = undoSet(h.Evicted, before.Hosts[id].Evicted, after.Hosts[id].Evicted)
 		h.Released = undoSet(h.Released, before.Hosts[id].Released, after.Hosts[id].Released)

@@ -401,6 +401,34 @@ func TestUndoOfLabelsKeepsWhatOthersDidSince(t *testing.T) {
 	}
 }
 
+// A host that is registered and could not be realised must not stay without its labels and
+// networks: it would lose its bridges.
+func TestUndoOfARegistration(t *testing.T) {
+	after, host, _ := desired(t)
+	h := after.Hosts[host]
+	h.Labels = []string{"label"}
+	after.Hosts[host] = h
+	before := after.Clone()
+	if err := before.RemoveHost(host); err != nil {
+		t.Fatal(err)
+	}
+	now := after.Clone()
+	h.Name = "by its machine since"
+	now.Hosts[host] = h
+	now.Undo(before, after)
+	if diff := cmp.Diff(before, now); diff != "" {
+		t.Errorf("undone (-before +now):\n%s", diff)
+	}
+}
+
+func TestAHostThatIsGoneIsNotEvicted(t *testing.T) {
+	d := model.NewDesired()
+	d.Evict("gone", model.NewID())
+	if len(d.Hosts) != 0 {
+		t.Errorf("there are hosts: %v", d.Hosts)
+	}
+}
+
 func summary(d *model.Desired, host model.ID) []string {
 	lines := append([]string{}, d.Hosts[host].Labels...)
 	for _, n := range d.Networks {
