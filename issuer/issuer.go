@@ -248,7 +248,7 @@ func (i *Issuer) sign(kind trust.Kind, name string, r *trust.Request, address st
 // Renew signs a new certificate for who has the key of one that is valid. A host that
 // was removed gets none, nor one that is to have no networks any more. The error is
 // ErrCertificate for who gets none.
-func (i *Issuer) Renew(_ context.Context, r wire.RenewRequest) (wire.Joined, error) {
+func (i *Issuer) Renew(ctx context.Context, r wire.RenewRequest) (wire.Joined, error) {
 	old, err := trust.ParseCertificate([]byte(r.Certificate))
 	if err != nil {
 		return wire.Joined{}, model.Invalidf("The certificate: %v.", err)
@@ -270,7 +270,14 @@ func (i *Issuer) Renew(_ context.Context, r wire.RenewRequest) (wire.Joined, err
 	if err := i.Authorities.Hosts.Verify(old, now); err != nil {
 		return wire.Joined{}, fmt.Errorf("%w: %w", ErrCertificate, err)
 	}
-	h, exists := i.Store.Snapshot().HostOf(request.Name)
+	var h model.Host
+	var exists bool
+	if _, err := i.Store.Update(ctx, func(d *model.Desired) error { // which looks at the newest state
+		h, exists = d.HostOf(request.Name)
+		return nil
+	}); err != nil {
+		return wire.Joined{}, err
+	}
 	if !exists || h.Decommissioned {
 		return wire.Joined{}, fmt.Errorf("%w: the fleet has no host %s any more", ErrCertificate, request.Name)
 	}

@@ -439,3 +439,41 @@ func TestAStoreRests(t *testing.T) {
 		s.must(adding("by itself " + name)) // which wakes it too
 	}
 }
+
+// TestAStoreThatRestsBeginsWithALook begins with what was known by the run before: who asks
+// first gets what is newest, or that when nobody answers.
+func TestAStoreThatRestsBeginsWithALook(t *testing.T) {
+	t.Parallel()
+	dir, copies := tempDir(t), tempDir(t)
+	writer := embedded(t, dir)
+	writer.must(adding("old"))
+	cfg := store.Config{Endpoints: []string{endpoint(dir)}, StateDir: copies, Idle: time.Hour}
+	s := launch(t, cfg)
+	s.await(s.Ready(), "it is awake")
+	s.until("the old network", func(d *model.Desired) bool { return slices.Contains(names(d), "old") })
+	s.stop()
+	writer.must(adding("new"))
+	s = launch(t, cfg)
+	s.await(s.Ready(), "it is awake again")
+	if d := s.Snapshot(); !slices.Contains(names(d), "new") {
+		t.Errorf("the first answer has the networks %v", names(d))
+	}
+	s.stop()
+	writer.stop()
+	s = launch(t, cfg)
+	s.await(s.Ready(), "it gives up")
+	if d := s.Snapshot(); !d.Recalled || !slices.Contains(names(d), "new") {
+		t.Errorf("without a server it has %+v", d)
+	}
+}
+
+// TestTokensWakeAStore looks for a token in a store that rests.
+func TestTokensWakeAStore(t *testing.T) {
+	t.Parallel()
+	dir := tempDir(t)
+	embedded(t, dir).must(adding("red"))
+	s := launch(t, store.Config{Endpoints: []string{endpoint(dir)}, Idle: time.Hour})
+	if tokens, err := s.Tokens(t.Context()); err != nil || len(tokens) != 0 {
+		t.Errorf("tokens %v, %v", tokens, err)
+	}
+}

@@ -150,7 +150,9 @@ func (s *Store) recall() {
 	now := *s.newest.Load()
 	now.desired, now.written, now.lost, now.changed = r.Desired, r.Desired, r.Fresh, make(chan struct{})
 	s.replace(now)
-	s.getReady()
+	if s.cfg.Idle == 0 { // else who asks first waits for what is newer
+		s.getReady()
+	}
 }
 
 // remembered returns what to save of what the store has read, if it has.
@@ -233,7 +235,7 @@ func (s *Store) disconnected(err error) {
 	}
 	now.session, now.err = nil, err
 	s.replace(now)
-	if now.root.uuid != "" { // what was known may be looked at, as what is stale
+	if now.root.uuid != "" || now.desired.Recalled { // what was known may be looked at, as what is stale
 		s.getReady()
 	}
 }

@@ -58,6 +58,7 @@ func (s *Store) tokens(ctx context.Context, where []rfc.Condition) ([]model.Join
 
 // transact makes a transaction that is not one of the desired state.
 func (s *Store) transact(ctx context.Context, operations ...rfc.Operation) ([]rfc.OperationResult, error) {
+	s.rest.ask()
 	now, err := (&update{store: s}).connected(ctx)
 	if err != nil {
 		return nil, err
