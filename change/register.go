@@ -8,7 +8,7 @@ import (
 
 // Register makes the host of this machine a part of the desired state again, after
 // somebody removed it, and returns it. It has the labels and the networks that it had
-// last, as far as they are known and exist.
+// last, as far as they exist. If they are not known, it has those with bridges.
 func (w *Writer) Register(ctx context.Context, o Options) (model.Host, Done, error) {
 	var made model.Host
 	done, err := w.Write(ctx, o, func(d *model.Desired) error {

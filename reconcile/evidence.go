@@ -30,7 +30,7 @@ func missing(ground report.Ground, s plan.Sighting, began, now time.Time) (repor
 
 func newMissing(ground report.Ground, s plan.Sighting, since time.Time) report.Missing {
 	m := ground.Unexplained(since)
-	if m.Busy = s.Busy; s.Cause != "" {
+	if m.Busy, m.Able = s.Busy, s.Able; s.Cause != "" {
 		m.Cause, m.Remedy = s.Cause, s.Remedy
 	}
 	return m

@@ -90,6 +90,7 @@ func (l *Loop) hold() (desired *model.Desired, host model.Host, known bool) {
 	said := plan.Sighting{
 		Cause:  fmt.Sprintf("somebody removed the host '%s' of this machine from the desired state; its networks stay as they are", cmp.Or(host.Name, string(id))),
 		Remedy: "register it again, with the labels and networks that it had (\"isonet host register\")",
+		Able:   true, // else nobody could
 	}
 	if before := l.stranger.Load(); before == nil || before.Cause != said.Cause {
 		l.log.Error(said.Cause, "remedy", said.Remedy)
@@ -109,8 +110,8 @@ func (l *Loop) last() *model.Desired {
 	return nil
 }
 
-// Former returns the host that this machine was last, with the attachments that it had as
-// far as they are known; false if it was none yet.
+// Former returns the host that this machine was last, with the attachments that it had, or
+// if these are not known, those to networks that have a bridge here; false if it was none yet.
 func (l *Loop) Former() (host model.Host, attachments []model.Attachment, known bool) {
 	id, seen := l.ports.keep.hostID(), l.status.Load().seen
 	if id == "" || seen == nil {
@@ -119,7 +120,7 @@ func (l *Loop) Former() (host model.Host, attachments []model.Attachment, known 
 	last := l.last()
 	if last == nil {
 		systemID := seen.actual.SystemID
-		return model.Host{ID: id, SystemID: systemID, Name: machineName(systemID)}, nil, true
+		return model.Host{ID: id, SystemID: systemID, Name: machineName(systemID)}, l.bridged(id, seen.actual), true
 	}
 	for _, a := range last.Attachments {
 		if a.Host == id {
@@ -127,6 +128,18 @@ func (l *Loop) Former() (host model.Host, attachments []model.Attachment, known 
 		}
 	}
 	return last.Hosts[id], attachments, true
+}
+
+// bridged returns attachments to the networks that have bridges on the host, so that it
+// keeps these.
+func (l *Loop) bridged(host model.ID, actual *plan.Actual) (attachments []model.Attachment) {
+	settled, _ := l.owners.settle(actual, nil)
+	for _, b := range settled.Bridges {
+		if b.Network != "" {
+			attachments = append(attachments, model.Attachment{ID: model.AttachmentID(host, b.Network), Host: host, Network: b.Network, Explicit: true})
+		}
+	}
+	return attachments
 }
 
 // only returns the one host that a store has, hosts with nothing on them aside.

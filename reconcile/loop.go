@@ -180,7 +180,11 @@ func (l *Loop) pass(ctx context.Context) time.Duration {
 		l.held = nil
 	case l.removed():
 		if desired, host, known = l.hold(); !known {
-			l.publish(func(s *standing) { s.setConnected(true); s.Standby = false; s.see(actual, nil) })
+			l.publish(func(s *standing) {
+				s.setConnected(true)
+				s.HostID, s.Standby = l.ports.keep.hostID(), false
+				s.see(actual, nil)
+			})
 			return never
 		}
 	default:

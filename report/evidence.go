@@ -54,6 +54,8 @@ type Missing struct {
 	Cause, Remedy string
 	// Busy says that there is nothing to do but wait.
 	Busy bool
+	// Able says that the host does what it is asked to nevertheless.
+	Able bool
 }
 
 // String returns the cause and the remedy.
@@ -115,7 +117,7 @@ func (s Status) CannotRealise() error {
 		return s.Idle()
 	}
 	m := s.Missed(OnDatabase, OnVSwitchd, OnDevices, OnIdentity)
-	if m == nil || m.Busy || time.Since(m.Since) <= Freshness {
+	if m == nil || m.Busy || m.Able || time.Since(m.Since) <= Freshness {
 		return nil
 	}
 	return model.Refuse(model.ErrUnavailable, model.OVSUnable, "Open vSwitch cannot do anything at present: %s", m)

@@ -160,7 +160,10 @@ type Status struct {
 	LastError string `json:"last_error"`
 	Networks  []Network
 	// Missing is what the verdicts rest on and is not there.
-	Missing []struct{ Ground, Cause, Remedy string }
+	Missing []struct {
+		Ground, Cause, Remedy string
+		Since                 time.Time
+	}
 }
 
 // String tells of the first networks, which are enough to see what is wrong.

@@ -13,6 +13,8 @@ type Sighting struct {
 	// Busy says that what does not answer is at work on what it was asked to do,
 	// so that waiting is all there is to do.
 	Busy bool
+	// Able says that Open vSwitch is put in order nevertheless.
+	Able bool
 }
 
 // Evidence is what was last seen of a host's Open vSwitch, and when.
