@@ -112,24 +112,25 @@ func (l Layout) HostConfiguration(fleet wire.Fleet) string {
 	}, l.certificates()...))
 }
 
-// ServerConfiguration is that of an isonetd on a server of the fleet, which serves the
-// API at an address. With caDir it lets machines join.
+// ServerConfiguration is that of an isonetd on a server of the fleet. With caDir it lets
+// machines join, and serves the API at an address for that.
 func (l Layout) ServerConfiguration(fleet wire.Fleet, listen, caDir, passphraseFile string) string {
 	p := Ports(fleet.Port)
 	settings := append([]setting{
 		{"store", Endpoints(fleet.Members, p)},
 		{"fleet-status", ReportEndpoints(fleet.Reports, p)},
 	}, l.certificates()...)
-	settings = append(
-		settings,
-		setting{"listen", listen},
-		setting{"users-file", "/etc/isonet/users"},
-		setting{"tls-cert", l.Identity()},
-		setting{"tls-key", l.Identity()},
-		setting{"tls-ca", l.Servers()},
-	)
 	if caDir != "" {
-		settings = append(settings, setting{"ca-dir", caDir}, setting{"ca-passphrase-file", passphraseFile})
+		settings = append(
+			settings,
+			setting{"listen", listen},
+			setting{"users-file", "/etc/isonet/users"},
+			setting{"tls-cert", l.Identity()},
+			setting{"tls-key", l.Identity()},
+			setting{"tls-ca", l.Servers()},
+			setting{"ca-dir", caDir},
+			setting{"ca-passphrase-file", passphraseFile},
+		)
 	}
 	return configuration(settings)
 }

@@ -22,6 +22,9 @@ import (
 // defaultAPIPort is where the API of a fleet's servers listens unless it is said.
 const defaultAPIPort = "8443"
 
+// serversNext is what to do on a server that was set up.
+const serversNext = "systemctl enable --now isonet-member isonet-relay isonet-status, and systemctl restart isonetd"
+
 func (a *app) clusterCommand() *cobra.Command {
 	return a.group("cluster", "Set up the servers of a fleet on this machine, and look after them",
 		`Set up the servers of a fleet on this machine, and look after them. The desired state
@@ -132,8 +135,7 @@ The command writes isonetd's configuration unless there is one.`,
 				passphraseFile = "/run/credentials/isonetd.service/ca"
 			}
 			return a.setUp(m.Layout.ServerConfiguration(fleet, net.JoinHostPort(f.address, defaultAPIPort), caDir, passphraseFile), set{
-				Kind: "server", Name: f.address, Authorities: caDir,
-				Next: "systemctl enable --now isonet-member isonet-relay isonet-status isonetd",
+				Kind: "server", Name: f.address, Authorities: caDir, Next: serversNext,
 			})
 		}),
 	}
@@ -217,6 +219,9 @@ func (a *app) setUp(configuration string, done set) error {
 		} else {
 			t.line("%s exists and was left alone: put the lines of %s into it", done.Merge, done.Configuration)
 		}
+		if done.Kind == "server" {
+			t.line("isonetd goes by the fleet when it is restarted: if this machine has networks of its own store, save them before ('isonet export')")
+		}
 		t.line("next: %s", done.Next)
 	})
 }
@@ -286,9 +291,7 @@ when it is called again with the same token.`,
 			if err := m.JoinFleet(ctx, fleet); err != nil {
 				return err
 			}
-			return a.setUp(l.ServerConfiguration(fleet, net.JoinHostPort(address, defaultAPIPort), "", ""), set{
-				Kind: "server", Name: address, Next: "systemctl enable --now isonet-member isonet-relay isonet-status isonetd",
-			})
+			return a.setUp(l.ServerConfiguration(fleet, "", "", ""), set{Kind: "server", Name: address, Next: serversNext})
 		}),
 	}
 	cmd.Flags().StringVar(&address, "address", "", "IP address of this machine, which the token has too")
