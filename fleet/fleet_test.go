@@ -27,6 +27,8 @@ func TestReportOfAHost(t *testing.T) {
 	await(t, reader, host, "the network is active", func(s report.Status, _ bool) bool {
 		return s.Revision == 8 && s.Networks[network].State == report.Active
 	})
+	l.seeElsewhere(9)
+	await(t, reader, host, "it has gone through what concerns others", func(s report.Status, _ bool) bool { return s.Revision == 9 })
 	if _, known := reader.Status(model.NewID()); known {
 		t.Error("a host that never reported is known")
 	}

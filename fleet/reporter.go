@@ -156,15 +156,30 @@ func (r *Reporter) Run(ctx context.Context) error {
 // observe makes a record of each new status.
 func (r *Reporter) observe(ctx context.Context) {
 	for ctx.Err() == nil {
-		changed, made := r.cfg.Loop.Changed(), time.Now()
+		changed, made, told := r.cfg.Loop.Changed(), time.Now(), r.cfg.Loop.Status().Revision
 		next := &news{record: r.record(), next: make(chan struct{})}
 		close(r.newest.Swap(next).next)
+		r.await(ctx, changed, told)
+		sleep(ctx, reportPause-time.Since(made)) // what comes after quiet is told at once
+	}
+}
+
+// await waits for another status. A revision that concerns other hosts only makes none, but
+// who waits for the host must learn that it has gone through it: that is told as often as
+// there are heartbeats.
+func (r *Reporter) await(ctx context.Context, changed <-chan struct{}, told int64) {
+	for {
+		timer := time.NewTimer(time.Until(nextBeat(time.Now())))
 		select {
 		case <-ctx.Done():
-			return
 		case <-changed:
+		case <-timer.C:
+			if r.cfg.Loop.Status().Revision == told {
+				continue
+			}
 		}
-		sleep(ctx, reportPause-time.Since(made)) // what comes after quiet is told at once
+		timer.Stop()
+		return
 	}
 }
 
