@@ -34,8 +34,9 @@ type fault struct {
 	name string
 	// begin returns what ends it.
 	begin func(*fleet) func()
-	// silent says that nothing can be written meanwhile.
-	silent bool
+	// silent says that nothing can be written meanwhile, and alone that a host has no part
+	// in what is.
+	silent, alone bool
 }
 
 // kinds are all faults. Those of a kind differ in whom they meet.
@@ -79,6 +80,7 @@ func kinds() [][]fault {
 			f.fabric.isolate(h.node)
 			return func() { f.fabric.heal(); h.AwaitReady() }
 		}),
+		ofServer("relay 0", func(f *fleet) *server { return f.relays[0] }, nil),
 		ofServer("the status server", func(f *fleet) *server { return f.reports }, func(s *server) {
 			s.forget()
 			s.createAlone(status.Schema)
@@ -102,17 +104,18 @@ func ofMembers(what string, begin func(*fleet, *member) func()) []fault {
 func ofHosts(what string, begin func(*fleet, *host) func()) []fault {
 	var all []fault
 	for _, n := range []int{0, hostCount - 1} {
-		all = append(all, fault{name: fmt.Sprintf(what, n), begin: func(f *fleet) func() { return begin(f, f.hosts[n]) }})
+		all = append(all, fault{name: fmt.Sprintf(what, n), alone: true, begin: func(f *fleet) func() { return begin(f, f.hosts[n]) }})
 	}
 	return all
 }
 
-// ofServer are the faults of a server that no write needs. Lose takes its database away.
+// ofServer are the faults of a server that no write needs. Lose takes its database away;
+// nil is for one that has none of its own.
 func ofServer(name string, which func(*fleet) *server, lose func(*server)) []fault {
 	of := func(what string, begin func(*fleet, *server) func()) fault {
 		return fault{name: name + " " + what, begin: func(f *fleet) func() { return begin(f, which(f)) }}
 	}
-	return []fault{
+	all := []fault{
 		of("dies", func(_ *fleet, s *server) func() {
 			s.kill()
 			return s.start
@@ -125,11 +128,14 @@ func ofServer(name string, which func(*fleet) *server, lose func(*server)) []fau
 			f.fabric.isolate(s.node)
 			return f.fabric.heal
 		}),
-		of("is lost", func(_ *fleet, s *server) func() {
-			s.kill()
-			return func() { lose(s); s.start() }
-		}),
 	}
+	if lose == nil {
+		return all
+	}
+	return append(all, of("is lost", func(_ *fleet, s *server) func() {
+		s.kill()
+		return func() { lose(s); s.start() }
+	}))
 }
 
 // silence kills so many members that the others cannot decide anything.
@@ -189,7 +195,8 @@ func (f *fleet) emptyDisk(m *member) {
 // TestFleet lets faults happen one after the other while clients write by the APIs of
 // all hosts. No acknowledged write is lost, what the clients were answered has an order
 // in which one client alone would be answered the same, all hosts converge, and no
-// bridge of a network that nobody changed ever goes away.
+// bridge of a network that nobody changed ever goes away. Meanwhile a label reaches all
+// hosts, unless it is a host that is ill or nothing can be written.
 func TestFleet(t *testing.T) {
 	seed, chosen := choose(t)
 	f := newFleet(t)
@@ -202,13 +209,16 @@ func TestFleet(t *testing.T) {
 		l.prepare()
 		l.run(seed + uint64(n)) //nolint:gosec // there are few
 		l.more(f, before)
-		ill := time.Now()
+		ill, took := time.Now(), time.Duration(0)
 		end := fault.begin(f)
 		if fault.silent {
 			l.refused(f, few)
 			ill = time.Now()
 		} else {
 			l.more(f, meanwhile)
+		}
+		if !fault.silent && !fault.alone {
+			took = l.reachesAll()
 		}
 		end()
 		l.more(f, afterwards)
@@ -221,8 +231,8 @@ func TestFleet(t *testing.T) {
 			t.Errorf("%s: the bridges of base were %v and are %v", fault.name, bridges, got)
 		}
 		l.cleanUp()
-		t.Logf("%-46s longest gap between acknowledged writes %6v, all of it %7v, answers %v",
-			fault.name, gap.Round(time.Millisecond), time.Since(begin).Round(time.Millisecond), answers)
+		t.Logf("%-46s longest gap between acknowledged writes %6v, a label reached all hosts in %6v, all of it %7v, answers %v",
+			fault.name, gap.Round(time.Millisecond), took.Round(time.Millisecond), time.Since(begin).Round(time.Millisecond), answers)
 		if t.Failed() {
 			return
 		}

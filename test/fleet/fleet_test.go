@@ -12,10 +12,12 @@ import (
 	status "github.com/isonet/isonet/fleet"
 	"github.com/isonet/isonet/internal/hosttest"
 	"github.com/isonet/isonet/internal/ovstest"
+	"github.com/isonet/isonet/store"
 )
 
 const (
 	memberCount = 3
+	relayCount  = 2
 	hostCount   = 10
 )
 
@@ -24,6 +26,8 @@ type fleet struct {
 	testing.TB
 	fabric  *fabric
 	members []*member
+	// relays are what hosts follow.
+	relays []*server
 	// reports is the server to which the hosts report.
 	reports *server
 	hosts   []*host
@@ -50,13 +54,21 @@ func newFleet(t testing.TB) *fleet {
 		f.members = append(f.members, m)
 		endpoints = append(endpoints, m.endpoint())
 	}
+	var relays []string
+	for n := range relayCount {
+		r := newServer(f.fabric, fmt.Sprint("relay ", n))
+		r.serves = "relay:" + store.Database + ":" + strings.Join(endpoints, ",")
+		r.start()
+		f.relays = append(f.relays, r)
+		relays = append(relays, r.endpoint())
+	}
 	f.reports = newServer(f.fabric, "the status server")
 	f.reports.createAlone(status.Schema)
 	f.reports.start()
 	for n := range hostCount {
 		machine := f.fabric.add()
 		h := hosttest.New(t, os.Getenv(programVariable), hosttest.In(machine.namespace), hosttest.Following(endpoints...),
-			hosttest.With("--fleet-status", f.reports.endpoint()))
+			hosttest.With("--relays", strings.Join(relays, ","), "--fleet-status", f.reports.endpoint()))
 		f.hosts = append(f.hosts, &host{h, machine, n})
 	}
 	for _, h := range f.hosts {
@@ -221,7 +233,7 @@ func (f *fleet) converges(l *load) {
 			return nil
 		})
 	}
-	f.reported()
+	f.reported(f.hosts[hostCount/2])
 	l.settle()
 	for _, by := range f.hosts {
 		for n := range pool {
@@ -234,23 +246,21 @@ func (f *fleet) converges(l *load) {
 	}
 }
 
-// reported waits until the status server has the reports of all hosts, and all say that
-// they have realised the same.
-func (f *fleet) reported() {
+// reported waits until the API of a host says by the reports of all that they are up.
+func (f *fleet) reported(by *host) {
 	f.Helper()
-	const ask = `["Isolated_Networks_Status",{"op":"select","table":"Host_Status","where":[],"columns":["system_id","realised"]}]`
-	ovstest.Eventually(f, "all hosts have reported that they have the same", func() error {
-		out, err := f.reports.command("ovsdb-client", "--timeout=5", "transact", f.reports.endpoint(), ask).Output()
-		var results []struct{ Rows []struct{ Realised int64 } }
+	ovstest.Eventually(f, fmt.Sprintf("all hosts are up, says host %d", by.number), func() error {
+		reply, err := by.Ask("GET", "/hosts", "")
+		var hosts struct{ Host []struct{ ID, Status string } }
 		if err == nil {
-			err = json.Unmarshal(out, &results)
+			err = json.Unmarshal([]byte(reply.Text), &hosts)
 		}
-		if err != nil || len(results) != 1 || len(results[0].Rows) != len(f.hosts) {
-			return fmt.Errorf("%s: %v", out, err)
+		if err != nil || len(hosts.Host) != len(f.hosts) {
+			return fmt.Errorf("%s: %w", reply.Text, err)
 		}
-		for _, row := range results[0].Rows {
-			if row != results[0].Rows[0] {
-				return fmt.Errorf("they say %v", results[0].Rows)
+		for _, h := range hosts.Host {
+			if h.Status != "up" {
+				return fmt.Errorf("it says %v", hosts.Host)
 			}
 		}
 		return nil

@@ -34,7 +34,7 @@ type output struct {
 }
 
 func (o output) refused() bool {
-	return o.status >= http.StatusBadRequest && o.status < http.StatusInternalServerError
+	return !o.unknown && o.status >= http.StatusBadRequest && o.status < http.StatusInternalServerError
 }
 
 // made returns the id of a network that was created.
