@@ -67,6 +67,10 @@ type Client struct {
 	token     string
 	userAgent string
 	warn      func(text string)
+	// wait is how long writes wait for hosts, and told gets what became of them; nil
+	// does not wait.
+	wait time.Duration
+	told func(Written)
 }
 
 // New returns a client. It sends nothing yet, and refuses options that cannot
@@ -131,11 +135,14 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // call sends one request and decodes the answer into out, unless out is nil.
 func (c *Client) call(ctx context.Context, method, path string, query url.Values, in, out any) error {
-	resp, err := c.send(ctx, method, path, query, in)
+	resp, err := c.send(ctx, method, path, c.awaited(method, query), in)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close() //nolint:errcheck // the answer has been read
+	if err := c.tell(resp.Header); err != nil {
+		return err
+	}
 	for _, text := range resp.Header.Values(wire.WarningHeader) {
 		if c.warn != nil {
 			c.warn(text)

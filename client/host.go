@@ -10,7 +10,9 @@ import (
 type Host struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
-	// Status is "up" for the host that the daemon runs on, else
+	// Status is "up", "connecting" while it is not known whether the host still
+	// reports, "non_responsive" or "maintenance". Where hosts do not report to
+	// servers of fleet-status, every other host than the daemon's is
 	// "non_responsive".
 	Status string `json:"status"`
 	// Labels are sorted.

@@ -74,6 +74,12 @@ func examples() map[string][]string {
 			"isonet export > lab.yaml",
 			"isonet setup -f lab.yaml",
 		},
+		"isonet fleet": {"isonet fleet status"},
+		"isonet fleet status": {
+			"isonet fleet status",
+			"isonet fleet status --all --sort=-behind",
+			"isonet fleet status -o name > lookat.txt",
+		},
 		"isonet guard": {
 			"isonet guard list",
 			"isonet guard release vnet4",

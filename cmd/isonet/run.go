@@ -126,8 +126,8 @@ It asks isonetd on the same host over a unix socket, or on another host: see
 Commands take a network by its name or its id. An id takes precedence.
 
 Exit codes: 0 success, 1 error, 2 wrong use (isonetd was asked nothing),
-3 'status': a network is not active, 'doctor': something is wrong, 'diff': the file
-differs, 'wait': it was not so in time, and 'prove' only: 4 a leak, 5 nothing proven,
+3 'status': a network is not active, 'fleet status': a host is not well, 'doctor':
+something is wrong, 'diff': the file differs, 'wait': it was not so in time, and 'prove' only: 4 a leak, 5 nothing proven,
 6 isolated, but VMs' TCP or UDP does not pass.`)
 	addVersionFlag(root)
 	root.SetHelpCommand(helpCommand())
@@ -153,7 +153,7 @@ differs, 'wait': it was not so in time, and 'prove' only: 4 a leak, 5 nothing pr
 	addGroup(root, "Many at once:", a.setupCommand(), a.validateCommand(), a.diffCommand(), a.planCommand(), a.exportCommand(), a.backupCommand(), a.restoreCommand())
 	addGroup(root, "State, traffic and proof:", a.statusCommand(), a.doctorCommand(), a.watchCommand(), a.historyCommand(), a.waitCommand(), a.proveCommand(), a.topCommand(), a.statsCommand(),
 		a.portCommand(), a.guardCommand())
-	addGroup(root, "Fleets:", a.clusterCommand(), a.tokenCommand())
+	addGroup(root, "Fleets:", a.fleetCommand(), a.clusterCommand(), a.tokenCommand())
 	addGroup(root, "Other hosts:", a.hostCommand(), a.loginCommand(), a.logoutCommand(), a.contextCommand())
 	root.AddCommand(a.completionCommand(root), a.versionCommand())
 	a.addHostFlags(root)

@@ -36,6 +36,7 @@ func standard(t *testing.T) map[string]answer {
 		"DELETE /hosts/" + otherHostID + "?force=true":                               ok(recorded(t, "complete")),
 		"GET /isonet/history?max=100":                                                ok(recorded(t, "history")),
 		"GET /isonet/history?network=blue&since=2026-11-23T09%3A30%3A00Z&user=admin": ok(`{"entries":[]}`),
+		"GET /isonet/hosts":                                                          encoded(t, aFleet()),
 		"GET /isonet/plan":                                                           ok(`{"host":{},"operations":[],"held":[]}`),
 		"POST /isonet/plan": ok(`{"operations":[{"do":"create-bridge","bridge":"green","network_id":"x","mtu":1400},` +
 			`{"do":"set-mtu","bridge":"blue","network_id":"x","port":"vnet0","mtu":1400},` +
