@@ -334,8 +334,8 @@ func (w *Writer) bridgesGone(ctx context.Context, revision int64, p part) {
 	}
 }
 
-// endLeaving forgets the evictions and releases of a change that is done. One
-// that stays does no harm: it ends when its network is attached again.
+// endLeaving forgets the evictions and releases of a change that is done, so that who
+// gets the answer does not see them any more. One that stays is ended by its host.
 func (w *Writer) endLeaving(ctx context.Context, ch *change) {
 	if !slices.ContainsFunc(ch.parts, func(p part) bool { return len(p.leaving) > 0 }) {
 		return

@@ -75,6 +75,8 @@ func (c *crowded) Invalid() map[string]string  { return nil }
 
 func (c *crowded) Register(context.Context, string, string) error { return nil }
 
+func (c *crowded) Left(context.Context, model.ID, ...model.ID) error { return nil }
+
 func (c *crowded) Newest() (*model.Desired, int64, <-chan struct{}) {
 	d := c.Snapshot()
 	return d, d.Revision, c.Changed()

@@ -110,6 +110,8 @@ func (w *world) Invalid() map[string]string { return nil }
 
 func (w *world) Register(context.Context, string, string) error { return nil }
 
+func (w *world) Left(context.Context, model.ID, ...model.ID) error { return nil }
+
 func (w *world) Newest() (*model.Desired, int64, <-chan struct{}) {
 	return w.desired, w.desired.Revision, w.Changed()
 }

@@ -34,6 +34,8 @@ type Store interface {
 	Invalid() map[string]string
 	// Register makes the host with a system-id known to the store.
 	Register(ctx context.Context, systemID, name string) error
+	// Left ends the evictions and releases of networks on a host, which are done.
+	Left(ctx context.Context, host model.ID, networks ...model.ID) error
 }
 
 // Switch is the host's Open vSwitch.
@@ -91,6 +93,7 @@ type Loop struct {
 	ports   *ports
 	bridges *bridges
 	guard   *guard
+	left    *left
 	// systemID is the one that the host was found to have instead of its own.
 	systemID string
 	// known is the newest desired state that has this host, and held what it goes by
@@ -122,9 +125,10 @@ func New(store Store, sw Switch, observer Observer, log *slog.Logger) *Loop {
 	l.guard = newGuard(l.ports)
 	// This is the order. What ports are accepted says what flows a bridge must have; the
 	// flows are stated before ports change, so that nobody is let in or left in for a
-	// moment; the plan of the bridges has what ports and flows want; and the guard is on
-	// what is plugged in.
-	l.stages = []stage{l.ports, flows, l.bridges, l.guard}
+	// moment; the plan of the bridges has what ports and flows want; the guard is on what is
+	// plugged in; and what has left is known when nothing is left to do.
+	l.left = newLeft(store, &l.wishes, log, l.wake)
+	l.stages = []stage{l.ports, flows, l.bridges, l.guard, l.left}
 	return l
 }
 
@@ -154,6 +158,7 @@ func (l *Loop) Run(ctx context.Context) error {
 		<-landed // ctx ends it
 	}
 	l.tenures.running.Wait()
+	l.left.running.Wait()
 	return nil
 }
 
