@@ -367,6 +367,25 @@ func TestRegister(t *testing.T) {
 	w.refused(http.StatusConflict, path, `{}`)
 }
 
+// TestRegisterWithoutNetworks registers a host after its networks were lost too: that takes
+// force, as their bridges would go.
+func TestRegisterWithoutNetworks(t *testing.T) {
+	const path = base + "/isonet/register"
+	w := newWorld(t)
+	d := w.store.desired.Clone()
+	w.loop.former = d.Hosts[host1]
+	if err := errors.Join(d.RemoveHost(host1), d.RemoveNetwork(iso1)); err != nil {
+		t.Fatal(err)
+	}
+	w.store.desired = d
+	if reply := w.must(http.StatusConflict, "POST", path, `{}`, jsonBody); !strings.Contains(reply.Body.String(), "would be removed: iso1.") {
+		t.Errorf("refused with %s", reply.Body)
+	}
+	if got := asked[wire.Host](w, path+"?force=true", `{}`); got.ID != string(host1) {
+		t.Errorf("registered %+v", got)
+	}
+}
+
 func TestPrune(t *testing.T) {
 	w := newWorld(t)
 	gone := plan.Port{Name: "vnet9", Tag: -1, Interfaces: []plan.Interface{{UUID: "vnet9", Name: "vnet9", OFPort: -1, Error: "could not open network device vnet9 (No such device)"}}}

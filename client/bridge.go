@@ -2,7 +2,9 @@ package client
 
 import (
 	"context"
+	"maps"
 	"net/http"
+	"net/url"
 
 	"github.com/isonet/isonet/wire"
 )
@@ -29,9 +31,13 @@ func (c *Client) Prune(ctx context.Context, network string, dryRun bool) (done w
 	return done, c.call(ctx, http.MethodPost, "/isonet/prune", onlyIf("dry_run", dryRun), body, &done)
 }
 
-// Register makes the daemon's host known again, after somebody removed it.
-func (c *Client) Register(ctx context.Context, dryRun bool) (made wire.Host, err error) {
-	return made, c.call(ctx, http.MethodPost, "/isonet/register", onlyIf("dry_run", dryRun), struct{}{}, &made)
+// Register makes the daemon's host known again, after somebody removed it. It takes force
+// if networks with bridges there do not exist any more.
+func (c *Client) Register(ctx context.Context, force, dryRun bool) (made wire.Host, err error) {
+	query := url.Values{}
+	maps.Copy(query, onlyIf("force", force))
+	maps.Copy(query, onlyIf("dry_run", dryRun))
+	return made, c.call(ctx, http.MethodPost, "/isonet/register", query, struct{}{}, &made)
 }
 
 // ReleaseDevice takes the host guard off a device of the daemon's host that has

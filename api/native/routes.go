@@ -243,7 +243,7 @@ func (r resources) registerHost(c *rest.Call) error {
 		return err
 	}
 	var made model.Host
-	_, err := c.Write(change.Options{}, func(ctx context.Context, o change.Options) (done change.Done, err error) {
+	_, err := c.Write(change.Options{Force: c.Flag("force")}, func(ctx context.Context, o change.Options) (done change.Done, err error) {
 		made, done, err = r.Writer.Register(ctx, o)
 		return done, err
 	})

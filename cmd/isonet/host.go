@@ -66,22 +66,24 @@ func (a *app) hostRenameCommand() *cobra.Command {
 }
 
 func (a *app) hostRegisterCommand() *cobra.Command {
-	var dryRun bool
+	var force, dryRun bool
 	cmd := &cobra.Command{
 		Use:   "register",
 		Short: "Register this host again, after somebody deleted it",
 		Long: `Register the host that isonetd runs on again, after somebody deleted it. Until then
 it keeps its networks as they are. It gets the labels and the networks that it had
-last, as far as isonetd still knows them and they exist.`,
+last; if isonetd does not know them any more, those that have a bridge here. Bridges of
+networks that do not exist any more would go: that needs --force.`,
 		Args: arguments(0, 0, ""),
 		RunE: a.with(func(ctx context.Context, s session) error {
-			h, err := s.Register(ctx, dryRun)
+			h, err := s.Register(ctx, force, dryRun)
 			if err != nil {
 				return fmt.Errorf("register this host: %w", err)
 			}
 			return a.printSteps([]setup.Step{{Action: "register-host", Name: h.Name}}, dryRun)
 		}),
 	}
+	cmd.Flags().BoolVar(&force, "force", false, "let bridges of networks go that do not exist any more")
 	rehearsalFlag(cmd, &dryRun)
 	return cmd
 }
