@@ -16,6 +16,8 @@ type host struct {
 	id string
 	// name is that of a host with an isonetd of its own; "" is the daemon's.
 	name string
+	// up says that such a host reports, so that the daemon waits for it.
+	up bool
 	setup.Current
 }
 
@@ -58,7 +60,9 @@ func (a *app) apply(ctx context.Context, c *client.Client, h host, p setup.Plan,
 		return steps, nil
 	}
 	if h.name != "" {
-		a.complain(fmt.Sprintf("note: the isonetd of host '%s' takes up by itself what is said here: ask it whether it is done", h.name))
+		if !h.up {
+			a.complain(fmt.Sprintf("note: the isonetd of host '%s' takes up by itself what is said here: ask it whether it is done", h.name))
+		}
 		a.progress.hide() // the numbers would be those of another host
 	}
 	done := 0

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/isonet/isonet/client"
+	"github.com/isonet/isonet/wire"
 )
 
 // completionTimeout bounds how long a shell waits for names.
@@ -108,17 +109,24 @@ func hostLabels(ctx context.Context, c *client.Client) ([]string, error) {
 	return c.HostLabels(ctx, status.Host.ID)
 }
 
-// completeAttached completes one name of a network of the daemon's host.
+// completeAttached completes one name of a network of the host that is meant.
 func (a *app) completeAttached(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	return a.complete(cmd, args, func(ctx context.Context, c *client.Client) ([]string, error) {
-		status, err := c.Status(ctx)
+		status, err := a.statusToComplete(ctx, c)
 		names := make([]string, len(status.Networks))
 		for i, n := range status.Networks {
 			names[i] = n.Name
 		}
 		return names, err
 	})
+}
+
+func (a *app) statusToComplete(ctx context.Context, c *client.Client) (wire.Status, error) {
+	if a.at.host != "" {
+		return c.StatusOf(ctx, a.at.host)
+	}
+	return c.Status(ctx)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -75,6 +76,30 @@ func TestFleetStatus(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			answers := standard(t)
 			answers["GET /isonet/hosts"] = encoded(t, tt.hosts)
+			check(t, tt.name, command{args: strings.Fields(tt.args)}, answers)
+		})
+	}
+}
+
+// TestStatusOfAnotherHost shows what another host has reported.
+func TestStatusOfAnotherHost(t *testing.T) {
+	elsewhere := strings.NewReplacer(hostID, otherHostID, "node1", "host2").Replace(recorded(t, "status-bad"))
+	for _, tt := range []struct {
+		name, args string
+		reply      answer
+	}{
+		{"other-status", "status --host host2", ok(elsewhere)},
+		{"other-status-network", "status blue --host host2", ok(elsewhere)},
+		{"other-status-not-attached", "status " + longID + " --host host2", ok(elsewhere)},
+		{"other-doctor", "doctor blue --host host2", ok(elsewhere)},
+		{"other-port-list", "port list --host " + otherHostID, ok(elsewhere)},
+		{"other-port-list-past", "port list --host host2 -o name", ok(strings.Replace(elsewhere, `"connected": true`, `"connected": false`, 1))},
+		{"other-never-reported", "status --host host2", refusal(http.StatusConflict, "The host 'host2' has not reported here: ask its own isonetd.")},
+		{"other-old-isonetd", "status --host host2", ok(recorded(t, "status"))},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			answers := standard(t)
+			answers["GET /isonet/status?host="+otherHostID] = tt.reply
 			check(t, tt.name, command{args: strings.Fields(tt.args)}, answers)
 		})
 	}

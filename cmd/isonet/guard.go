@@ -31,6 +31,7 @@ func (a *app) guardListCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			a.tellPast(s, status)
 			return devices.print(a, status.LeftGuarded)
 		}),
 	}, devices)

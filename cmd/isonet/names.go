@@ -100,7 +100,7 @@ func ifAbsent(kind, name string, err error) error {
 	return err
 }
 
-// named tells what is wrong with a name that the daemon's host does not have: that
+// named tells what is wrong with a name that the host does not have: that
 // nothing has it, or what to do first.
 func (s session) named(ctx context.Context, err error) error {
 	missing, ok := errors.AsType[*absent](err)
@@ -124,6 +124,9 @@ func (s session) named(ctx context.Context, err error) error {
 		return unknown
 	case slices.ContainsFunc(status.Networks, func(n wire.NetworkStatus) bool { return n.ID == found[0].ID }):
 		return err
+	}
+	if s.host.ID != "" {
+		return fmt.Errorf("network '%[1]s' is not attached to the host '%[2]s'; attach it: isonet attach '%[1]s' --host '%[2]s'", found[0].Name, s.host.Name)
 	}
 	return fmt.Errorf("network '%[1]s' is not attached to this host; attach it: isonet attach '%[1]s'", found[0].Name)
 }

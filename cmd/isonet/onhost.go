@@ -10,46 +10,60 @@ import (
 
 	"github.com/isonet/isonet/client"
 	"github.com/isonet/isonet/cmd/isonet/internal/setup"
+	"github.com/isonet/isonet/wire"
+)
+
+// reach says which hosts a command may mean.
+type reach int
+
+const (
+	// ownHost commands are about what only the isonetd of a host knows or can do.
+	ownHost reach = iota
+	// reportedHost commands may mean hosts that report to the servers of fleet-status.
+	reportedHost
+	// everyHost commands may mean any host of the store.
+	everyHost
 )
 
 // hostCommands are the commands that mean a host, by their whole names. They have --host.
-// Those that are true here may mean any host of the store; the others are about what is
-// on a host, of which its own isonetd alone knows.
-func hostCommands() map[string]bool {
-	return map[string]bool{
-		"isonet adopt":         false,
-		"isonet attach":        true,
-		"isonet detach":        true,
-		"isonet diff":          true,
-		"isonet doctor":        false,
-		"isonet export":        true,
-		"isonet guard list":    false,
-		"isonet history":       false,
-		"isonet guard release": false,
-		"isonet label add":     true,
-		"isonet label delete":  true,
-		"isonet label list":    true,
-		"isonet login":         true, // which keeps it
-		"isonet plan":          true,
-		"isonet port list":     false,
-		"isonet port prune":    false,
-		"isonet prove":         false,
-		"isonet release":       false,
-		"isonet setup":         true,
-		"isonet stats":         false,
-		"isonet status":        false,
-		"isonet top":           false,
-		"isonet wait":          false,
-		"isonet watch":         false,
+func hostCommands() map[string]reach {
+	return map[string]reach{
+		"isonet adopt":         ownHost,
+		"isonet attach":        everyHost,
+		"isonet detach":        everyHost,
+		"isonet diff":          everyHost,
+		"isonet doctor":        reportedHost,
+		"isonet export":        everyHost,
+		"isonet guard list":    reportedHost,
+		"isonet history":       ownHost,
+		"isonet guard release": ownHost,
+		"isonet label add":     everyHost,
+		"isonet label delete":  everyHost,
+		"isonet label list":    everyHost,
+		"isonet login":         everyHost, // which keeps it
+		"isonet plan":          everyHost,
+		"isonet port list":     reportedHost,
+		"isonet port prune":    ownHost,
+		"isonet prove":         ownHost,
+		"isonet release":       ownHost,
+		"isonet setup":         everyHost,
+		"isonet stats":         ownHost,
+		"isonet status":        reportedHost,
+		"isonet top":           ownHost,
+		"isonet wait":          ownHost,
+		"isonet watch":         ownHost,
 	}
 }
 
 // addHostFlags gives the commands that mean a host their flag.
 func (a *app) addHostFlags(cmd *cobra.Command) {
-	if anyHost, means := hostCommands()[cmd.CommandPath()]; means {
-		usage := "host, by name or id: the one of this isonetd, others are refused (ISONET_HOST)"
-		if anyHost {
-			usage = "host, by name or id; without it the one of this isonetd (ISONET_HOST)"
+	if reach, means := hostCommands()[cmd.CommandPath()]; means {
+		usage := "host, by name or id; without it the one of this isonetd (ISONET_HOST)"
+		switch reach {
+		case ownHost:
+			usage = "host, by name or id: the one of this isonetd, others are refused (ISONET_HOST)"
+		case reportedHost:
+			usage = "host, by name or id; another one than that of this isonetd must report to servers of fleet-status (ISONET_HOST)"
 		}
 		cmd.Flags().StringVar(&a.remote.host, "host", "", usage)
 		must(cmd.RegisterFlagCompletionFunc("host", func(cmd *cobra.Command, _ []string, word string) ([]string, cobra.ShellCompDirective) {
@@ -61,18 +75,48 @@ func (a *app) addHostFlags(cmd *cobra.Command) {
 	}
 }
 
-// checkHost refuses another host than the daemon's own for a command that is about what
-// is on a host.
+// checkHost refuses another host than the daemon's own for a command that cannot mean
+// one.
 func (a *app) checkHost(ctx context.Context, c *client.Client) error {
-	anyHost, means := hostCommands()[a.cmd.CommandPath()]
-	if a.at.host == "" || !means || anyHost {
+	if reach, means := hostCommands()[a.cmd.CommandPath()]; !means || reach != ownHost {
 		return nil
 	}
-	return a.ownHost(ctx, c)
+	return a.onlyOwnHost(ctx, c)
 }
 
-// ownHost refuses another host than the daemon's own.
-func (a *app) ownHost(ctx context.Context, c *client.Client) error {
+// reportingHost returns the host that is meant, for a command that may mean one that
+// reports. It has no id where none was named.
+func (a *app) reportingHost(ctx context.Context, c *client.Client) (client.Host, error) {
+	if a.at.host == "" || hostCommands()[a.cmd.CommandPath()] != reportedHost {
+		return client.Host{}, nil
+	}
+	ctx, cancel := a.limit(ctx)
+	defer cancel()
+	return findHost(ctx, c, a.at.host)
+}
+
+// Status returns how the networks of the host that is meant stand.
+func (s session) Status(ctx context.Context) (wire.Status, error) {
+	if s.host.ID == "" {
+		return s.Client.Status(ctx)
+	}
+	status, err := s.StatusOf(ctx, s.host.ID)
+	if err == nil && !strings.EqualFold(status.Host.ID, s.host.ID) { // an older one, which knows its own only
+		err = fmt.Errorf("the isonetd that was asked knows what is on its own host '%s' only: ask the isonetd of '%s', with --url or --context",
+			status.Host.Name, s.host.Name)
+	}
+	return status, err
+}
+
+// tellPast says that a list of another host is of the past, which no row of it tells.
+func (a *app) tellPast(s session, status wire.Status) {
+	if s.host.ID != "" && !status.Connected {
+		a.complain(fmt.Sprintf("warning: how the host '%s' is now is not known, this is the past: see 'isonet status --host %[1]s'", s.host.Name))
+	}
+}
+
+// onlyOwnHost refuses another host than the daemon's own.
+func (a *app) onlyOwnHost(ctx context.Context, c *client.Client) error {
 	if a.at.host == "" {
 		return nil
 	}
@@ -92,7 +136,7 @@ func (a *app) ownHost(ctx context.Context, c *client.Client) error {
 
 // elsewhere is a host with an isonetd of its own, as the store has it.
 func elsewhere(found client.Host, networks []client.Network) host {
-	h := host{id: found.ID, name: found.Name, Current: setup.Current{Networks: networks, Labels: found.Labels, Attached: map[string]bool{}}}
+	h := host{id: found.ID, name: found.Name, up: found.Status == "up", Current: setup.Current{Networks: networks, Labels: found.Labels, Attached: map[string]bool{}}}
 	for _, n := range networks {
 		if slices.Contains(found.Networks, n.Name) {
 			h.Attached[n.ID] = n.Label == "" || !slices.Contains(found.Labels, n.Label)

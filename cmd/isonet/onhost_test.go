@@ -74,11 +74,15 @@ func TestOtherHost(t *testing.T) {
 	expect("label delete lab --host other", exitOK, "removed label 'lab'\n", note)
 
 	refusal := "isonet: isonetd at " + socket + " knows what is on its own host '" + own.Name + "' only: ask the isonetd of 'other', with --url or --context\n"
-	for _, line := range []string{"status", "doctor", "stats red", "top", "watch", "history", "history -f", "port list", "port prune red", "guard list", "guard release x", "adopt br x", "release red", "plan"} {
+	for _, line := range []string{"stats red", "top", "watch", "history", "history -f", "port prune red", "guard release x", "adopt br x", "release red", "plan"} {
 		expect(line+" --host other", exitError, "", refusal)
 		if got := (command{args: words(line), socket: socket, env: map[string]string{"ISONET_HOST": "other"}}).run(t.Context()); got.stderr != refusal {
 			t.Errorf("%s with ISONET_HOST: %+v", line, got)
 		}
+	}
+	for _, line := range []string{"status", "status red", "doctor", "port list", "guard list"} {
+		expect(line+" --host other", exitError, "",
+			"isonet: The host 'other' has not reported here: ask its own isonetd, or check that it reaches the servers of fleet-status.\n")
 	}
 	expect("status --host othre", exitError, "", "isonet: there is no host 'othre' (did you mean 'other'?); see 'isonet host list'\n")
 	if got := isonet("status --host " + own.ID); got.code != exitOK {

@@ -24,7 +24,7 @@ nothing.`,
 		Args: arguments(0, 0, ""),
 		RunE: a.with(func(ctx context.Context, s session) error {
 			if f.file == "" {
-				if err := a.ownHost(ctx, s.Client); err != nil {
+				if err := a.onlyOwnHost(ctx, s.Client); err != nil {
 					return err
 				}
 				p, err := s.Plan(ctx)

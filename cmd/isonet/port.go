@@ -41,6 +41,7 @@ func (a *app) portListCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			a.tellPast(s, status)
 			list := []portInfo{}
 			for _, n := range status.Networks {
 				for _, p := range n.Ports {

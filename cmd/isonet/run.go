@@ -244,6 +244,9 @@ type session struct {
 	*client.Client
 	cmd  *cobra.Command
 	args []string
+	// host is the one that is meant, of those that report; without an id it is the
+	// daemon's own.
+	host client.Host
 }
 
 // with makes a cobra function of one that needs the daemon.
@@ -259,8 +262,14 @@ func (a *app) with(do func(ctx context.Context, s session) error) func(*cobra.Co
 		if err := a.checkHost(ctx, c); err != nil {
 			return err
 		}
-		defer a.track(ctx, c)()
-		s := session{Client: c, cmd: cmd, args: args}
+		other, err := a.reportingHost(ctx, c)
+		if err != nil {
+			return err
+		}
+		if other.ID == "" { // else the numbers would be those of another host
+			defer a.track(ctx, c)()
+		}
+		s := session{Client: c, cmd: cmd, args: args, host: other}
 		return s.named(ctx, do(ctx, s))
 	}
 }
