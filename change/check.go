@@ -20,7 +20,8 @@ const (
 
 // check finds what the change means for the hosts that it touches, and refuses what the
 // Open vSwitch of one of them would refuse. With force it evicts the lost networks.
-// Hosts that are not heard of are not asked: they get the change when they are back.
+// Hosts that are not heard of are not asked: they get the change when they are back. While
+// it is not known whether a host is heard of, the ports of its last report are in use.
 func (ch *change) check(d *model.Desired, hosts Hosts, o Options) error {
 	own := hosts.Own.Status()
 	if err := own.Idle(); err != nil {
@@ -56,6 +57,8 @@ func (ch *change) check(d *model.Desired, hosts Hosts, o Options) error {
 			away = append(away, name)
 			if o.Force {
 				d.Evict(host, idsOf(i.lost)...)
+			} else if known && status.Unsure() {
+				refusals = append(refusals, onHost(name, i.inUse(d, status.Host)))
 			}
 		}
 	}

@@ -137,6 +137,24 @@ func TestRefusedByAnotherHost(t *testing.T) {
 	}
 }
 
+// TestAHostThatMayBeAway removes a network that a host used when it last reported, while it
+// is not known whether it still reports. Force does not wait for an answer.
+func TestAHostThatMayBeAway(t *testing.T) {
+	f := newFleet()
+	before := f.desired
+	f.others.report(there, func(s *report.Status) { s.Member = &report.Member{Liveness: report.Connecting} })
+	for _, edit := range []func(*model.Desired) error{detachGreen, removeGreen} {
+		_, err := f.writer().Write(t.Context(), change.Options{}, edit)
+		if !errors.Is(err, model.ErrConflict) || !strings.Contains(err.Error(), "On the host 'there': The network 'green' is used by db") {
+			t.Errorf("error is %v", err)
+		}
+	}
+	f.unchanged(t, before)
+	if _, err := f.writer().Write(t.Context(), change.Options{Force: true}, removeGreen); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestForceReachesAnotherHost checks that the evictions are there while the host takes
 // the bridge away, and that only a write that waits for the host ends them.
 func TestForceReachesAnotherHost(t *testing.T) {

@@ -35,3 +35,9 @@ type Member struct {
 // Reports says that the status is of the present: of the host that isonetd runs on, or
 // of another one whose isonetd reports.
 func (s Status) Reports() bool { return s.Member == nil || s.Member.Liveness == Up }
+
+// Unsure says that it is not known whether the isonetd of a host still reports, so that
+// its last report may be all that is known of it.
+func (s Status) Unsure() bool {
+	return s.Member != nil && s.Member.Liveness == Connecting && s.Host != nil
+}
