@@ -126,6 +126,21 @@ func (c *Client) RenameHost(ctx context.Context, id, name string) error {
 	return c.call(ctx, http.MethodPut, "/hosts/"+url.PathEscape(id), nil, reference{Name: name}, nil)
 }
 
+// Drain puts a host in maintenance: it gets no more networks and labels, and keeps what it
+// has. With dryRun it only asks.
+func (c *Client) Drain(ctx context.Context, id string, dryRun bool) error {
+	return c.act(ctx, id, "deactivate", dryRun)
+}
+
+// Activate ends the maintenance of a host. With dryRun it only asks.
+func (c *Client) Activate(ctx context.Context, id string, dryRun bool) error {
+	return c.act(ctx, id, "activate", dryRun)
+}
+
+func (c *Client) act(ctx context.Context, host, action string, dryRun bool) error {
+	return c.call(ctx, http.MethodPost, "/hosts/"+url.PathEscape(host)+"/"+action, onlyIf("dry_run", dryRun), struct{}{}, nil)
+}
+
 // RemoveHost removes a host that is gone for good; with force one that still has
 // networks or labels. The daemon's own host is never removed.
 func (c *Client) RemoveHost(ctx context.Context, id string, force bool) error {

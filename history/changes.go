@@ -150,8 +150,17 @@ func hostMembers(d *model.Desired, h model.Host) map[string]string {
 		return strings.Join(list, ", ")
 	}
 	return map[string]string{
+		"maintenance": flag(h.Maintenance), "decommissioned": flag(h.Decommissioned),
 		"name": h.Name, "system_id": h.SystemID, "labels": strings.Join(h.Labels, ", "), "released": names(h.Released), "evicted": names(h.Evicted),
 	}
+}
+
+// flag is nothing when it is not set, so that only what changes it tells of it.
+func flag(set bool) string {
+	if !set {
+		return ""
+	}
+	return "true"
 }
 
 func attachmentMembers(_ *model.Desired, a model.Attachment) map[string]string {

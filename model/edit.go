@@ -145,11 +145,15 @@ func (d *Desired) RemoveNetwork(id ID) error {
 // Attach attaches a network to a host explicitly, or replaces the properties
 // of the explicit attachment that is there.
 func (d *Desired) Attach(host, network ID, properties map[string]string) (Attachment, error) {
-	if _, ok := d.Hosts[host]; !ok {
+	h, ok := d.Hosts[host]
+	if !ok {
 		return Attachment{}, Unknown(host)
 	}
 	if _, ok := d.Networks[network]; !ok {
 		return Attachment{}, Refuse(ErrInvalid, UnknownNetwork, "There is no network '%s'.", network)
+	}
+	if _, attached := d.AttachmentOf(host, network); !attached && h.Maintenance {
+		return Attachment{}, maintained(h)
 	}
 	id := AttachmentID(host, network)
 	d.Attachments[id] = Attachment{
@@ -238,6 +242,9 @@ func (d *Desired) AddLabel(host ID, labels ...string) error {
 	if !ok {
 		return Unknown(host)
 	}
+	if h.Maintenance && len(labels) > 0 {
+		return maintained(h)
+	}
 	has := map[string]bool{}
 	for _, label := range h.Labels {
 		has[label] = true
@@ -264,6 +271,23 @@ func (d *Desired) AddLabel(host ID, labels ...string) error {
 		}
 	}
 	return nil
+}
+
+// Maintain puts a host in maintenance, or activates it again. In maintenance it gets no
+// labels and no attachments. What it has stays, and a network that gets a label of the
+// host comes: that is decided for all hosts of the label.
+func (d *Desired) Maintain(host ID, maintenance bool) error {
+	h, ok := d.Hosts[host]
+	if !ok {
+		return Unknown(host)
+	}
+	h.Maintenance = maintenance
+	d.Hosts[host] = h
+	return nil
+}
+
+func maintained(h Host) error {
+	return Refuse(ErrConflict, HostMaintained, "The host '%s' is in maintenance: activate it first.", h.Name)
 }
 
 // RemoveLabel takes a label from a host.
@@ -324,6 +348,9 @@ func (d *Desired) Undo(before, after *Desired) {
 		h.Labels = undoSet(h.Labels, before.Hosts[id].Labels, after.Hosts[id].Labels)
 		h.Evicted = undoSet(h.Evicted, before.Hosts[id].Evicted, after.Hosts[id].Evicted)
 		h.Released = undoSet(h.Released, before.Hosts[id].Released, after.Hosts[id].Released)
+		if h.Maintenance == after.Hosts[id].Maintenance {
+			h.Maintenance = before.Hosts[id].Maintenance
+		}
 		if h.Decommissioned == after.Hosts[id].Decommissioned {
 			h.Decommissioned = before.Hosts[id].Decommissioned
 		}

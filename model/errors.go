@@ -51,9 +51,10 @@ const (
 	InQuarantine       Code = "in-quarantine"         // the network's name, the ports
 	BackupOlder        Code = "backup-older"          // the revisions of the backup and of the store
 	HostThere          Code = "host-there"
-	HostNotEmpty       Code = "host-not-empty" // the host's name, how many networks, how many labels
-	Unrealised         Code = "unrealised"     // what became of the change, the cause
-	OutOfSync          Code = "out-of-sync"    // "setup" or "sync all", the cause
+	HostNotEmpty       Code = "host-not-empty"   // the host's name, how many networks, how many labels
+	HostMaintained     Code = "host-maintenance" // the host's name
+	Unrealised         Code = "unrealised"       // what became of the change, the cause
+	OutOfSync          Code = "out-of-sync"      // "setup" or "sync all", the cause
 
 	// Of bridges that are adopted and released.
 	BridgeMissing   Code = "bridge-missing"       // the bridge's name

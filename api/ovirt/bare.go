@@ -82,7 +82,7 @@ func (v *view) bareHost(h model.Host) *hostDTO {
 	e := *v.ref("hosts", h.ID)
 	d := &hostDTO{
 		entity: e, Name: &h.Name, Comment: new(""), Address: &h.Name,
-		Actions: &linksDTO{linksTo(e, "commitnetconfig", "setupnetworks", "syncallnetworks")},
+		Actions: &linksDTO{linksTo(e, "activate", "commitnetconfig", "deactivate", "setupnetworks", "syncallnetworks")},
 		Link:    linksTo(e, "networkattachments", "networklabels", "nics", "statistics", "unmanagednetworks"),
 		Status:  v.hostStatus(h),
 		Type:    hostType,

@@ -107,7 +107,7 @@ func itsLabel(c *rest.Call, d *model.Desired) (any, error) {
 
 func theHost(c *rest.Call, d *model.Desired) (any, error) {
 	h, err := hostAt(c, d)
-	return []any{h.Name, h.Labels, d.On(h.ID)}, err
+	return []any{h.Name, h.Labels, h.Maintenance, d.On(h.ID)}, err
 }
 
 func hostLabels(c *rest.Call, d *model.Desired) (any, error) {

@@ -108,6 +108,8 @@ func Routes(b rest.Backend, o Options) []rest.Route {
 		get("/hosts/{host}/networkattachments/{attachment}/statistics", statistics.list),
 		get("/hosts/{host}/networkattachments/{attachment}/statistics/{statistic}", statistics.get),
 		act("/hosts/{host}/setupnetworks", setup.setupNetworks).On(theHost),
+		act("/hosts/{host}/deactivate", setup.deactivate).On(theHost),
+		act("/hosts/{host}/activate", setup.activate).On(theHost),
 		act("/hosts/{host}/commitnetconfig", setup.commitNetConfig),
 		act("/hosts/{host}/syncallnetworks", setup.syncAllNetworks),
 

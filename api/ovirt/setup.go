@@ -346,6 +346,33 @@ func (r setupResource) syncAllNetworks(c *rest.Call) (rest.Document, error) {
 	})
 }
 
+// deactivate answers POST hosts/{id}/deactivate: it keeps new networks from the host.
+func (r setupResource) deactivate(c *rest.Call) (rest.Document, error) { return r.maintain(c, true) }
+
+// activate answers POST hosts/{id}/activate.
+func (r setupResource) activate(c *rest.Call) (rest.Document, error) { return r.maintain(c, false) }
+
+func (r setupResource) maintain(c *rest.Call, maintenance bool) (rest.Document, error) {
+	if err := c.ReadOptional(&actionDTO{}); err != nil {
+		return nil, err
+	}
+	var host model.ID
+	after, err := r.Write(c, change.Options{}, func(d *model.Desired) error {
+		h, err := hostAt(c, d)
+		if err != nil {
+			return err
+		}
+		host = h.ID
+		return d.Maintain(host, maintenance)
+	})
+	if err != nil {
+		return nil, err
+	}
+	done := complete()
+	done.Host = r.viewOf(c, after).ref("hosts", host)
+	return done, nil
+}
+
 // act reads an action without parameters and does it.
 func (r setupResource) act(c *rest.Call, do func(*view, model.Host) error) (rest.Document, error) {
 	if err := c.ReadOptional(&actionDTO{}); err != nil {

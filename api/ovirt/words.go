@@ -25,6 +25,7 @@ var engineWords = map[model.Code]string{
 	model.HostNameTaken:      "Cannot edit Host. The Host name is already in use, please choose a unique name and try again.",
 	model.LabelAttaches:      "Cannot setup Networks. The following networks cannot be removed from the host since they are managed by the label: %s. Please remove the label '%s' from the host in order to remove the network.",
 	model.LabelThere:         "Cannot add Label. The host '%s' is already labeled with the specified label '%s'.",
+	model.HostMaintained:     "Cannot setup Networks. The host '%[1]s' is in maintenance: activate it first (POST activate of the host).",
 	model.LabelMissing:       "Cannot setup Networks. Label '%s' cannot be removed, since it isn't attached to the host.",
 	model.LabelsTooMany:      "Cannot add Label. The host '%s' would have %d labels; the limit is %d.",
 	model.HostConflict:       "Cannot setup Networks. The host cannot have %s.",

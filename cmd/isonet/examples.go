@@ -93,6 +93,11 @@ func examples() map[string][]string {
 			"isonet host list",
 			"isonet host rename host1 rack1-a",
 		},
+		"isonet host activate": {"isonet host activate host1"},
+		"isonet host drain": {
+			"isonet host drain host1 --dry-run",
+			"isonet host drain host1",
+		},
 		"isonet host delete": {
 			"isonet host delete host2",
 			"isonet host delete host2 --force   # although it has networks",

@@ -14,10 +14,10 @@ import (
 )
 
 func (a *app) hostCommand() *cobra.Command {
-	return alias(a.group("host", "Show, rename and delete the hosts that share the desired state",
-		`Show, rename and delete the hosts that share the desired state. A host has the
+	return alias(a.group("host", "Show, rename, drain and delete the hosts that share the desired state",
+		`Show, rename, drain and delete the hosts that share the desired state. A host has the
 name of its machine, and follows it, unless it was renamed here.`,
-		a.hostListCommand(), a.hostRenameCommand(), a.hostRegisterCommand(), a.hostDeleteCommand(), a.hostJoinCommand()), "hosts")
+		a.hostListCommand(), a.hostRenameCommand(), a.hostDrainCommand(), a.hostActivateCommand(), a.hostRegisterCommand(), a.hostDeleteCommand(), a.hostJoinCommand()), "hosts")
 }
 
 func (a *app) hostListCommand() *cobra.Command {
@@ -63,6 +63,43 @@ func (a *app) hostRenameCommand() *cobra.Command {
 			return a.report([]setup.Step{{Action: "rename-host", Name: h.Name, Changes: []string{"name=" + s.args[1]}}}, nil)
 		}),
 	}
+}
+
+func (a *app) hostDrainCommand() *cobra.Command {
+	return a.maintenance(&cobra.Command{
+		Use:     "drain HOST",
+		Aliases: []string{"deactivate"},
+		Short:   "Keep new networks from a host",
+		Long: `Put a host in maintenance. It gets no more labels and no more networks of its own, until
+it is activated (isonet host activate). What it has stays, with its VMs. A network that
+gets a label of the host comes all the same.`,
+	}, "drain-host", (*client.Client).Drain)
+}
+
+func (a *app) hostActivateCommand() *cobra.Command {
+	return a.maintenance(&cobra.Command{
+		Use:   "activate HOST",
+		Short: "Let a host have new networks again",
+		Long:  `End the maintenance of a host (isonet host drain): it can have new networks again.`,
+	}, "activate-host", (*client.Client).Activate)
+}
+
+// maintenance completes a command that begins or ends the maintenance of a host.
+func (a *app) maintenance(cmd *cobra.Command, action string, do func(c *client.Client, ctx context.Context, id string, dryRun bool) error) *cobra.Command {
+	var dryRun bool
+	cmd.Args, cmd.ValidArgsFunction = arguments(1, 1, "HOST"), a.completeHost
+	cmd.RunE = a.with(func(ctx context.Context, s session) error {
+		h, err := findHost(ctx, s.Client, s.args[0])
+		if err != nil {
+			return err
+		}
+		if err := do(s.Client, ctx, h.ID, dryRun); err != nil {
+			return fmt.Errorf("%s '%s': %w", strings.Replace(action, "-", " ", 1), h.Name, err)
+		}
+		return a.printSteps([]setup.Step{{Action: action, Name: h.Name}}, dryRun)
+	})
+	rehearsalFlag(cmd, &dryRun)
+	return cmd
 }
 
 func (a *app) hostRegisterCommand() *cobra.Command {

@@ -17,6 +17,7 @@ var ownWords = map[model.Code]string{
 	model.RemovedInUseByMany: inUse,
 	model.InQuarantine:       "The port(s) '%[2]s' of the network '%[1]s' are in quarantine and would be let out: unplug them, or force it with --force.",
 	model.BackupOlder:        "The backup is of revision %[1]s, and the store has revision %[2]s: what was changed since would be undone. Use --older if that is meant.",
+	model.HostMaintained:     "The host '%[1]s' is in maintenance: activate it first (isonet host activate '%[1]s').",
 	model.HostNotEmpty: "The host '%[1]s' still has %[2]s networks and %[3]s labels, and isonetd does not see whether it is alive: " +
 		"detach them first, or use --force if the host is gone for good.",
 }

@@ -45,7 +45,7 @@ type Update struct {
 // Step is one part of a plan, for a reader.
 type Step struct {
 	// Action is create, update, delete, attach, detach, add-label, remove-label,
-	// adopt-bridge, release-bridge, release-device, remove-port, rename-host, register-host or remove-host.
+	// adopt-bridge, release-bridge, release-device, remove-port, rename-host, drain-host, activate-host, register-host or remove-host.
 	Action string `json:"action"`
 	// Name is the name of the network, the label, the bridge, the port or the host.
 	Name string `json:"name"`
