@@ -26,7 +26,7 @@ type RestoreOptions struct {
 // Restore makes all that operators asked for be as in a backup, all of it or nothing. The
 // daemon waits for Open vSwitch until ctx ends.
 func (c *Client) Restore(ctx context.Context, backup wire.Backup, o RestoreOptions) (done wire.Restored, err error) {
-	seconds, _ := strconv.Atoi(patience(ctx)) // "" is the default
+	seconds, _ := strconv.Atoi(c.patience(ctx)) // "" is the default
 	body := wire.RestoreRequest{Backup: backup, Older: o.Older, Force: o.Force, ConnectivityTimeout: seconds}
 	return done, c.call(ctx, http.MethodPost, "/isonet/restore", onlyIf("dry_run", o.DryRun), body, &done)
 }

@@ -226,11 +226,12 @@ func onlyIf(flag string, set bool) url.Values {
 }
 
 // patience is how many seconds the daemon shall wait for Open vSwitch: three
-// quarters of the time that is left, so that its answer comes in time.
-func patience(ctx context.Context) string {
+// quarters of the time that is left, so that its answer comes in time. The wait for
+// other hosts comes after that.
+func (c *Client) patience(ctx context.Context) string {
 	left := time.Hour // the daemon refuses more
 	if deadline, limited := ctx.Deadline(); limited {
-		left = min(max(time.Until(deadline)*3/4, time.Second), left)
+		left = min(max((time.Until(deadline)-c.wait)*3/4, time.Second), left)
 	}
 	return strconv.Itoa(int(left.Seconds()))
 }

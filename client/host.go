@@ -81,7 +81,7 @@ func byName(name string) reference { return reference{Name: name} }
 // SetupNetworks changes the networks and labels of a host.
 func (c *Client) SetupNetworks(ctx context.Context, host string, s SetupNetworks) error {
 	body := s.body(byID)
-	body.Timeout = patience(ctx)
+	body.Timeout = c.patience(ctx)
 	return c.call(ctx, http.MethodPost, setupPath(host), nil, body, nil)
 }
 

@@ -204,7 +204,7 @@ type Change struct {
 // networks to put and to remove. Apply returns what became of them, those to put first.
 func (c *Client) Apply(ctx context.Context, change Change) ([]wire.PutNetwork, error) {
 	body := change.body()
-	body.Timeout = patience(ctx)
+	body.Timeout = c.patience(ctx)
 	var answer wire.PutNetworks
 	err := c.call(ctx, http.MethodPost, changePath, nil, body, &answer)
 	return answer.Networks, err

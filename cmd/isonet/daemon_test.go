@@ -20,6 +20,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
+
+	"github.com/isonet/isonet/wire"
 )
 
 func TestMain(m *testing.M) {
@@ -36,6 +38,8 @@ type answer struct {
 	once bool
 	// hang leaves the request unanswered until the client is gone.
 	hang bool
+	// hosts says how many hosts have the write of the revision 7.
+	hosts string
 }
 
 func ok(body string) answer { return answer{status: http.StatusOK, body: body} }
@@ -84,6 +88,10 @@ func (d *daemon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a = answer{status: http.StatusUnsupportedMediaType}
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if a.hosts != "" {
+		w.Header().Set(wire.HostsHeader, a.hosts)
+		w.Header().Set(wire.RevisionHeader, "7")
+	}
 	w.WriteHeader(a.status)
 	_, _ = io.WriteString(w, a.body) // the client may be gone
 }

@@ -153,7 +153,7 @@ func examples() map[string][]string {
 			"isonet network show blue -o yaml",
 		},
 		"isonet network update": {
-			"isonet network update blue --mtu 1400",
+			"isonet network update blue --mtu 1400 --wait-hosts   # until all hosts have it",
 			"isonet network update blue --name azure --label=   # and no label",
 		},
 		"isonet plan": {

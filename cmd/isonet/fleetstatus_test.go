@@ -104,3 +104,51 @@ func TestStatusOfAnotherHost(t *testing.T) {
 		})
 	}
 }
+
+// TestWaitHosts shows what became of a change on hosts that were waited for.
+func TestWaitHosts(t *testing.T) {
+	outcome := func(i int, h wire.HostOverview) wire.HostOverview {
+		states := []string{"unreachable", "pending", "failed"}
+		if i < len(states) {
+			h.Change, h.ChangeReason = states[i], "for a reason"
+		}
+		return h
+	}
+	hosts := aFleet()
+	for i, h := range hosts.Hosts {
+		hosts.Hosts[i] = outcome(i, h)
+	}
+	many := aFleet()
+	for range 1000 {
+		many.Hosts = append(many.Hosts, outcome(0, many.Hosts[0]))
+	}
+	const created = "POST /networks?follow=network_labels&timeout=60&wait=hosts"
+	for _, tt := range []struct {
+		name, args, request string
+		reply               answer
+		networks            string
+		hosts               wire.Hosts
+	}{
+		{"wait-hosts-create", "network create red --label lab --wait-hosts", created, answer{status: http.StatusCreated, body: recorded(t, "created"), hosts: "realised=3; pending=0; failed=0; unreachable=0"}, "", hosts},
+		{"wait-hosts-none", "network create red --wait-hosts", created, answer{status: http.StatusCreated, body: recorded(t, "created")}, "", hosts},
+		{
+			"wait-hosts-update", "network update blue --mtu 1400 --wait-hosts=5s", "PUT /networks/" + blueID + "?follow=network_labels&timeout=5&wait=hosts",
+			answer{status: http.StatusOK, body: recorded(t, "blue"), hosts: "realised=1; pending=1; failed=1; unreachable=1"}, blueID, hosts,
+		},
+		{
+			"wait-hosts-unreachable", "network update blue --mtu 1400 --wait-hosts=5s", "PUT /networks/" + blueID + "?follow=network_labels&timeout=5&wait=hosts",
+			answer{status: http.StatusOK, body: recorded(t, "blue"), hosts: "realised=6; pending=0; failed=0; unreachable=1000"}, blueID, many,
+		},
+		{
+			"wait-hosts-delete-json", "network delete blue green --wait-hosts -o json", "POST /isonet/networks?timeout=60&wait=hosts",
+			answer{status: http.StatusOK, body: `{"networks":[]}`, hosts: "realised=1; pending=0; failed=1; unreachable=0"}, blueID + "%2C" + greenID, hosts,
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			answers := standard(t)
+			answers[tt.request] = tt.reply
+			answers["GET /isonet/hosts?networks="+tt.networks+"&revision=7&wait=0"] = encoded(t, tt.hosts)
+			check(t, tt.name, command{args: strings.Fields(tt.args)}, answers)
+		})
+	}
+}

@@ -122,13 +122,14 @@ func (a *app) networkCreateCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			s.wrote(n)
 			return a.print(n, func(t *table) { t.line("created network '%s', id %s", n.Name, n.ID) })
 		}),
 		PreRunE:           func(cmd *cobra.Command, args []string) error { return attributes.check(cmd, args[0]) },
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	attributes = a.addAttributeFlags(cmd)
-	return cmd
+	return a.waits(cmd)
 }
 
 func (a *app) networkUpdateCommand() *cobra.Command {
@@ -163,13 +164,14 @@ func (a *app) networkUpdateCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			s.wrote(n)
 			return a.print(n, func(t *table) { t.line("updated network '%s'", n.Name) })
 		}),
 	}
 	attributes = a.addAttributeFlags(cmd)
 	attributes.Name = cmd.Flags().String("name", "", "new name; the bridge keeps its name")
 	must(cmd.RegisterFlagCompletionFunc("name", cobra.NoFileCompletions))
-	return cmd
+	return a.waits(cmd)
 }
 
 // attributeFlags are the flags for a network's attributes, whether they are given
@@ -306,12 +308,13 @@ networks: the command shows them and asks. Without a terminal it needs --yes.`,
 					return err
 				}
 			}
+			s.wrote(plan.Delete...)
 			return a.applyIfAgreed(s, e.all && !e.yes, host{}, plan, wire.Plan{}, force)
 		}),
 	}
 	e.add(cmd, "delete all networks")
 	cmd.Flags().BoolVar(&force, "force", false, "delete even if ports are in use")
-	return cmd
+	return a.waits(cmd)
 }
 
 // resolve finds networks by id or name, each once. An id comes before a name

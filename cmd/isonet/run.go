@@ -72,7 +72,9 @@ type app struct {
 	// progress is nil where none is shown.
 	progress *progress
 	timeout  time.Duration
-	remote   remote
+	// waitHosts is how long writes wait for hosts; 0 is not at all.
+	waitHosts time.Duration
+	remote    remote
 	// cmd is the command that is run, and at is the daemon that it talks to.
 	cmd     *cobra.Command
 	at      target
@@ -127,7 +129,8 @@ Commands take a network by its name or its id. An id takes precedence.
 
 Exit codes: 0 success, 1 error, 2 wrong use (isonetd was asked nothing),
 3 'status': a network is not active, 'fleet status': a host is not well, 'doctor':
-something is wrong, 'diff': the file differs, 'wait': it was not so in time, and 'prove' only: 4 a leak, 5 nothing proven,
+something is wrong, 'diff': the file differs, 'wait': it was not so in time,
+'--wait-hosts': a host does not have the change, and 'prove' only: 4 a leak, 5 nothing proven,
 6 isolated, but VMs' TCP or UDP does not pass.`)
 	addVersionFlag(root)
 	root.SetHelpCommand(helpCommand())
@@ -247,6 +250,8 @@ type session struct {
 	// host is the one that is meant, of those that report; without an id it is the
 	// daemon's own.
 	host client.Host
+	// waited is nil where writes wait for no hosts.
+	waited *awaiting
 }
 
 // with makes a cobra function of one that needs the daemon.
@@ -269,8 +274,11 @@ func (a *app) with(do func(ctx context.Context, s session) error) func(*cobra.Co
 		if other.ID == "" { // else the numbers would be those of another host
 			defer a.track(ctx, c)()
 		}
-		s := session{Client: c, cmd: cmd, args: args, host: other}
-		return s.named(ctx, do(ctx, s))
+		s := a.waiting(session{Client: c, cmd: cmd, args: args, host: other})
+		if err := do(ctx, s); err != nil {
+			return s.named(ctx, err)
+		}
+		return a.tellHosts(s)
 	}
 }
 
@@ -278,5 +286,5 @@ func (a *app) limit(ctx context.Context) (context.Context, context.CancelFunc) {
 	if a.timeout == 0 {
 		return context.WithCancel(ctx)
 	}
-	return context.WithTimeout(ctx, a.timeout)
+	return context.WithTimeout(ctx, a.timeout+a.waitHosts)
 }

@@ -51,6 +51,7 @@ var badValues = map[string][]string{
 	"timeout":          {"-1s"},
 	"url":              {"foo", "ftp://h:1", "https://h:1/x", "https://u:p@h:1"},
 	"user":             {"ann"}, // without --password-file
+	"wait-hosts":       {"0s", "-1s", "61m"},
 	"via":              {"tap"},
 }
 
