@@ -239,7 +239,7 @@ func (w *Writer) commit(ctx context.Context, o Options, edit func(*model.Desired
 // comesBack reports whether what a write was refused for is over within a moment:
 // who starts Open vSwitch and writes at once need not know how isonetd finds out.
 func (w *Writer) comesBack(ctx context.Context, refused error) bool {
-	if !errors.Is(refused, model.ErrUnavailable) {
+	if !errors.Is(refused, model.ErrUnavailable) || w.own().Nowhere {
 		return false
 	}
 	ctx, cancel := context.WithTimeout(ctx, comebackTimeout)
@@ -374,6 +374,9 @@ func (w *Writer) Sync(ctx context.Context, host model.ID, revision int64, networ
 // Prune removes the ports of a network whose devices vanished, and returns their
 // names. Like a write it goes on when ctx ends.
 func (w *Writer) Prune(ctx context.Context, network model.ID) ([]string, error) {
+	if err := Here(w.own()); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Timeout)
 	defer cancel()
 	return w.host.Prune(ctx, network)
@@ -382,6 +385,9 @@ func (w *Writer) Prune(ctx context.Context, network model.ID) ([]string, error) 
 // ReleaseDevice takes the host guard off a device that has left isonet's bridges.
 // Like a write it goes on when ctx ends.
 func (w *Writer) ReleaseDevice(ctx context.Context, device string) error {
+	if err := Here(w.own()); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Timeout)
 	defer cancel()
 	return w.host.ReleaseDevice(ctx, device)

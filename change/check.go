@@ -41,7 +41,7 @@ func (ch *change) check(d *model.Desired, hosts Hosts, o Options) error {
 		status, known := hosts.Status(host)
 		heard := known && status.Reports()
 		switch {
-		case !heard && own.HostID == "":
+		case !heard && own.HostID == "" && !own.Nowhere:
 			return Unreachable(own) // it may be the one that isonetd runs on
 		case heard && host == about:
 			refusals = append(refusals, ch.await(d, host, status, i, o.Force))

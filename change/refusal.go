@@ -8,6 +8,14 @@ import (
 	"github.com/isonet/isonet/report"
 )
 
+// Here refuses what is of the host that isonetd runs on, where it runs on none.
+func Here(status report.Status) error {
+	if !status.Nowhere {
+		return nil
+	}
+	return model.Conflictf("This isonetd has no host: ask the isonetd of the host, or name a host if the request can.")
+}
+
 // Realisable refuses to begin what Open vSwitch will not do.
 func Realisable(status report.Status) error {
 	if !status.Connected || status.Host == nil {
@@ -21,6 +29,9 @@ func Realisable(status report.Status) error {
 
 // Unreachable refuses what needs Open vSwitch while nobody sees it.
 func Unreachable(status report.Status) error {
+	if err := Here(status); err != nil {
+		return err
+	}
 	if err := status.CannotRealise(); err != nil {
 		return unable("Open vSwitch is not reachable, so nothing was changed. %s.", err)
 	}

@@ -13,6 +13,9 @@ import (
 // last, as far as they exist. If they are not known, it has those with bridges.
 // It takes force if networks with bridges here do not exist any more: these would go.
 func (w *Writer) Register(ctx context.Context, o Options) (model.Host, Done, error) {
+	if err := Here(w.own()); err != nil {
+		return model.Host{}, Done{}, err
+	}
 	var made model.Host
 	done, err := w.Write(ctx, o, func(d *model.Desired) error {
 		host, attachments, known := w.host.Former()

@@ -17,12 +17,16 @@ import (
 type gatherer struct {
 	sources  Sources
 	families []family // sorted by name
-	atlas    atlas
+	// node are those of an isonetd that runs on no host.
+	node  []family
+	atlas atlas
 }
 
 func newGatherer(sources Sources) *gatherer {
-	g := &gatherer{sources: sources, families: families()}
-	slices.SortFunc(g.families, func(a, b family) int { return cmp.Compare(a.Name, b.Name) })
+	g := &gatherer{sources: sources, families: families(), node: slices.Concat(nodeFamilies(), fleetFamilies())}
+	for _, list := range [][]family{g.families, g.node} {
+		slices.SortFunc(list, func(a, b family) int { return cmp.Compare(a.Name, b.Name) })
+	}
 	return g
 }
 
@@ -32,11 +36,14 @@ func (g *gatherer) Gather() ([]*dto.MetricFamily, error) {
 	if desired == nil {
 		return nil, nil
 	}
-	v := g.look(desired)
+	v, list := g.look(desired), g.families
+	if v.status.Nowhere {
+		list = g.node
+	}
 	var gathered []*dto.MetricFamily
 	var errs []error
-	for i := range g.families {
-		made, err := g.families[i].gather(v)
+	for i := range list {
+		made, err := list[i].gather(v)
 		if len(made.Metric) > 0 {
 			gathered = append(gathered, made)
 		}

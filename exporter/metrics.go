@@ -92,7 +92,7 @@ type family struct {
 
 // families returns all metrics that are made from snapshots.
 func families() []family {
-	return slices.Concat(trafficFamilies(), networkFamilies(), isolationFamilies(), careFamilies(), hostFamilies(), fleetFamilies(), portFamilies())
+	return slices.Concat(trafficFamilies(), networkFamilies(), isolationFamilies(), careFamilies(), hostFamilies(), nodeFamilies(), fleetFamilies(), portFamilies())
 }
 
 func trafficFamilies() []family {
@@ -254,6 +254,54 @@ func networkFamilies() []family {
 	}}
 }
 
+// nodeFamilies are of an isonetd, whether it runs on a host or not.
+func nodeFamilies() []family {
+	return []family{{
+		Metric{
+			"isonet_desired_revision", gauge, nil,
+			"Revision of the desired state. It grows with every change that operators make.",
+		},
+		func(v view, emit func(sample)) { emit(sample{value: float64(v.desired.Revision)}) },
+	}, {
+		Metric{
+			"isonet_history_lost_total", counter, nil,
+			"Entries that the history of changes lacks because they could not be written to its disk, since isonetd started.",
+		},
+		func(v view, emit func(sample)) { emit(sample{value: float64(v.historyLost)}) },
+	}, {
+		Metric{
+			"isonet_history_bytes", gauge, nil,
+			"What the history of who did what has on the disk, in bytes; 0 without a history.",
+		},
+		func(v view, emit func(sample)) { emit(sample{value: float64(v.historySize)}) },
+	}, {
+		Metric{
+			"isonet_certificate_expiry_timestamp_seconds", gauge,
+			[]string{"certificate"},
+			"Unix time until when a certificate of isonetd is valid: api is that of the API's listener, store is that of the session to a store with ssl:. Absent without a certificate.",
+		},
+		func(v view, emit func(sample)) {
+			for _, name := range slices.Sorted(maps.Keys(v.expiries)) {
+				emit(sample{value: seconds(v.expiries[name]), labels: []string{name}})
+			}
+		},
+	}, {
+		Metric{
+			"isonet_evidence_missing", gauge,
+			[]string{"ground"},
+			"Whether something that verdicts rest on is gone or was not seen for four seconds (1) or not (0): database, vswitchd, devices, identity of the host, loop, rules of the host guard, or store of the desired state.",
+		},
+		func(v view, emit func(sample)) {
+			for _, ground := range report.Grounds() {
+				if v.status.Nowhere && ground != report.OnStore {
+					continue
+				}
+				emit(sample{value: boolean(v.lacks(ground)), labels: []string{string(ground)}})
+			}
+		},
+	}}
+}
+
 func hostFamilies() []family {
 	return []family{{
 		Metric{
@@ -266,12 +314,6 @@ func hostFamilies() []family {
 				emit(sample{value: float64(v.inState(state)), labels: []string{string(state)}})
 			}
 		},
-	}, {
-		Metric{
-			"isonet_desired_revision", gauge, nil,
-			"Revision of the desired state. It grows with every change that operators make.",
-		},
-		func(v view, emit func(sample)) { emit(sample{value: float64(v.desired.Revision)}) },
 	}, {
 		Metric{
 			"isonet_reconciled_revision", gauge, nil,
@@ -324,29 +366,6 @@ func hostFamilies() []family {
 		},
 	}, {
 		Metric{
-			"isonet_history_lost_total", counter, nil,
-			"Entries that the history of changes lacks because they could not be written to its disk, since isonetd started.",
-		},
-		func(v view, emit func(sample)) { emit(sample{value: float64(v.historyLost)}) },
-	}, {
-		Metric{
-			"isonet_history_bytes", gauge, nil,
-			"What the history of who did what has on the disk, in bytes; 0 without a history.",
-		},
-		func(v view, emit func(sample)) { emit(sample{value: float64(v.historySize)}) },
-	}, {
-		Metric{
-			"isonet_certificate_expiry_timestamp_seconds", gauge,
-			[]string{"certificate"},
-			"Unix time until when a certificate of isonetd is valid: api is that of the API's listener, store is that of the session to a store with ssl:. Absent without a certificate.",
-		},
-		func(v view, emit func(sample)) {
-			for _, name := range slices.Sorted(maps.Keys(v.expiries)) {
-				emit(sample{value: seconds(v.expiries[name]), labels: []string{name}})
-			}
-		},
-	}, {
-		Metric{
 			"isonet_ovsdb_connected", gauge, nil,
 			"Whether the session to the Open_vSwitch database is live and has a snapshot that can be used (1) or not (0).",
 		},
@@ -357,17 +376,6 @@ func hostFamilies() []family {
 			"Whether ovs-vswitchd answers, forwards, and has done what its database asks for, in the last four seconds (1) or not (0).",
 		},
 		func(v view, emit func(sample)) { emit(sample{value: boolean(!v.lacks(report.OnVSwitchd))}) },
-	}, {
-		Metric{
-			"isonet_evidence_missing", gauge,
-			[]string{"ground"},
-			"Whether something that verdicts rest on is gone or was not seen for four seconds (1) or not (0): database, vswitchd, devices, identity of the host, loop, rules of the host guard, or store of the desired state.",
-		},
-		func(v view, emit func(sample)) {
-			for _, ground := range report.Grounds() {
-				emit(sample{value: boolean(v.lacks(ground)), labels: []string{string(ground)}})
-			}
-		},
 	}, {
 		Metric{
 			"isonet_ovsdb_connection_changed_timestamp_seconds", gauge, nil,

@@ -58,6 +58,9 @@ type Status struct {
 	Switch Switch
 	// Notices are what is worth knowing of the host and breaks nothing.
 	Notices []Notice
+	// Nowhere says that isonetd runs on no host, so that everything of this status is
+	// empty but what it misses of the store.
+	Nowhere bool
 	// Member is of another host of a fleet; nil for the host that isonetd runs on.
 	Member *Member
 }

@@ -64,6 +64,8 @@ func (r resources) getStatus(c *rest.Call) error {
 		case !own:
 			return c.SendJSON(http.StatusOK, s)
 		}
+	} else if err := change.Here(r.Loop.Status()); err != nil {
+		return err
 	}
 	return c.SendJSON(http.StatusOK, r.status())
 }
@@ -72,6 +74,9 @@ func (r resources) getStatus(c *rest.Call) error {
 // only what differs if the client asks for deltas. Changes that come faster than the
 // client reads become one line.
 func (r resources) watchStatus(c *rest.Call) error {
+	if err := change.Here(r.Loop.Status()); err != nil {
+		return err
+	}
 	stream, err := c.Stream("application/x-ndjson")
 	if err != nil || stream == nil {
 		return err

@@ -112,7 +112,7 @@ func (v *view) visible(action string, h model.Host) error {
 		return nil
 	case known:
 		return model.Conflictf("Cannot %s Networks. Operation can be performed only when Host status is Up. The host '%s' is not: %s.", action, h.Name, s.Lacks())
-	case v.status.HostID == "":
+	case v.status.HostID == "" && (!v.status.Nowhere || v.others == nil):
 		return change.Unreachable(v.status)
 	case v.others != nil:
 		return model.Conflictf("Cannot %s Networks. Operation can be performed only when Host status is Up. The host '%s' has never reported: check that isonetd runs there and reaches the servers of fleet-status.",

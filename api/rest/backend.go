@@ -57,11 +57,11 @@ func (b Backend) Draft() (Backend, *change.Draft) {
 	return b, draft
 }
 
-// staleSince returns since when the session to Open vSwitch or to the store's
-// database is lost; zero when it is not.
+// staleSince returns since when the session to Open vSwitch, if there is a host, or to
+// the store's database is lost; zero when it is not.
 func (b Backend) staleSince() time.Time {
 	since := b.Store.StaleSince()
-	if s := b.Loop.Status(); !s.Connected && (since.IsZero() || s.Since.Before(since)) {
+	if s := b.Loop.Status(); !s.Connected && !s.Nowhere && (since.IsZero() || s.Since.Before(since)) {
 		since = s.Since
 	}
 	return since
