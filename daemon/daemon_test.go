@@ -37,31 +37,55 @@ type host struct {
 func newHost(t *testing.T, change func(*daemon.Options), how ...ovstest.Option) *host {
 	t.Helper()
 	h := &host{T: t, ovs: ovstest.Start(t, how...)}
+	h.configure(func(o *daemon.Options) {
+		o.OVSDB, o.Socket = h.ovs.Endpoint(), filepath.Join(h.ovs.Dir(), "run", "api.sock")
+		if change != nil {
+			change(o)
+		}
+	})
+	return h
+}
+
+// configure gives isonetd its configuration, and the test a client of its API.
+func (h *host) configure(change func(*daemon.Options)) {
+	h.Helper()
 	options := daemon.DefaultOptions()
 	options.StrictDefault = "false" // what is plugged in is a device of the host itself, or of Open vSwitch
-	options.OVSDB = h.ovs.Endpoint()
-	options.StateDir = t.TempDir()
-	options.Socket = filepath.Join(h.ovs.Dir(), "run", "api.sock")
+	options.StateDir = h.TempDir()
 	options.MetricsListen = "127.0.0.1:0"
-	if change != nil {
-		change(&options)
-	}
+	change(&options)
 	var err error
 	if h.cfg, err = options.Parse(); err != nil {
-		t.Fatal(err)
+		h.Fatal(err)
 	}
 	transport := &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", h.cfg.Socket)
 		},
 	}
-	t.Cleanup(transport.CloseIdleConnections)
+	h.Cleanup(transport.CloseIdleConnections)
 	h.client = &http.Client{Transport: transport}
-	return h
 }
 
 // start runs the daemon until stop, and waits until it knows its host.
 func (h *host) start() *daemon.Daemon {
+	h.Helper()
+	d := h.launch()
+	ovstest.Eventually(h, "the daemon knows its host", func() error {
+		if err := h.known(); err != nil {
+			return err
+		}
+		// The store has the host a moment before the loop has looked at it.
+		if status := h.must("GET", "/isonet/status", ""); status["connected"] != true {
+			return fmt.Errorf("status: %v", status)
+		}
+		return nil
+	})
+	return d
+}
+
+// launch runs the daemon until stop.
+func (h *host) launch() *daemon.Daemon {
 	h.Helper()
 	d, err := daemon.New(h.cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -82,16 +106,6 @@ func (h *host) start() *daemon.Daemon {
 		}
 	}
 	h.Cleanup(h.stop)
-	ovstest.Eventually(h, "the daemon knows its host", func() error {
-		if err := h.known(); err != nil {
-			return err
-		}
-		// The store has the host a moment before the loop has looked at it.
-		if status := h.must("GET", "/isonet/status", ""); status["connected"] != true {
-			return fmt.Errorf("status: %v", status)
-		}
-		return nil
-	})
 	return d
 }
 
@@ -514,6 +528,8 @@ func TestOptionsAreChecked(t *testing.T) {
 		"ovs-rundir: ":                    func(o *daemon.Options) { o.OVSRunDir = "run" },
 		"state-dir: ":                     func(o *daemon.Options) { o.StateDir = "state" },
 		"socket: ":                        func(o *daemon.Options) { o.Socket = "api.sock" },
+		"api-only: it is for the hosts":   func(o *daemon.Options) { o.APIOnly = "true" },
+		`api-only: "no" is not true or`:   func(o *daemon.Options) { o.APIOnly = "no" },
 		`"maybe" is not auto or off`:      func(o *daemon.Options) { o.HostGuard = "maybe" },
 		`"magic" is not auto, system`:     func(o *daemon.Options) { o.DatapathType = "magic" },
 		`"loud" is not debug`:             func(o *daemon.Options) { o.LogLevel = "loud" },

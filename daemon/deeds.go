@@ -19,7 +19,7 @@ func deedCodes() map[report.Deed]int {
 
 // keep takes down what the loop did or found by itself. What repeats itself, such as a
 // port that comes and goes, is counted.
-func (d *Daemon) keep(e report.Event) {
+func (h *host) keep(e report.Event) {
 	var text []string
 	for _, part := range []string{string(e.Reason), e.Port, e.Column, e.Detail} {
 		if part != "" {
@@ -41,5 +41,5 @@ func (d *Daemon) keep(e report.Event) {
 	if e.Deed == report.Repaired {
 		key = append(key, e.Detail)
 	}
-	d.history.RecordAlike(strings.Join(key, " "), entry)
+	h.history.RecordAlike(strings.Join(key, " "), entry)
 }

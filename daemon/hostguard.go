@@ -69,13 +69,13 @@ func (g noGuard) Disturbed() <-chan struct{} { return nil }
 
 // startGuard starts the host guard after the loop, which says what to guard.
 // What it has put in place stays when it stops.
-func (d *Daemon) startGuard() {
-	log := d.log.With("component", "guard")
+func (h *host) startGuard(start starter) {
+	log := h.log.With("component", "guard")
 	g := guard.New(log)
-	if d.guardOff {
-		d.start("guard", func(ctx context.Context) error { return d.loop.GuardHost(ctx, noGuard{g, log}) })
+	if h.guardOff {
+		start("guard", func(ctx context.Context) error { return h.loop.GuardHost(ctx, noGuard{g, log}) })
 		return
 	}
-	d.start("rules", g.Run)
-	d.start("guard", func(ctx context.Context) error { return d.loop.GuardHost(ctx, hostGuard{g}) })
+	start("rules", g.Run)
+	start("guard", func(ctx context.Context) error { return h.loop.GuardHost(ctx, hostGuard{g}) })
 }

@@ -23,10 +23,10 @@ func memory(stateDir string, log *slog.Logger) *statefile.File {
 
 // recall lets the loop go on from what it remembered before the program ended. The
 // function that it returns saves it again.
-func (d *Daemon) recall(file *statefile.File) (save func(plan.Memory)) {
+func (h *host) recall(file *statefile.File) (save func(plan.Memory)) {
 	var m plan.Memory
 	file.Load(&m)
-	d.loop.Recall(m, boot(d.log))
+	h.loop.Recall(m, boot(h.log))
 	return func(m plan.Memory) { file.Save(m) }
 }
 

@@ -6,15 +6,10 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	systemd "github.com/coreos/go-systemd/v22/daemon"
-
-	"github.com/isonet/isonet/ovs"
-	"github.com/isonet/isonet/reconcile"
-	"github.com/isonet/isonet/report"
 )
 
 const (
@@ -36,12 +31,21 @@ const (
 // notifier tells the service manager how the daemon stands, see sd_notify(3).
 // Without one it does nothing.
 type notifier struct {
-	store own
-	sw    *ovs.Switch
-	loop  *reconcile.Loop
-	log   *slog.Logger
-	said  string // by run only
-	ready atomic.Bool
+	subject subject
+	log     *slog.Logger
+	said    string // by run only
+	ready   atomic.Bool
+}
+
+// subject is what the service manager is told of.
+type subject interface {
+	// status is one line for people, and news is closed when it may be another one.
+	status() string
+	news() <-chan struct{}
+	// begun says that it has looked at its databases.
+	begun() bool
+	// alive returns an error if it gives no sign of life before ctx ends.
+	alive(ctx context.Context) error
 }
 
 // run tells until ctx ends.
@@ -63,9 +67,9 @@ func (n *notifier) run(ctx context.Context) error {
 	defer patience.Stop()
 	late := false
 	for {
-		changed := n.loop.Changed()
-		n.tell(n.status())
-		if !n.ready.Load() && (late || n.loop.Status().HostID != "") {
+		changed := n.subject.news()
+		n.tell(n.subject.status())
+		if !n.ready.Load() && (late || n.subject.begun()) {
 			n.ready.Store(true)
 			n.send(systemd.SdNotifyReady)
 		}
@@ -83,11 +87,11 @@ func (n *notifier) run(ctx context.Context) error {
 	}
 }
 
-// beat gives the watchdog a sign of life if the loop gives one in time.
+// beat gives the watchdog a sign of life if its subject gives one in time.
 func (n *notifier) beat(ctx context.Context, patience time.Duration) {
 	asking, done := context.WithTimeout(ctx, patience)
 	defer done()
-	switch err := n.loop.Alive(asking); {
+	switch err := n.subject.alive(asking); {
 	case err == nil:
 		n.send(systemd.SdNotifyWatchdog)
 	case ctx.Err() == nil:
@@ -146,46 +150,4 @@ func notify(state string) error {
 	}
 	_, err = conn.Write([]byte(state))
 	return err
-}
-
-// status is one line for people.
-func (n *notifier) status() string {
-	var gone []string
-	if !n.store.Connected() {
-		gone = append(gone, "the store")
-	}
-	if _, connected := n.sw.Actual(); !connected {
-		gone = append(gone, "Open vSwitch")
-	}
-	missing := strings.Join(gone, " and ")
-	s := n.loop.Status()
-	switch {
-	case s.HostID == "" && missing != "":
-		return "Waiting for " + missing
-	case s.HostID == "":
-		return "Starting"
-	case s.Lacks() != nil:
-		return fmt.Sprintf("%s; %s", s.Lacks(), count(s))
-	case missing != "":
-		return "Disconnected from " + missing + "; " + count(s)
-	default:
-		return count(s)
-	}
-}
-
-// count says how many networks are how.
-func count(s report.Status) string {
-	states, isolated := map[report.State]int{}, 0
-	for _, n := range s.Networks {
-		states[n.State]++
-		if n.Isolation.Isolated() {
-			isolated++
-		}
-	}
-	text := fmt.Sprintf("networks: %d active, %d pending, %d in error; %d isolated",
-		states[report.Active], states[report.Pending], states[report.Failed], isolated)
-	if unknown := states[report.Unknown]; unknown > 0 {
-		text += fmt.Sprintf(", %d UNKNOWN", unknown)
-	}
-	return text
 }

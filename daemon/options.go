@@ -60,6 +60,10 @@ type Options struct {
 	// gets the reports of all hosts. With ssl the files of store are used. Empty: nothing
 	// is known of other hosts. It needs store.
 	FleetStatus string `yaml:"fleet-status" usage:"OVSDB servers with the Isolated_Networks_Status database, where hosts report, with commas; empty is none"`
+	// Whether this isonetd runs on no host: without Open vSwitch it serves the API for all
+	// hosts of store, from what they report to fleet-status, and exports metrics of the
+	// fleet. It needs store.
+	APIOnly string `yaml:"api-only" default:"false" usage:"serve the API for the hosts of --store, without a host here: true or false"`
 	// URL under which other hosts reach the API of this isonetd: https://HOST:PORT. Empty:
 	// the name of the machine with the port of listen, if that has a certificate and is
 	// reached from elsewhere.
@@ -201,6 +205,7 @@ type Config struct {
 	StoreCert   *Certificate // for ssl endpoints of Store and Relays; nil for none of them
 	StoreCA     *x509.CertPool
 	FleetStatus []string // where hosts report; empty is nowhere
+	APIOnly     bool     // there is no host here
 	APIURL      string   // where other hosts reach the API; "" is nowhere
 	FleetDir    string   // "" is none
 	// Authorities let machines join; nil is off. Fleet is what these are told.
@@ -255,6 +260,9 @@ func (o Options) Parse() (Config, error) {
 	}
 	if cfg.FleetStatus, err = o.fleetStatus(); err != nil {
 		fail("fleet-status", err)
+	}
+	if cfg.APIOnly, err = o.apiOnly(); err != nil {
+		fail("api-only", err)
 	}
 	if cfg.Relays, err = o.relays(); err != nil {
 		fail("relays", err)

@@ -22,35 +22,50 @@ import (
 // longer.
 const fleetIdle = 5 * time.Minute
 
-// joinFleet makes what reports this host to the others, and reads what they report.
-func (d *Daemon) joinFleet(cfg Config) {
+// newReporter makes what reports this host to the others; nil without a fleet.
+func (h *host) newReporter(cfg Config) *fleet.Reporter {
 	if len(cfg.FleetStatus) == 0 {
-		return
+		return nil
 	}
-	log := d.log.With("component", "fleet")
-	tls := cfg.StoreCert.client(cfg.StoreCA, log)
-	systemID := func(of func() *model.Desired) func(model.ID) string {
-		return func(host model.ID) string { return of().Hosts[host].SystemID }
-	}
+	log := h.log.With("component", "fleet")
 	seen := func() int64 {
-		_, revision, _ := d.own.Newest()
+		_, revision, _ := h.own.Newest()
 		return revision
 	}
-	d.reporter = fleet.NewReporter(fleet.ReporterConfig{
-		Endpoints: cfg.FleetStatus, TLS: tls, Loop: d.loop, SystemID: systemID(d.own.Snapshot), Seen: seen,
+	return fleet.NewReporter(fleet.ReporterConfig{
+		Endpoints: cfg.FleetStatus, TLS: cfg.StoreCert.client(cfg.StoreCA, log), Loop: h.loop, SystemID: systemIDs(h.own.Snapshot), Seen: seen,
 		// What names no run of the kernel names at least this one of the program.
 		Boot: cmp.Or(boot(log), string(model.NewID())), Version: version.Version(), URL: cfg.APIURL, Logger: log,
 	})
-	d.reader = fleet.NewReader(fleet.ReaderConfig{Endpoints: cfg.FleetStatus, TLS: tls, SystemID: systemID(d.store.Snapshot), Idle: fleetIdle, Logger: log})
+}
+
+// newReader makes what reads the reports of the others; nil without a fleet. A host
+// follows them only while somebody asks.
+func (d *Daemon) newReader(cfg Config) *fleet.Reader {
+	if len(cfg.FleetStatus) == 0 {
+		return nil
+	}
+	log, idle := d.log.With("component", "fleet"), fleetIdle
+	if cfg.APIOnly {
+		idle = 0
+	}
+	return fleet.NewReader(fleet.ReaderConfig{
+		Endpoints: cfg.FleetStatus, TLS: cfg.StoreCert.client(cfg.StoreCA, log), SystemID: systemIDs(d.store.Snapshot), Idle: idle, Logger: log,
+	})
+}
+
+// systemIDs finds the system-ids of hosts in a desired state.
+func systemIDs(of func() *model.Desired) func(model.ID) string {
+	return func(host model.ID) string { return of().Hosts[host].SystemID }
 }
 
 // reports tells the exporter how the reports of this host fare.
-func (d *Daemon) reports() []exporter.Reports {
-	if d.reporter == nil {
+func (h *host) reports() []exporter.Reports {
+	if h.reporter == nil {
 		return nil
 	}
 	var list []exporter.Reports
-	for _, h := range d.reporter.Health() {
+	for _, h := range h.reporter.Health() {
 		list = append(list, exporter.Reports{Server: h.Endpoint, Connected: h.Connected, Written: h.Reports, Failed: h.Failures})
 	}
 	return list

@@ -43,7 +43,12 @@ func TestHostReportsToItsFleet(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error)
 	go func() { ended <- reader.Run(ctx) }()
-	t.Cleanup(func() { stop(); <-ended })
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
 	red := model.ID(h.network(`{"name":"red","data_center":{"name":"Default"}}`))
 	h.must("POST", h.path()+"/setupnetworks", attachAll("red"))
 	h.ovs.Vsctl("add-port", "red", "vm1", "--", "set", "interface", "vm1", "external_ids:vm-name=one")

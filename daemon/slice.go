@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"path/filepath"
 	"time"
 
@@ -26,22 +27,24 @@ type own interface {
 	FollowName(ctx context.Context, host model.ID, name string) error
 }
 
-// openStore makes the store. This host follows its own part of one that others run, and all
-// of it only while somebody asks the API.
-func (d *Daemon) openStore(cfg Config) {
-	log := d.log.With("component", "store")
+// storeConfig is that of the whole store. A host follows one that others run only while
+// somebody asks its API.
+func storeConfig(cfg Config, log *slog.Logger) store.Config {
+	log = log.With("component", "store")
 	all := store.Config{
 		Endpoints: cfg.Store, TLS: cfg.StoreCert.client(cfg.StoreCA, log), StateDir: cfg.StateDir, RunDir: filepath.Dir(cfg.Socket), Logger: log,
 	}
-	if len(cfg.Store) == 0 {
-		d.store = store.New(all)
-		d.own = d.store
-		return
+	if len(cfg.Store) > 0 && !cfg.APIOnly {
+		all.Idle = storeIdle
 	}
-	d.slice = store.NewSlice(store.SliceConfig{Config: all, Relays: cfg.Relays, Whose: d.whose})
-	d.own = d.slice
-	all.Idle = storeIdle
-	d.store = store.New(all)
+	return all
+}
+
+// newSlice returns the part of a store that others run which this host follows.
+func (h *host) newSlice(cfg Config) *store.Slice {
+	all := storeConfig(cfg, h.log)
+	all.Idle = 0
+	return store.NewSlice(store.SliceConfig{Config: all, Relays: cfg.Relays, Whose: h.whose})
 }
 
 func (o Options) relays() ([]string, error) {
@@ -56,10 +59,10 @@ func (o Options) relays() ([]string, error) {
 
 // whose says what the slice must have: the host of this Open vSwitch, and the networks of
 // which it has bridges or ports.
-func (d *Daemon) whose() store.Whose {
+func (h *host) whose() store.Whose {
 	var w store.Whose
-	w.Host, w.Networks = d.loop.Remembered()
-	actual, _ := d.sw.Actual()
+	w.Host, w.Networks = h.loop.Remembered()
+	actual, _ := h.sw.Actual()
 	if actual == nil {
 		return w
 	}
@@ -75,15 +78,15 @@ func (d *Daemon) whose() store.Whose {
 }
 
 // startSlice starts the slice, and lets it know when it may be another one.
-func (d *Daemon) startSlice() {
-	if d.slice == nil {
+func (h *host) startSlice(start starter) {
+	if h.slice == nil {
 		return
 	}
-	d.start("slice", d.slice.Run)
-	d.start("whose", func(ctx context.Context) error {
+	start("slice", h.slice.Run)
+	start("whose", func(ctx context.Context) error {
 		for {
-			changed := d.sw.Changed()
-			d.slice.Mind()
+			changed := h.sw.Changed()
+			h.slice.Mind()
 			select {
 			case <-ctx.Done():
 				return nil

@@ -31,24 +31,24 @@ type verdict struct {
 
 // followVerdicts takes down when networks stop being as they must be, and when they are
 // again, until ctx ends.
-func (d *Daemon) followVerdicts(ctx context.Context) error {
+func (h *host) followVerdicts(ctx context.Context) error {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
 	told, seen := map[model.ID]string{}, map[model.ID]verdict{}
 	host := "" // what was told of all of them
 	for {
-		s := d.loop.Status()
+		s := h.loop.Status()
 		if m := s.Lacks(); s.HostID != "" && m != nil && time.Since(m.Since) > report.Freshness {
 			if host != m.Cause {
 				host = m.Cause
-				d.judged(model.ID(""), "", codeHostUnknown, history.Error, fmt.Sprintf("nothing is known of the networks: %s", m))
+				h.judged(model.ID(""), "", codeHostUnknown, history.Error, fmt.Sprintf("nothing is known of the networks: %s", m))
 			}
 		} else if m == nil {
 			if host != "" {
-				d.judged(model.ID(""), "", codeHostKnown, history.Normal, "the networks are known again")
+				h.judged(model.ID(""), "", codeHostKnown, history.Normal, "the networks are known again")
 			}
 			host = ""
-			d.compare(s, told, seen, time.Now())
+			h.compare(s, told, seen, time.Now())
 		}
 		select {
 		case <-ctx.Done():
@@ -60,8 +60,8 @@ func (d *Daemon) followVerdicts(ctx context.Context) error {
 
 // compare takes down what has been so for long enough and is another verdict than the one
 // that was told.
-func (d *Daemon) compare(s report.Status, told map[model.ID]string, seen map[model.ID]verdict, now time.Time) {
-	networks := d.own.Snapshot().Networks
+func (h *host) compare(s report.Status, told map[model.ID]string, seen map[model.ID]verdict, now time.Time) {
+	networks := h.own.Snapshot().Networks
 	for id, n := range s.Networks {
 		bad, detail := wrong(s, id, n)
 		if v, known := seen[id]; !known || v.bad != bad {
@@ -73,9 +73,9 @@ func (d *Daemon) compare(s report.Status, told map[model.ID]string, seen map[mod
 		}
 		name := networks[id].Name
 		if told[id] = bad; bad == "" {
-			d.judged(id, name, codeNetworkGood, history.Normal, fmt.Sprintf("the network %q is as it must be again", name))
+			h.judged(id, name, codeNetworkGood, history.Normal, fmt.Sprintf("the network %q is as it must be again", name))
 		} else {
-			d.judged(id, name, codeNetworkBad, history.Alert, strings.TrimSuffix(fmt.Sprintf("the network %q is not as it must be: %s: %s", name, bad, detail), ": "))
+			h.judged(id, name, codeNetworkBad, history.Alert, strings.TrimSuffix(fmt.Sprintf("the network %q is not as it must be: %s: %s", name, bad, detail), ": "))
 		}
 	}
 	for id := range seen {
@@ -105,8 +105,8 @@ func wrong(s report.Status, id model.ID, n report.NetworkStatus) (bad, detail st
 	return "", ""
 }
 
-func (d *Daemon) judged(id model.ID, network string, code int, severity, text string) {
-	d.history.RecordAlike(fmt.Sprint("verdict ", id, code), history.Entry{
+func (h *host) judged(id model.ID, network string, code int, severity, text string) {
+	h.history.RecordAlike(fmt.Sprint("verdict ", id, code), history.Entry{
 		Kind: history.KindDeed, Code: code, Severity: severity, Network: network, NetworkID: string(id), Text: text,
 	})
 }

@@ -20,10 +20,7 @@ import (
 	"github.com/isonet/isonet/internal/version"
 )
 
-const (
-	defaultConfig = "/etc/isonet/isonetd.yaml"
-	metricsPorts  = "metrics-ports" // the one flag that needs no value
-)
+const defaultConfig = "/etc/isonet/isonetd.yaml"
 
 func main() {
 	// From the first moment, because SIGHUP would end the process otherwise.
@@ -128,7 +125,9 @@ func command(serve func(read func() (daemon.Config, error)) error) *cobra.Comman
 // bind makes a flag for every option, with the option's value as its default.
 func bind(f *pflag.FlagSet, o *daemon.Options) {
 	o.Visit(func(name string, value *string, usage string) { f.StringVar(value, name, *value, usage) })
-	f.Lookup(metricsPorts).NoOptDefVal = "true"
+	for _, name := range []string{"metrics-ports", "api-only"} { // the flags that need no value
+		f.Lookup(name).NoOptDefVal = "true"
+	}
 }
 
 // readFile reads the configuration file. Only one that was asked for has to
