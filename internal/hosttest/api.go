@@ -244,7 +244,24 @@ func (h *Host) Converges(networks ...string) {
 	if got := h.Own(); !slices.Equal(got, networks) {
 		h.Errorf("isonet's bridges are %v, want %v", got, networks)
 	}
+	h.leavesNothing()
 	h.Rests()
+}
+
+// leavesNothing waits until the evictions and releases of dead writers have ended, which
+// isonetd ends itself.
+func (h *Host) leavesNothing() {
+	h.Helper()
+	if h.Store == nil {
+		return
+	}
+	ovstest.Eventually(h, "evictions and releases end", func() error {
+		rows := fmt.Sprint(h.Store.Transact(`["Isolated_Networks",{"op":"select","table":"Host","where":[],"columns":["evicted","released"]}]`))
+		if strings.Contains(rows, "uuid") {
+			return fmt.Errorf("hosts are %s", rows)
+		}
+		return nil
+	})
 }
 
 // Rests fails the test if isonetd writes although nothing is to do.
