@@ -133,15 +133,18 @@ func TestWaitHosts(t *testing.T) {
 		{"wait-hosts-none", "network create red --wait-hosts", created, answer{status: http.StatusCreated, body: recorded(t, "created")}, "", hosts},
 		{
 			"wait-hosts-update", "network update blue --mtu 1400 --wait-hosts=5s", "PUT /networks/" + blueID + "?follow=network_labels&timeout=5&wait=hosts",
-			answer{status: http.StatusOK, body: recorded(t, "blue"), hosts: "realised=1; pending=1; failed=1; unreachable=1"}, blueID, hosts,
+			answer{status: http.StatusOK, body: recorded(t, "blue"), hosts: "realised=1; pending=1; failed=1; unreachable=1"},
+			blueID, hosts,
 		},
 		{
 			"wait-hosts-unreachable", "network update blue --mtu 1400 --wait-hosts=5s", "PUT /networks/" + blueID + "?follow=network_labels&timeout=5&wait=hosts",
-			answer{status: http.StatusOK, body: recorded(t, "blue"), hosts: "realised=6; pending=0; failed=0; unreachable=1000"}, blueID, many,
+			answer{status: http.StatusOK, body: recorded(t, "blue"), hosts: "realised=6; pending=0; failed=0; unreachable=1000"},
+			blueID, many,
 		},
 		{
 			"wait-hosts-delete-json", "network delete blue green --wait-hosts -o json", "POST /isonet/networks?timeout=60&wait=hosts",
-			answer{status: http.StatusOK, body: `{"networks":[]}`, hosts: "realised=1; pending=0; failed=1; unreachable=0"}, blueID + "%2C" + greenID, hosts,
+			answer{status: http.StatusOK, body: `{"networks":[]}`, hosts: "realised=1; pending=0; failed=1; unreachable=0"},
+			blueID + "%2C" + greenID, hosts,
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
