@@ -53,7 +53,7 @@ type leaver struct {
 	asked  atomic.Int32
 }
 
-func (l *leaver) Left(_ context.Context, _ model.ID, networks ...model.ID) error {
+func (l *leaver) Left(context.Context, model.ID, ...model.ID) error {
 	l.asked.Add(1)
 	if l.refuse.Add(-1) >= 0 {
 		return errors.New("permission error")
