@@ -38,13 +38,13 @@ func (o *others) Changed() <-chan struct{} {
 	return o.changed
 }
 
-// report makes a host report something else.
-func (o *others) report(host model.ID, edit func(*report.Status)) {
+// report makes the other host report something else.
+func (o *others) report(edit func(*report.Status)) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	s := o.statuses[host]
+	s := o.statuses[there]
 	edit(&s)
-	o.statuses[host] = s
+	o.statuses[there] = s
 	close(o.changed)
 	o.changed = make(chan struct{})
 }
@@ -90,7 +90,7 @@ func (f *fleet) realise(d *model.Desired) {
 		bridges[n.VdsmName] = plan.Bridge{Name: n.VdsmName, Network: n.ID}
 		verdicts[n.ID] = report.NetworkStatus{State: report.Active}
 	}
-	f.others.report(there, func(s *report.Status) {
+	f.others.report(func(s *report.Status) {
 		s.Revision, s.Networks, s.Held = d.Revision, verdicts, nil
 		s.Host = reconcile.Seen(&plan.Actual{Links: plan.NewLinks(), Bridges: bridges})
 	})
@@ -142,7 +142,7 @@ func TestRefusedByAnotherHost(t *testing.T) {
 func TestAHostThatMayBeAway(t *testing.T) {
 	f := newFleet()
 	before := f.desired
-	f.others.report(there, func(s *report.Status) { s.Member = &report.Member{Liveness: report.Connecting} })
+	f.others.report(func(s *report.Status) { s.Member = &report.Member{Liveness: report.Connecting} })
 	for _, edit := range []func(*model.Desired) error{detachGreen, removeGreen} {
 		_, err := f.writer().Write(t.Context(), change.Options{}, edit)
 		if !errors.Is(err, model.ErrConflict) || !strings.Contains(err.Error(), "On the host 'there': The network 'green' is used by db") {
@@ -182,7 +182,7 @@ func TestAPortPluggedInMeanwhile(t *testing.T) {
 			f.realise(d)
 			return
 		}
-		f.others.report(there, func(s *report.Status) {
+		f.others.report(func(s *report.Status) {
 			s.Revision, s.Networks = d.Revision, nil
 			s.Held = []report.Held{{Bridge: "green", NetworkID: green, Ports: []string{"vnet7"}}}
 		})
@@ -200,7 +200,7 @@ func TestAPortPluggedInMeanwhile(t *testing.T) {
 func TestAHostThatIsAway(t *testing.T) {
 	silent := func(s *report.Status) { s.Member = &report.Member{Liveness: report.NonResponsive} }
 	never := func(f *fleet) { delete(f.others.statuses, there) }
-	away := func(f *fleet) { f.others.report(there, silent) }
+	away := func(f *fleet) { f.others.report(silent) }
 	for name, c := range map[string]struct {
 		before, meanwhile func(*fleet)
 	}{
