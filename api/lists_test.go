@@ -161,31 +161,26 @@ func TestClientsThatReadSlowly(t *testing.T) {
 	if _, err := io.WriteString(conn, "GET "+attachmentsOfAll+" HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
-	most := 8 // bytes at once
-	slowly := readerFunc(func(p []byte) (int, error) { return conn.Read(p[:min(len(p), most)]) })
-	reply, err := http.ReadResponse(bufio.NewReaderSize(slowly, 16), nil)
+	reply, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = reply.Body.Close() }()
-	part := make([]byte, most)
+	part := make([]byte, 64<<10)
 	read := int64(0)
-	for began := time.Now(); time.Since(began) < 2*patient; {
-		n, err := reply.Body.Read(part)
+	tick := time.NewTicker(patient / 50)
+	defer tick.Stop()
+	for began := time.Now(); time.Since(began) < 2*patient; <-tick.C {
+		n, err := io.ReadFull(reply.Body, part)
 		if read += int64(n); err != nil {
 			t.Fatalf("after %d bytes: %v", read, err)
 		}
 	}
-	most = 1 << 20
 	rest, err := io.Copy(io.Discard, reply.Body)
 	if err != nil || read+rest != reply.ContentLength {
 		t.Errorf("%d bytes came slowly, %d fast, of %d: %v", read, rest, reply.ContentLength, err)
 	}
 }
-
-type readerFunc func([]byte) (int, error)
-
-func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 // TestPagesHaveTheWholeList is of all lists that can be long.
 func TestPagesHaveTheWholeList(t *testing.T) {
