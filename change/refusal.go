@@ -13,7 +13,7 @@ func Here(status report.Status) error {
 	if !status.Nowhere {
 		return nil
 	}
-	return model.Conflictf("This isonetd has no host: ask the isonetd of the host, or name a host if the request can.")
+	return model.Refuse(model.ErrConflict, model.NoHost, "This isonetd has no host: ask the isonetd of the host, or name a host if the request can.")
 }
 
 // Realisable refuses to begin what Open vSwitch will not do.

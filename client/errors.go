@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/isonet/isonet/wire"
@@ -25,6 +26,9 @@ var (
 	ErrWantsTLS = errors.New("the daemon speaks TLS: its URL begins with https://")
 	// ErrOtherCertificate says that the certificate is not that of Options.Fingerprint.
 	ErrOtherCertificate = errors.New("the certificate is not the one that was trusted")
+	// ErrNoHost says that the daemon runs on no host (api-only), and that the request is
+	// of one. The error is a *Fault as well.
+	ErrNoHost = errors.New("the daemon runs on no host")
 	// ErrNotIsonetd says that what answers does not speak the API, or a later form
 	// of it.
 	ErrNotIsonetd = errors.New("the answer is not one of isonetd")
@@ -59,9 +63,16 @@ func (f *Fault) Error() string {
 	return text + "; its log may say why"
 }
 
-// Is makes a fault of status 401 one of ErrUnauthorized.
+// Is makes a fault of status 401 one of ErrUnauthorized, and one with the code no-host one
+// of ErrNoHost.
 func (f *Fault) Is(target error) bool {
-	return target == ErrUnauthorized && f.Status == http.StatusUnauthorized
+	switch target {
+	case ErrUnauthorized:
+		return f.Status == http.StatusUnauthorized
+	case ErrNoHost:
+		return slices.ContainsFunc(f.Refusals, func(r wire.Refusal) bool { return r.Code == "no-host" })
+	}
+	return false
 }
 
 func newFault(status int, body []byte) error {

@@ -112,11 +112,12 @@ func (l Layout) HostConfiguration(fleet wire.Fleet) string {
 	}, l.certificates()...))
 }
 
-// ServerConfiguration is that of an isonetd on a server of the fleet. With caDir it lets
+// ServerConfiguration is that of an isonetd on a server of the fleet, which is no host. With caDir it lets
 // machines join, and serves the API at an address for that.
 func (l Layout) ServerConfiguration(fleet wire.Fleet, listen, caDir, passphraseFile string) string {
 	p := Ports(fleet.Port)
 	settings := append([]setting{
+		{"api-only", "true"},
 		{"store", Endpoints(fleet.Members, p)},
 		{"fleet-status", ReportEndpoints(fleet.Reports, p)},
 	}, l.certificates()...)

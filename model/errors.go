@@ -50,6 +50,7 @@ const (
 	RemovedInUseByMany Code = "removed-in-use-by-vms" // the network's name, the ports, the VMs, how many
 	InQuarantine       Code = "in-quarantine"         // the network's name, the ports
 	BackupOlder        Code = "backup-older"          // the revisions of the backup and of the store
+	NoHost             Code = "no-host"
 	HostThere          Code = "host-there"
 	HostNotEmpty       Code = "host-not-empty"   // the host's name, how many networks, how many labels
 	HostMaintained     Code = "host-maintenance" // the host's name

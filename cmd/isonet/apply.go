@@ -24,10 +24,12 @@ type host struct {
 // current asks the daemon what there is on the host that is meant.
 func (a *app) current(ctx context.Context, c *client.Client) (host, error) {
 	status, err := c.Status(ctx)
-	if err != nil {
+	another := errors.Is(err, client.ErrNoHost) && a.at.host != ""
+	switch {
+	case another:
+	case err != nil:
 		return host{}, err
-	}
-	if status.Host.ID == "" {
+	case status.Host.ID == "":
 		return host{}, errors.New("isonetd has not reached Open vSwitch yet and does not know its host: is openvswitch running? look with 'isonet status'")
 	}
 	if a.at.host != "" {

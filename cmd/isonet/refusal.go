@@ -15,6 +15,7 @@ var ownWords = map[model.Code]string{
 	model.InUse:              inUse,
 	model.RemovedInUse:       inUse,
 	model.RemovedInUseByMany: inUse,
+	model.NoHost:             "This isonetd has no host: name one with --host, or see all of them with 'isonet fleet status'.",
 	model.InQuarantine:       "The port(s) '%[2]s' of the network '%[1]s' are in quarantine and would be let out: unplug them, or force it with --force.",
 	model.BackupOlder:        "The backup is of revision %[1]s, and the store has revision %[2]s: what was changed since would be undone. Use --older if that is meant.",
 	model.HostMaintained:     "The host '%[1]s' is in maintenance: activate it first (isonet host activate '%[1]s').",
