@@ -97,7 +97,7 @@ func TestOtherHost(t *testing.T) {
 func TestHostCommands(t *testing.T) {
 	root := (&app{}).rootCommand()
 	without := map[string]bool{}
-	for _, name := range words("backup completion context|delete context|list context|show context|use host|delete host|list host|register host|rename logout " +
+	for _, name := range words("backup completion context|delete context|list context|show context|use host|activate host|delete host|drain host|list host|register host|rename logout " +
 		"fleet|status network|create network|delete network|list network|show network|update restore validate version " +
 		"cluster|backup cluster|init cluster|join cluster|remove cluster|renew cluster|restore cluster|status cluster|upgrade host|join " +
 		"token|host token|list token|revoke token|server") {
