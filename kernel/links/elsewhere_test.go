@@ -86,6 +86,23 @@ func TestADeviceOnTopMovesAway(t *testing.T) {
 	await(t, w, "v0 is gone", func(l map[string]plan.Device) bool { _, there := l["v0"]; return !there })
 }
 
+// A device below others moves away and comes back: the kernel says nothing of those on it.
+func TestTheDeviceBelowComesBack(t *testing.T) {
+	host, vm := ovstest.Namespace(t), ovstest.Namespace(t)
+	w, _ := start(t, host, receiveBuffer)
+	ip(t, host, "link add v0 type veth peer name w0")
+	for kind, options := range kinds(t, host) {
+		ip(t, host, "link add link v0 name top type "+kind+" "+options)
+		for range 2 {
+			ip(t, host, "link set v0 netns "+vm)
+			agree(t, w, host)
+			ip(t, vm, "link set v0 netns "+host)
+			agree(t, w, host)
+		}
+		ip(t, host, "link del top")
+	}
+}
+
 // What was stacked in another namespace before somebody looked is found if this
 // namespace has an id for that one: a veth joins them, or a device was moved
 // there.

@@ -67,6 +67,9 @@ type table struct {
 	touched   map[int]struct{}
 	// doubtful are devices that may have changed without a message.
 	doubtful map[int]struct{}
+	// stranded are devices whose lower device is in another namespace. The ends of a veth
+	// are none: they name each other.
+	stranded map[int]struct{}
 	above    above
 	// namespaces are other ones, by the ids that this one has for them, in which
 	// something may have changed.
@@ -79,7 +82,7 @@ type table struct {
 func newTable() *table {
 	return &table{
 		links: map[int]link{}, addresses: map[int]map[address]struct{}{},
-		children: set{}, slaves: set{}, touched: map[int]struct{}{}, doubtful: map[int]struct{}{},
+		children: set{}, slaves: set{}, touched: map[int]struct{}{}, doubtful: map[int]struct{}{}, stranded: map[int]struct{}{},
 		above: above{}, namespaces: map[int]struct{}{}, doubts: newDoubts(), featured: map[int]struct{}{},
 	}
 }
@@ -108,6 +111,11 @@ func (t *table) put(index int, l link) {
 	t.returned(index, l)
 	if l.unfinished {
 		t.doubt(index)
+	}
+	if !known { // it may have come back, of which what is stacked on it says nothing
+		for above := range t.stranded {
+			t.doubt(above)
+		}
 	}
 	// A veth's other end came back from another namespace. Only the end that
 	// moved is announced.
@@ -146,6 +154,9 @@ func (t *table) hook(index int, l link) {
 	if l.master != 0 {
 		t.slaves.add(l.master, index)
 	}
+	if l.device.PeerElsewhere && l.device.Kind != "veth" {
+		t.stranded[index] = struct{}{}
+	}
 }
 
 func (t *table) unhook(index int, l link) {
@@ -157,6 +168,7 @@ func (t *table) unhook(index int, l link) {
 	if l.master != 0 {
 		t.slaves.remove(l.master, index)
 	}
+	delete(t.stranded, index)
 }
 
 func (t *table) touchSlaves(index int) {
