@@ -24,7 +24,8 @@ func theStore() database {
 	return database{
 		"the store", func(h *hosttest.Host) *hosttest.Wire { return h.ToStore },
 		func(h *hosttest.Host) string {
-			return fmt.Sprint(h.Store.Transact(`["Isolated_Networks",{"op":"select","table":"Isolated_Networks","where":[],"columns":["revision"]}]`))
+			return fmt.Sprint(h.Store.Transact(`["Isolated_Networks",{"op":"select","table":"Isolated_Networks","where":[],"columns":["revision"]},
+				{"op":"select","table":"Host","where":[],"columns":["_version"]}]`))
 		},
 	}
 }

@@ -181,7 +181,8 @@ func TestTargetsAndMetrics(t *testing.T) {
 			t.Error(err)
 		}
 		for _, name := range named.FindAllString(recorded.ReplaceAllString(expression, ""), -1) {
-			if !metrics[name] {
+			// These hosts are in no fleet. What the exporter has of one is in its own tests.
+			if !metrics[name] && !strings.HasPrefix(name, "isonet_fleet_") {
 				t.Errorf("there is no metric %s, which is in %s", name, expression)
 			}
 		}
