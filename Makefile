@@ -181,7 +181,7 @@ soak: ## let STEPS random operations and faults happen to one isonetd; SEED repe
 	ISONET_SOAK_STEPS=$(STEPS) ISONET_SOAK_SEED=$(SEED) go test -count=1 -v -timeout 24h -run '^TestSoak$$' ./test/faults
 
 .PHONY: soak-fleet
-soak-fleet: ## let every fault happen to a fleet of ten hosts, which make unit does with one of each kind; SEED repeats it (root, minutes)
+soak-fleet: ## let every fault happen to a fleet of ten hosts, of which make unit has some; SEED repeats it (root, minutes)
 	scripts/install-deps ethtool ip nft ovs-vswitchd
 	ISONET_FLEET_FAULTS=all ISONET_FLEET_SEED=$(SEED) go test -count=1 -v -timeout 2h -run '^TestFleet$$' ./test/fleet
 

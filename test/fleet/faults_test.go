@@ -18,7 +18,7 @@ import (
 const (
 	// seedVariable chooses whom faults meet and what clients do. faultsVariable chooses
 	// the faults: "all" is each of them, and another text those that have it in their
-	// names. Else there is one of each kind.
+	// names. Else there is one of some kinds each.
 	seedVariable   = "ISONET_FLEET_SEED"
 	faultsVariable = "ISONET_FLEET_FAULTS"
 	allFaults      = "all"
@@ -239,6 +239,9 @@ func TestFleet(t *testing.T) {
 	}
 }
 
+// unitKinds is of how many kinds of faults a run without a choice has one.
+const unitKinds = 6
+
 // choose returns the faults of a run.
 func choose(t *testing.T) (seed uint64, chosen []fault) {
 	t.Helper()
@@ -252,7 +255,12 @@ func choose(t *testing.T) (seed uint64, chosen []fault) {
 	which := os.Getenv(faultsVariable)
 	t.Logf("%s=%d %s=%q repeats it", seedVariable, seed, faultsVariable, which)
 	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // it is to be repeatable
-	for _, kind := range kinds() {
+	all := kinds()
+	random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	if which == "" {
+		all = all[:unitKinds]
+	}
+	for _, kind := range all {
 		for n, pick := 0, random.IntN(len(kind)); n < len(kind); n++ {
 			if which == allFaults || which == "" && n == pick || which != "" && strings.Contains(kind[n].name, which) {
 				chosen = append(chosen, kind[n])
