@@ -69,6 +69,11 @@ func (a *app) confirm(ctx context.Context, steps []setup.Step, planned wire.Plan
 	if err != nil {
 		return err
 	}
+	return agreed(answer)
+}
+
+// agreed is nil if an answer is yes.
+func agreed(answer string) error {
 	switch strings.ToLower(answer) {
 	case "y", "yes":
 		return nil

@@ -432,11 +432,7 @@ func (a *app) sure(ctx context.Context, yes bool, question string) error {
 	if err != nil {
 		return err
 	}
-	switch strings.ToLower(answer) {
-	case "y", "yes":
-		return nil
-	}
-	return errNo
+	return agreed(answer)
 }
 
 func (a *app) clusterRemoveCommand() *cobra.Command {
